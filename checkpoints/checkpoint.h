@@ -1,0 +1,75 @@
+/* Run checkpoints in HDF5: fp32 tensors under Hugging Face names, texts, and a step number.
+ *
+ * Written to NAME.tmp with fletcher32 and V18 bounds, closed, reopened and verified, synced, renamed,
+ * directory synced: at any moment the newest file that verifies is whole. Every dataset carries its
+ * XXH3-128 digest. */
+#ifndef WZ_CHECKPOINTS_CHECKPOINT_H
+#define WZ_CHECKPOINTS_CHECKPOINT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/core/memory.h"
+#include "engine/core/status.h"
+
+#define WZ_CHECKPOINT_MAX_RANK 4
+
+/* A float32 tensor to write, row-major. group: "weights", "adam_m", "adam_v" (or another name later). */
+typedef struct wz_checkpoint_tensor {
+    const char *group;
+    const char *name; /* Hugging Face name, e.g. "model.layers.0.self_attn.q_proj.weight" */
+    size_t rank;
+    size_t shape[WZ_CHECKPOINT_MAX_RANK];
+    const float *data;
+} wz_checkpoint_tensor;
+
+/* A text to write: "config" (resolved YAML), "tokenizer" (tokenizer.json), "state" (JSON), "env" (JSON), ... */
+typedef struct wz_checkpoint_text {
+    const char *name;
+    const char *data;
+    size_t length;
+} wz_checkpoint_text;
+
+typedef struct wz_checkpoint_content {
+    int64_t step;
+    const wz_checkpoint_tensor *tensors;
+    size_t tensor_count;
+    const wz_checkpoint_text *texts;
+    size_t text_count;
+} wz_checkpoint_content;
+
+wz_status wz_checkpoint_write(const char *path, const wz_checkpoint_content *content, wz_error *err);
+
+typedef struct wz_checkpoint wz_checkpoint;
+
+/* Opens for reading; checks format and version, not yet the data. A missing, short, or foreign file is
+ * named in the message (WZ_ERR_CORRUPT; WZ_ERR_USAGE when the path does not exist). */
+wz_status wz_checkpoint_open(const char *path, wz_checkpoint **out, wz_error *err);
+void wz_checkpoint_close(wz_checkpoint *checkpoint);
+int64_t wz_checkpoint_step(const wz_checkpoint *checkpoint);
+
+size_t wz_checkpoint_tensor_count(const wz_checkpoint *checkpoint);
+/* Borrowed names; data is NULL. Ordered by group, then name. */
+const wz_checkpoint_tensor *wz_checkpoint_tensor_info(const wz_checkpoint *checkpoint, size_t index);
+/* Reads into data (count floats: must be the tensor's size); checks the digest. Missing: WZ_ERR_CORRUPT. */
+wz_status wz_checkpoint_read(wz_checkpoint *checkpoint, const char *group, const char *name, float *data,
+                             size_t count, wz_error *err);
+bool wz_checkpoint_has_text(const wz_checkpoint *checkpoint, const char *name);
+wz_status wz_checkpoint_read_text(wz_checkpoint *checkpoint, const char *name, wz_text *out, wz_error *err);
+
+/* Reads everything once and checks every digest. */
+wz_status wz_checkpoint_verify(wz_checkpoint *checkpoint, wz_error *err);
+
+/* 32 hex digits: equal exactly when names, shapes and bits of all tensors of group "weights" are equal. */
+wz_status wz_checkpoint_weights_digest(wz_checkpoint *checkpoint, char digest[33], wz_error *err);
+/* The same digest from tensors in memory (order of the array does not matter). */
+wz_status wz_weights_digest(const wz_checkpoint_tensor *tensors, size_t count, char digest[33], wz_error *err);
+
+/* The newest step-XXXXXXXX.h5 in a directory that verifies: appends its path; skipped files are named in
+ * `skipped` (may be NULL), one line each. None: WZ_ERR_CORRUPT. */
+wz_status wz_checkpoint_find_newest(const char *directory, wz_text *path, wz_text *skipped, wz_error *err);
+/* Deletes all but the newest `keep` step-*.h5 files and any stale *.tmp. */
+wz_status wz_checkpoint_prune(const char *directory, size_t keep, wz_error *err);
+
+#endif

@@ -1,0 +1,43 @@
+/* Model configuration, with the names and meanings of Hugging Face `config.json`. */
+#ifndef WZ_MODEL_CONFIG_H
+#define WZ_MODEL_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/core/status.h"
+
+typedef enum wz_model_type { WZ_MODEL_LLAMA, WZ_MODEL_QWEN2, WZ_MODEL_QWEN3 } wz_model_type;
+
+typedef struct wz_model_config {
+    int model_type; /* wz_model_type: qwen2 has attention_bias, qwen3 has use_qk_norm, llama neither */
+    int64_t vocab_size;
+    int64_t hidden_size;
+    int64_t intermediate_size;
+    int64_t num_hidden_layers;
+    int64_t num_attention_heads;
+    int64_t num_key_value_heads;
+    int64_t head_dim; /* independent of hidden_size / num_attention_heads */
+    double rms_norm_eps;
+    double rope_theta;
+    /* llama3 RoPE scaling; factor 0: none */
+    double rope_scaling_factor;
+    double rope_low_freq_factor;
+    double rope_high_freq_factor;
+    int64_t rope_original_max_position_embeddings;
+    int64_t max_position_embeddings;
+    bool attention_bias; /* biases on q, k, v (never o) */
+    bool use_qk_norm;    /* RMSNorm over head_dim of q and k before RoPE */
+    bool tie_word_embeddings;
+    /* Initialisation from random weights: */
+    double initializer_range;      /* standard deviation of linear weights */
+    double embedding_range;        /* standard deviation of non-integer token embeddings */
+    bool zero_init_head;           /* start from a uniform policy; needs an untied head */
+    bool smooth_number_embeddings; /* sines and cosines of the value for integer tokens */
+} wz_model_config;
+
+/* Sizes positive, heads divisible, head_dim even, zero head only when untied, vocab_size set. */
+wz_status wz_model_config_check(const wz_model_config *config, wz_error *err);
+
+#endif
