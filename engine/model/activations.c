@@ -5,12 +5,12 @@
 #include "engine/model/model.h"
 
 /* Hands out views of a block, or only counts while base is NULL. */
-typedef struct cutter {
+typedef struct block_cutter {
     float *base;
     size_t floats;
-} cutter;
+} block_cutter;
 
-static float *cut(cutter *cutter, int64_t rows, int64_t width)
+static float *cut(block_cutter *cutter, int64_t rows, int64_t width)
 {
     size_t at = cutter->floats;
     cutter->floats += ((size_t)rows * (size_t)width + 15) / 16 * 16;
@@ -18,7 +18,7 @@ static float *cut(cutter *cutter, int64_t rows, int64_t width)
 }
 
 /* Buffers that inference shares between layers; with training each layer has its own. */
-static void cut_shared(cutter *cutter, const wz_model_config *c, int64_t rows, wz_layer_activations *layer)
+static void cut_shared(block_cutter *cutter, const wz_model_config *c, int64_t rows, wz_layer_activations *layer)
 {
     layer->norm1 = cut(cutter, rows, c->hidden_size);
     layer->rstd1 = cut(cutter, rows, 1);
@@ -40,7 +40,7 @@ static void cut_shared(cutter *cutter, const wz_model_config *c, int64_t rows, w
 static size_t lay_out(float *base, const wz_model_config *c, int64_t rows, bool training,
                       wz_layer_activations *layers, float **final)
 {
-    cutter cutter = {base, 0};
+    block_cutter cutter = {base, 0};
     wz_layer_activations shared = {0}, unused;
     float *stream[2] = {NULL, NULL};
     if (!training) {
@@ -106,7 +106,7 @@ void wz_activations_destroy(wz_activations *activations)
 
 static size_t lay_out_backward(float *base, const wz_model_config *c, int64_t rows, wz_backward *b)
 {
-    cutter cutter = {base, 0};
+    block_cutter cutter = {base, 0};
     b->dx = cut(&cutter, rows, c->hidden_size);
     b->dnorm = cut(&cutter, rows, c->hidden_size);
     b->dqkv = cut(&cutter, rows, (c->num_attention_heads + 2 * c->num_key_value_heads) * c->head_dim);
