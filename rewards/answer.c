@@ -28,7 +28,7 @@ static size_t count_marks(const char *text, size_t length, const char *mark, con
     size_t count = 0, size = strlen(mark);
     const char *end = text + length;
     *first = NULL;
-    while (text != NULL && (text = memmem(text, (size_t)(end - text), mark, size)) != NULL) {
+    while ((text = memmem(text, (size_t)(end - text), mark, size)) != NULL) {
         if (count++ == 0)
             *first = text;
         text += size;
@@ -88,6 +88,8 @@ bool wz_answer_find(wz_prompt_style style, const char *completion, size_t length
 {
     const bool compact = style == WZ_PROMPT_COMPACT; /* there the prompt holds the opening tag */
     const char *open, *close;
+    if (length == 0)
+        completion = ""; /* no bytes may come as a null pointer */
     size_t opened = count_marks(completion, length, open_tag, &open);
     size_t closed = count_marks(completion, length, close_tag, &close);
     if (opened > (compact ? 0 : 1))

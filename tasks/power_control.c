@@ -88,7 +88,8 @@ static wz_purpose purpose_of(wz_split split)
     return WZ_PURPOSE_TRAIN;
 }
 
-/* |CN(0,1)|^2 is exponential with mean 1, so h^2 = -ln u; four entries come from one Philox block. */
+/* |CN(0,1)|^2 is exponential with mean 1, so h^2 = -ln u; four entries come from one Philox block. The
+ * number of links takes the token's place in the key, so that sizes share no numbers. */
 static wz_status generate(const double *values, uint64_t seed, wz_split split, uint32_t index,
                           wz_problem *out, wz_error *err)
 {
@@ -99,7 +100,8 @@ static wz_status generate(const double *values, uint64_t seed, wz_split split, u
     status = payload_create((size_t)values[OPTION_LINKS], (size_t)values[OPTION_LEVELS], &payload, err);
     if (status != WZ_OK)
         return status;
-    const wz_draw_key key = {.seed = seed, .problem = index, .purpose = purpose_of(split)};
+    const wz_draw_key key = {
+        .seed = seed, .problem = index, .token = (uint32_t)payload->links, .purpose = purpose_of(split)};
     const double snr = pow(10.0, values[OPTION_SNR_DB] / 10.0);
     uint32_t words[4];
     for (size_t entry = 0; entry < payload->links * payload->links; entry++) {
