@@ -17,9 +17,9 @@ typedef union receivers {
 } receivers;
 
 typedef struct state {
-    size_t links, blocks;
     receivers total, signal;     /* receivers beyond `links` hold 1 and 0 and change nothing */
     receivers column[MAX_LINKS]; /* received power of one level of transmitter j, at every receiver */
+    size_t links, blocks;
     unsigned level[MAX_LINKS];
 } state;
 
@@ -36,7 +36,7 @@ static void init(state *s, const wz_channel *channel, size_t levels)
 /* Totals from the levels: done now and then, so that rounding does not pile up over a million steps. */
 static void refresh(state *s, double noise)
 {
-    for (size_t i = 0; i < BLOCKS * LANES; i++) {
+    for (size_t i = 0; i < (size_t)BLOCKS * LANES; i++) {
         s->total.at[i] = i < s->links ? noise : 1.0;
         for (size_t j = 0; j < s->links; j++)
             s->total.at[i] += s->column[j].at[i] * s->level[j];
@@ -87,7 +87,7 @@ double wz_enumerate_levels(const wz_channel *channel, size_t levels, unsigned *l
     init(&s, channel, levels);
     for (size_t j = 0; j <= s.links; j++)
         focus[j] = j;
-    for (size_t j = 0; j < s.links; j++)
+    for (size_t j = 0; j < MAX_LINKS; j++)
         direction[j] = 1;
     refresh(&s, channel->noise);
 

@@ -95,7 +95,7 @@ double wz_search_levels(const wz_channel *channel, size_t levels, const wz_draw_
     consider(channel, levels, candidate, level, &best_rate);
     for (uint32_t start = 0; start <= WZ_SEARCH_STARTS; start++) {
         for (size_t i = 0; i < channel->links; i++) {
-            wz_draw_words(key, (uint32_t)(start * WZ_MAX_LINKS + i), words);
+            wz_draw_words(key, start * WZ_MAX_LINKS + (uint32_t)i, words);
             initial[i] = channel->budget * wz_uniform(words[0]);
         }
         (void)wz_wmmse(channel, start == 0 ? NULL : initial, power);
