@@ -74,9 +74,12 @@ wz_status wz_json_parse_file(const char *path, size_t limit, json_t **out, wz_er
 
 /* Typed members of an object; a missing member or another type is WZ_ERR_CORRUPT with the name and key.
  * An integer is accepted as a number. Strings and values are borrowed from the object. */
-wz_status wz_json_get_integer(const json_t *object, const char *name, const char *key, int64_t *out, wz_error *err);
-wz_status wz_json_get_number(const json_t *object, const char *name, const char *key, double *out, wz_error *err);
-wz_status wz_json_get_boolean(const json_t *object, const char *name, const char *key, bool *out, wz_error *err);
+wz_status wz_json_get_integer(const json_t *object, const char *name, const char *key, int64_t *out,
+                              wz_error *err);
+wz_status wz_json_get_number(const json_t *object, const char *name, const char *key, double *out,
+                             wz_error *err);
+wz_status wz_json_get_boolean(const json_t *object, const char *name, const char *key, bool *out,
+                              wz_error *err);
 wz_status wz_json_get_string(const json_t *object, const char *name, const char *key, const char **out,
                              wz_error *err);
 
