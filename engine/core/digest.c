@@ -3,10 +3,8 @@
 #include <stdlib.h>
 #include <xxhash.h>
 
-#include "engine/core/memory.h"
-
 struct wz_digest {
-    XXH3_state_t state; /* needs 64-byte alignment, which wz_alloc gives */
+    XXH3_state_t *state;
 };
 
 static void write_hex(XXH128_hash_t hash, char hex[WZ_DIGEST_HEX])
@@ -28,26 +26,31 @@ void wz_digest_bytes(const void *bytes, size_t length, char hex[WZ_DIGEST_HEX])
 
 wz_status wz_digest_create(wz_digest **out, wz_error *err)
 {
-    void *block = NULL;
+    wz_digest *digest = malloc(sizeof *digest);
     *out = NULL;
-    wz_status status = wz_alloc(&block, 1, sizeof(wz_digest), "digest state", err);
-    if (status != WZ_OK)
-        return status;
-    *out = block;
-    XXH3_INITSTATE(&(*out)->state);
-    (void)XXH3_128bits_reset(&(*out)->state);
+    if (digest != NULL)
+        digest->state = XXH3_createState();
+    if (digest == NULL || digest->state == NULL) {
+        free(digest);
+        return wz_fail(err, WZ_ERR_RESOURCE, "out of memory for the state of a digest");
+    }
+    (void)XXH3_128bits_reset(digest->state);
+    *out = digest;
     return WZ_OK;
 }
 
 void wz_digest_destroy(wz_digest *digest)
 {
+    if (digest == NULL)
+        return;
+    (void)XXH3_freeState(digest->state);
     free(digest);
 }
 
 void wz_digest_add(wz_digest *digest, const void *bytes, size_t length)
 {
     if (length > 0)
-        (void)XXH3_128bits_update(&digest->state, bytes, length);
+        (void)XXH3_128bits_update(digest->state, bytes, length);
 }
 
 void wz_digest_add_u64(wz_digest *digest, uint64_t value)
@@ -60,5 +63,5 @@ void wz_digest_add_u64(wz_digest *digest, uint64_t value)
 
 void wz_digest_finish(const wz_digest *digest, char hex[WZ_DIGEST_HEX])
 {
-    write_hex(XXH3_128bits_digest(&digest->state), hex);
+    write_hex(XXH3_128bits_digest(digest->state), hex);
 }
