@@ -3,7 +3,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -31,7 +30,7 @@ static bool parse_name(const char *name, step_file *file)
     if (length < 8 || length > MAX_STEP_DIGITS || strcmp(digits + length, ".h5") != 0)
         return false;
     file->step = strtoll(digits, NULL, 10);
-    (void)snprintf(file->name, sizeof file->name, "%s", name);
+    memcpy(file->name, name, strlen(name) + 1); /* at most 5 + 18 + 3 bytes and the terminator */
     return true;
 }
 
