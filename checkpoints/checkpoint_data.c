@@ -18,9 +18,9 @@ static bool read_block(hid_t dataset, const wz_checkpoint_entry *entry, const hs
     if (to >= 0) {
         done = H5Sselect_hyperslab(from, H5S_SELECT_SET, start, NULL, count, NULL) >= 0 &&
                H5Dread(dataset, wz_checkpoint_entry_memory_type(entry), to, from, H5P_DEFAULT, data) >= 0;
-        (void)H5Sclose(to);
+        (void)wz_hdf5_close(H5Sclose, to);
     }
-    (void)H5Sclose(from);
+    (void)wz_hdf5_close(H5Sclose, from);
     return done;
 }
 
@@ -92,8 +92,7 @@ static wz_status read_entry(const wz_checkpoint *checkpoint, const wz_checkpoint
     else
         status = check_digest(checkpoint, entry, digest, err);
 done:
-    if (dataset >= 0)
-        (void)H5Dclose(dataset);
+    (void)wz_hdf5_close(H5Dclose, dataset);
     wz_digest_destroy(digest);
     free(scratch);
     return status;

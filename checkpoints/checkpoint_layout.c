@@ -18,6 +18,17 @@ void wz_hdf5_prepare(void)
     (void)H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
 }
 
+bool wz_hdf5_close(herr_t (*close)(hid_t), hid_t id)
+{
+    if (id < 0)
+        return true;
+    hid_t errors = H5Eget_num(H5E_DEFAULT) > 0 ? H5Eget_current_stack() : -1;
+    bool done = close(id) >= 0;
+    if (errors >= 0)
+        (void)H5Eset_current_stack(errors);
+    return done;
+}
+
 typedef struct reason {
     char text[256];
     int number;  /* errno, 0 where the library gives none */

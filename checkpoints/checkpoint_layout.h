@@ -62,6 +62,10 @@ void wz_hdf5_prepare(void);
 wz_status wz_hdf5_fail(wz_error *err, wz_status otherwise, const char *path, const char *format, ...)
     WZ_PRINTF(4, 5);
 
+/* Closes an id (negative: none) and keeps the errors that are on the library's stack, which any other call
+ * would clear: for the way out of a function that failed. Returns whether closing worked. */
+bool wz_hdf5_close(herr_t (*close)(hid_t), hid_t id);
+
 bool wz_checkpoint_entry_is_text(const wz_checkpoint_entry *entry);
 /* Sets element_size and bytes from the shape; false when the product overflows. */
 bool wz_checkpoint_entry_measure(wz_checkpoint_entry *entry);

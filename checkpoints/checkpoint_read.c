@@ -23,11 +23,10 @@ static hid_t open_scalar(hid_t object, const char *name)
         return -1;
     hid_t space = H5Aget_space(attribute);
     bool scalar = space >= 0 && H5Sget_simple_extent_npoints(space) == 1;
-    if (space >= 0)
-        (void)H5Sclose(space);
+    (void)wz_hdf5_close(H5Sclose, space);
     if (scalar)
         return attribute;
-    (void)H5Aclose(attribute);
+    (void)wz_hdf5_close(H5Aclose, attribute);
     return -1;
 }
 
@@ -46,9 +45,9 @@ static bool read_string_attribute(hid_t object, const char *name, size_t length,
     hid_t type = H5Aget_type(attribute);
     if (type >= 0) {
         done = is_string_of(type, length) && H5Aread(attribute, type, value) >= 0;
-        (void)H5Tclose(type);
+        (void)wz_hdf5_close(H5Tclose, type);
     }
-    (void)H5Aclose(attribute);
+    (void)wz_hdf5_close(H5Aclose, attribute);
     value[done ? length : 0] = '\0';
     return done;
 }
@@ -63,9 +62,9 @@ static bool read_integer_attribute(hid_t object, const char *name, int64_t *valu
     if (type >= 0) {
         done = H5Tget_class(type) == H5T_INTEGER && H5Tget_size(type) == sizeof *value &&
                H5Aread(attribute, H5T_NATIVE_INT64, value) >= 0;
-        (void)H5Tclose(type);
+        (void)wz_hdf5_close(H5Tclose, type);
     }
-    (void)H5Aclose(attribute);
+    (void)wz_hdf5_close(H5Aclose, attribute);
     return done;
 }
 
@@ -86,7 +85,7 @@ static bool type_fits(hid_t dataset, const wz_checkpoint_entry *entry)
         return false;
     hid_t expected = wz_checkpoint_entry_is_text(entry) ? H5T_STD_U8LE : H5T_IEEE_F32LE;
     bool fits = H5Tequal(type, expected) > 0;
-    (void)H5Tclose(type);
+    (void)wz_hdf5_close(H5Tclose, type);
     return fits;
 }
 
@@ -106,7 +105,7 @@ static bool storage_fits(hid_t dataset)
         fits =
             H5Pget_filter2(properties, 0, &flags, &values, NULL, 0, NULL, &config) == H5Z_FILTER_FLETCHER32;
     }
-    (void)H5Pclose(properties);
+    (void)wz_hdf5_close(H5Pclose, properties);
     return fits;
 }
 
@@ -119,7 +118,7 @@ static bool read_shape(hid_t dataset, wz_checkpoint_entry *entry)
     int rank = H5Sget_simple_extent_ndims(space);
     bool fits =
         rank >= 1 && rank <= WZ_CHECKPOINT_MAX_RANK && H5Sget_simple_extent_dims(space, shape, NULL) == rank;
-    (void)H5Sclose(space);
+    (void)wz_hdf5_close(H5Sclose, space);
     if (!fits || (wz_checkpoint_entry_is_text(entry) && rank != 1))
         return false;
     entry->tensor.rank = (size_t)rank;
@@ -219,7 +218,7 @@ static herr_t visit_group(hid_t file, const char *name, const H5L_info_t *info, 
     if (result < 0 && state->status == WZ_OK)
         state->status = wz_hdf5_fail(state->err, WZ_ERR_CORRUPT, state->checkpoint->path,
                                      "group '%.64s' cannot be listed", name);
-    (void)H5Gclose(group);
+    (void)wz_hdf5_close(H5Gclose, group);
     return result < 0 ? -1 : 0;
 }
 
@@ -242,7 +241,7 @@ static wz_status inspect_entries(wz_checkpoint *checkpoint, wz_error *err)
         if (dataset < 0)
             return wz_checkpoint_fail_dataset(checkpoint, entry, "cannot be opened", err);
         status = inspect_dataset(checkpoint, dataset, entry, err);
-        (void)H5Dclose(dataset);
+        (void)wz_hdf5_close(H5Dclose, dataset);
         if (!wz_checkpoint_entry_is_text(entry))
             checkpoint->tensor_count++;
     }
@@ -266,7 +265,7 @@ static wz_status open_file(wz_checkpoint *checkpoint, wz_error *err)
         return wz_hdf5_fail(err, WZ_ERR_RUNTIME, path, "cannot be opened");
     if (H5Pset_fclose_degree(access, H5F_CLOSE_STRONG) >= 0)
         checkpoint->file = H5Fopen(path, H5F_ACC_RDONLY, access);
-    (void)H5Pclose(access);
+    (void)wz_hdf5_close(H5Pclose, access);
     if (checkpoint->file < 0)
         return wz_hdf5_fail(err, WZ_ERR_CORRUPT, path, "is no checkpoint, or is cut short or damaged");
     return WZ_OK;
@@ -350,8 +349,7 @@ void wz_checkpoint_close(wz_checkpoint *checkpoint)
 {
     if (checkpoint == NULL)
         return;
-    if (checkpoint->file >= 0)
-        (void)H5Fclose(checkpoint->file);
+    (void)wz_hdf5_close(H5Fclose, checkpoint->file);
     (void)H5Eclear2(H5E_DEFAULT);
     for (size_t i = 0; i < checkpoint->count; i++) {
         free((void *)checkpoint->entries[i].tensor.group);

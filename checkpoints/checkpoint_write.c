@@ -124,9 +124,9 @@ static bool write_attribute(hid_t object, const char *name, hid_t file_type, hid
     hid_t attribute = H5Acreate2(object, name, file_type, space, H5P_DEFAULT, H5P_DEFAULT);
     if (attribute >= 0) {
         done = H5Awrite(attribute, memory_type, value) >= 0;
-        done = H5Aclose(attribute) >= 0 && done;
+        done = wz_hdf5_close(H5Aclose, attribute) && done;
     }
-    (void)H5Sclose(space);
+    (void)wz_hdf5_close(H5Sclose, space);
     return done;
 }
 
@@ -137,7 +137,7 @@ static bool write_string_attribute(hid_t object, const char *name, const char *v
         return false;
     bool done = H5Tset_size(type, strlen(value)) >= 0 && H5Tset_strpad(type, H5T_STR_NULLPAD) >= 0 &&
                 write_attribute(object, name, type, type, value);
-    (void)H5Tclose(type);
+    (void)wz_hdf5_close(H5Tclose, type);
     return done;
 }
 
@@ -167,7 +167,7 @@ static hid_t dataset_properties(const wz_checkpoint_entry *entry)
     }
     if (done)
         return properties;
-    (void)H5Pclose(properties);
+    (void)wz_hdf5_close(H5Pclose, properties);
     return -1;
 }
 
@@ -184,9 +184,9 @@ static hid_t create_dataset(hid_t group, const wz_checkpoint_entry *entry)
     hid_t space = H5Screate_simple((int)entry->tensor.rank, shape, NULL);
     if (space >= 0) {
         dataset = H5Dcreate2(group, entry->tensor.name, type, space, H5P_DEFAULT, properties, H5P_DEFAULT);
-        (void)H5Sclose(space);
+        (void)wz_hdf5_close(H5Sclose, space);
     }
-    (void)H5Pclose(properties);
+    (void)wz_hdf5_close(H5Pclose, properties);
     return dataset;
 }
 
@@ -198,7 +198,17 @@ static bool write_dataset(hid_t group, const wz_checkpoint_entry *entry)
     bool done = entry->bytes == 0 || H5Dwrite(dataset, wz_checkpoint_entry_memory_type(entry), H5S_ALL,
                                               H5S_ALL, H5P_DEFAULT, entry->data) >= 0;
     done = done && write_string_attribute(dataset, WZ_CHECKPOINT_DIGEST, entry->digest);
-    return H5Dclose(dataset) >= 0 && done;
+    return wz_hdf5_close(H5Dclose, dataset) && done;
+}
+
+static hid_t create_group(hid_t file, const char *name)
+{
+    hid_t group = -1;
+    hid_t properties = H5Pcreate(H5P_GROUP_CREATE);
+    if (properties >= 0 && H5Pset_obj_track_times(properties, 0) >= 0)
+        group = H5Gcreate2(file, name, H5P_DEFAULT, properties, H5P_DEFAULT);
+    (void)wz_hdf5_close(H5Pclose, properties);
+    return group;
 }
 
 /* entries are sorted, so that each group's are neighbours */
@@ -210,16 +220,14 @@ static wz_status write_entries(hid_t file, const char *path, const wz_checkpoint
     hid_t group = -1;
     for (size_t i = 0; i < count && status == WZ_OK; i++) {
         if (i == 0 || strcmp(entries[i].tensor.group, entries[i - 1].tensor.group) != 0) {
-            if (group >= 0)
-                (void)H5Gclose(group);
-            group = H5Gcreate2(file, entries[i].tensor.group, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+            (void)wz_hdf5_close(H5Gclose, group);
+            group = create_group(file, entries[i].tensor.group);
         }
         wz_checkpoint_entry_place(&entries[i], place);
         if (group < 0 || !write_dataset(group, &entries[i]))
             status = wz_hdf5_fail(err, WZ_ERR_RUNTIME, path, "cannot write dataset '%s'", place);
     }
-    if (group >= 0)
-        (void)H5Gclose(group);
+    (void)wz_hdf5_close(H5Gclose, group);
     return status;
 }
 
@@ -234,14 +242,14 @@ static bool write_header(hid_t file, int64_t step, const char *manifest)
 
 static hid_t create_file(const char *path)
 {
-    hid_t access = H5Pcreate(H5P_FILE_ACCESS);
     hid_t file = -1;
-    if (access < 0)
-        return -1;
-    if (H5Pset_libver_bounds(access, H5F_LIBVER_V18, H5F_LIBVER_V18) >= 0 &&
+    hid_t creation = H5Pcreate(H5P_FILE_CREATE), access = H5Pcreate(H5P_FILE_ACCESS);
+    if (creation >= 0 && access >= 0 && H5Pset_obj_track_times(creation, 0) >= 0 &&
+        H5Pset_libver_bounds(access, H5F_LIBVER_V18, H5F_LIBVER_V18) >= 0 &&
         H5Pset_fclose_degree(access, H5F_CLOSE_STRONG) >= 0)
-        file = H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, access);
-    (void)H5Pclose(access);
+        file = H5Fcreate(path, H5F_ACC_TRUNC, creation, access);
+    (void)wz_hdf5_close(H5Pclose, access);
+    (void)wz_hdf5_close(H5Pclose, creation);
     return file;
 }
 
@@ -259,7 +267,7 @@ static wz_status write_file(const char *path, int64_t step, const wz_checkpoint_
         status = wz_hdf5_fail(err, WZ_ERR_RUNTIME, path, "cannot write the header");
     if (status == WZ_OK)
         status = write_entries(file, path, entries, count, err);
-    if (H5Fclose(file) < 0 && status == WZ_OK)
+    if (!wz_hdf5_close(H5Fclose, file) && status == WZ_OK)
         status = wz_hdf5_fail(err, WZ_ERR_RUNTIME, path, "cannot finish writing the file");
     (void)H5Eclear2(H5E_DEFAULT);
     return status;
