@@ -3,7 +3,6 @@
 #include "engine/run/config_schema.h"
 
 #include <assert.h>
-#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

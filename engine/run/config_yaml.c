@@ -24,7 +24,7 @@ typedef struct entry {
     size_t key_line, key_column, value_line, value_column; /* from 1 */
 } entry;
 
-typedef struct reader {
+typedef struct yaml_reader {
     yaml_parser_t parser;
     const char *name;
     const char *text;
@@ -32,22 +32,22 @@ typedef struct reader {
     entry *entries;
     size_t count, capacity;
     wz_error *err;
-} reader;
+} yaml_reader;
 
-static wz_status fail_at(const reader *reader, const yaml_mark_t *mark, const char *message)
+static wz_status fail_at(const yaml_reader *reader, const yaml_mark_t *mark, const char *message)
 {
     return wz_fail(reader->err, WZ_ERR_USAGE, "%s:%zu:%zu: %s", reader->name, mark->line + 1,
                    mark->column + 1, message);
 }
 
 /* Puts name:line:column before the message that is there. */
-static wz_status prefix_at(const reader *reader, size_t line, size_t column, wz_status status)
+static wz_status prefix_at(const yaml_reader *reader, size_t line, size_t column, wz_status status)
 {
     return wz_fail_prefix(reader->err, status, "%s:%zu:%zu: ", reader->name, line, column);
 }
 
 /* Errors below the scanner (encoding, control characters) carry a byte offset and no mark. */
-static wz_status fail_parser(const reader *reader)
+static wz_status fail_parser(const yaml_reader *reader)
 {
     const yaml_parser_t *parser = &reader->parser;
     yaml_mark_t mark = parser->problem_mark;
@@ -97,7 +97,7 @@ static const char *refused(const yaml_event_t *event)
 }
 
 /* The caller deletes the event, after failure too. */
-static wz_status next_event(reader *reader, yaml_event_t *event)
+static wz_status next_event(yaml_reader *reader, yaml_event_t *event)
 {
     memset(event, 0, sizeof *event);
     if (!yaml_parser_parse(&reader->parser, event))
@@ -106,7 +106,7 @@ static wz_status next_event(reader *reader, yaml_event_t *event)
     return what == NULL ? WZ_OK : fail_at(reader, &event->start_mark, what);
 }
 
-static wz_status expect_event(reader *reader, yaml_event_type_t type, const char *message)
+static wz_status expect_event(yaml_reader *reader, yaml_event_type_t type, const char *message)
 {
     yaml_event_t event;
     wz_status status = next_event(reader, &event);
@@ -117,7 +117,7 @@ static wz_status expect_event(reader *reader, yaml_event_type_t type, const char
 }
 
 /* A new entry for the key `prefix.key`, refused when the name is there already. */
-static wz_status add_entry(reader *reader, const char *prefix, const yaml_event_t *key, entry **out)
+static wz_status add_entry(yaml_reader *reader, const char *prefix, const yaml_event_t *key, entry **out)
 {
     const char *text = (const char *)key->data.scalar.value;
     bool nested = prefix[0] != '\0';
@@ -126,7 +126,11 @@ static wz_status add_entry(reader *reader, const char *prefix, const yaml_event_
         (void)wz_config_fail_unknown(reader->config, text, reader->err);
         return prefix_at(reader, item.key_line, item.key_column, WZ_ERR_USAGE);
     }
-    (void)snprintf(item.name, sizeof item.name, "%s%s%s", prefix, nested ? "." : "", text);
+    size_t start = strlen(prefix) + (nested ? 1 : 0);
+    memcpy(item.name, prefix, strlen(prefix));
+    if (nested)
+        item.name[start - 1] = '.';
+    memcpy(item.name + start, text, strlen(text));
     for (size_t i = 0; i < reader->count; ++i) {
         const entry *other = &reader->entries[i];
         if (strcmp(other->name, item.name) == 0)
@@ -146,7 +150,7 @@ static wz_status add_entry(reader *reader, const char *prefix, const yaml_event_
     return WZ_OK;
 }
 
-static wz_status fail_type(const reader *reader, const entry *item, const yaml_event_t *value)
+static wz_status fail_type(const yaml_reader *reader, const entry *item, const yaml_event_t *value)
 {
     wz_config_place place;
     wz_text expected = {0};
@@ -168,7 +172,7 @@ static wz_status fail_type(const reader *reader, const entry *item, const yaml_e
     return prefix_at(reader, value->start_mark.line + 1, value->start_mark.column + 1, status);
 }
 
-static wz_status add_value(reader *reader, entry *item, const yaml_event_t *value)
+static wz_status add_value(yaml_reader *reader, entry *item, const yaml_event_t *value)
 {
     const char *text = (const char *)value->data.scalar.value;
     if (wz_config_is_section(item->name))
@@ -186,9 +190,9 @@ static wz_status add_value(reader *reader, entry *item, const yaml_event_t *valu
     return WZ_OK;
 }
 
-static wz_status read_mapping(reader *reader, const char *prefix);
+static wz_status read_mapping(yaml_reader *reader, const char *prefix);
 
-static wz_status read_pair(reader *reader, const char *prefix, const yaml_event_t *key)
+static wz_status read_pair(yaml_reader *reader, const char *prefix, const yaml_event_t *key)
 {
     yaml_event_t value;
     entry *item = NULL;
@@ -211,7 +215,7 @@ static wz_status read_pair(reader *reader, const char *prefix, const yaml_event_
 }
 
 /* After the mapping's start, up to and including its end. Sections do not nest: depth is at most 2. */
-static wz_status read_mapping(reader *reader, const char *prefix)
+static wz_status read_mapping(yaml_reader *reader, const char *prefix)
 {
     for (;;) {
         yaml_event_t key;
@@ -227,7 +231,7 @@ static wz_status read_mapping(reader *reader, const char *prefix)
     }
 }
 
-static wz_status read_stream(reader *reader)
+static wz_status read_stream(yaml_reader *reader)
 {
     wz_status status = expect_event(reader, YAML_STREAM_START_EVENT, "expected YAML");
     if (status == WZ_OK)
@@ -250,7 +254,7 @@ static bool is_nothing(const entry *item)
            (item->value[0] == '\0' || strcmp(item->value, "~") == 0 || strcmp(item->value, "null") == 0);
 }
 
-static wz_status set_entry(const reader *reader, wz_config *config, const entry *item)
+static wz_status set_entry(const yaml_reader *reader, wz_config *config, const entry *item)
 {
     wz_config_place place;
     if (!wz_config_find(config, item->name, &place)) {
@@ -273,7 +277,7 @@ static wz_status set_entry(const reader *reader, wz_config *config, const entry 
     return status == WZ_OK ? WZ_OK : prefix_at(reader, item->value_line, item->value_column, status);
 }
 
-static wz_status set_entries(const reader *reader, wz_config *config)
+static wz_status set_entries(const yaml_reader *reader, wz_config *config)
 {
     for (int pass = 0; pass < 2; ++pass) {
         for (size_t i = 0; i < reader->count; ++i) {
@@ -292,7 +296,7 @@ static wz_status set_entries(const reader *reader, wz_config *config)
 wz_status wz_config_read_text(wz_config *config, const char *name, const char *text, size_t length,
                               wz_error *err)
 {
-    reader reader = {.name = name, .text = text, .config = config, .err = err};
+    yaml_reader reader = {.name = name, .text = text, .config = config, .err = err};
     wz_config result = *config; /* the caller's stays whole when a value fails */
     if (length > SIZE_LIMIT)
         return wz_fail(err, WZ_ERR_USAGE, "%s: %zu bytes are too many for a configuration (at most %zu)",
