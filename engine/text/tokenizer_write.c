@@ -1,0 +1,199 @@
+/* Writing tokenizer.json: the members, in the order and with the fields the `tokenizers` package writes. */
+#include "engine/text/tokenizer_json.h"
+
+#include <string.h>
+
+/* Adds a new value to a container, both consumed on failure. Jansson reports only that memory ran out. */
+static json_t *with(json_t *object, const char *key, json_t *value)
+{
+    if (object == NULL || value == NULL || json_object_set_new(object, key, value) != 0) {
+        if (object == NULL)
+            json_decref(value);
+        json_decref(object);
+        return NULL;
+    }
+    return object;
+}
+
+static json_t *plus(json_t *array, json_t *value)
+{
+    if (array == NULL || value == NULL || json_array_append_new(array, value) != 0) {
+        if (array == NULL)
+            json_decref(value);
+        json_decref(array);
+        return NULL;
+    }
+    return array;
+}
+
+static json_t *object_of_type(const char *type)
+{
+    return with(json_object(), "type", json_string(type));
+}
+
+/* The vocabulary key of a token, in scratch. */
+static wz_status token_key(const wz_tokenizer *tokenizer, uint32_t id, wz_text *scratch, wz_error *err)
+{
+    const wz_token *token = &tokenizer->tokens[id];
+    const char *bytes = tokenizer->blob.data + token->offset;
+    scratch->length = 0;
+    return token->raw_key ? wz_text_append(scratch, bytes, token->length, err)
+                          : wz_byte_level_spell(bytes, token->length, scratch, err);
+}
+
+static json_t *key_string(const wz_tokenizer *tokenizer, uint32_t id, wz_text *scratch)
+{
+    if (token_key(tokenizer, id, scratch, NULL) != WZ_OK)
+        return NULL;
+    return json_stringn(scratch->data, scratch->length);
+}
+
+static json_t *added_tokens(const wz_tokenizer *tokenizer)
+{
+    json_t *list = json_array();
+    for (uint32_t id = 0; id < tokenizer->vocab_size && list != NULL; id++) {
+        const wz_token *token = &tokenizer->tokens[id];
+        if (!token->added)
+            continue;
+        bool normalized = false;
+        for (size_t i = 0; i < tokenizer->added_count; i++)
+            if (tokenizer->added[i].id == id)
+                normalized = tokenizer->added[i].normalized;
+        json_t *entry = with(json_object(), "id", json_integer(id));
+        entry = with(entry, "content", json_stringn(tokenizer->blob.data + token->offset, token->length));
+        entry = with(entry, "single_word", json_false());
+        entry = with(entry, "lstrip", json_false());
+        entry = with(entry, "rstrip", json_false());
+        entry = with(entry, "normalized", json_boolean(normalized));
+        entry = with(entry, "special", json_boolean(token->special));
+        list = plus(list, entry);
+    }
+    return list;
+}
+
+static json_t *byte_level(bool use_regex)
+{
+    json_t *step = with(object_of_type("ByteLevel"), "add_prefix_space", json_false());
+    return with(with(step, "trim_offsets", json_true()), "use_regex", json_boolean(use_regex));
+}
+
+static json_t *pre_tokenizer(const wz_tokenizer *tokenizer)
+{
+    bool regex_in_byte_level = false;
+    json_t *list = json_array();
+    for (size_t i = 0; i < tokenizer->step_count; i++) {
+        const wz_pretokenizer *step = &tokenizer->steps[i];
+        json_t *value = NULL;
+        if (step->is_byte_level) {
+            regex_in_byte_level = true; /* always the last step */
+            break;
+        }
+        if (step->kind == WZ_PRE_DIGITS) {
+            value =
+                with(object_of_type("Digits"), "individual_digits", json_boolean(step->individual_digits));
+        } else {
+            value = with(object_of_type("Split"), "pattern",
+                         with(json_object(), "Regex", json_string(step->pattern)));
+            value = with(with(value, "behavior", json_string("Isolated")), "invert", json_false());
+        }
+        list = plus(list, value);
+    }
+    if (json_array_size(list) == 0) {
+        json_decref(list);
+        return byte_level(regex_in_byte_level);
+    }
+    return with(object_of_type("Sequence"), "pretokenizers", plus(list, byte_level(regex_in_byte_level)));
+}
+
+static json_t *template_items(const wz_tokenizer *tokenizer, const wz_ids *ids, json_t *items,
+                              json_t **specials)
+{
+    for (size_t i = 0; i < ids->length; i++) {
+        const wz_token *token = &tokenizer->tokens[ids->data[i]];
+        const char *bytes = tokenizer->blob.data + token->offset;
+        json_t *name = json_stringn(bytes, token->length);
+        json_t *special = with(json_object(), "id", json_incref(name));
+        special = with(special, "ids", plus(json_array(), json_integer(ids->data[i])));
+        special = with(special, "tokens", plus(json_array(), json_incref(name)));
+        *specials = with(*specials, json_string_value(name) == NULL ? "" : json_string_value(name), special);
+        json_t *item = with(with(json_object(), "id", name), "type_id", json_integer(0));
+        items = plus(items, with(json_object(), "SpecialToken", item));
+    }
+    return items;
+}
+
+static json_t *sequence_item(const char *id, int type)
+{
+    json_t *item = with(with(json_object(), "id", json_string(id)), "type_id", json_integer(type));
+    return with(json_object(), "Sequence", item);
+}
+
+static json_t *post_processor(const wz_tokenizer *tokenizer)
+{
+    if (tokenizer->before.length + tokenizer->after.length == 0)
+        return json_null();
+    json_t *specials = json_object();
+    json_t *single = template_items(tokenizer, &tokenizer->before, json_array(), &specials);
+    single = template_items(tokenizer, &tokenizer->after, plus(single, sequence_item("A", 0)), &specials);
+    json_t *pair = plus(plus(json_array(), sequence_item("A", 0)), sequence_item("B", 1));
+    json_t *value = with(with(object_of_type("TemplateProcessing"), "single", single), "pair", pair);
+    return with(value, "special_tokens", specials);
+}
+
+static json_t *vocabulary(const wz_tokenizer *tokenizer, wz_text *scratch)
+{
+    json_t *vocab = json_object();
+    for (uint32_t id = 0; id < tokenizer->vocab_size && vocab != NULL; id++) {
+        if (!tokenizer->tokens[id].in_vocab)
+            continue;
+        if (token_key(tokenizer, id, scratch, NULL) != WZ_OK) {
+            json_decref(vocab);
+            return NULL;
+        }
+        vocab = with(vocab, scratch->data, json_integer(id));
+    }
+    return vocab;
+}
+
+static json_t *merge_list(const wz_tokenizer *tokenizer, wz_text *scratch)
+{
+    const wz_bpe *bpe = &tokenizer->bpe;
+    json_t *merges = json_array();
+    for (size_t rank = 0; rank < bpe->merge_count && merges != NULL; rank++) {
+        json_t *pair = plus(json_array(), key_string(tokenizer, bpe->left[rank], scratch));
+        merges = plus(merges, plus(pair, key_string(tokenizer, bpe->right[rank], scratch)));
+    }
+    return merges;
+}
+
+static json_t *model(const wz_tokenizer *tokenizer)
+{
+    wz_text scratch = {0};
+    json_t *value = with(with(object_of_type("BPE"), "dropout", json_null()), "unk_token", json_null());
+    value = with(with(value, "continuing_subword_prefix", json_null()), "end_of_word_suffix", json_null());
+    value = with(with(value, "fuse_unk", json_false()), "byte_fallback", json_false());
+    value = with(value, "ignore_merges", json_boolean(tokenizer->ignore_merges));
+    value = with(value, "vocab", vocabulary(tokenizer, &scratch));
+    value = with(value, "merges", merge_list(tokenizer, &scratch));
+    wz_text_clear(&scratch);
+    return value;
+}
+
+static int append_chunk(const char *bytes, size_t length, void *out)
+{
+    return wz_text_append(out, bytes, length, NULL) == WZ_OK ? 0 : -1;
+}
+
+wz_status wz_tokenizer_write_json(const wz_tokenizer *tokenizer, wz_text *out, wz_error *err)
+{
+    json_t *root = with(with(json_object(), "version", json_string("1.0")), "truncation", json_null());
+    root = with(with(root, "padding", json_null()), "added_tokens", added_tokens(tokenizer));
+    root = with(root, "normalizer", tokenizer->nfc ? object_of_type("NFC") : json_null());
+    root = with(root, "pre_tokenizer", pre_tokenizer(tokenizer));
+    root = with(root, "post_processor", post_processor(tokenizer));
+    root = with(root, "decoder", byte_level(true));
+    root = with(root, "model", model(tokenizer));
+    int failed = root == NULL || json_dump_callback(root, append_chunk, out, JSON_COMPACT) != 0;
+    json_decref(root);
+    return failed ? wz_fail(err, WZ_ERR_RESOURCE, "out of memory writing tokenizer.json") : WZ_OK;
+}
