@@ -18,24 +18,31 @@ typedef struct wz_cli {
     const char *openblas_coretype; /* OPENBLAS_CORETYPE as it was found; NULL: not set */
 } wz_cli;
 
-/* A subcommand. argv: the arguments after its name; it may reorder them. Returns the exit status: a
- * wz_status with its message in err, or 128 + signal without one. */
+/* What a command returns that a signal made stop: the shells' convention. */
+#define WZ_STATUS_SIGNAL(number) ((wz_status)(128 + (number)))
+
+/* A subcommand. argv: the arguments after its name; it may reorder them. Returns the exit status:
+ * a wz_status with its message in err, or WZ_STATUS_SIGNAL without one. */
 typedef struct wz_command {
     const char *name;
     const char *summary; /* one line */
     const char *usage;   /* "wavezero tasks [...]" */
     const char *details; /* further text of `wavezero help NAME`, ending in a line break, or NULL */
-    int (*run)(const wz_cli *cli, const struct wz_command *self, int argc, const char **argv, wz_error *err);
+    wz_status (*run)(const wz_cli *cli, const struct wz_command *self, int argc, const char **argv,
+                     wz_error *err);
 } wz_command;
 
 extern const wz_command wz_commands[];
 extern const size_t wz_command_count;
 
-int wz_cmd_doctor(const wz_cli *cli, const wz_command *self, int argc, const char **argv, wz_error *err);
-int wz_cmd_help(const wz_cli *cli, const wz_command *self, int argc, const char **argv, wz_error *err);
-int wz_cmd_inspect(const wz_cli *cli, const wz_command *self, int argc, const char **argv, wz_error *err);
-int wz_cmd_tasks(const wz_cli *cli, const wz_command *self, int argc, const char **argv, wz_error *err);
-int wz_cmd_version(const wz_cli *cli, const wz_command *self, int argc, const char **argv, wz_error *err);
+wz_status wz_cmd_doctor(const wz_cli *cli, const wz_command *self, int argc, const char **argv,
+                        wz_error *err);
+wz_status wz_cmd_help(const wz_cli *cli, const wz_command *self, int argc, const char **argv, wz_error *err);
+wz_status wz_cmd_inspect(const wz_cli *cli, const wz_command *self, int argc, const char **argv,
+                         wz_error *err);
+wz_status wz_cmd_tasks(const wz_cli *cli, const wz_command *self, int argc, const char **argv, wz_error *err);
+wz_status wz_cmd_version(const wz_cli *cli, const wz_command *self, int argc, const char **argv,
+                         wz_error *err);
 
 extern const char wz_inspect_details[];
 extern const char wz_tasks_details[];

@@ -239,7 +239,7 @@ static wz_status write_json(const doctor_report *report, bool healthy, wz_text *
     return status == WZ_OK ? wz_text_append(out, "\n", 1, err) : status;
 }
 
-int wz_cmd_doctor(const wz_cli *cli, const wz_command *self, int argc, const char **argv, wz_error *err)
+wz_status wz_cmd_doctor(const wz_cli *cli, const wz_command *self, int argc, const char **argv, wz_error *err)
 {
     bool help = false;
     bool json = false;
@@ -266,6 +266,5 @@ int wz_cmd_doctor(const wz_cli *cli, const wz_command *self, int argc, const cha
         healthy = healthy && (!found.is_check[i] || found.value[i][0] == '\0');
     status = json ? write_json(&found, healthy, &text, err) : write_text(&found, &text, err);
     status = wz_cli_print(cli, &text, status, err);
-    return status == WZ_OK && !healthy ? (int)wz_fail(err, WZ_ERR_RUNTIME, "a self check failed")
-                                       : (int)status;
+    return status == WZ_OK && !healthy ? wz_fail(err, WZ_ERR_RUNTIME, "a self check failed") : status;
 }

@@ -37,7 +37,7 @@ static wz_status print_overview(const wz_cli *cli, wz_error *err)
     return wz_cli_print(cli, &text, status, err);
 }
 
-int wz_cmd_help(const wz_cli *cli, const wz_command *self, int argc, const char **argv, wz_error *err)
+wz_status wz_cmd_help(const wz_cli *cli, const wz_command *self, int argc, const char **argv, wz_error *err)
 {
     bool help = false;
     bool markdown = false;
@@ -49,7 +49,7 @@ int wz_cmd_help(const wz_cli *cli, const wz_command *self, int argc, const char 
     if (status != WZ_OK)
         return status;
     if (rest.count == 0)
-        return (int)(help ? wz_command_help(cli, self, err) : print_overview(cli, err));
+        return help ? wz_command_help(cli, self, err) : print_overview(cli, err);
     if (strcmp(rest.items[0], "config") == 0) {
         wz_text text = {0};
         status = wz_config_reference(markdown, &text, err);
@@ -64,7 +64,8 @@ int wz_cmd_help(const wz_cli *cli, const wz_command *self, int argc, const char 
                    nearest != NULL ? "'?)" : "; `wavezero help` lists the commands");
 }
 
-int wz_cmd_version(const wz_cli *cli, const wz_command *self, int argc, const char **argv, wz_error *err)
+wz_status wz_cmd_version(const wz_cli *cli, const wz_command *self, int argc, const char **argv,
+                         wz_error *err)
 {
     wz_text text = {0};
     if (argc > 0)

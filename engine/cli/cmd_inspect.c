@@ -116,7 +116,8 @@ static wz_status describe(wz_checkpoint *checkpoint, const char *path, bool json
     return status;
 }
 
-int wz_cmd_inspect(const wz_cli *cli, const wz_command *self, int argc, const char **argv, wz_error *err)
+wz_status wz_cmd_inspect(const wz_cli *cli, const wz_command *self, int argc, const char **argv,
+                         wz_error *err)
 {
     bool help = false;
     bool json = false;

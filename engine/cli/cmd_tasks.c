@@ -231,7 +231,7 @@ static wz_status run_form(const wz_cli *cli, wz_tasks_request *request, const ch
     return wz_cli_print(cli, &text, status, err);
 }
 
-int wz_cmd_tasks(const wz_cli *cli, const wz_command *self, int argc, const char **argv, wz_error *err)
+wz_status wz_cmd_tasks(const wz_cli *cli, const wz_command *self, int argc, const char **argv, wz_error *err)
 {
     bool help = false;
     const char *split = "test";
@@ -258,5 +258,5 @@ int wz_cmd_tasks(const wz_cli *cli, const wz_command *self, int argc, const char
     bool has_form = rest.count > 0 && strchr(rest.items[0], '=') == NULL;
     const char *form = has_form ? rest.items[0] : "list";
     status = configure(&request, file, rest.items + has_form, rest.count - has_form, err);
-    return (int)(status == WZ_OK ? run_form(cli, &request, form, err) : status);
+    return status == WZ_OK ? run_form(cli, &request, form, err) : status;
 }

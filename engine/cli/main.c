@@ -65,7 +65,7 @@ static const char *command_name(int argc, char **argv)
     return strcmp(argv[1], "--version") == 0 ? "version" : argv[1];
 }
 
-static int dispatch(const wz_cli *cli, int argc, char **argv, wz_error *err)
+static wz_status dispatch(const wz_cli *cli, int argc, char **argv, wz_error *err)
 {
     const char *name = command_name(argc, argv);
     const char *nearest = NULL;
@@ -83,10 +83,10 @@ int main(int argc, char **argv)
 {
     wz_error err = {{0}};
     const wz_cli cli = describe_process();
-    int status = dispatch(&cli, argc, argv, &err);
+    wz_status status = dispatch(&cli, argc, argv, &err);
     if (fflush(stdout) != 0 && status == WZ_OK)
         status = wz_fail(&err, WZ_ERR_RUNTIME, "cannot write the results: %s", strerror(errno));
     if (status != WZ_OK && err.text[0] != '\0')
         (void)fprintf(stderr, "wavezero: error: %s\n", err.text);
-    return status;
+    return (int)status;
 }
