@@ -142,3 +142,11 @@ void wz_progress_finish(wz_progress *progress, int64_t done, const char *score_n
     leave_line(progress, false);
     (void)fflush(progress->stream);
 }
+
+void wz_progress_clear(wz_progress *progress)
+{
+    if (progress->stream == NULL)
+        return;
+    leave_line(progress, true);
+    (void)fflush(progress->stream);
+}
