@@ -247,6 +247,10 @@ START_TEST(fault_in_log_append_leaves_whole_lines)
 }
 END_TEST
 
+/* Only the allocations of our own code. HDF5 1.10.8 does not survive its own: of the 4,200 allocations of this
+ * command, libraries included, every thirteenth was failed, and one in eleven of these ended in a segmentation
+ * fault inside HDF5 (an endless H5E_printf_stack -> H5I_inc_ref -> H5E__push_stack while it initialises;
+ * strlen(NULL) below H5Acreate2). What it leaves on the disk is swept by the test after this one. */
 START_TEST(fault_in_our_allocations_is_reported)
 {
 #ifdef WZ_FAULT_NO_MALLOC
@@ -264,6 +268,25 @@ START_TEST(fault_in_our_allocations_is_reported)
 }
 END_TEST
 
+/* Any allocation of any library: the command may crash, but a whole checkpoint stays. */
+START_TEST(fault_in_any_allocation_keeps_a_whole_checkpoint)
+{
+#ifdef WZ_FAULT_NO_MALLOC
+    (void)fprintf(stderr, "skipped: AddressSanitizer owns malloc, so its failures are not swept\n");
+#else
+    static const fault plan = {.call = "malloc"};
+    outcome result = {.fired = true};
+    choose_target("step-00000001.h5");
+    for (long at = 1; result.fired; at += 97) {
+        ck_assert_int_lt(at, 100000);
+        reset_checkpoint();
+        run(&plan, at, "write", "2", &result);
+        check_checkpoint(!result.killed && result.status == 0);
+    }
+#endif
+}
+END_TEST
+
 static Suite *fault_suite(void)
 {
     Suite *suite = suite_create("fault");
@@ -274,6 +297,7 @@ static Suite *fault_suite(void)
     tcase_add_loop_test(sweeps, fault_in_file_replace_keeps_a_whole_file, 0, FILE_FAULTS);
     tcase_add_loop_test(sweeps, fault_in_log_append_leaves_whole_lines, 0, 4);
     tcase_add_loop_test(sweeps, fault_in_our_allocations_is_reported, 0, 2);
+    tcase_add_test(sweeps, fault_in_any_allocation_keeps_a_whole_checkpoint);
     suite_add_tcase(suite, sweeps);
     return suite;
 }
