@@ -151,8 +151,9 @@ static const char *check_hdf5(void)
     hid_t space = H5Screate_simple(1, &size, NULL);
     hid_t set = H5Dcreate2(file, "values", H5T_NATIVE_DOUBLE, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
     bool good = H5Dwrite(set, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) >= 0 &&
-                H5Dread(set, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, back) >= 0 &&
-                memcmp(values, back, sizeof back) == 0;
+                H5Dread(set, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, back) >= 0;
+    for (int i = 0; i < 64; ++i)
+        good = good && values[i] == back[i];
     (void)H5Dclose(set);
     (void)H5Sclose(space);
     (void)H5Fclose(file);
@@ -173,7 +174,7 @@ static wz_status check_tasks(wz_error *err)
         status = wz_tasks[i]->generate(values, 1, WZ_SPLIT_TEST, 0, &problem, err);
         if (status == WZ_OK && verifier == NULL)
             status = wz_fail(err, WZ_ERR_RUNTIME, "task %s has no verifier", wz_tasks[i]->name);
-        if (status == WZ_OK)
+        if (status == WZ_OK && verifier != NULL)
             status = verifier->reference(&problem, &reference, err);
         if (status == WZ_OK && reference.best_trivial > reference.objective * (1.0 + 1e-9))
             status = wz_fail(err, WZ_ERR_RUNTIME, "task %s: a trivial policy beats the reference",

@@ -78,10 +78,10 @@ static wz_status fill_table(const wz_cli *cli, const wz_tasks_request *request, 
     const wz_verifier *verifier = request->verifier;
     wz_progress progress;
     wz_status status = WZ_OK;
+    memset(table, 0, sizeof *table);
     if (verifier->baseline_count > WZ_MAX_BASELINES)
         return wz_fail(err, WZ_ERR_RUNTIME, "the task %s has more than %d baselines", verifier->task,
                        WZ_MAX_BASELINES);
-    memset(table, 0, sizeof *table);
     table->count = verifier->baseline_count + 2;
     table->problems = request->problems;
     table->is_exact = true;
