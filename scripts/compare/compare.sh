@@ -51,6 +51,12 @@ if wants pytorch || wants trl; then
   fi
 fi
 
+# OpenMP's spinning threads suffer most from company: on a busy machine the ratios flatter wavezero.
+load=$(cut -d' ' -f1 /proc/loadavg 2>/dev/null || echo 0)
+if awk -v load="$load" 'BEGIN { exit !(load > 0.5) }'; then
+  echo "compare.sh: warning: the machine is busy (load $load): these ratios are not worth reporting" >&2
+fi
+
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 if [ -z "$tokens" ] && wants wavezero; then
