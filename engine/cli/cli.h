@@ -35,6 +35,10 @@ typedef struct wz_command {
 extern const wz_command wz_commands[];
 extern const size_t wz_command_count;
 
+wz_status wz_cmd_train(const wz_cli *cli, const wz_command *self, int argc, const char **argv, wz_error *err);
+wz_status wz_cmd_resume(const wz_cli *cli, const wz_command *self, int argc, const char **argv,
+                        wz_error *err);
+wz_status wz_cmd_eval(const wz_cli *cli, const wz_command *self, int argc, const char **argv, wz_error *err);
 wz_status wz_cmd_doctor(const wz_cli *cli, const wz_command *self, int argc, const char **argv,
                         wz_error *err);
 wz_status wz_cmd_help(const wz_cli *cli, const wz_command *self, int argc, const char **argv, wz_error *err);
@@ -44,6 +48,9 @@ wz_status wz_cmd_tasks(const wz_cli *cli, const wz_command *self, int argc, cons
 wz_status wz_cmd_version(const wz_cli *cli, const wz_command *self, int argc, const char **argv,
                          wz_error *err);
 
+extern const char wz_train_details[];
+extern const char wz_resume_details[];
+extern const char wz_eval_details[];
 extern const char wz_inspect_details[];
 extern const char wz_tasks_details[];
 extern const char wz_doctor_details[];

@@ -10,6 +10,12 @@
 #include "engine/core/suggest.h"
 
 const wz_command wz_commands[] = {
+    {"train", "train a policy", "wavezero train CONFIG [--overwrite] [key=value ...]", wz_train_details,
+     wz_cmd_train},
+    {"resume", "go on with a run that stopped", "wavezero resume RUN [--extend] [key=value ...]",
+     wz_resume_details, wz_cmd_resume},
+    {"eval", "held-out score against the optimum and baselines",
+     "wavezero eval CHECKPOINT [options] [key=value ...]", wz_eval_details, wz_cmd_eval},
     {"tasks", "list problem families, print problems, print the baseline table",
      "wavezero tasks [list | print | baselines] [options] [key=value ...]", wz_tasks_details, wz_cmd_tasks},
     {"inspect", "look inside a checkpoint", "wavezero inspect FILE [--json]", wz_inspect_details,
