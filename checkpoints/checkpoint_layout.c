@@ -43,6 +43,8 @@ static herr_t note_reason(unsigned level, const H5E_error2_t *error, void *conte
     const char *text = error->desc == NULL ? "" : error->desc;
     if (error->maj_num == H5E_RESOURCE && error->min_num == H5E_NOSPACE)
         found->memory = true;
+    if (strstr(text, "memory allocation failed") != NULL)
+        found->memory = true;
     if (level != 0)
         return 0;
     const char *number = strstr(text, "errno = ");

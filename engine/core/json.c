@@ -206,18 +206,18 @@ void wz_json_string(wz_json *json, const char *text)
 
 void wz_json_format_number(double value, char *out)
 {
-    if (!isfinite(value)) {
-        memcpy(out, "null", sizeof "null");
-        return;
+    char text[WZ_JSON_NUMBER_MAX] = "null";
+    if (isfinite(value)) {
+        for (int digits = 15; digits <= 17; digits++) {
+            (void)snprintf(text, sizeof text, "%.*g", digits, value);
+            if (strtod(text, NULL) == value) /* -0 prints its sign, so equality of values is enough */
+                break;
+        }
+        char *comma = strchr(text, ','); /* the decimal point of some locales */
+        if (comma != NULL)
+            *comma = '.';
     }
-    for (int digits = 15; digits <= 17; digits++) {
-        (void)snprintf(out, WZ_JSON_NUMBER_MAX, "%.*g", digits, value);
-        if (strtod(out, NULL) == value) /* -0 prints its sign, so equality of values is enough */
-            break;
-    }
-    char *comma = strchr(out, ','); /* the decimal point of some locales */
-    if (comma != NULL)
-        *comma = '.';
+    memcpy(out, text, strlen(text) + 1);
 }
 
 void wz_json_number(wz_json *json, double value)

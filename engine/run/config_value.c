@@ -40,10 +40,12 @@ static const char *printable(const char *value, char shown[SHOWN + 4])
 {
     size_t count = 0;
     while (value[count] != '\0' && count < SHOWN) {
-        unsigned char byte = (unsigned char)value[count];
-        shown[count++] = byte < 0x20 || byte == 0x7f ? '?' : (char)byte;
+        char byte = value[count];
+        if ((byte >= 0 && byte < 0x20) || byte == 0x7f)
+            byte = '?';
+        shown[count++] = byte;
     }
-    strcpy(shown + count, value[count] != '\0' ? "..." : "");
+    memcpy(shown + count, value[count] != '\0' ? "..." : "\0\0\0", 4);
     return shown;
 }
 
@@ -199,7 +201,7 @@ wz_status wz_config_set(wz_config *config, const wz_config_place *place, const c
     case WZ_KEY_TEXT:
         if (!is_plain_text(value))
             return fail_expected(place, value, NULL, err);
-        strcpy(field_at(config, place), value);
+        memcpy(field_at(config, place), value, strlen(value) + 1);
         return WZ_OK;
     case WZ_KEY_TASK:
         return set_task(config, place, value, err);

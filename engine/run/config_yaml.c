@@ -183,7 +183,7 @@ static wz_status add_value(yaml_reader *reader, entry *item, const yaml_event_t 
     wz_status status = wz_alloc(&copy, strlen(text) + 1, 1, "a configuration value", reader->err);
     if (status != WZ_OK)
         return status;
-    item->value = strcpy(copy, text);
+    item->value = memcpy(copy, text, strlen(text) + 1);
     item->is_plain = value->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
     item->value_line = value->start_mark.line + 1;
     item->value_column = value->start_mark.column + 1;

@@ -9,7 +9,7 @@
 void wz_format_duration(double seconds, char out[32])
 {
     if (!(seconds >= 0.0) || seconds > 1e9) {
-        strcpy(out, "-");
+        (void)snprintf(out, 32, "-");
         return;
     }
     long whole = lround(seconds);
@@ -44,9 +44,11 @@ static void render_bar(double share, char out[BAR_CELLS + 4])
 {
     int filled = (int)(share * BAR_CELLS);
     out[0] = '[';
-    for (int i = 0; i < BAR_CELLS; ++i)
-        out[i + 1] = i < filled ? '=' : i == filled ? '>' : ' ';
-    strcpy(out + BAR_CELLS + 1, "] ");
+    memset(out + 1, ' ', BAR_CELLS);
+    memset(out + 1, '=', (size_t)filled);
+    if (filled < BAR_CELLS)
+        out[filled + 1] = '>';
+    memcpy(out + BAR_CELLS + 1, "] ", 3);
 }
 
 /* Appends to the line in out[size], cut where it ends. */
@@ -140,5 +142,13 @@ void wz_progress_finish(wz_progress *progress, int64_t done, const char *score_n
         return;
     draw(progress, done, score_name, score, note, now_s);
     leave_line(progress, false);
+    (void)fflush(progress->stream);
+}
+
+void wz_progress_clear(wz_progress *progress)
+{
+    if (progress->stream == NULL)
+        return;
+    leave_line(progress, true);
     (void)fflush(progress->stream);
 }

@@ -37,6 +37,9 @@ void wz_progress_message(wz_progress *progress, const char *line);
 void wz_progress_finish(wz_progress *progress, int64_t done, const char *score_name, double score,
                         const char *note, double now_s);
 
+/* Erases the bar and ends, leaving no trace on a terminal. */
+void wz_progress_clear(wz_progress *progress);
+
 /* The text of one line, cut to the terminal's width; out is terminated. */
 void wz_progress_render(const wz_progress *progress, int64_t done, const char *score_name, double score,
                         const char *note, double now_s, char *out, size_t size);

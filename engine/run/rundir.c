@@ -1,10 +1,11 @@
 #include "engine/run/rundir.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
-#include "checkpoints/checkpoint.h"
 #include "engine/core/file.h"
 
 static wz_status join(char out[WZ_PATH_MAX], const char *directory, const char *name, wz_error *err)
@@ -37,6 +38,26 @@ bool wz_rundir_has_checkpoints(const char *path)
     if (directory != NULL)
         (void)closedir(directory);
     return found;
+}
+
+/* Removes checkpoints, and what an interrupted write left behind. */
+static wz_status delete_checkpoints(const wz_rundir *rundir, wz_error *err)
+{
+    DIR *directory = opendir(rundir->checkpoints);
+    wz_status status = WZ_OK;
+    if (directory == NULL)
+        return wz_fail(err, WZ_ERR_RUNTIME, "cannot list %s: %s", rundir->checkpoints, strerror(errno));
+    for (const struct dirent *item; status == WZ_OK && (item = readdir(directory)) != NULL;) {
+        size_t length = strlen(item->d_name);
+        bool temporary = length > 4 && strcmp(item->d_name + length - 4, ".tmp") == 0;
+        if (!temporary && !is_checkpoint_name(item->d_name))
+            continue;
+        if (unlinkat(dirfd(directory), item->d_name, 0) != 0)
+            status = wz_fail(err, WZ_ERR_RUNTIME, "cannot delete %s/%s: %s", rundir->checkpoints,
+                             item->d_name, strerror(errno));
+    }
+    (void)closedir(directory);
+    return status;
 }
 
 static wz_status name_paths(wz_rundir *rundir, const char *path, wz_error *err)
@@ -74,7 +95,7 @@ wz_status wz_rundir_create(wz_rundir *rundir, const char *path, bool overwrite, 
                     "another output_dir, or replace it with --overwrite",
                     rundir->path, rundir->path);
     if (status == WZ_OK && overwrite)
-        status = wz_checkpoint_prune(rundir->checkpoints, 0, err);
+        status = delete_checkpoints(rundir, err);
     if (status != WZ_OK)
         wz_rundir_close(rundir);
     return status;

@@ -4,7 +4,7 @@
 It does the work Wavezero does, by the same savings: the prompt of a problem is computed once in the
 rollout and once in training, never once per completion; decoding keeps a key-value cache whose prompt
 part is shared by the group; only the head columns the answer grammar admits are computed, in sampling
-and in training; Q, K, V and gate, up are fused products; attention is PyTorch's fused kernel; AdamW is
+and in training; Q, K and V are one product, attention is PyTorch's fused kernel, AdamW is
 the fused one. float32 throughout. The reward is a vectorised sum rate over random gains, so the time is
 the engine's, not the verifier's.
 
@@ -27,7 +27,7 @@ class Model(torch.nn.Module):
         super().__init__()
         self.a = a
         q_width, kv_width = a.heads * a.head_dim, a.kv_heads * a.head_dim
-        self.split = [q_width, kv_width, kv_width]
+        self.split = [q_width + kv_width, kv_width]
 
         def weight(*shape, std=0.02):
             return torch.nn.Parameter(torch.randn(*shape) * std)
@@ -42,25 +42,23 @@ class Model(torch.nn.Module):
             layer.qkv = weight(sum(self.split), a.hidden)
             layer.out = weight(a.hidden, q_width)
             layer.mlp_norm = torch.nn.Parameter(torch.ones(a.hidden))
-            layer.gate_up = weight(2 * a.intermediate, a.hidden)
+            layer.gate = weight(a.intermediate, a.hidden)
+            layer.up = weight(a.intermediate, a.hidden)
             layer.down = weight(a.hidden, a.intermediate)
             self.layers.append(layer)
         frequency = 10000.0 ** (-torch.arange(0, a.head_dim, 2) / a.head_dim)
-        angle = torch.arange(positions)[:, None] * torch.cat((frequency, frequency))
-        self.register_buffer("cos", angle.cos())
-        self.register_buffer("sin", angle.sin())
-
-    def rotate(self, x, position):
-        """x [problems, heads, rows, head_dim], position [rows]."""
-        low, high = x.chunk(2, dim=-1)
-        return x * self.cos[position] + torch.cat((-high, low), dim=-1) * self.sin[position]
+        angle = torch.arange(positions)[:, None] * frequency
+        self.register_buffer("rotation", torch.polar(torch.ones_like(angle), angle), persistent=False)
 
     def qkv(self, layer, x, position):
+        """Rotary angles turn q and k in one complex product (pairs of neighbours: the cheapest form)."""
         b, rows, _ = x.shape
         h = F.rms_norm(x, (self.a.hidden,), layer.attention_norm, 1e-5)
-        q, k, v = F.linear(h, layer.qkv).split(self.split, dim=-1)
-        q, k, v = (t.view(b, rows, -1, self.a.head_dim).transpose(1, 2) for t in (q, k, v))
-        return self.rotate(q, position), self.rotate(k, position), v
+        qk, v = F.linear(h, layer.qkv).split(self.split, dim=-1)
+        turned = torch.view_as_complex(qk.view(b, rows, -1, self.a.head_dim // 2, 2))
+        turned = torch.view_as_real(turned * self.rotation[position].unsqueeze(1)).flatten(3)
+        q, k = turned.transpose(1, 2).split((self.a.heads, self.a.kv_heads), dim=1)
+        return q, k, v.view(b, rows, -1, self.a.head_dim).transpose(1, 2)
 
     def attend(self, q, k, v, **how):
         out = F.scaled_dot_product_attention(q, k, v, enable_gqa=self.a.heads != self.a.kv_heads, **how)
@@ -69,8 +67,7 @@ class Model(torch.nn.Module):
     def finish(self, layer, x, attended):
         x = x + F.linear(attended, layer.out)
         h = F.rms_norm(x, (self.a.hidden,), layer.mlp_norm, 1e-5)
-        gate, up = F.linear(h, layer.gate_up).chunk(2, dim=-1)
-        return x + F.linear(F.silu(gate) * up, layer.down)
+        return x + F.linear(F.silu(F.linear(h, layer.gate)) * F.linear(h, layer.up), layer.down)
 
     def last(self, x):
         return F.rms_norm(x, (self.a.hidden,), self.final_norm, 1e-5)

@@ -11,7 +11,8 @@ positions 0, 1, ..., so the file knows nothing of shared prompts.
 
 Layout of a file (C = completions, N = completion tokens in order of completion, then position):
 
-    attribute config          JSON text with the names of a Hugging Face config.json
+    attribute config          JSON text with the names of a Hugging Face config.json (an HDF5 string of
+                              variable length, UTF-8)
     attribute temperature     float64
     attribute made_with       versions of torch and transformers
     weights/NAME              float32, Hugging Face tensor name (no lm_head.weight: tied embeddings)

@@ -1,0 +1,36 @@
+/* Is a sequence of tokens the beginning of the tokenizer's own encoding of some text?
+ *
+ * A path is the tokens chosen since the last place where every continuation ends a piece. Before that
+ * place nothing can change any more, because pre-tokenizer patterns do not look behind. Inside a piece
+ * merges are local: a sequence is its encoding exactly when each adjacent pair is the encoding of its two
+ * tokens' bytes (for merge tables as training writes them), so early tokens of a long piece may be dropped
+ * (`cut`) when the pre-tokenizer behaves the same without them. */
+#ifndef WZ_TEXT_ENCODING_PATH_H
+#define WZ_TEXT_ENCODING_PATH_H
+
+#include "engine/text/tokenizer_internal.h"
+
+typedef struct wz_path {
+    const uint32_t *tokens;
+    size_t count;
+    bool cut; /* begins inside a piece, whose earlier tokens were dropped */
+} wz_path;
+
+/* How many leading tokens are certain, whatever follows; *possible is false when no text's encoding
+ * begins like this (or was not found to). */
+wz_status wz_path_settle(const wz_tokenizer *tokenizer, const wz_path *path, size_t *settled, bool *possible,
+                         wz_error *err);
+/* Whether the text of the path, followed by `rest` and the end, is encoded as the path and then `rest`. */
+wz_status wz_path_encodes(const wz_tokenizer *tokenizer, const wz_path *path, const char *rest, size_t length,
+                          bool *encodes, wz_error *err);
+/* Whether a piece ends after the path for certain when `byte` is the next one. */
+wz_status wz_path_ends_before(const wz_tokenizer *tokenizer, const wz_path *path, unsigned char byte,
+                              bool *ends, wz_error *err);
+/* False only if `token` can never follow the path's last token: they would be merged otherwise, and the
+ * pre-tokenizer, asked with some continuations, never parts them. */
+wz_status wz_path_may_go_on(const wz_tokenizer *tokenizer, const wz_path *path, uint32_t token, bool *may,
+                            wz_error *err);
+/* How many leading tokens may be dropped (see `cut`), 0 where none or where it is not sure. */
+wz_status wz_path_droppable(const wz_tokenizer *tokenizer, const wz_path *path, size_t *count, wz_error *err);
+
+#endif
