@@ -20,6 +20,8 @@ const wz_command wz_commands[] = {
      "wavezero tasks [list | print | baselines] [options] [key=value ...]", wz_tasks_details, wz_cmd_tasks},
     {"inspect", "look inside a checkpoint", "wavezero inspect FILE [--json]", wz_inspect_details,
      wz_cmd_inspect},
+    {"bench", "time training steps against the machine's sgemm rate",
+     "wavezero bench [CONFIG] [options] [key=value ...]", wz_bench_details, wz_cmd_bench},
     {"doctor", "check this machine and this build", "wavezero doctor [--json]", wz_doctor_details,
      wz_cmd_doctor},
     {"help", "explain a command, or the configuration", "wavezero help [COMMAND | config [--markdown]]",
