@@ -32,6 +32,27 @@ static wz_status check_sizes(const wz_model_config *config, wz_error *err)
     return WZ_OK;
 }
 
+/* Sizes whose products stay far inside 64 bits, and counts that BLAS's 32-bit arguments hold. */
+static wz_status check_limits(const wz_model_config *config, wz_error *err)
+{
+    const double hidden = (double)config->hidden_size, vocab = (double)config->vocab_size;
+    const double heads = (double)config->num_attention_heads + 2.0 * (double)config->num_key_value_heads;
+    const double width = heads * (double)config->head_dim, inner = (double)config->intermediate_size;
+    const double layer = hidden * (2.0 * width + 3.0 * inner);
+    const double parameters = 2.0 * vocab * hidden + (double)config->num_hidden_layers * layer;
+    const double positions = (double)config->max_position_embeddings * (double)config->head_dim;
+    if (hidden > 0x1p24 || vocab > 0x1p24 || inner > 0x1p24 || width > 0x1p24 || positions > 0x1p34 ||
+        (double)config->num_hidden_layers > 0x1p16 || parameters > 0x1p38)
+        return wz_fail(err, WZ_ERR_USAGE,
+                       "the model's sizes are impossible (%.3g parameters): lower model.hidden_size (%lld), "
+                       "intermediate_size (%lld), num_hidden_layers (%lld), vocab_size (%lld), head_dim (%lld), the "
+                       "numbers of heads or max_position_embeddings (%lld)",
+                       parameters, (long long)config->hidden_size, (long long)config->intermediate_size,
+                       (long long)config->num_hidden_layers, (long long)config->vocab_size, (long long)config->head_dim,
+                       (long long)config->max_position_embeddings);
+    return WZ_OK;
+}
+
 static wz_status check_attention(const wz_model_config *config, wz_error *err)
 {
     if (config->num_attention_heads % config->num_key_value_heads != 0)
@@ -105,7 +126,7 @@ static wz_status check_initialisation(const wz_model_config *config, wz_error *e
 wz_status wz_model_config_check(const wz_model_config *config, wz_error *err)
 {
     wz_status (*const checks[])(const wz_model_config *, wz_error *) = {
-        check_sizes, check_attention, check_rope_scaling, check_type, check_initialisation,
+        check_sizes, check_limits, check_attention, check_rope_scaling, check_type, check_initialisation,
     };
     for (size_t i = 0; i < sizeof checks / sizeof checks[0]; ++i) {
         wz_status status = checks[i](config, err);
