@@ -42,10 +42,9 @@ void packed_create(packed *p, const wz_model *model, const example *e, int32_t f
 void packed_destroy(packed *p);
 /* Rows in one call, or (stepwise) block by block as a rollout appends them; then logp and entropy of the decisions. */
 void packed_forward(packed *p, bool stepwise);
-/* Adds the loss's gradients to the model's. */
-void packed_backward(packed *p);
-/* The model's gradients, on the host; free with free(). */
+/* Adds the loss's gradients to the model's; with lessons, those of sum w log(probability of the set), too. */
+void packed_backward(packed *p, bool lessons);
+/* The model's gradients, joined, on the host; free with free(). */
 float *gradients_of(const wz_model *model);
-void gradients_zero(const wz_model *model);
 
 #endif

@@ -140,40 +140,67 @@ void packed_forward(packed *p, bool stepwise)
     ck_assert_msg(model->backend->ops->sync(model->backend, &err) == WZ_OK, "%s", err.text);
 }
 
-void packed_backward(packed *p)
+/* Entries of the head and their share of the gradients: all decisions, or a lesson for each one that has a set. */
+static void head_backward(const packed *p, wz_backward *backward, wz_entries kind)
 {
     const wz_model *model = p->model;
     const wz_backend_ops *ops = model->backend->ops;
     const wz_decisions *d = &p->pack->decisions;
     const int64_t width = model->config.hidden_size;
     float *dlogp = zeroed(d->count, sizeof(float)), *dentropy = zeroed(d->count, sizeof(float));
-    void *dhidden = NULL;
-    wz_backward *backward = NULL;
-    wz_groups rows, entries;
+    int32_t *row = zeroed(d->count, sizeof(int32_t)), *completion = zeroed(d->count, sizeof(int32_t));
+    uint32_t *mask = zeroed(d->count, sizeof(uint32_t));
+    void *block = NULL;
+    int64_t n = 0;
+    wz_groups groups;
     wz_error err = {{0}};
     for (int64_t i = 0; i < d->count; i++) {
-        dlogp[i] = (float)p->e->w[p->token[i]];
-        dentropy[i] = (float)p->e->v[p->token[i]];
+        if (kind == WZ_ENTRIES_LESSONS && d->mask[i] == 0)
+            continue;
+        dlogp[n] = (float)p->e->w[p->token[i]];
+        dentropy[n] = (float)p->e->v[p->token[i]];
+        row[n] = d->row[i];
+        completion[n] = d->completion[i];
+        mask[n++] = d->mask[i];
     }
-    ck_assert_int_eq(wz_pack_row_groups(p->pack, &rows, &err), WZ_OK);
-    ck_assert_int_eq(wz_pack_entry_groups(p->pack, d->completion, d->count, &entries, &err), WZ_OK);
-    ck_assert_int_eq(wz_backward_create(model, p->pack->row_capacity, &backward, &err), WZ_OK);
-    ck_assert_int_eq(ops->alloc(model->backend, (size_t)(d->count * width) * sizeof(float),
-                                "a test's gradients", &dhidden, &err),
+    ck_assert_int_eq(wz_pack_entry_groups(p->pack, completion, n, &groups, &err), WZ_OK);
+    ck_assert_int_eq(ops->alloc(model->backend, (size_t)(n * (2 * width + 1)) * sizeof(float),
+                                "a test's vectors", &block, &err),
                      WZ_OK);
-    ops->head_score_backward(model->backend, wz_matrix(dhidden, d->count, width),
-                             wz_model_head_gradient(model), dlogp, dentropy,
-                             wz_matrix(p->hidden, d->count, width), wz_model_head(model), d->target, d->mask,
-                             &p->pack->mask_table, (float)p->e->temperature, &entries.view);
-    ops->fill_zero(model->backend, backward->dx, (size_t)(p->pack->row_capacity * width) * sizeof(float));
-    wz_model_final_norm_backward(model, p->activations, backward, d->row, d->count, dhidden, p->rstd,
-                                 &entries.view);
+    float *hidden = block, *dhidden = hidden + n * width, *rstd = dhidden + n * width;
+    const wz_tensor x = wz_matrix(hidden, n, width), dx = wz_matrix(dhidden, n, width);
+    wz_model_final_norm(model, p->activations, row, n, hidden, rstd);
+    if (kind == WZ_ENTRIES_LESSONS)
+        ops->head_allowed_backward(model->backend, dx, wz_model_head_gradient(model, kind), dlogp, x,
+                                   wz_model_head(model), mask, &p->pack->mask_table, &groups.view);
+    else
+        ops->head_score_backward(model->backend, dx, wz_model_head_gradient(model, kind), dlogp, dentropy, x,
+                                 wz_model_head(model), d->target, mask, &p->pack->mask_table,
+                                 (float)p->e->temperature, &groups.view);
+    wz_model_final_norm_backward(model, p->activations, backward, row, n, dhidden, rstd, &groups.view, kind);
+    ops->release(model->backend, block);
+    wz_groups_clear(&groups);
+    void *const blocks[] = {dlogp, dentropy, row, completion, mask};
+    for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++)
+        free(blocks[i]);
+}
+
+void packed_backward(packed *p, bool lessons)
+{
+    const wz_model *model = p->model;
+    const wz_backend_ops *ops = model->backend->ops;
+    wz_backward *backward = NULL;
+    wz_groups rows;
+    wz_error err = {{0}};
+    ck_assert_int_eq(wz_pack_row_groups(p->pack, &rows, &err), WZ_OK);
+    ck_assert_int_eq(wz_backward_create(model, p->pack->row_capacity, &backward, &err), WZ_OK);
+    ops->fill_zero(model->backend, backward->dx,
+                   (size_t)(p->pack->row_capacity * model->config.hidden_size) * sizeof(float));
+    head_backward(p, backward, WZ_ENTRIES_DECISIONS);
+    if (lessons)
+        head_backward(p, backward, WZ_ENTRIES_LESSONS);
     wz_model_backward(model, p->activations, backward, &p->pack->segments, p->pack->row_token, &rows.view);
     ck_assert_msg(ops->sync(model->backend, &err) == WZ_OK, "%s", err.text);
-    ops->release(model->backend, dhidden);
     wz_backward_destroy(backward);
     wz_groups_clear(&rows);
-    wz_groups_clear(&entries);
-    free(dlogp);
-    free(dentropy);
 }

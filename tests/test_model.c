@@ -96,7 +96,7 @@ START_TEST(model_fixture_matches_pytorch_in_every_gradient)
     packed_forward(&p, false);
     check_logits(&f, &p);
     check_scores(&f, &p);
-    packed_backward(&p);
+    packed_backward(&p, false);
     float *gradients = gradients_of(model);
     for (size_t i = 0; i < model->param_count; i++) {
         const wz_param *param = &model->params[i];
@@ -196,7 +196,7 @@ START_TEST(model_gradient_matches_central_differences)
     randomise(model);
     packed_create(&p, model, &e, 0, e.groups, true);
     packed_forward(&p, false);
-    packed_backward(&p);
+    packed_backward(&p, false);
     float *gradients = gradients_of(model);
     double *weights = as_doubles(model->weights, model->floats);
     for (size_t i = 0; i < model->param_count; i++) {
@@ -272,11 +272,11 @@ static float *fixture_gradients(const fixture *f, size_t threads, bool each_grou
     wz_backend *be = cpu_backend_with(threads);
     wz_model *model = model_with(&f->config, be);
     fixture_load_weights(f, model);
-    gradients_zero(model);
+    wz_model_zero_gradients(model);
     for (int32_t g = 0; g < f->e.groups; g = each_group_alone ? g + 1 : f->e.groups) {
         packed_create(&p, model, &f->e, g, each_group_alone ? g + 1 : f->e.groups, true);
         packed_forward(&p, false);
-        packed_backward(&p);
+        packed_backward(&p, true);
         packed_destroy(&p);
     }
     float *gradients = gradients_of(model);

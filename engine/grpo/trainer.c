@@ -240,7 +240,7 @@ static wz_status accumulate(wz_trainer *trainer, int64_t iteration, const wz_los
     int64_t lessons = 0;
     for (int64_t p = 0; p < batch->pack_count; p++)
         lessons += batch->packs[p]->lessons.count;
-    model->backend->ops->fill_zero(model->backend, model->gradients, (size_t)model->floats * sizeof(float));
+    wz_model_zero_gradients(model);
     for (int64_t p = 0; p < batch->pack_count; p++) {
         const int64_t first = p * batch->groups_per_pack * batch->generations;
         wz_pack_scores scores = {0};
@@ -264,6 +264,7 @@ static wz_status accumulate(wz_trainer *trainer, int64_t iteration, const wz_los
         if (status != WZ_OK)
             return status;
     }
+    wz_model_join_gradients(model);
     return WZ_OK;
 }
 

@@ -28,7 +28,7 @@ typedef struct wz_pack_update {
     double grammar_weight;       /* of each lesson: grammar_coef / lessons of the batch; 0: none */
 } wz_pack_update;
 
-/* Forward (if asked), loss, backward: adds to the model's gradients. scores are allocated here; free with
+/* Forward (if asked), loss, backward: adds to the model's gradients (wz_model_join_gradients after the last pack). scores are allocated here; free with
  * wz_pack_scores_clear. */
 wz_status wz_pack_gradients(const wz_pack_update *update, wz_pack_scores *scores, wz_error *err);
 void wz_pack_scores_clear(wz_pack_scores *scores);

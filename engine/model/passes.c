@@ -100,11 +100,11 @@ void wz_model_final_norm(const wz_model *model, const wz_activations *activation
 
 void wz_model_final_norm_backward(const wz_model *model, const wz_activations *activations, wz_backward *backward,
                                   const int32_t *gather, int64_t count, const float *dhidden, const float *rstd,
-                                  const wz_row_groups *entry_groups)
+                                  const wz_row_groups *entry_groups, wz_entries entries)
 {
     const int64_t width = model->config.hidden_size;
     model->backend->ops->rmsnorm_backward(
-        model->backend, wz_matrix(backward->dx, activations->rows, width), model->gradients + model->final_norm,
+        model->backend, wz_matrix(backward->dx, activations->rows, width), wz_model_final_norm_gradient(model, entries),
         wz_matrix((float *)dhidden, count, width), wz_matrix(activations->final, activations->rows, width), gather, rstd,
         model->weights + model->final_norm, entry_groups);
 }
