@@ -209,3 +209,36 @@ float *gradients_of(const wz_model *model)
                                   (size_t)model->floats * sizeof(float));
     return out;
 }
+
+wz_model *model_create_with(const wz_model_config *config, wz_backend *be)
+{
+    wz_model *model = NULL;
+    wz_error err = {{0}};
+    ck_assert_msg(wz_model_create(config, be, true, &model, &err) == WZ_OK, "%s", err.text);
+    return model;
+}
+
+wz_model_config model_tiny_config(int type)
+{
+    return (wz_model_config){.model_type = type,
+                             .vocab_size = 11,
+                             .hidden_size = 6,
+                             .intermediate_size = 9,
+                             .num_hidden_layers = 2,
+                             .num_attention_heads = 4,
+                             .num_key_value_heads = 2,
+                             .head_dim = 6,
+                             .rms_norm_eps = 1e-5,
+                             .rope_theta = 100.0,
+                             .rope_scaling_factor = type == WZ_MODEL_LLAMA ? 8.0 : 0.0,
+                             .rope_low_freq_factor = 1.0,
+                             .rope_high_freq_factor = 4.0,
+                             .rope_original_max_position_embeddings = 32,
+                             .max_position_embeddings = 16,
+                             .attention_bias = type == WZ_MODEL_QWEN2,
+                             .use_qk_norm = type == WZ_MODEL_QWEN3,
+                             .tie_word_embeddings = type == WZ_MODEL_QWEN2,
+                             .initializer_range = 0.02,
+                             .embedding_range = 0.1,
+                             .smooth_number_embeddings = true};
+}

@@ -47,4 +47,8 @@ void packed_backward(packed *p, bool lessons);
 /* The model's gradients, joined, on the host; free with free(). */
 float *gradients_of(const wz_model *model);
 
+/* A model with training state; a configuration with every feature of a type, small enough for central differences. */
+wz_model *model_create_with(const wz_model_config *config, wz_backend *be);
+wz_model_config model_tiny_config(int type);
+
 #endif
