@@ -254,49 +254,98 @@ static wz_status probe_ends(const wz_tokenizer *tokenizer, wz_text *text, size_t
     return status == WZ_OK ? find_ends(tokenizer, text->data, text->length, true, out, err) : status;
 }
 
-static bool has_end(const piece_ends *list, size_t end)
+/* Length of text without a character that its end cuts off. */
+static size_t whole_characters(const char *text, size_t length)
 {
-    for (size_t i = 0; i < list->count; i++)
-        if (list->data[i] == end)
-            return true;
-    return false;
+    for (size_t back = 1; back <= 3 && back <= length; back++) {
+        uint32_t codepoint = 0;
+        if (wz_utf8_character(text + length - back, back, &codepoint) < 0)
+            return length - back;
+    }
+    return length;
 }
 
-wz_status wz_path_may_go_on(const wz_tokenizer *tokenizer, const wz_path *path, uint32_t token, bool *may,
-                            wz_error *err)
+/* Whether two tokens may stand side by side in one piece. */
+static wz_status stay_apart(const wz_tokenizer *tokenizer, const uint32_t pair[2], bool *apart, wz_error *err)
 {
     wz_text text = {0};
     wz_ids merged = {0};
-    piece_ends list = {0};
-    *may = true;
-    if (path->count == 0)
-        return WZ_OK;
-    uint32_t pair[2] = {path->tokens[path->count - 1], token};
-    if (tokenizer->tokens[pair[0]].added || tokenizer->tokens[pair[1]].added)
-        return WZ_OK;
-    const wz_path last = {.tokens = pair, .count = 2};
-    wz_status status = append_bytes(tokenizer, &last, &text, err);
+    const wz_path both = {.tokens = pair, .count = 2};
+    wz_status status = append_bytes(tokenizer, &both, &text, err);
     if (status == WZ_OK)
         status = wz_bpe_encode(&tokenizer->bpe, text.data, text.length, &merged, err);
-    bool stay =
-        status == WZ_OK && merged.length == 2 && merged.data[0] == pair[0] && merged.data[1] == pair[1];
-    text.length = 0;
-    if (status == WZ_OK && !stay)
-        status = append_bytes(tokenizer, path, &text, err);
-    size_t boundary = text.length;
-    const wz_path next = {.tokens = &token, .count = 1};
-    if (status == WZ_OK && !stay)
-        status = append_bytes(tokenizer, &next, &text, err);
-    size_t length = text.length;
-    if (status == WZ_OK && !stay && !wz_added_is_prefix(tokenizer, text.data + boundary, length - boundary)) {
-        *may = false;
-        for (size_t i = 0; i < PROBES && status == WZ_OK && !*may; i++) {
-            status = probe_ends(tokenizer, &text, length, probes[i], &list, err);
-            *may = has_end(&list, boundary);
-        }
-    }
-    free(list.data);
+    *apart = status == WZ_OK && merged.length == 2 && merged.data[0] == pair[0] && merged.data[1] == pair[1];
     wz_ids_clear(&merged);
+    wz_text_clear(&text);
+    return status == WZ_ERR_CORRUPT ? WZ_OK : status; /* a byte without a token */
+}
+
+typedef struct seams {
+    size_t *end; /* [count] where each token of a path ends */
+    bool *apart; /* [count] may stay beside the next token in one piece */
+    size_t count;
+    size_t known; /* bytes of whole characters: what is cut behind them depends on bytes to come */
+} seams;
+
+static wz_status find_seams(const wz_tokenizer *tokenizer, const wz_path *path, seams *out, wz_error *err)
+{
+    void *end = NULL, *apart = NULL;
+    size_t at = 0;
+    wz_status status = wz_alloc(&end, path->count, sizeof *out->end, "token ends", err);
+    if (status == WZ_OK)
+        status = wz_alloc(&apart, path->count, sizeof *out->apart, "token ends", err);
+    out->end = end;
+    out->apart = apart;
+    out->count = path->count;
+    for (size_t i = 0; i < path->count && status == WZ_OK; i++) {
+        at += tokenizer->tokens[path->tokens[i]].length;
+        out->end[i] = at;
+        out->apart[i] = true;
+        if (i + 1 < path->count)
+            status = stay_apart(tokenizer, path->tokens + i, &out->apart[i], err);
+    }
+    return status;
+}
+
+/* Whether pieces cut like this agree with the tokens: no cut inside one, and one between any two that merge. */
+static bool seams_fit(const seams *s, const piece_ends *pieces)
+{
+    size_t piece = 0, start = 0;
+    for (size_t i = 0; i < s->count && start < s->known; start = s->end[i], i++) {
+        while (piece < pieces->count && pieces->data[piece] <= start)
+            piece++;
+        bool cut_inside =
+            piece < pieces->count && pieces->data[piece] < s->end[i] && pieces->data[piece] < s->known;
+        bool cut_behind = piece < pieces->count && pieces->data[piece] == s->end[i];
+        if (cut_inside || (!cut_behind && !s->apart[i] && s->end[i] <= s->known))
+            return false;
+    }
+    return true;
+}
+
+wz_status wz_path_may_go_on(const wz_tokenizer *tokenizer, const wz_path *path, bool *may, wz_error *err)
+{
+    wz_text text = {0};
+    seams s = {0};
+    piece_ends pieces = {0};
+    *may = true;
+    for (size_t i = 0; i < path->count; i++)
+        if (tokenizer->tokens[path->tokens[i]].added)
+            return WZ_OK;
+    wz_status status = append_bytes(tokenizer, path, &text, err);
+    if (status == WZ_OK)
+        status = find_seams(tokenizer, path, &s, err);
+    if (status == WZ_OK)
+        s.known = whole_characters(text.data, text.length);
+    bool stable = status != WZ_OK || !tokenizer->nfc || is_stable(text.data, s.known);
+    *may = false;
+    for (size_t i = 0; i < PROBES && stable && status == WZ_OK && !*may; i++) {
+        status = probe_ends(tokenizer, &text, s.known, probes[i], &pieces, err);
+        *may = status == WZ_OK && seams_fit(&s, &pieces);
+    }
+    free(s.end);
+    free(s.apart);
+    free(pieces.data);
     wz_text_clear(&text);
     return status;
 }
@@ -326,11 +375,17 @@ static wz_status behave_alike(const wz_tokenizer *tokenizer, wz_text *text, wz_t
 wz_status wz_path_droppable(const wz_tokenizer *tokenizer, const wz_path *path, size_t *count, wz_error *err)
 {
     wz_text text = {0}, rest = {0};
-    bool alike = false;
+    bool alike = false, apart = true;
     *count = 0;
+    for (size_t i = 0; i < path->count; i++)
+        if (tokenizer->tokens[path->tokens[i]].added)
+            return WZ_OK;
     wz_status status = append_bytes(tokenizer, path, &text, err);
+    /* Tokens that would be merged are not in one piece, so the piece is not yet what it seems. */
+    for (size_t i = 0; i + 1 < path->count && status == WZ_OK && apart; i++)
+        status = stay_apart(tokenizer, path->tokens + i, &apart, err);
     /* A whole piece in the vocabulary wins under ignore_merges: keep it whole while that is possible. */
-    bool keep = tokenizer->ignore_merges && text.length <= tokenizer->longest_token && !path->cut;
+    bool keep = !apart || (tokenizer->ignore_merges && text.length <= tokenizer->longest_token && !path->cut);
     for (size_t drop = path->count - 1; path->count > 0 && drop > 0 && status == WZ_OK && !keep && !alike;
          drop--) {
         const wz_path shorter = {.tokens = path->tokens + drop, .count = path->count - drop};

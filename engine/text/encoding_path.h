@@ -26,10 +26,10 @@ wz_status wz_path_encodes(const wz_tokenizer *tokenizer, const wz_path *path, co
 /* Whether a piece ends after the path for certain when `byte` is the next one. */
 wz_status wz_path_ends_before(const wz_tokenizer *tokenizer, const wz_path *path, unsigned char byte,
                               bool *ends, wz_error *err);
-/* False only if `token` can never follow the path's last token: they would be merged otherwise, and the
- * pre-tokenizer, asked with some continuations, never parts them. */
-wz_status wz_path_may_go_on(const wz_tokenizer *tokenizer, const wz_path *path, uint32_t token, bool *may,
-                            wz_error *err);
+/* False only if the path is hopeless: asked with some continuations, the pre-tokenizer always cuts inside a
+ * token or leaves two tokens in one piece that would be merged otherwise. Only a filter: it keeps a search
+ * short, and the answer is exact as far as those continuations bring out every way to cut the text. */
+wz_status wz_path_may_go_on(const wz_tokenizer *tokenizer, const wz_path *path, bool *may, wz_error *err);
 /* How many leading tokens may be dropped (see `cut`), 0 where none or where it is not sure. */
 wz_status wz_path_droppable(const wz_tokenizer *tokenizer, const wz_path *path, size_t *count, wz_error *err);
 

@@ -156,6 +156,10 @@ wz_status wz_grammar_node(wz_grammar_set *set, uint32_t pattern, uint32_t state,
         status = is_at_end(set, &set->patterns[pattern].dfa, state, &rest, &at_end, err);
     if (status == WZ_OK && at_end)
         rest = (wz_path){.tokens = NULL};
+    if (status == WZ_OK && rest.count > 0)
+        status = wz_path_may_go_on(set->tokenizer, &rest, &possible, err);
+    if (status != WZ_OK || !possible)
+        return status;
     if (status == WZ_OK && rest.count > 1)
         status = wz_path_droppable(set->tokenizer, &rest, &dropped, err);
     if (status == WZ_OK && dropped > 0)
