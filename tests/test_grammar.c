@@ -237,7 +237,7 @@ START_TEST(step_random_walks_end_in_the_encoding_of_a_string_of_the_language)
     pcre2_code *oracle = oracle_create(pattern);
     enumeration e = {
         .set = f.set, .tokenizer = f.tokenizer, .name = name, .pattern = pattern, .oracle = oracle};
-    for (uint32_t round = 0; round < 12; round++) {
+    for (uint32_t round = 0; round < 6; round++) {
         wz_grammar_state state = f.start;
         e.path.length = 0;
         for (uint32_t i = 0;; i++) {

@@ -33,4 +33,22 @@ wz_status wz_path_may_go_on(const wz_tokenizer *tokenizer, const wz_path *path, 
 /* How many leading tokens may be dropped (see `cut`), 0 where none or where it is not sure. */
 wz_status wz_path_droppable(const wz_tokenizer *tokenizer, const wz_path *path, size_t *count, wz_error *err);
 
+/* ---- shared by encoding_path.c (what is certain) and encoding_probe.c (what is likely) ---- */
+
+typedef struct wz_piece_ends {
+    size_t *data; /* where pieces end, from the text's start */
+    size_t count, capacity;
+    size_t at;
+} wz_piece_ends;
+/* Piece ends of text[0..length), replacing those in out: pieces come in order and without gaps. */
+wz_status wz_piece_ends_find(const wz_tokenizer *tokenizer, const char *text, size_t length, bool final,
+                             wz_piece_ends *out, wz_error *err);
+wz_status wz_path_append_bytes(const wz_tokenizer *tokenizer, const wz_path *path, wz_text *out,
+                               wz_error *err);
+/* Under NFC a text must be its own normal form, else its tokens' bytes are not it. Characters that may
+ * combine with the one before are left out as a whole: marks, and the second and third parts of Hangul. */
+bool wz_text_is_stable(const char *text, size_t length);
+/* Start of the earliest suffix of text that may become an added token; length if there is none. */
+size_t wz_added_may_start(const wz_tokenizer *tokenizer, const char *text, size_t length);
+
 #endif

@@ -149,9 +149,8 @@ wz_status wz_grammar_node(wz_grammar_set *set, uint32_t pattern, uint32_t state,
     wz_status status = wz_path_settle(set->tokenizer, path, &settled, &possible, err);
     if (status != WZ_OK || !possible)
         return status;
-    rest.tokens += settled;
-    rest.count -= settled;
-    rest.cut = rest.cut && settled == 0;
+    if (settled > 0)
+        rest = (wz_path){.tokens = path->tokens + settled, .count = path->count - settled};
     if (rest.count > 0)
         status = is_at_end(set, &set->patterns[pattern].dfa, state, &rest, &at_end, err);
     if (status == WZ_OK && at_end)
