@@ -221,12 +221,12 @@ static wz_status print_compact(const wz_power_control *p, wz_text *out, wz_error
     for (size_t i = 0; i < p->links && status == WZ_OK; i++) {
         char row[4 + 4 * WZ_MAX_LINKS], label[3];
         char *at = row;
+        for (size_t j = 0; j < p->links; j++)
+            at = write_number(at, p->gain_db_above_floor[i * p->links + j]);
         wz_link_label(i, label);
         *at++ = ' ';
         for (const char *c = label; *c != '\0'; c++)
             *at++ = *c;
-        for (size_t j = 0; j < p->links; j++)
-            at = write_number(at, p->gain_db_above_floor[i * p->links + j]);
         status = wz_text_append(out, row, (size_t)(at - row), err);
     }
     if (status == WZ_OK)

@@ -45,8 +45,8 @@ static void score_own(const forward_job *job, float *score, const float *q, cons
 }
 
 /* Query rows rows[0 .. count), count <= ROW_BLOCK, of head h. */
-static void block_rows(const forward_job *job, const int32_t *rows, int count, int64_t h, int64_t prompt_length,
-                       const float *keys, const float *values, float *scratch)
+static void block_rows(const forward_job *job, const int32_t *rows, int count, int64_t h,
+                       int64_t prompt_length, const float *keys, const float *values, float *scratch)
 {
     const wz_attention *at = job->attention;
     const int64_t hd = at->head_dim, kv = h / (at->heads / at->kv_heads);
@@ -54,13 +54,14 @@ static void block_rows(const forward_job *job, const int32_t *rows, int count, i
     const int64_t keys16 = round_lanes(prompt_length);
     float *score[ROW_BLOCK], *result[ROW_BLOCK];
     const float *q[ROW_BLOCK];
-    int64_t prompt[ROW_BLOCK], own[ROW_BLOCK], most = 0;
+    int64_t prompt[ROW_BLOCK], own[ROW_BLOCK], least = prompt_length, most = 0;
     for (int r = 0; r < ROW_BLOCK; r++) {
         int32_t row = rows[r < count ? r : count - 1]; /* a short block repeats its last row */
         q[r] = row_of(job->qkv, row) + h * hd;
         score[r] = scratch + r * job->score_stride;
         result[r] = scratch + ROW_BLOCK * job->score_stride + r * job->width16;
         visible_keys(job->segments, row, &prompt[r], &own[r]);
+        least = prompt[r] < least ? prompt[r] : least;
         most = prompt[r] > most ? prompt[r] : most;
     }
     multiply_keys(score, q, keys, keys16, hd, most);
@@ -80,8 +81,11 @@ static void block_rows(const forward_job *job, const int32_t *rows, int count, i
         if (job->lse != NULL)
             job->lse[rows[r] * at->heads + h] = lse;
     }
-    multiply_values(result, weight, values, job->width16, most);
+    multiply_values(result, weight, values, job->width16, least);
     for (int r = 0; r < count; r++) {
+        /* Keys that only some rows of the block see: a row must not even multiply with 0 what it does not see. */
+        for (int64_t j = least; j < prompt[r]; j++)
+            axpy(result[r], weight[r][j], values + j * job->width16, job->width16);
         const int32_t *own_row = own_rows(job->segments, rows[r]);
         const float *own_weight = score[r] + round_lanes(most);
         for (int64_t j = 0; j < own[r]; j++)
@@ -105,10 +109,10 @@ static void forward_task(void *argument, size_t task, size_t thread)
     const int64_t length = job->segments->prompt_length[group], keys16 = round_lanes(length);
     float *keys = cpu_scratch(job->cpu, thread), *values = keys + hd * job->keys16;
     float *scratch = values + job->keys16 * job->width16;
-    lay_out_prompt(job->qkv, job->segments->prompt_start[group], length, keys16, (at->heads + kv) * hd, hd, 0, keys,
-                   NULL);
-    lay_out_prompt(job->qkv, job->segments->prompt_start[group], length, keys16, (at->heads + at->kv_heads + kv) * hd,
-                   hd, job->width16, NULL, values);
+    lay_out_prompt(job->qkv, job->segments->prompt_start[group], length, keys16, (at->heads + kv) * hd, hd, 0,
+                   keys, NULL);
+    lay_out_prompt(job->qkv, job->segments->prompt_start[group], length, keys16,
+                   (at->heads + at->kv_heads + kv) * hd, hd, job->width16, NULL, values);
     const int64_t per_kv = at->heads / at->kv_heads;
     for (int64_t h = kv * per_kv; h < (kv + 1) * per_kv; h++)
         for (int64_t i = begin; i < end;) {
@@ -131,8 +135,9 @@ static int64_t longest(const int32_t *length, int64_t count)
     return most;
 }
 
-void cpu_attention_forward(wz_backend *backend, wz_tensor out, float *lse, wz_tensor qkv, const wz_segments *segments,
-                           int64_t row0, int64_t row1, const wz_attention *attention)
+void cpu_attention_forward(wz_backend *backend, wz_tensor out, float *lse, wz_tensor qkv,
+                           const wz_segments *segments, int64_t row0, int64_t row1,
+                           const wz_attention *attention)
 {
     forward_job job = {.cpu = cpu_of(backend),
                        .out = out,

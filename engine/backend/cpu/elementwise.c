@@ -29,7 +29,7 @@ void cpu_embedding_backward(wz_backend *backend, wz_tensor dtable, wz_tensor dy,
                             const wz_row_groups *groups)
 {
     (void)backend;
-    for (int64_t k = 0; k < groups->offset[groups->groups]; k++) {
+    for (int64_t k = groups->offset[0]; k < groups->offset[groups->groups]; k++) {
         int32_t row = groups->index[k];
         axpy(row_of(dtable, token[row]), 1.0f, row_of(dy, row), dy.columns);
     }

@@ -20,9 +20,9 @@ typedef struct sample_job {
     const wz_mask_table *masks;
     const wz_sampling *sampling;
     float scale;
-    bool cuts;            /* top-k, top-p or min-p is on */
-    vocab_walk walk;      /* for requests over the whole vocabulary */
-    int32_t *whole;       /* their numbers */
+    bool cuts;       /* top-k, top-p or min-p is on */
+    vocab_walk walk; /* for requests over the whole vocabulary */
+    int32_t *whole;  /* their numbers */
     int64_t wholes;
 } sample_job;
 
@@ -50,15 +50,20 @@ static void offer(winner *best, const sample_job *job, const wz_draw_key *key, u
         *best = (winner){value, token, logit};
 }
 
-static const winner no_winner = {-INFINITY, 0, -INFINITY};
+/* Until something is offered; what stays when all logits are NaN, so that the token is one of the set. */
+static winner no_winner(uint32_t first_token)
+{
+    return (winner){-INFINITY, first_token, -INFINITY};
+}
 
 /* Samples from `count` tokens whose unscaled logits are given (in whole vectors of room); fills all but kept. */
-static void sample_from(const sample_job *job, int64_t number, const uint32_t *tokens, float *logits, int64_t count)
+static void sample_from(const sample_job *job, int64_t number, const uint32_t *tokens, float *logits,
+                        int64_t count)
 {
     wz_sample_result *result = &job->result[number];
     softmax_state state;
     float lse = 0.0f;
-    winner best = no_winner;
+    winner best = no_winner(tokens[0]);
     softmax_begin(&state);
     softmax_add(&state, logits, count, job->scale);
     softmax_end(&state, &lse, &result->entropy);
@@ -113,8 +118,8 @@ static int64_t cut_ranked(const sample_job *job, const ranked *list, int64_t cou
     return count;
 }
 
-/* Chooses the kept set among `count` tokens and samples from it. */
-static void sample_cut(const sample_job *job, int64_t number, ranked *list, int64_t count, float *logits)
+/* Chooses the kept set among `count` tokens and samples from it; returns its size. */
+static int64_t sample_cut(const sample_job *job, int64_t number, ranked *list, int64_t count, float *logits)
 {
     qsort(list, (size_t)count, sizeof *list, by_logit);
     const int64_t kept = cut_ranked(job, list, count);
@@ -125,6 +130,7 @@ static void sample_cut(const sample_job *job, int64_t number, ranked *list, int6
     gather_logits(logits, row_of(job->hidden, job->request[number].row), job->head, tokens, kept);
     sample_from(job, number, tokens, logits, kept);
     job->result[number].kept = (uint32_t)kept;
+    return kept;
 }
 
 static int64_t sort_room(const sample_job *job)
@@ -147,28 +153,24 @@ static void small_task(void *argument, size_t task, size_t thread)
         ranked *list = (ranked *)(void *)(logits + sort_room(job));
         for (int64_t j = 0; j < count; j++)
             list[j] = (ranked){logits[j], tokens[j]};
-        sample_cut(job, (int64_t)task, list, count, logits);
+        (void)sample_cut(job, (int64_t)task, list, count, logits);
     } else {
         sample_from(job, (int64_t)task, tokens, logits, count);
         job->result[task].kept = (uint32_t)count;
     }
 }
 
-/* Requests over the whole vocabulary without cuts: one pass over the chunks. */
-static void whole_task(void *argument, size_t task, size_t thread)
+/* Requests numbers[0 .. rows), rows <= TILE_MAX, over the whole vocabulary without cuts: one pass over the chunks. */
+static void sample_whole(const sample_job *job, const int32_t *numbers, int64_t rows, float *tile,
+                         float *logits)
 {
-    const sample_job *job = argument;
-    const int32_t *whole = job->whole + (int64_t)task * TILE_MAX;
-    int64_t rows = job->wholes - (int64_t)task * TILE_MAX;
-    rows = rows < TILE_MAX ? rows : TILE_MAX;
-    float *tile = cpu_scratch(job->cpu, thread), *logits = tile + TILE_MAX * job->hidden.columns;
     int32_t index[TILE_MAX] = {0};
     softmax_state state[TILE_MAX];
     winner best[TILE_MAX];
     for (int64_t r = 0; r < rows; r++) {
-        index[r] = job->request[whole[r]].row;
+        index[r] = job->request[numbers[r]].row;
         softmax_begin(&state[r]);
-        best[r] = no_winner;
+        best[r] = no_winner(0);
     }
     vocab_walk_gather(&job->walk, tile, index, rows);
     for (int64_t chunk = 0; chunk < job->walk.chunks; chunk++) {
@@ -177,17 +179,26 @@ static void whole_task(void *argument, size_t task, size_t thread)
             float *l = logits + r * VOCAB_CHUNK;
             softmax_add(&state[r], l, width, job->scale);
             for (int64_t j = 0; j < width; j++)
-                offer(&best[r], job, &job->request[whole[r]].key, (uint32_t)(chunk * VOCAB_CHUNK + j), l[j]);
+                offer(&best[r], job, &job->request[numbers[r]].key, (uint32_t)(chunk * VOCAB_CHUNK + j),
+                      l[j]);
         }
     }
     for (int64_t r = 0; r < rows; r++) {
-        wz_sample_result *result = &job->result[whole[r]];
+        wz_sample_result *result = &job->result[numbers[r]];
         float lse = 0.0f;
         softmax_end(&state[r], &lse, &result->entropy);
         result->token = best[r].token;
         result->logp = best[r].logit - lse;
         result->kept = (uint32_t)job->head.rows;
     }
+}
+
+static void whole_task(void *argument, size_t task, size_t thread)
+{
+    const sample_job *job = argument;
+    const int64_t left = job->wholes - (int64_t)task * TILE_MAX;
+    float *tile = cpu_scratch(job->cpu, thread), *logits = tile + TILE_MAX * job->hidden.columns;
+    sample_whole(job, job->whole + (int64_t)task * TILE_MAX, left < TILE_MAX ? left : TILE_MAX, tile, logits);
 }
 
 /* One request over the whole vocabulary with cuts. */
@@ -204,12 +215,15 @@ static void whole_cut_task(void *argument, size_t task, size_t thread)
         for (int64_t j = 0; j < width; j++)
             list[chunk * VOCAB_CHUNK + j] = (ranked){logits[j], (uint32_t)(chunk * VOCAB_CHUNK + j)};
     }
-    sample_cut(job, number, list, job->head.rows, few);
+    /* Nothing cut: this is set 0, and will be scored with the arithmetic of the whole vocabulary. */
+    if (sample_cut(job, number, list, job->head.rows, few) == job->head.rows)
+        sample_whole(job, &number, 1, tile, logits);
 }
 
-wz_status cpu_head_sample(wz_backend *backend, wz_sample_result *result, uint32_t *kept_tokens, int64_t kept_stride,
-                          wz_tensor hidden, wz_tensor head, const wz_sample_request *request, int64_t requests,
-                          const wz_mask_table *masks, const wz_sampling *sampling, wz_error *err)
+wz_status cpu_head_sample(wz_backend *backend, wz_sample_result *result, uint32_t *kept_tokens,
+                          int64_t kept_stride, wz_tensor hidden, wz_tensor head,
+                          const wz_sample_request *request, int64_t requests, const wz_mask_table *masks,
+                          const wz_sampling *sampling, wz_error *err)
 {
     sample_job job = {.cpu = cpu_of(backend),
                       .result = result,
@@ -222,7 +236,8 @@ wz_status cpu_head_sample(wz_backend *backend, wz_sample_result *result, uint32_
                       .masks = masks,
                       .sampling = sampling,
                       .scale = inverse_temperature(sampling->temperature)};
-    job.cuts = sampling->temperature > 0.0f && (sampling->top_k > 0 || sampling->top_p < 1.0f || sampling->min_p > 0.0f);
+    job.cuts = sampling->temperature > 0.0f &&
+               (sampling->top_k > 0 || sampling->top_p < 1.0f || sampling->min_p > 0.0f);
     void *block = NULL;
     wz_status status = wz_alloc(&block, (size_t)requests, sizeof(int32_t), "sampling requests", err);
     if (status != WZ_OK)
@@ -231,7 +246,8 @@ wz_status cpu_head_sample(wz_backend *backend, wz_sample_result *result, uint32_
     for (int64_t i = 0; i < requests; i++) {
         if (!wz_draw_key_valid(&request[i].key)) {
             free(block);
-            return wz_fail(err, WZ_ERR_RUNTIME, "sampling: token %u or sample %u is out of the random stream's range",
+            return wz_fail(err, WZ_ERR_RUNTIME,
+                           "sampling: token %u or sample %u is out of the random stream's range",
                            request[i].key.token, request[i].key.sample);
         }
         if (request[i].mask == 0)

@@ -32,22 +32,29 @@ static void score_task(void *argument, size_t task, size_t thread)
     }
 }
 
-int64_t set_place(const wz_mask_table *masks, uint32_t set, uint32_t token)
+/* Index of a set's first token >= token. */
+static int64_t first_from(const wz_mask_table *masks, uint32_t set, int64_t token)
 {
     int64_t low = masks->offset[set], high = masks->offset[set + 1];
     while (low < high) {
         int64_t middle = (low + high) / 2;
-        if (masks->tokens[middle] < token)
+        if ((int64_t)masks->tokens[middle] < token)
             low = middle + 1;
         else
             high = middle;
     }
-    return low < masks->offset[set + 1] && masks->tokens[low] == token ? low - masks->offset[set] : -1;
+    return low - (int64_t)masks->offset[set];
 }
 
-void cpu_head_score_forward(wz_backend *backend, float *logp, float *entropy, wz_tensor hidden, wz_tensor head,
-                            const int32_t *target, const uint32_t *mask, const wz_mask_table *masks,
-                            float temperature)
+int64_t set_place(const wz_mask_table *masks, uint32_t set, uint32_t token)
+{
+    const int64_t place = first_from(masks, set, token);
+    return place < set_size(masks, set) && masks->tokens[masks->offset[set] + place] == token ? place : -1;
+}
+
+void cpu_head_score_forward(wz_backend *backend, float *logp, float *entropy, wz_tensor hidden,
+                            wz_tensor head, const int32_t *target, const uint32_t *mask,
+                            const wz_mask_table *masks, float temperature)
 {
     score_job job = {.cpu = cpu_of(backend),
                      .logp = logp,
@@ -60,7 +67,8 @@ void cpu_head_score_forward(wz_backend *backend, float *logp, float *entropy, wz
                      .scale = inverse_temperature(temperature)};
     if (!cpu_scratch_reserve(job.cpu, (size_t)(largest_set(masks) + WZ_LANES) * sizeof(float)))
         return;
-    wz_pool_run(job.cpu->pool, score_task, &job, (size_t)((hidden.rows + ENTRIES_PER_TASK - 1) / ENTRIES_PER_TASK));
+    wz_pool_run(job.cpu->pool, score_task, &job,
+                (size_t)((hidden.rows + ENTRIES_PER_TASK - 1) / ENTRIES_PER_TASK));
     vocab_score_forward(&job);
 }
 
@@ -92,23 +100,32 @@ static void slope_task(void *argument, size_t task, size_t thread)
     }
 }
 
-/* dhead columns [64 task, 64 task + 64): every entry in order of groups. */
-static void head_gradient_task(void *argument, size_t task, size_t thread)
+void small_sets_gradient(const score_job *job, int64_t g, int64_t first, int64_t last, int64_t column,
+                         int64_t width)
 {
-    const score_job *job = argument;
-    const int64_t column = (int64_t)task * COLUMNS_PER_TASK;
-    const int64_t left = job->hidden.columns - column, width = left < COLUMNS_PER_TASK ? left : COLUMNS_PER_TASK;
-    (void)thread;
-    for (int64_t k = 0; k < job->groups->offset[job->groups->groups]; k++) {
+    for (int64_t k = job->groups->offset[g]; k < job->groups->offset[g + 1]; k++) {
         const int32_t i = job->groups->index[k];
         const uint32_t set = job->mask[i];
         if (set == 0)
             continue;
         const uint32_t *tokens = job->masks->tokens + job->masks->offset[set];
-        for (int64_t j = 0; j < set_size(job->masks, set); j++)
-            axpy(row_of(job->dhead, tokens[j]) + column, job->slope[job->slope_offset[i] + j],
-                 row_of(job->hidden, i) + column, width);
+        const float *slope = job->slope + job->slope_offset[i];
+        for (int64_t j = first_from(job->masks, set, first);
+             j < set_size(job->masks, set) && tokens[j] < last; j++)
+            axpy(row_of(job->dhead, tokens[j]) + column, slope[j], row_of(job->hidden, i) + column, width);
     }
+}
+
+/* dhead columns [64 task, 64 task + 64), where all sets are small: every entry in order of groups. */
+static void head_gradient_task(void *argument, size_t task, size_t thread)
+{
+    const score_job *job = argument;
+    const int64_t column = (int64_t)task * COLUMNS_PER_TASK;
+    const int64_t left = job->hidden.columns - column,
+                  width = left < COLUMNS_PER_TASK ? left : COLUMNS_PER_TASK;
+    (void)thread;
+    for (int64_t g = 0; g < job->groups->groups; g++)
+        small_sets_gradient(job, g, 0, job->head.rows, column, width);
 }
 
 void cpu_head_score_backward(wz_backend *backend, wz_tensor dhidden, wz_tensor dhead, const float *dlogp,
@@ -128,23 +145,30 @@ void cpu_head_score_backward(wz_backend *backend, wz_tensor dhidden, wz_tensor d
                      .masks = masks,
                      .groups = groups,
                      .scale = inverse_temperature(temperature)};
-    /* One block: an offset for each entry, then room for every entry's slopes, in whole vectors. */
+    /* One block: an offset for each entry, room for every entry's slopes in whole vectors, head_vocab.c's lists. */
+    const bool any_whole = vocab_score_any(&job);
+    if (any_whole && !vocab_score_plan(&job))
+        return;
     int64_t slopes = 0;
     for (int64_t i = 0; i < hidden.rows; i++)
         slopes += mask[i] == 0 ? 0 : round_lanes(set_size(masks, mask[i]));
     const size_t offsets_bytes = (size_t)round_lanes(hidden.rows) * sizeof(int64_t);
-    float *block = cpu_shared_reserve(job.cpu, offsets_bytes + (size_t)slopes * sizeof(float));
+    float *block =
+        cpu_shared_reserve(job.cpu, offsets_bytes + (size_t)slopes * sizeof(float) + vocab_lists_bytes(&job));
     if (block == NULL)
         return;
     job.slope_offset = (int64_t *)(void *)block;
     job.slope = block + offsets_bytes / sizeof(float);
+    job.lists = job.slope + slopes;
     for (int64_t i = 0, next = 0; i < hidden.rows; i++) {
         job.slope_offset[i] = next;
         next += mask[i] == 0 ? 0 : round_lanes(set_size(masks, mask[i]));
     }
-    wz_pool_run(job.cpu->pool, slope_task, &job, (size_t)((hidden.rows + ENTRIES_PER_TASK - 1) / ENTRIES_PER_TASK));
-    if (dhead.data != NULL)
+    wz_pool_run(job.cpu->pool, slope_task, &job,
+                (size_t)((hidden.rows + ENTRIES_PER_TASK - 1) / ENTRIES_PER_TASK));
+    if (any_whole)
+        vocab_score_backward(&job);
+    else if (dhead.data != NULL)
         wz_pool_run(job.cpu->pool, head_gradient_task, &job,
                     (size_t)((hidden.columns + COLUMNS_PER_TASK - 1) / COLUMNS_PER_TASK));
-    vocab_score_backward(&job);
 }

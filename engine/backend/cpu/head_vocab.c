@@ -15,13 +15,13 @@ typedef struct entry_stats {
 } entry_stats;
 
 typedef struct vocab_job {
-    score_job *score;
+    const score_job *score;
     vocab_walk walk;
     gemm_plan input_plan[2]; /* dlogits [rows, chunk] times head [chunk, width] */
     int32_t *entry;          /* entries over the whole vocabulary, in order of groups (backward) or index */
     int64_t entries;
-    int64_t *group_offset;   /* [groups + 1] into entry (backward) */
-    entry_stats *stats;      /* [entries] */
+    int64_t *group_offset; /* [groups + 1] into entry (backward) */
+    entry_stats *stats;    /* [entries] */
 } vocab_job;
 
 /* Tokens of a set that lie in chunk columns [column, column + width), gathered from its logits. */
@@ -150,10 +150,12 @@ static void input_task(void *argument, size_t task, size_t thread)
         const gemm_plan *plan = &job->input_plan[chunk == job->walk.chunks - 1];
         int64_t columns = vocab_walk_logits(&job->walk, logits, tile, rows, chunk);
         for (int64_t r = 0; r < rows; r++)
-            chunk_gradient(score, entry[r], &stats[r], chunk * VOCAB_CHUNK, columns, logits + r * VOCAB_CHUNK);
+            chunk_gradient(score, entry[r], &stats[r], chunk * VOCAB_CHUNK, columns,
+                           logits + r * VOCAB_CHUNK);
         for (int64_t row = 0; row < rows; row += plan->tile)
             gemm_rows(plan, gemm_height(plan, rows - row), logits + row * VOCAB_CHUNK, VOCAB_CHUNK,
-                      row_of(score->head, chunk * VOCAB_CHUNK), score->head.stride, true, sum + row * width, width);
+                      row_of(score->head, chunk * VOCAB_CHUNK), score->head.stride, true, sum + row * width,
+                      width);
     }
     for (int64_t r = 0; r < rows; r++)
         memcpy(row_of(score->dhidden, entry[r]), sum + r * width, (size_t)width * sizeof(float));
@@ -165,7 +167,9 @@ static void weight_task(void *argument, size_t task, size_t thread)
     const score_job *score = job->score;
     const int64_t width = job->walk.hidden.columns, column = (int64_t)task * VOCAB_CHUNK;
     float *tile = cpu_scratch(score->cpu, thread), *logits = tile + TILE_MAX * width;
-    for (int64_t g = 0; g < score->groups->groups; g++)
+    for (int64_t g = 0; g < score->groups->groups; g++) {
+        if (score->slope != NULL)
+            small_sets_gradient(score, g, column, column + VOCAB_CHUNK, 0, width);
         for (int64_t begin = job->group_offset[g]; begin < job->group_offset[g + 1]; begin += TILE_MAX) {
             int64_t rows = job->group_offset[g + 1] - begin;
             rows = rows < TILE_MAX ? rows : TILE_MAX;
@@ -174,10 +178,11 @@ static void weight_task(void *argument, size_t task, size_t thread)
             for (int64_t r = 0; r < rows; r++)
                 chunk_gradient(score, job->entry[begin + r], &job->stats[begin + r], column, columns,
                                logits + r * VOCAB_CHUNK);
-            cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (blasint)columns, (blasint)width, (blasint)rows, 1.0f,
-                        logits, VOCAB_CHUNK, tile, (blasint)width, 1.0f, row_of(score->dhead, column),
-                        (blasint)score->dhead.stride);
+            cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (blasint)columns, (blasint)width,
+                        (blasint)rows, 1.0f, logits, VOCAB_CHUNK, tile, (blasint)width, 1.0f,
+                        row_of(score->dhead, column), (blasint)score->dhead.stride);
         }
+    }
 }
 
 /* Lists the entries this file is responsible for, in order of groups when there are groups. */
@@ -197,29 +202,56 @@ static void list_entries(vocab_job *job)
     }
 }
 
-/* Plans first (they use the shared scratch), then the lists in shared scratch. False: nothing to do, or failed. */
-static bool begin(vocab_job *job, score_job *score)
+bool vocab_score_any(const score_job *score)
 {
     bool any = score->allowed && score->hidden.rows > 0;
     for (int64_t i = 0; !any && i < score->hidden.rows; i++)
         any = score->mask[i] == 0;
-    *job = (vocab_job){.score = score};
-    if (!any || !vocab_walk_begin(&job->walk, score->cpu, score->hidden, score->head))
+    return any;
+}
+
+size_t vocab_lists_bytes(const score_job *score)
+{
+    const int64_t rows = round_lanes(score->hidden.rows),
+                  groups = score->groups == NULL ? 0 : score->groups->groups;
+    return (size_t)rows * (sizeof(int32_t) + sizeof(entry_stats)) + (size_t)(groups + 1) * sizeof(int64_t);
+}
+
+static bool make_plans(vocab_job *job)
+{
+    const score_job *score = job->score;
+    if (!vocab_walk_begin(&job->walk, score->cpu, score->hidden, score->head))
         return false;
     for (int i = 0; i < 2; i++) {
-        const gemm_plan *plan = gemm_plan_for(score->cpu, job->walk.plan[i].out, score->hidden.columns, false);
+        const gemm_plan *plan =
+            gemm_plan_for(score->cpu, job->walk.plan[i].out, score->hidden.columns, false);
         if (plan == NULL)
             return false;
         job->input_plan[i] = *plan;
     }
-    const int64_t rows = round_lanes(score->hidden.rows), groups = score->groups == NULL ? 0 : score->groups->groups;
-    const size_t bytes = (size_t)rows * (sizeof(int32_t) + sizeof(entry_stats)) + (size_t)(groups + 1) * sizeof(int64_t);
-    float *block = cpu_shared_reserve(score->cpu, bytes);
+    return true;
+}
+
+bool vocab_score_plan(const score_job *score)
+{
+    vocab_job job = {.score = score};
+    return make_plans(&job);
+}
+
+/* Plans first (a new one is tried out in the shared scratch), then the lists. False: nothing to do, or failed. */
+static bool begin(vocab_job *job, const score_job *score)
+{
+    *job = (vocab_job){.score = score};
+    if (!vocab_score_any(score) || !make_plans(job))
+        return false;
+    void *block =
+        score->lists != NULL ? score->lists : cpu_shared_reserve(score->cpu, vocab_lists_bytes(score));
     if (block == NULL || !cpu_scratch_reserve(score->cpu, (size_t)(VOCAB_WALK_FLOATS(score->hidden.columns) +
                                                                    TILE_MAX * score->hidden.columns) *
                                                               sizeof(float)))
         return false;
-    job->stats = (entry_stats *)(void *)block;
+    const int64_t rows = round_lanes(score->hidden.rows);
+    job->stats = block;
     job->entry = (int32_t *)(void *)(job->stats + rows);
     job->group_offset = (int64_t *)(void *)(job->entry + rows);
     list_entries(job);
@@ -258,8 +290,8 @@ void cpu_head_allowed_forward(wz_backend *backend, float *logp, wz_tensor hidden
 }
 
 void cpu_head_allowed_backward(wz_backend *backend, wz_tensor dhidden, wz_tensor dhead, const float *dlogp,
-                               wz_tensor hidden, wz_tensor head, const uint32_t *mask, const wz_mask_table *masks,
-                               const wz_row_groups *groups)
+                               wz_tensor hidden, wz_tensor head, const uint32_t *mask,
+                               const wz_mask_table *masks, const wz_row_groups *groups)
 {
     score_job job = {.cpu = cpu_of(backend),
                      .dhidden = dhidden,
