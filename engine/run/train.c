@@ -165,6 +165,10 @@ static wz_status loop(wz_run *run, int *signal, wz_error *err)
     wz_progress_start(&run->progress, run->io->log, &run->io->progress, "step", run->state.step, c->max_steps, now_s());
     run->last_score = NAN;
     *signal = 0;
+    if (!is_saved) { /* from here on resume can take over, and a full disk is known before the first step */
+        status = save(run, false, err);
+        is_saved = true;
+    }
     while (status == WZ_OK && run->state.step < c->max_steps && (*signal = interrupted(run)) == 0) {
         status = one_step(run, err);
         is_saved = false;
