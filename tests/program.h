@@ -47,7 +47,8 @@ static inline void program_read(program *p, const char *name, char *text, size_t
 {
     wz_text read = {0};
     wz_error err = {{0}};
-    ck_assert_msg(wz_file_read(temporary_path(&p->where, name), 1 << 24, &read, &err) == WZ_OK, "%s", err.text);
+    ck_assert_msg(wz_file_read(temporary_path(&p->where, name), 1 << 24, &read, &err) == WZ_OK, "%s",
+                  err.text);
     (void)snprintf(text, size, "%s", read.data == NULL ? "" : read.data);
     wz_text_clear(&read);
 }
@@ -58,7 +59,8 @@ static inline void program_exec(program *p, const char *out, const char *log)
     char *list[MAX_ARGUMENTS + 2] = {(char *)WZ_PROGRAM};
     char *rest = NULL;
     size_t count = 1;
-    int streams[2] = {open(out, O_WRONLY | O_CREAT | O_TRUNC, 0666), open(log, O_WRONLY | O_CREAT | O_TRUNC, 0666)};
+    int streams[2] = {open(out, O_WRONLY | O_CREAT | O_TRUNC, 0666),
+                      open(log, O_WRONLY | O_CREAT | O_TRUNC, 0666)};
     if (streams[0] < 0 || streams[1] < 0 || dup2(streams[0], 1) < 0 || dup2(streams[1], 2) < 0)
         _exit(99);
     for (char *at = strtok_r(p->arguments, " ", &rest); at != NULL && count <= MAX_ARGUMENTS;
@@ -82,8 +84,9 @@ static inline pid_t program_start(program *p, const char *format, va_list list)
     size_t used = 0;
     (void)vsnprintf(text, sizeof text, format, list);
     for (const char *at = text; *at != '\0'; ++at) {
-        int length = *at == '@' ? snprintf(p->arguments + used, sizeof p->arguments - used, "%s", p->where.directory)
-                                : snprintf(p->arguments + used, sizeof p->arguments - used, "%c", *at);
+        int length = *at == '@'
+                         ? snprintf(p->arguments + used, sizeof p->arguments - used, "%s", p->where.directory)
+                         : snprintf(p->arguments + used, sizeof p->arguments - used, "%c", *at);
         used += (size_t)length;
         ck_assert_uint_lt(used, sizeof p->arguments);
     }
@@ -125,19 +128,19 @@ static inline pid_t WZ_PRINTF(2, 3) program_begin(program *p, const char *format
 }
 
 /* A run that must succeed. */
-#define program_succeed(p, ...)                                                                                       \
-    do {                                                                                                             \
-        int program_status = program_run(p, __VA_ARGS__);                                                            \
-        ck_assert_msg(program_status == 0, "exit %d: %s", program_status, (p)->log);                                 \
+#define program_succeed(p, ...)                                                                              \
+    do {                                                                                                     \
+        int program_status = program_run(p, __VA_ARGS__);                                                    \
+        ck_assert_msg(program_status == 0, "exit %d: %s", program_status, (p)->log);                         \
     } while (0)
 
 /* A run that must fail with this status and one line that holds `text`. Progress may stand before it. */
-#define program_fail(p, status, text, ...)                                                                            \
-    do {                                                                                                             \
-        int program_status = program_run(p, __VA_ARGS__);                                                            \
-        ck_assert_msg(program_status == (status), "exit %d, not %d: %s", program_status, status, (p)->log);          \
-        ck_assert_msg(program_message(p) != NULL, "not one message at the end: %s", (p)->log);                       \
-        ck_assert_msg(strstr(program_message(p), text) != NULL, "no '%s' in: %s", text, (p)->log);                   \
+#define program_fail(p, status, text, ...)                                                                   \
+    do {                                                                                                     \
+        int program_status = program_run(p, __VA_ARGS__);                                                    \
+        ck_assert_msg(program_status == (status), "exit %d, not %d: %s", program_status, status, (p)->log);  \
+        ck_assert_msg(program_message(p) != NULL, "not one message at the end: %s", (p)->log);               \
+        ck_assert_msg(strstr(program_message(p), text) != NULL, "no '%s' in: %s", text, (p)->log);           \
     } while (0)
 
 /* The message, if it is there once and is the last line. */
@@ -166,7 +169,8 @@ static inline void digest_tensors(const char *path, char hex[WZ_DIGEST_HEX])
             count *= tensor->shape[d];
         float *data = malloc(count * sizeof *data);
         ck_assert_ptr_nonnull(data);
-        ck_assert_int_eq(wz_checkpoint_read(checkpoint, tensor->group, tensor->name, data, count, &err), WZ_OK);
+        ck_assert_int_eq(wz_checkpoint_read(checkpoint, tensor->group, tensor->name, data, count, &err),
+                         WZ_OK);
         wz_digest_add(digest, tensor->group, strlen(tensor->group));
         wz_digest_add(digest, tensor->name, strlen(tensor->name));
         wz_digest_add(digest, data, count * sizeof *data);
@@ -208,8 +212,8 @@ static inline void assert_same_rows(program *p, const char *a, const char *b, co
         read_rows(path, &rows[i]);
     }
     ck_assert_uint_gt(rows[0].length, 0);
-    ck_assert_msg(strcmp(rows[0].data, rows[1].data) == 0, "%s of %s and %s differ:\n%s\n%s", file, a, b, rows[0].data,
-                  rows[1].data);
+    ck_assert_msg(strcmp(rows[0].data, rows[1].data) == 0, "%s of %s and %s differ:\n%s\n%s", file, a, b,
+                  rows[0].data, rows[1].data);
     wz_text_clear(&rows[0]);
     wz_text_clear(&rows[1]);
 }
@@ -220,7 +224,8 @@ static inline void assert_same_tensors(program *p, const char *a, const char *b,
     char path[600], digests[2][WZ_DIGEST_HEX];
     const char *const runs[2] = {a, b};
     for (int i = 0; i < 2; ++i) {
-        (void)snprintf(path, sizeof path, "%s/%s/checkpoints/step-%08d.h5", p->where.directory, runs[i], step);
+        (void)snprintf(path, sizeof path, "%s/%s/checkpoints/step-%08d.h5", p->where.directory, runs[i],
+                       step);
         digest_tensors(path, digests[i]);
     }
     ck_assert_msg(strcmp(digests[0], digests[1]) == 0, "%s and %s: weights or moments differ", a, b);

@@ -21,7 +21,8 @@ static const char *const variants[] = {
     "",
     "num_iterations=2 epsilon=0.05",
     "grammar_coef=0.1 grammar_generations=3",
-    "model.model_type=qwen2 model.attention_bias=true model.num_attention_heads=4 model.num_key_value_heads=2",
+    "model.model_type=qwen2 model.attention_bias=true model.num_attention_heads=4 "
+    "model.num_key_value_heads=2",
     "model.model_type=qwen3 model.use_qk_norm=true model.num_attention_heads=4 model.num_key_value_heads=1",
     "model.tie_word_embeddings=true model.zero_init_head=false",
     "curriculum.enabled=true curriculum.start=2 curriculum.threshold=0.3 curriculum.min_steps=2",
@@ -86,7 +87,8 @@ START_TEST(inspect_digest_is_equal_for_equal_runs)
         (void)snprintf(arguments, sizeof arguments, "inspect @/%d/checkpoints/step-00000003.h5 --json", i);
         json_t *json = output_of(arguments);
         ck_assert_int_eq(json_integer_value(json_object_get(json, "step")), 3);
-        (void)snprintf(digest[i], sizeof digest[i], "%s", json_string_value(json_object_get(json, "weights_digest")));
+        (void)snprintf(digest[i], sizeof digest[i], "%s",
+                       json_string_value(json_object_get(json, "weights_digest")));
         json_decref(json);
     }
     ck_assert_uint_eq(strlen(digest[0]), 32);
@@ -119,14 +121,15 @@ END_TEST
 
 START_TEST(eval_at_any_batch_size_prints_the_same)
 {
-    static const char *const forms[] = {"", "--json", "--best-of 3", "--temperature 1 --json", "task.links=6"};
+    static const char *const forms[] = {"", "--json", "--best-of 3", "--temperature 1 --json",
+                                        "task.links=6"};
     static const int batches[] = {1, 7, 256};
     program_succeed(&p, "train " TINY " output_dir=@/run");
     for (size_t f = 0; f < sizeof forms / sizeof forms[0]; ++f) {
         char first[sizeof p.out] = "";
         for (size_t b = 0; b < sizeof batches / sizeof batches[0]; ++b) {
-            program_succeed(&p, "eval @/run/checkpoints/best.h5 --problems 100 --batch %d threads=%zu %s", batches[b],
-                            b + 1, forms[f]);
+            program_succeed(&p, "eval @/run/checkpoints/best.h5 --problems 100 --batch %d threads=%zu %s",
+                            batches[b], b + 1, forms[f]);
             if (b == 0)
                 memcpy(first, p.out, sizeof first);
             ck_assert_str_eq(p.out, first);
