@@ -213,4 +213,13 @@ const char *wz_backend_cpu_core_name(void);
 int64_t wz_backend_cpu_tile(const wz_backend *backend);
 wz_pool *wz_backend_cpu_pool(wz_backend *backend);
 
+/* C [m, n] (+)= op(A) op(B), row-major. */
+typedef struct wz_sgemm_shape {
+    int64_t m, n, k;
+    bool a_transposed, b_transposed, accumulate;
+} wz_sgemm_shape;
+/* Floating-point operations per second of plain sgemm calls of one shape on all the backend's threads at once, each on
+ * matrices of its own: the best of the rounds that fit into `seconds`. NaN: out of memory. */
+double wz_backend_cpu_sgemm_rate(wz_backend *backend, const wz_sgemm_shape *shape, double seconds);
+
 #endif

@@ -12,24 +12,42 @@
 
 #define ROW_BLOCK 4 /* query rows computed together; rows of a block do not mix */
 
+/* Sums for one row block and two vectors at a time: eight independent chains hide the latency of one. */
+typedef struct block_sums {
+    v16 low[ROW_BLOCK], high[ROW_BLOCK];
+} block_sums;
+
 /* Vectors over keys: out[r][j] = sum_d x[r][d] transposed[d][j] for j < keys (rounded up to lanes), d in order. */
 static inline void multiply_keys(float *const out[ROW_BLOCK], const float *const x[ROW_BLOCK],
                                  const float *transposed, int64_t stride, int64_t features, int64_t keys)
 {
-    for (int64_t j = 0; j < keys; j += WZ_LANES) {
-        v16 a0 = {0}, a1 = {0}, a2 = {0}, a3 = {0};
+    int64_t j = 0;
+    for (; j + WZ_LANES < keys; j += 2 * WZ_LANES) {
+        block_sums sum = {0};
         const float *column = transposed + j;
         for (int64_t d = 0; d < features; d++, column += stride) {
-            v16 k = v16_load(column);
-            a0 = v16_fma(v16_set(x[0][d]), k, a0);
-            a1 = v16_fma(v16_set(x[1][d]), k, a1);
-            a2 = v16_fma(v16_set(x[2][d]), k, a2);
-            a3 = v16_fma(v16_set(x[3][d]), k, a3);
+            const v16 low = v16_load(column), high = v16_load(column + WZ_LANES);
+            for (int r = 0; r < ROW_BLOCK; r++) {
+                const v16 factor = v16_set(x[r][d]);
+                sum.low[r] = v16_fma(factor, low, sum.low[r]);
+                sum.high[r] = v16_fma(factor, high, sum.high[r]);
+            }
         }
-        v16_store(out[0] + j, a0);
-        v16_store(out[1] + j, a1);
-        v16_store(out[2] + j, a2);
-        v16_store(out[3] + j, a3);
+        for (int r = 0; r < ROW_BLOCK; r++) {
+            v16_store(out[r] + j, sum.low[r]);
+            v16_store(out[r] + j + WZ_LANES, sum.high[r]);
+        }
+    }
+    if (j < keys) {
+        block_sums sum = {0};
+        const float *column = transposed + j;
+        for (int64_t d = 0; d < features; d++, column += stride) {
+            const v16 low = v16_load(column);
+            for (int r = 0; r < ROW_BLOCK; r++)
+                sum.low[r] = v16_fma(v16_set(x[r][d]), low, sum.low[r]);
+        }
+        for (int r = 0; r < ROW_BLOCK; r++)
+            v16_store(out[r] + j, sum.low[r]);
     }
 }
 
@@ -38,20 +56,33 @@ static inline void multiply_keys(float *const out[ROW_BLOCK], const float *const
 static inline void multiply_values(float *const out[ROW_BLOCK], const float *const weight[ROW_BLOCK],
                                    const float *plain, int64_t width, int64_t keys)
 {
-    for (int64_t d = 0; d < width; d += WZ_LANES) {
-        v16 a0 = {0}, a1 = {0}, a2 = {0}, a3 = {0};
+    int64_t d = 0;
+    for (; d + WZ_LANES < width; d += 2 * WZ_LANES) {
+        block_sums sum = {0};
         const float *value = plain + d;
         for (int64_t j = 0; j < keys; j++, value += width) {
-            v16 v = v16_load(value);
-            a0 = v16_fma(v16_set(weight[0][j]), v, a0);
-            a1 = v16_fma(v16_set(weight[1][j]), v, a1);
-            a2 = v16_fma(v16_set(weight[2][j]), v, a2);
-            a3 = v16_fma(v16_set(weight[3][j]), v, a3);
+            const v16 low = v16_load(value), high = v16_load(value + WZ_LANES);
+            for (int r = 0; r < ROW_BLOCK; r++) {
+                const v16 factor = v16_set(weight[r][j]);
+                sum.low[r] = v16_fma(factor, low, sum.low[r]);
+                sum.high[r] = v16_fma(factor, high, sum.high[r]);
+            }
         }
-        v16_store(out[0] + d, a0);
-        v16_store(out[1] + d, a1);
-        v16_store(out[2] + d, a2);
-        v16_store(out[3] + d, a3);
+        for (int r = 0; r < ROW_BLOCK; r++) {
+            v16_store(out[r] + d, sum.low[r]);
+            v16_store(out[r] + d + WZ_LANES, sum.high[r]);
+        }
+    }
+    if (d < width) {
+        block_sums sum = {0};
+        const float *value = plain + d;
+        for (int64_t j = 0; j < keys; j++, value += width) {
+            const v16 low = v16_load(value);
+            for (int r = 0; r < ROW_BLOCK; r++)
+                sum.low[r] = v16_fma(v16_set(weight[r][j]), low, sum.low[r]);
+        }
+        for (int r = 0; r < ROW_BLOCK; r++)
+            v16_store(out[r] + d, sum.low[r]);
     }
 }
 

@@ -102,17 +102,18 @@ typedef struct weight_job {
     wz_tensor dweight, dy, x;
     float *dbias;
     const wz_row_groups *groups;
-    int64_t slice; /* output features per task */
+    int64_t slice;  /* output features of one sgemm call: fixed by the shape, so that bits are */
+    int64_t slices; /* slices of one task: as the threads come, for bits do not depend on it */
 } weight_job;
 
-/* dweight[slice] += dy_g^T x_g for each group g in order. The gradient of a slice is one task's, so the order of
- * additions is the order of groups whatever the threads do. */
+/* dweight[task's slices] += dy_g^T x_g for each group g in order. A slice is one task's, so the order of additions
+ * is the order of groups whatever the threads do. */
 static void weight_task(void *argument, size_t task, size_t thread)
 {
     const weight_job *job = argument;
     const int64_t in = job->x.columns;
-    const int64_t out0 = (int64_t)task * job->slice;
-    const int64_t out = job->dweight.rows - out0 < job->slice ? job->dweight.rows - out0 : job->slice;
+    const int64_t out0 = (int64_t)task * job->slice * job->slices, left = job->dweight.rows - out0;
+    const int64_t out = left < job->slice * job->slices ? left : job->slice * job->slices;
     float *x = cpu_scratch(job->cpu, thread);
     for (int64_t g = 0; g < job->groups->groups; g++) {
         const int32_t *index = job->groups->index + job->groups->offset[g];
@@ -124,8 +125,10 @@ static void weight_task(void *argument, size_t task, size_t thread)
             memcpy(x + i * in, row_of(job->x, index[i]), (size_t)in * sizeof(float));
             memcpy(dy + i * out, row_of(job->dy, index[i]) + out0, (size_t)out * sizeof(float));
         }
-        cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (blasint)out, (blasint)in, (blasint)rows, 1.0f, dy,
-                    (blasint)out, x, (blasint)in, 1.0f, row_of(job->dweight, out0), (blasint)job->dweight.stride);
+        for (int64_t s = 0; s < out; s += job->slice)
+            cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (blasint)(out - s < job->slice ? out - s : job->slice),
+                        (blasint)in, (blasint)rows, 1.0f, dy + s, (blasint)out, x, (blasint)in, 1.0f,
+                        row_of(job->dweight, out0 + s), (blasint)job->dweight.stride);
         if (job->dbias != NULL) {
             float *sum = dy + rows * out;
             memset(sum, 0, (size_t)out * sizeof(float));
@@ -148,12 +151,14 @@ void cpu_linear_backward_weight(wz_backend *backend, const wz_linear *gradient, 
                       .x = x,
                       .dbias = gradient->bias.data,
                       .groups = groups,
-                      .slice = dy.columns <= 256 ? 64 : 128};
+                      .slice = dy.columns < 1024 ? 64 : 128};
+    const int64_t all = (dy.columns + job.slice - 1) / job.slice, threads = (int64_t)wz_pool_threads(cpu->pool);
+    job.slices = (all + threads - 1) / threads;
     int64_t longest = 0;
     for (int64_t g = 0; g < groups->groups; g++)
         if (groups->offset[g + 1] - groups->offset[g] > longest)
             longest = groups->offset[g + 1] - groups->offset[g];
-    if (!cpu_scratch_reserve(cpu, (size_t)((longest + 1) * (x.columns + job.slice)) * sizeof(float)))
+    if (!cpu_scratch_reserve(cpu, (size_t)((longest + 1) * (x.columns + job.slice * job.slices)) * sizeof(float)))
         return;
-    wz_pool_run(cpu->pool, weight_task, &job, (size_t)((dy.columns + job.slice - 1) / job.slice));
+    wz_pool_run(cpu->pool, weight_task, &job, (size_t)((all + job.slices - 1) / job.slices));
 }
