@@ -2,6 +2,7 @@
 #ifndef WZ_GRPO_UPDATE_H
 #define WZ_GRPO_UPDATE_H
 
+#include "engine/grpo/apart.h"
 #include "engine/grpo/loss.h"
 #include "engine/rollout/pack.h"
 #include "engine/rollout/rollout.h"
@@ -15,6 +16,7 @@ typedef struct wz_pack_scores {
 
 typedef struct wz_pack_update {
     const wz_model *model;
+    const wz_apart *apart;       /* of this model */
     wz_activations *activations; /* of this pack; computed anew first if `recompute` */
     wz_backward *backward;
     wz_pack *pack;

@@ -142,6 +142,11 @@ wz_status wz_model_create(const wz_model_config *config, wz_backend *backend, bo
             goto fail;
         *arrays[i] = block;
     }
+    if (training) {
+        model->head_gradient = model->gradients + model->head;
+        model->final_norm_gradient = model->gradients + model->final_norm;
+        model->embedding_gradient = model->gradients + model->embedding;
+    }
     status = make_rope_table(model, err);
     if (status != WZ_OK)
         goto fail;
@@ -273,5 +278,5 @@ wz_tensor wz_model_head(const wz_model *model)
 
 wz_tensor wz_model_head_gradient(const wz_model *model)
 {
-    return wz_matrix(model->gradients + model->head, model->config.vocab_size, model->config.hidden_size);
+    return wz_matrix(model->head_gradient, model->config.vocab_size, model->config.hidden_size);
 }

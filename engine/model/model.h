@@ -30,6 +30,9 @@ typedef struct wz_model {
     int64_t embedding, final_norm, head; /* offsets; head = embedding when tied */
     wz_layer_offsets *layers;
     float *weights, *gradients, *adam_m, *adam_v; /* flat, on the backend; the last three NULL without training */
+    /* Where the backward pass adds the gradients of the head, the final norm and the embedding: within `gradients`, unless
+     * a trainer keeps a part of them apart (engine/grpo/apart.h). */
+    float *head_gradient, *final_norm_gradient, *embedding_gradient;
     float *rope_table; /* [max_position_embeddings][head_dim], on the backend */
 } wz_model;
 

@@ -104,7 +104,7 @@ void wz_model_final_norm_backward(const wz_model *model, const wz_activations *a
 {
     const int64_t width = model->config.hidden_size;
     model->backend->ops->rmsnorm_backward(
-        model->backend, wz_matrix(backward->dx, activations->rows, width), model->gradients + model->final_norm,
+        model->backend, wz_matrix(backward->dx, activations->rows, width), model->final_norm_gradient,
         wz_matrix((float *)dhidden, count, width), wz_matrix(activations->final, activations->rows, width), gather, rstd,
         model->weights + model->final_norm, entry_groups);
 }
@@ -154,6 +154,6 @@ void wz_model_backward(const wz_model *model, const wz_activations *activations,
     for (int64_t l = c->num_hidden_layers - 1; l >= 0; l--)
         layer_backward(model, &activations->layers[l], backward, l, segments, groups);
     model->backend->ops->embedding_backward(
-        model->backend, wz_matrix(model->gradients + model->embedding, c->vocab_size, c->hidden_size),
+        model->backend, wz_matrix(model->embedding_gradient, c->vocab_size, c->hidden_size),
         wz_matrix(backward->dx, segments->rows, c->hidden_size), token, groups);
 }
