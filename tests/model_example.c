@@ -203,7 +203,6 @@ void example_clear(example *e)
 
 float *gradients_of(const wz_model *model)
 {
-    wz_model_join_gradients(model);
     float *out = zeroed(model->floats, sizeof(float));
     model->backend->ops->download(model->backend, out, model->gradients,
                                   (size_t)model->floats * sizeof(float));

@@ -2,6 +2,7 @@
 #ifndef WZ_TESTS_MODEL_EXAMPLE_H
 #define WZ_TESTS_MODEL_EXAMPLE_H
 
+#include "engine/grpo/apart.h"
 #include "engine/rollout/pack.h"
 #include "tests/model_reference.h"
 
@@ -42,9 +43,10 @@ void packed_create(packed *p, const wz_model *model, const example *e, int32_t f
 void packed_destroy(packed *p);
 /* Rows in one call, or (stepwise) block by block as a rollout appends them; then logp and entropy of the decisions. */
 void packed_forward(packed *p, bool stepwise);
-/* Adds the loss's gradients to the model's; with lessons, those of sum w log(probability of the set), too. */
-void packed_backward(packed *p, bool lessons);
-/* The model's gradients, joined, on the host; free with free(). */
+/* Adds the loss's gradients to the model's. apart (or NULL): also those of sum w log(probability of the set), kept apart
+ * as a trainer does. */
+void packed_backward(packed *p, const wz_apart *apart);
+/* The model's gradients, on the host; free with free(). */
 float *gradients_of(const wz_model *model);
 
 /* A model with training state; a configuration with every feature of a type, small enough for central differences. */

@@ -141,9 +141,8 @@ void packed_forward(packed *p, bool stepwise)
 }
 
 /* Entries of the head and their share of the gradients: all decisions, or a lesson for each one that has a set. */
-static void head_backward(const packed *p, wz_backward *backward, wz_entries kind)
+static void head_backward(const packed *p, const wz_model *model, wz_backward *backward, bool lessons)
 {
-    const wz_model *model = p->model;
     const wz_backend_ops *ops = model->backend->ops;
     const wz_decisions *d = &p->pack->decisions;
     const int64_t width = model->config.hidden_size;
@@ -155,7 +154,7 @@ static void head_backward(const packed *p, wz_backward *backward, wz_entries kin
     wz_groups groups;
     wz_error err = {{0}};
     for (int64_t i = 0; i < d->count; i++) {
-        if (kind == WZ_ENTRIES_LESSONS && d->mask[i] == 0)
+        if (lessons && d->mask[i] == 0)
             continue;
         dlogp[n] = (float)p->e->w[p->token[i]];
         dentropy[n] = (float)p->e->v[p->token[i]];
@@ -170,14 +169,14 @@ static void head_backward(const packed *p, wz_backward *backward, wz_entries kin
     float *hidden = block, *dhidden = hidden + n * width, *rstd = dhidden + n * width;
     const wz_tensor x = wz_matrix(hidden, n, width), dx = wz_matrix(dhidden, n, width);
     wz_model_final_norm(model, p->activations, row, n, hidden, rstd);
-    if (kind == WZ_ENTRIES_LESSONS)
-        ops->head_allowed_backward(model->backend, dx, wz_model_head_gradient(model, kind), dlogp, x,
+    if (lessons)
+        ops->head_allowed_backward(model->backend, dx, wz_model_head_gradient(model), dlogp, x,
                                    wz_model_head(model), mask, &p->pack->mask_table, &groups.view);
     else
-        ops->head_score_backward(model->backend, dx, wz_model_head_gradient(model, kind), dlogp, dentropy, x,
+        ops->head_score_backward(model->backend, dx, wz_model_head_gradient(model), dlogp, dentropy, x,
                                  wz_model_head(model), d->target, mask, &p->pack->mask_table,
                                  (float)p->e->temperature, &groups.view);
-    wz_model_final_norm_backward(model, p->activations, backward, row, n, dhidden, rstd, &groups.view, kind);
+    wz_model_final_norm_backward(model, p->activations, backward, row, n, dhidden, rstd, &groups.view);
     ops->release(model->backend, block);
     wz_groups_clear(&groups);
     void *const blocks[] = {dlogp, dentropy, row, completion, mask};
@@ -185,7 +184,7 @@ static void head_backward(const packed *p, wz_backward *backward, wz_entries kin
         free(blocks[i]);
 }
 
-void packed_backward(packed *p, bool lessons)
+void packed_backward(packed *p, const wz_apart *apart)
 {
     const wz_model *model = p->model;
     const wz_backend_ops *ops = model->backend->ops;
@@ -196,10 +195,11 @@ void packed_backward(packed *p, bool lessons)
     ck_assert_int_eq(wz_backward_create(model, p->pack->row_capacity, &backward, &err), WZ_OK);
     ops->fill_zero(model->backend, backward->dx,
                    (size_t)(p->pack->row_capacity * model->config.hidden_size) * sizeof(float));
-    head_backward(p, backward, WZ_ENTRIES_DECISIONS);
-    if (lessons)
-        head_backward(p, backward, WZ_ENTRIES_LESSONS);
-    wz_model_backward(model, p->activations, backward, &p->pack->segments, p->pack->row_token, &rows.view);
+    head_backward(p, model, backward, false);
+    if (apart != NULL)
+        head_backward(p, &apart->lessons, backward, true);
+    wz_model_backward(apart != NULL ? &apart->layers : model, p->activations, backward, &p->pack->segments,
+                      p->pack->row_token, &rows.view);
     ck_assert_msg(ops->sync(model->backend, &err) == WZ_OK, "%s", err.text);
     wz_backward_destroy(backward);
     wz_groups_clear(&rows);

@@ -88,7 +88,7 @@ START_TEST(model_fixture_matches_pytorch_in_every_gradient)
     packed_forward(&p, false);
     check_logits(&f, &p);
     check_scores(&f, &p);
-    packed_backward(&p, false);
+    packed_backward(&p, NULL);
     float *gradients = gradients_of(model);
     for (size_t i = 0; i < model->param_count; i++) {
         const wz_param *param = &model->params[i];
@@ -163,7 +163,7 @@ START_TEST(model_gradient_matches_central_differences)
     randomise(model);
     packed_create(&p, model, &e, 0, e.groups, true);
     packed_forward(&p, false);
-    packed_backward(&p, false);
+    packed_backward(&p, NULL);
     float *gradients = gradients_of(model);
     double *weights = as_doubles(model->weights, model->floats);
     for (size_t i = 0; i < model->param_count; i++) {
@@ -236,16 +236,21 @@ END_TEST
 static float *fixture_gradients(const fixture *f, size_t threads, bool each_group_alone)
 {
     packed p;
+    wz_apart apart;
+    wz_error err = {{0}};
     wz_backend *be = cpu_backend_with(threads);
     wz_model *model = model_create_with(&f->config, be);
     fixture_load_weights(f, model);
-    wz_model_zero_gradients(model);
+    ck_assert_msg(wz_apart_create(model, true, &apart, &err) == WZ_OK, "%s", err.text);
+    wz_apart_zero(&apart);
     for (int32_t g = 0; g < f->e.groups; g = each_group_alone ? g + 1 : f->e.groups) {
         packed_create(&p, model, &f->e, g, each_group_alone ? g + 1 : f->e.groups, true);
         packed_forward(&p, false);
-        packed_backward(&p, true);
+        packed_backward(&p, &apart);
         packed_destroy(&p);
     }
+    wz_apart_join(&apart);
+    wz_apart_clear(&apart);
     float *gradients = gradients_of(model);
     wz_model_destroy(model);
     be->ops->destroy(be);

@@ -123,9 +123,6 @@ typedef struct wz_backend_ops {
     /* Waits for all ops; the first failure since the last sync. */
     wz_status (*sync)(wz_backend *backend, wz_error *err);
 
-    /* y += x, count floats. */
-    void (*add)(wz_backend *backend, float *y, const float *x, int64_t count);
-
     /* y[i] = table[token[i]]. */
     void (*embedding_forward)(wz_backend *backend, wz_tensor y, wz_tensor table, const int32_t *token);
     /* dtable[token[r]] += dy[r] for the rows of each group in order. */

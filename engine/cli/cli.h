@@ -39,6 +39,8 @@ wz_status wz_cmd_train(const wz_cli *cli, const wz_command *self, int argc, cons
 wz_status wz_cmd_resume(const wz_cli *cli, const wz_command *self, int argc, const char **argv,
                         wz_error *err);
 wz_status wz_cmd_eval(const wz_cli *cli, const wz_command *self, int argc, const char **argv, wz_error *err);
+wz_status wz_cmd_generate(const wz_cli *cli, const wz_command *self, int argc, const char **argv,
+                          wz_error *err);
 wz_status wz_cmd_bench(const wz_cli *cli, const wz_command *self, int argc, const char **argv, wz_error *err);
 wz_status wz_cmd_doctor(const wz_cli *cli, const wz_command *self, int argc, const char **argv,
                         wz_error *err);
@@ -52,6 +54,7 @@ wz_status wz_cmd_version(const wz_cli *cli, const wz_command *self, int argc, co
 extern const char wz_train_details[];
 extern const char wz_resume_details[];
 extern const char wz_eval_details[];
+extern const char wz_generate_details[];
 extern const char wz_bench_details[];
 extern const char wz_inspect_details[];
 extern const char wz_tasks_details[];

@@ -99,7 +99,6 @@ wz_status wz_cmd_eval(const wz_cli *cli, const wz_command *self, int argc, const
         {"--timing", WZ_OPTION_FLAG, &a.timing, 0, 0, NULL, "seconds per problem"},
         {"--json", WZ_OPTION_FLAG, &a.json, 0, 0, NULL, "one JSON object"}};
     wz_arguments rest;
-    wz_checkpoint *checkpoint = NULL;
     wz_backend *backend = NULL;
     wz_policy *policy = NULL;
     wz_config config;
@@ -109,16 +108,7 @@ wz_status wz_cmd_eval(const wz_cli *cli, const wz_command *self, int argc, const
     if (status == WZ_OK)
         status = wz_arguments_check(&rest, 1, SIZE_MAX, self->usage, err);
     if (status == WZ_OK)
-        status = wz_checkpoint_open(rest.items[0], &checkpoint, err);
-    if (status == WZ_OK)
-        status = wz_config_from_checkpoint(checkpoint, rest.items[0], &config, err);
-    for (size_t i = 1; status == WZ_OK && i < rest.count; i++)
-        status = wz_config_override(&config, rest.items[i], err);
-    if (status == WZ_OK)
-        status = wz_open_backend(&config, &backend, NULL, err);
-    if (status == WZ_OK)
-        status = wz_policy_from_checkpoint(checkpoint, &config, backend, false, &policy, err);
-    wz_checkpoint_close(checkpoint);
+        status = wz_load_for_inference(rest.items[0], rest.items + 1, rest.count - 1, &config, &backend, &policy, err);
     if (status == WZ_OK)
         status = evaluate(cli, &a, policy, &config, err);
     wz_policy_destroy(policy);

@@ -61,7 +61,8 @@ wz_status wz_cmd_train(const wz_cli *cli, const wz_command *self, int argc, cons
         return status;
     const wz_run_io io = {cli->log, cli->progress, &asked_to_stop};
     catch_signals();
-    return finish(wz_run_train(&config, overwrite, &io, &number, err), number);
+    status = wz_run_train(&config, overwrite, &io, &number, err);
+    return finish(status, number);
 }
 
 wz_status wz_cmd_resume(const wz_cli *cli, const wz_command *self, int argc, const char **argv, wz_error *err)
@@ -80,5 +81,6 @@ wz_status wz_cmd_resume(const wz_cli *cli, const wz_command *self, int argc, con
         return status;
     const wz_run_io io = {cli->log, cli->progress, &asked_to_stop};
     catch_signals();
-    return finish(wz_run_resume(rest.items[0], rest.items + 1, rest.count - 1, extend, &io, &number, err), number);
+    status = wz_run_resume(rest.items[0], rest.items + 1, rest.count - 1, extend, &io, &number, err);
+    return finish(status, number);
 }

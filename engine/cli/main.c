@@ -16,6 +16,8 @@ const wz_command wz_commands[] = {
      wz_resume_details, wz_cmd_resume},
     {"eval", "held-out score against the optimum and baselines",
      "wavezero eval CHECKPOINT [options] [key=value ...]", wz_eval_details, wz_cmd_eval},
+    {"generate", "show prompts, completions and verdicts, or answer a problem of your own",
+     "wavezero generate CHECKPOINT [options] [key=value ...]", wz_generate_details, wz_cmd_generate},
     {"tasks", "list problem families, print problems, print the baseline table",
      "wavezero tasks [list | print | baselines] [options] [key=value ...]", wz_tasks_details, wz_cmd_tasks},
     {"inspect", "look inside a checkpoint", "wavezero inspect FILE [--json]", wz_inspect_details,

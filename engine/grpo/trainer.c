@@ -20,6 +20,7 @@ struct wz_trainer {
     wz_activations **activations; /* one per pack when rollout activations are kept, else one */
     int64_t activation_count;
     wz_backward *backward;
+    wz_apart apart;
     double *reward, *advantage; /* [problems * generations] */
     uint8_t *flat, *left_out;   /* [problems], [problems * generations] */
 };
@@ -62,6 +63,8 @@ wz_status wz_trainer_create(wz_policy *policy, const wz_trainer_options *options
     };
     for (size_t i = 0; status == WZ_OK && i < sizeof parts / sizeof parts[0]; i++)
         status = wz_alloc(parts[i].place, parts[i].count, parts[i].size, "the trainer", err);
+    if (status == WZ_OK)
+        status = wz_apart_create(policy->model, options->grammar_coef > 0.0, &trainer->apart, err);
     if (status != WZ_OK) {
         wz_trainer_destroy(trainer);
         return status;
@@ -77,6 +80,7 @@ void wz_trainer_destroy(wz_trainer *trainer)
     for (int64_t i = 0; i < trainer->activation_count; i++)
         wz_activations_destroy(trainer->activations[i]);
     wz_backward_destroy(trainer->backward);
+    wz_apart_clear(&trainer->apart);
     wz_batch_destroy(trainer->batch);
     free(trainer->activations);
     free(trainer->reward);
@@ -126,7 +130,7 @@ wz_status wz_trainer_plan(wz_policy *policy, const wz_trainer_options *options, 
     for (int64_t p = 0; p < batch->pack_count; p++)
         if (options->reuse_activations || p == 0)
             *activation_bytes += wz_activations_bytes(c, *rows, true);
-    *backward_bytes = wz_backward_bytes(c, *rows);
+    *backward_bytes = wz_backward_bytes(c, *rows) + wz_apart_bytes(c, options->grammar_coef > 0.0);
     wz_batch_destroy(batch);
     return WZ_OK;
 }
@@ -240,12 +244,14 @@ static wz_status accumulate(wz_trainer *trainer, int64_t iteration, const wz_los
     int64_t lessons = 0;
     for (int64_t p = 0; p < batch->pack_count; p++)
         lessons += batch->packs[p]->lessons.count;
-    wz_model_zero_gradients(model);
+    model->backend->ops->fill_zero(model->backend, model->gradients, (size_t)model->floats * sizeof(float));
+    wz_apart_zero(&trainer->apart);
     for (int64_t p = 0; p < batch->pack_count; p++) {
         const int64_t first = p * batch->groups_per_pack * batch->generations;
         wz_pack_scores scores = {0};
         const wz_pack_update update = {
             .model = model,
+            .apart = &trainer->apart,
             .activations = activations_of(trainer, p),
             .backward = trainer->backward,
             .pack = batch->packs[p],
@@ -264,7 +270,7 @@ static wz_status accumulate(wz_trainer *trainer, int64_t iteration, const wz_los
         if (status != WZ_OK)
             return status;
     }
-    wz_model_join_gradients(model);
+    wz_apart_join(&trainer->apart);
     return WZ_OK;
 }
 

@@ -46,10 +46,10 @@ static wz_tensor vectors(const wz_pack_update *u, float *data, int64_t count)
 }
 
 /* dx += the entries' share, through the final norm. */
-static void return_gradient(const wz_pack_update *u, const head_entries *entries, wz_entries kind)
+static void return_gradient(const wz_pack_update *u, const wz_model *model, const head_entries *entries)
 {
-    wz_model_final_norm_backward(u->model, u->activations, u->backward, entries->row, entries->count,
-                                 entries->dhidden, entries->rstd, &entries->groups.view, kind);
+    wz_model_final_norm_backward(model, u->activations, u->backward, entries->row, entries->count,
+                                 entries->dhidden, entries->rstd, &entries->groups.view);
 }
 
 static wz_status decisions_backward(const wz_pack_update *u, wz_pack_scores *scores, wz_error *err)
@@ -81,10 +81,10 @@ static wz_status decisions_backward(const wz_pack_update *u, wz_pack_scores *sco
                                      .left_out = u->left_out};
         wz_grpo_loss(u->loss, &input, u->totals, scores->sums, dlogp, dentropy);
         ops->head_score_backward(u->model->backend, vectors(u, entries.dhidden, d->count),
-                                 wz_model_head_gradient(u->model, WZ_ENTRIES_DECISIONS), dlogp, dentropy,
+                                 wz_model_head_gradient(u->model), dlogp, dentropy,
                                  vectors(u, entries.hidden, d->count), wz_model_head(u->model), d->target, d->mask,
                                  &u->pack->mask_table, u->temperature, &entries.groups.view);
-        return_gradient(u, &entries, WZ_ENTRIES_DECISIONS);
+        return_gradient(u, u->model, &entries);
     }
     free(slopes);
     close_entries(u, &entries);
@@ -109,9 +109,9 @@ static wz_status lessons_backward(const wz_pack_update *u, wz_pack_scores *score
         ops->head_allowed_forward(u->model->backend, scores->lesson_logp, vectors(u, entries.hidden, l->count),
                                   wz_model_head(u->model), l->mask, &u->pack->mask_table);
         ops->head_allowed_backward(u->model->backend, vectors(u, entries.dhidden, l->count),
-                                   wz_model_head_gradient(u->model, WZ_ENTRIES_LESSONS), dlogp, vectors(u, entries.hidden, l->count),
+                                   wz_model_head_gradient(&u->apart->lessons), dlogp, vectors(u, entries.hidden, l->count),
                                    wz_model_head(u->model), l->mask, &u->pack->mask_table, &entries.groups.view);
-        return_gradient(u, &entries, WZ_ENTRIES_LESSONS);
+        return_gradient(u, &u->apart->lessons, &entries);
     }
     free(slopes);
     close_entries(u, &entries);
@@ -151,7 +151,7 @@ wz_status wz_pack_gradients(const wz_pack_update *u, wz_pack_scores *scores, wz_
     if (status == WZ_OK)
         status = lessons_backward(u, scores, err);
     if (status == WZ_OK) {
-        wz_model_backward(u->model, u->activations, u->backward, segments, u->pack->row_token, &rows.view);
+        wz_model_backward(&u->apart->layers, u->activations, u->backward, segments, u->pack->row_token, &rows.view);
         status = u->model->backend->ops->sync(u->model->backend, err);
     }
     wz_groups_clear(&rows);

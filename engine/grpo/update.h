@@ -2,6 +2,7 @@
 #ifndef WZ_GRPO_UPDATE_H
 #define WZ_GRPO_UPDATE_H
 
+#include "engine/grpo/apart.h"
 #include "engine/grpo/loss.h"
 #include "engine/rollout/pack.h"
 #include "engine/rollout/rollout.h"
@@ -15,6 +16,7 @@ typedef struct wz_pack_scores {
 
 typedef struct wz_pack_update {
     const wz_model *model;
+    const wz_apart *apart;       /* of this model */
     wz_activations *activations; /* of this pack; computed anew first if `recompute` */
     wz_backward *backward;
     wz_pack *pack;
@@ -28,7 +30,7 @@ typedef struct wz_pack_update {
     double grammar_weight;       /* of each lesson: grammar_coef / lessons of the batch; 0: none */
 } wz_pack_update;
 
-/* Forward (if asked), loss, backward: adds to the model's gradients (wz_model_join_gradients after the last pack). scores are allocated here; free with
+/* Forward (if asked), loss, backward: adds to the model's gradients. scores are allocated here; free with
  * wz_pack_scores_clear. */
 wz_status wz_pack_gradients(const wz_pack_update *update, wz_pack_scores *scores, wz_error *err);
 void wz_pack_scores_clear(wz_pack_scores *scores);

@@ -102,21 +102,6 @@ static wz_status make_rope_table(wz_model *model, wz_error *err)
     return status;
 }
 
-/* Offsets in model->apart: head of decisions (tied only), head of lessons, final norm of lessons. */
-typedef struct apart_offsets {
-    int64_t decisions_head, lessons_head, lessons_norm, count;
-} apart_offsets;
-
-static apart_offsets apart_of(const wz_model *model)
-{
-    const wz_model_config *c = &model->config;
-    const int64_t head = aligned(c->vocab_size * c->hidden_size);
-    apart_offsets at = {.lessons_head = c->tie_word_embeddings ? head : 0};
-    at.lessons_norm = at.lessons_head + head;
-    at.count = at.lessons_norm + aligned(c->hidden_size);
-    return at;
-}
-
 wz_status wz_model_create(const wz_model_config *config, wz_backend *backend, bool training, wz_model **out,
                           wz_error *err)
 {
@@ -158,10 +143,9 @@ wz_status wz_model_create(const wz_model_config *config, wz_backend *backend, bo
         *arrays[i] = block;
     }
     if (training) {
-        status = backend->ops->alloc(backend, (size_t)apart_of(model).count * sizeof(float), "the gradients", &block, err);
-        if (status != WZ_OK)
-            goto fail;
-        model->apart = block;
+        model->head_gradient = model->gradients + model->head;
+        model->final_norm_gradient = model->gradients + model->final_norm;
+        model->embedding_gradient = model->gradients + model->embedding;
     }
     status = make_rope_table(model, err);
     if (status != WZ_OK)
@@ -177,9 +161,8 @@ void wz_model_destroy(wz_model *model)
 {
     if (model == NULL)
         return;
-    float *const arrays[6] = {model->weights, model->gradients, model->adam_m,
-                              model->adam_v,  model->apart,     model->rope_table};
-    for (int i = 0; i < 6; i++)
+    float *const arrays[5] = {model->weights, model->gradients, model->adam_m, model->adam_v, model->rope_table};
+    for (int i = 0; i < 5; i++)
         if (arrays[i] != NULL)
             model->backend->ops->release(model->backend, arrays[i]);
     free(model->params);
@@ -206,8 +189,7 @@ int64_t wz_model_parameter_count(const wz_model *model)
 size_t wz_model_bytes(const wz_model *model)
 {
     size_t arrays = model->gradients != NULL ? 4 : 1;
-    const size_t apart = model->apart != NULL ? (size_t)apart_of(model).count : 0;
-    return ((size_t)model->floats * arrays + apart +
+    return ((size_t)model->floats * arrays +
             (size_t)(model->config.max_position_embeddings * model->config.head_dim)) *
            sizeof(float);
 }
@@ -294,40 +276,7 @@ wz_tensor wz_model_head(const wz_model *model)
     return wz_matrix(model->weights + model->head, model->config.vocab_size, model->config.hidden_size);
 }
 
-wz_tensor wz_model_head_gradient(const wz_model *model, wz_entries entries)
+wz_tensor wz_model_head_gradient(const wz_model *model)
 {
-    const wz_model_config *c = &model->config;
-    const apart_offsets at = apart_of(model);
-    float *gradient = model->gradients + model->head;
-    if (entries == WZ_ENTRIES_LESSONS)
-        gradient = model->apart + at.lessons_head;
-    else if (c->tie_word_embeddings)
-        gradient = model->apart + at.decisions_head;
-    return wz_matrix(gradient, c->vocab_size, c->hidden_size);
-}
-
-float *wz_model_final_norm_gradient(const wz_model *model, wz_entries entries)
-{
-    return entries == WZ_ENTRIES_LESSONS ? model->apart + apart_of(model).lessons_norm
-                                         : model->gradients + model->final_norm;
-}
-
-void wz_model_zero_gradients(const wz_model *model)
-{
-    const wz_backend_ops *ops = model->backend->ops;
-    ops->fill_zero(model->backend, model->gradients, (size_t)model->floats * sizeof(float));
-    ops->fill_zero(model->backend, model->apart, (size_t)apart_of(model).count * sizeof(float));
-}
-
-void wz_model_join_gradients(const wz_model *model)
-{
-    const wz_model_config *c = &model->config;
-    const wz_backend_ops *ops = model->backend->ops;
-    const apart_offsets at = apart_of(model);
-    const int64_t head = c->vocab_size * c->hidden_size;
-    if (c->tie_word_embeddings)
-        ops->add(model->backend, model->gradients + model->head, model->apart + at.decisions_head, head);
-    ops->add(model->backend, model->gradients + model->head, model->apart + at.lessons_head, head);
-    ops->add(model->backend, model->gradients + model->final_norm, model->apart + at.lessons_norm, c->hidden_size);
-    ops->fill_zero(model->backend, model->apart, (size_t)at.count * sizeof(float));
+    return wz_matrix(model->head_gradient, model->config.vocab_size, model->config.hidden_size);
 }

@@ -30,7 +30,9 @@ typedef struct wz_model {
     int64_t embedding, final_norm, head; /* offsets; head = embedding when tied */
     wz_layer_offsets *layers;
     float *weights, *gradients, *adam_m, *adam_v; /* flat, on the backend; the last three NULL without training */
-    float *apart;                                  /* gradient sums of wz_apart, see wz_model_join_gradients */
+    /* Where the backward pass adds the gradients of the head, the final norm and the embedding: within `gradients`, unless
+     * a trainer keeps a part of them apart (engine/grpo/apart.h). */
+    float *head_gradient, *final_norm_gradient, *embedding_gradient;
     float *rope_table; /* [max_position_embeddings][head_dim], on the backend */
 } wz_model;
 
@@ -47,16 +49,6 @@ size_t wz_model_bytes(const wz_model *model);
  * gets [sin(n/tau), cos(n/tau)], tau = 2, 4, 8, 16, 32, 64, times one 12 x hidden Gaussian matrix of standard
  * deviation 0.1/sqrt(6). A function of the seed and names' order alone. */
 wz_status wz_model_init_weights(wz_model *model, uint64_t seed, const int64_t *integer, wz_error *err);
-
-/* What the head is asked: the decisions of a rollout, or lessons in the grammar. */
-typedef enum wz_entries { WZ_ENTRIES_DECISIONS, WZ_ENTRIES_LESSONS } wz_entries;
-
-/* Gradients must not depend on how a batch was cut into packs. One op adds group after group, so cuts change nothing; two
- * ops that add to one tensor (decisions and lessons to the head and the final norm; a tied head and the embedding) would
- * take turns pack by pack. So the second one's sums are kept apart while packs are added up, and joined once at the end.
- * zero: before the first pack. join: after the last one, before anything reads the gradients. */
-void wz_model_zero_gradients(const wz_model *model);
-void wz_model_join_gradients(const wz_model *model);
 
 /* Everything a forward pass keeps. Without training, buffers other than the KV cache are shared by all layers. */
 typedef struct wz_layer_activations {
@@ -108,14 +100,13 @@ void wz_model_final_norm(const wz_model *model, const wz_activations *activation
 /* dx of row gather[i] += gradient through the final norm of entry i; groups list entries. */
 void wz_model_final_norm_backward(const wz_model *model, const wz_activations *activations, wz_backward *backward,
                                   const int32_t *gather, int64_t count, const float *dhidden, const float *rstd,
-                                  const wz_row_groups *entry_groups, wz_entries entries);
+                                  const wz_row_groups *entry_groups);
 /* All layers and the embedding, from backward->dx down; gradients are added to model->gradients. */
 void wz_model_backward(const wz_model *model, const wz_activations *activations, wz_backward *backward,
                        const wz_segments *segments, const int32_t *token, const wz_row_groups *groups);
 
 wz_tensor wz_model_head(const wz_model *model);          /* [vocab, hidden] */
-wz_tensor wz_model_head_gradient(const wz_model *model, wz_entries entries);
-float *wz_model_final_norm_gradient(const wz_model *model, wz_entries entries);
+wz_tensor wz_model_head_gradient(const wz_model *model);
 static inline wz_tensor wz_matrix(float *data, int64_t rows, int64_t columns)
 {
     return (wz_tensor){data, rows, columns, columns, WZ_F32};

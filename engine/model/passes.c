@@ -100,11 +100,11 @@ void wz_model_final_norm(const wz_model *model, const wz_activations *activation
 
 void wz_model_final_norm_backward(const wz_model *model, const wz_activations *activations, wz_backward *backward,
                                   const int32_t *gather, int64_t count, const float *dhidden, const float *rstd,
-                                  const wz_row_groups *entry_groups, wz_entries entries)
+                                  const wz_row_groups *entry_groups)
 {
     const int64_t width = model->config.hidden_size;
     model->backend->ops->rmsnorm_backward(
-        model->backend, wz_matrix(backward->dx, activations->rows, width), wz_model_final_norm_gradient(model, entries),
+        model->backend, wz_matrix(backward->dx, activations->rows, width), model->final_norm_gradient,
         wz_matrix((float *)dhidden, count, width), wz_matrix(activations->final, activations->rows, width), gather, rstd,
         model->weights + model->final_norm, entry_groups);
 }
@@ -154,6 +154,6 @@ void wz_model_backward(const wz_model *model, const wz_activations *activations,
     for (int64_t l = c->num_hidden_layers - 1; l >= 0; l--)
         layer_backward(model, &activations->layers[l], backward, l, segments, groups);
     model->backend->ops->embedding_backward(
-        model->backend, wz_matrix(model->gradients + model->embedding, c->vocab_size, c->hidden_size),
+        model->backend, wz_matrix(model->embedding_gradient, c->vocab_size, c->hidden_size),
         wz_matrix(backward->dx, segments->rows, c->hidden_size), token, groups);
 }

@@ -128,3 +128,20 @@ wz_status wz_policy_from_checkpoint(wz_checkpoint *checkpoint, const wz_config *
     wz_tokenizer_destroy(tokenizer);
     return status;
 }
+
+wz_status wz_load_for_inference(const char *path, const char *const *overrides, size_t override_count, wz_config *config,
+                                wz_backend **backend, wz_policy **policy, wz_error *err)
+{
+    wz_checkpoint *checkpoint = NULL;
+    wz_status status = wz_checkpoint_open(path, &checkpoint, err);
+    if (status == WZ_OK)
+        status = wz_config_from_checkpoint(checkpoint, path, config, err);
+    for (size_t i = 0; status == WZ_OK && i < override_count; i++)
+        status = wz_config_override(config, overrides[i], err);
+    if (status == WZ_OK)
+        status = wz_open_backend(config, backend, NULL, err);
+    if (status == WZ_OK)
+        status = wz_policy_from_checkpoint(checkpoint, config, *backend, false, policy, err);
+    wz_checkpoint_close(checkpoint);
+    return status;
+}

@@ -25,4 +25,9 @@ wz_status wz_policy_from_checkpoint(wz_checkpoint *checkpoint, const wz_config *
 wz_status wz_read_tensors(wz_checkpoint *checkpoint, const wz_model *model, const char *group, float *flat,
                           wz_error *err);
 
+/* Checkpoint to policy for `eval` and `generate`: the checkpoint's configuration with `key=value` overrides, its backend
+ * and its weights alone. What was created stays the caller's to free, also on failure. */
+wz_status wz_load_for_inference(const char *path, const char *const *overrides, size_t override_count, wz_config *config,
+                                wz_backend **backend, wz_policy **policy, wz_error *err);
+
 #endif

@@ -50,7 +50,8 @@ static wz_status delete_checkpoints(const wz_rundir *rundir, wz_error *err)
     for (const struct dirent *item; status == WZ_OK && (item = readdir(directory)) != NULL;) {
         size_t length = strlen(item->d_name);
         bool temporary = length > 4 && strcmp(item->d_name + length - 4, ".tmp") == 0;
-        if (!temporary && !is_checkpoint_name(item->d_name))
+        bool best = strcmp(item->d_name, "best.h5") == 0;
+        if (!temporary && !best && !is_checkpoint_name(item->d_name))
             continue;
         if (unlinkat(dirfd(directory), item->d_name, 0) != 0)
             status = wz_fail(err, WZ_ERR_RUNTIME, "cannot delete %s/%s: %s", rundir->checkpoints,

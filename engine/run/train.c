@@ -165,6 +165,10 @@ static wz_status loop(wz_run *run, int *signal, wz_error *err)
     wz_progress_start(&run->progress, run->io->log, &run->io->progress, "step", run->state.step, c->max_steps, now_s());
     run->last_score = NAN;
     *signal = 0;
+    if (!is_saved) { /* from here on resume can take over, and a full disk is known before the first step */
+        status = save(run, false, err);
+        is_saved = true;
+    }
     while (status == WZ_OK && run->state.step < c->max_steps && (*signal = interrupted(run)) == 0) {
         status = one_step(run, err);
         is_saved = false;
@@ -207,6 +211,15 @@ wz_status wz_run_train(const wz_config *config, bool overwrite, const wz_run_io 
     return status;
 }
 
+/* Options of the task are named without their section. */
+static const char *section_of(const wz_config *config, const char *name)
+{
+    for (size_t i = 0; i < config->task->option_count; i++)
+        if (config->task->options[i].name == name)
+            return "task.";
+    return "";
+}
+
 /* The saved configuration with the overrides, if resume may make them. */
 static wz_status resumed_config(wz_checkpoint *checkpoint, const char *path, const char *const *overrides,
                                 size_t override_count, bool extend, wz_config *out, wz_error *err)
@@ -223,7 +236,8 @@ static wz_status resumed_config(wz_checkpoint *checkpoint, const char *path, con
     const char *conflict = wz_config_resume_conflict(&saved, out);
     if (conflict != NULL)
         return wz_fail(err, WZ_ERR_USAGE,
-                       "resume cannot change '%s': the run would no longer be the one that was started%s", conflict,
+                       "resume cannot change '%s%s': the run would no longer be the one that was started%s",
+                       section_of(&saved, conflict), conflict,
                        strcmp(conflict, "max_steps") == 0 ? "; a longer run needs --extend" : "; use init_from for a new run");
     return wz_config_check(out, err);
 }

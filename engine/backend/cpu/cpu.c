@@ -124,7 +124,6 @@ static const wz_backend_ops cpu_ops = {
     .download = cpu_download,
     .fill_zero = cpu_fill_zero,
     .sync = cpu_sync,
-    .add = cpu_add,
     .embedding_forward = cpu_embedding_forward,
     .embedding_backward = cpu_embedding_backward,
     .rmsnorm_forward = cpu_rmsnorm_forward,

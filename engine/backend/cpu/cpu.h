@@ -59,7 +59,6 @@ void gemm_rows(const gemm_plan *plan, int64_t m, const float *a, int64_t lda, co
 /* Rows rounded up to a height the plan allows (rows <= plan->tile). */
 int64_t gemm_height(const gemm_plan *plan, int64_t rows);
 
-void cpu_add(wz_backend *backend, float *y, const float *x, int64_t count);
 void cpu_embedding_forward(wz_backend *backend, wz_tensor y, wz_tensor table, const int32_t *token);
 void cpu_embedding_backward(wz_backend *backend, wz_tensor dtable, wz_tensor dy, const int32_t *token,
                             const wz_row_groups *groups);

@@ -1,4 +1,4 @@
-/* Sums, embedding, RoPE and SwiGLU. */
+/* Embedding, RoPE and SwiGLU. */
 #include "engine/backend/cpu/cpu.h"
 
 #include <string.h>
@@ -16,28 +16,6 @@ static int64_t task_end(size_t task, int64_t rows)
 {
     int64_t end = (int64_t)(task + 1) * ROWS_PER_TASK;
     return end < rows ? end : rows;
-}
-
-#define FLOATS_PER_TASK 16384
-
-typedef struct add_job {
-    float *y;
-    const float *x;
-    int64_t count;
-} add_job;
-
-static void add_task(void *argument, size_t task, size_t thread)
-{
-    const add_job *job = argument;
-    const int64_t begin = (int64_t)task * FLOATS_PER_TASK, left = job->count - begin;
-    (void)thread;
-    axpy(job->y + begin, 1.0f, job->x + begin, left < FLOATS_PER_TASK ? left : FLOATS_PER_TASK);
-}
-
-void cpu_add(wz_backend *backend, float *y, const float *x, int64_t count)
-{
-    add_job job = {y, x, count};
-    wz_pool_run(cpu_of(backend)->pool, add_task, &job, (size_t)((count + FLOATS_PER_TASK - 1) / FLOATS_PER_TASK));
 }
 
 void cpu_embedding_forward(wz_backend *backend, wz_tensor y, wz_tensor table, const int32_t *token)
