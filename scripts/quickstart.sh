@@ -25,6 +25,7 @@ echo "all there"
 say "build"
 mkdir -p "$build"
 log=$build/quickstart.log
+export CMAKE_GENERATOR=Ninja # a build folder that exists keeps its own
 cmake -S . -B "$build" -DCMAKE_BUILD_TYPE=Release -DWZ_TESTS=OFF >"$log" 2>&1 || { cat "$log"; exit 1; }
 cmake --build "$build" --parallel "$(nproc)" >"$log" 2>&1 || { tail -n 40 "$log"; exit 1; }
 "$build/wavezero" --version
