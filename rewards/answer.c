@@ -188,3 +188,29 @@ bool wz_answer_read_integers(wz_prompt_style style, const wz_answer *answer, siz
                       quote(beyond.text, beyond.length).text, maximum);
     return true;
 }
+
+static bool is_word(const wz_answer *word, const char *text)
+{
+    return word->length == strlen(text) + 1 && word->text[0] == ' ' &&
+           memcmp(word->text + 1, text, word->length - 1) == 0;
+}
+
+bool wz_answer_read_switches(const wz_answer *answer, size_t count, const wz_switch_words *words,
+                             unsigned *values, wz_verdict *verdict)
+{
+    const char *at = answer->text, *end = answer->text + answer->length;
+    wz_answer word;
+    size_t found = 0;
+    bool promised = false;
+    while (next_number(WZ_PROMPT_COMPACT, &at, end, &promised, &word)) {
+        if (found < count && !is_word(&word, words[found].on) && !is_word(&word, words[found].off))
+            return reject(verdict, WZ_VERDICT_BAD_NUMBER, "word %zu, \"%s\", is neither %s nor %s after one space",
+                          found + 1, quote(word.text, word.length).text, words[found].on, words[found].off);
+        if (found < count)
+            values[found] = is_word(&word, words[found].on);
+        found++;
+    }
+    if (found != count)
+        return reject(verdict, WZ_VERDICT_WRONG_LENGTH, "%zu words where %zu are asked", found, count);
+    return true;
+}

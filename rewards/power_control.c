@@ -141,6 +141,19 @@ static wz_status reference(const wz_problem *problem, wz_reference *out, wz_erro
     return WZ_OK;
 }
 
+static bool read_answer(const instance *in, wz_prompt_style style, const wz_answer *answer, unsigned *level,
+                        wz_verdict *out)
+{
+    wz_switch_words words[WZ_MAX_LINKS];
+    if (style != WZ_PROMPT_COMPACT || in->levels != 2)
+        return wz_answer_read_integers(style, answer, in->channel.links, (unsigned)(in->levels - 1), level, out);
+    for (size_t i = 0; i < in->channel.links; i++) {
+        wz_link_label(i, words[i].on);
+        wz_link_label_off(i, words[i].off);
+    }
+    return wz_answer_read_switches(answer, in->channel.links, words, level, out);
+}
+
 static wz_status verify(const wz_problem *problem, const wz_reference *known, wz_prompt_style style,
                         const char *completion, size_t length, wz_verdict *out, wz_error *err)
 {
@@ -155,7 +168,7 @@ static wz_status verify(const wz_problem *problem, const wz_reference *known, wz
                        (unsigned)problem->index, known->objective);
     *out = (wz_verdict){.kind = WZ_VERDICT_FEASIBLE, .reference = known->objective};
     if (!wz_answer_find(style, completion, length, &answer, out) ||
-        !wz_answer_read_integers(style, &answer, in.channel.links, (unsigned)(in.levels - 1), level, out))
+        !read_answer(&in, style, &answer, level, out))
         return WZ_OK; /* the verdict says why */
     out->objective = wz_levels_sum_rate(&in.channel, in.levels, level);
     out->ratio = out->objective / known->objective;

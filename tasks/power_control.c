@@ -1,5 +1,5 @@
 /* Words the compact prompt and its answers are made of; in the built-in vocabulary each is one token:
- *     " power" " levels" " dB" " plus" " to"  link labels " A".." Z" " AA".." BL"
+ *     " power" " levels" " dB" " plus" " to"  link labels " A".." Z" " AA".." BL" and " a".." bl"
  *     integers " 0".." 99"                    tags "<answer>" "</answer>"
  * The frame is nine words (" power levels 8 dB plus 30 0 to 44") and the opening tag; with the closing
  * tag and an end token that makes twelve tokens beside the K(K+1) of the table. */
@@ -31,6 +31,13 @@ void wz_link_label(size_t link, char out[3])
         out[used++] = (char)('A' + link / 26 - 1);
     out[used++] = (char)('A' + link % 26);
     out[used] = '\0';
+}
+
+void wz_link_label_off(size_t link, char out[3])
+{
+    wz_link_label(link, out);
+    for (char *c = out; *c != '\0'; c++)
+        *c = (char)(*c - 'A' + 'a');
 }
 
 /* ---- building a problem ---- */
@@ -290,14 +297,28 @@ static wz_status print(const wz_problem *problem, wz_prompt_style style, wz_text
     return style == WZ_PROMPT_COMPACT ? print_compact(p, out, err) : print_full(p, out, err);
 }
 
-/* "( [0-7]){3}</answer>": what follows "<answer>", the same in both styles. */
+/* "( A| a)( B| b)</answer>" */
+static wz_status switch_pattern(const wz_power_control *p, wz_text *out, wz_error *err)
+{
+    wz_status status = WZ_OK;
+    for (size_t i = 0; i < p->links && status == WZ_OK; i++) {
+        char on[3], off[3];
+        wz_link_label(i, on);
+        wz_link_label_off(i, off);
+        status = wz_text_printf(out, err, "( %s| %s)", on, off);
+    }
+    return status == WZ_OK ? wz_text_printf(out, err, "</answer>") : status;
+}
+
+/* "( [0-7]){3}</answer>": what follows "<answer>". */
 static wz_status answer_pattern(const wz_problem *problem, wz_prompt_style style, wz_text *out, wz_error *err)
 {
-    (void)style;
     const wz_power_control *p = wz_power_control_borrow(problem);
     if (p == NULL)
         return wz_fail(err, WZ_ERR_RUNTIME,
                        "power_control: asked for the answer of another family's problem");
+    if (style == WZ_PROMPT_COMPACT && p->levels == 2)
+        return switch_pattern(p, out, err);
     size_t tens = (p->levels - 1) / 10, ones = (p->levels - 1) % 10; /* of the highest level, at most 99 */
     if (tens == 0)
         return wz_text_printf(out, err, "( [0-%zu]){%zu}</answer>", ones, p->links);

@@ -6,7 +6,12 @@
  * printed is
  *     d_ij = clip(round(10 log10 gain_ij) + 30, 0, 44)             whole dB above -30 dB
  * and the printed table *is* the problem: references and verdicts use gain_ij = 10^((d_ij - 30) / 10).
- * An answer is one integer l_i in 0..levels-1 per link; its power is p_i = budget * l_i / (levels - 1). */
+ * An answer is one integer l_i in 0..levels-1 per link; its power is p_i = budget * l_i / (levels - 1).
+ *
+ * Compact answers. With two levels each link is named in order, in capitals if it transmits and in small
+ * letters if it is silent: " A b C</answer>". A decision so says which link it is about, and a small policy
+ * that only knows relative positions learns several times faster than from bare bits. With more levels the
+ * numbers stand in the order of the links: " 7 0 3</answer>". Full prompts always take numbers. */
 #ifndef WZ_TASKS_POWER_CONTROL_H
 #define WZ_TASKS_POWER_CONTROL_H
 
@@ -35,5 +40,7 @@ const wz_power_control *wz_power_control_borrow(const wz_problem *problem);
 
 /* Label of a link: "A".."Z", then "AA", "AB", ...; link < WZ_MAX_LINKS. Writes a terminated string. */
 void wz_link_label(size_t link, char out[3]);
+/* The same in small letters: "a".."z", "aa", ...: a link that is off. */
+void wz_link_label_off(size_t link, char out[3]);
 
 #endif

@@ -4,7 +4,8 @@
 #include <string.h>
 #include <utf8proc.h>
 
-static wz_status append_bytes(const wz_tokenizer *tokenizer, const wz_path *path, wz_text *out, wz_error *err)
+wz_status wz_path_append_bytes(const wz_tokenizer *tokenizer, const wz_path *path, wz_text *out,
+                               wz_error *err)
 {
     return wz_tokenizer_decode(tokenizer, path->tokens, path->count, false, out, err);
 }
@@ -22,9 +23,7 @@ typedef struct comparison {
     wz_ids scratch;
 } comparison;
 
-/* Under NFC a text must be its own normal form, else its tokens' bytes are not it. Characters that may
- * combine with the one before are left out as a whole: marks, and the second and third parts of Hangul. */
-static bool is_stable(const char *text, size_t length)
+bool wz_text_is_stable(const char *text, size_t length)
 {
     for (size_t at = 0; at < length;) {
         uint32_t c = 0;
@@ -69,7 +68,7 @@ static wz_status compare_piece(void *user, const char *piece, size_t length, boo
     c->scratch.length = 0;
     wz_status status = cut ? wz_bpe_encode(&c->tokenizer->bpe, piece, length, &c->scratch, err)
                            : wz_tokenizer_encode_piece(c->tokenizer, piece, length, &c->scratch, err);
-    if (status == WZ_ERR_CORRUPT || (c->tokenizer->nfc && !is_stable(piece, length))) {
+    if (status == WZ_ERR_CORRUPT || (c->tokenizer->nfc && !wz_text_is_stable(piece, length))) {
         c->differs = true; /* a byte without a token: no encoding at all */
         *stop = true;
         return WZ_OK;
@@ -98,7 +97,7 @@ wz_status wz_path_encodes(const wz_tokenizer *tokenizer, const wz_path *path, co
 {
     wz_text text = {0};
     comparison c = {.tokenizer = tokenizer, .path = path, .at_start = true};
-    wz_status status = append_bytes(tokenizer, path, &text, err);
+    wz_status status = wz_path_append_bytes(tokenizer, path, &text, err);
     if (status == WZ_OK)
         status = wz_text_append(&text, rest, length, err);
     for (size_t at = 0; status == WZ_OK && at < text.length && !c.differs && c.matched < path->count;) {
@@ -119,15 +118,9 @@ wz_status wz_path_encodes(const wz_tokenizer *tokenizer, const wz_path *path, co
 
 /* ---- what is certain of a text that goes on ---- */
 
-typedef struct piece_ends {
-    size_t *data; /* where pieces end, from the text's start */
-    size_t count, capacity;
-    size_t at;
-} piece_ends;
-
 static wz_status add_end(void *user, const char *piece, size_t length, bool *stop, wz_error *err)
 {
-    piece_ends *e = user;
+    wz_piece_ends *e = user;
     void *data = e->data;
     (void)piece;
     (void)stop;
@@ -138,9 +131,8 @@ static wz_status add_end(void *user, const char *piece, size_t length, bool *sto
     return status;
 }
 
-/* Piece ends of text[0..length). Pieces are given in order and without gaps. */
-static wz_status find_ends(const wz_tokenizer *tokenizer, const char *text, size_t length, bool final,
-                           piece_ends *out, wz_error *err)
+wz_status wz_piece_ends_find(const wz_tokenizer *tokenizer, const char *text, size_t length, bool final,
+                             wz_piece_ends *out, wz_error *err)
 {
     out->count = 0;
     out->at = 0;
@@ -150,14 +142,14 @@ static wz_status find_ends(const wz_tokenizer *tokenizer, const char *text, size
 /* Pieces that stay whatever follows, where an added token may begin at any place whose rest is the
  * beginning of one: the pieces must come out the same if the text before that place ended there. */
 static wz_status find_certain_ends(const wz_tokenizer *tokenizer, const char *text, size_t length,
-                                   piece_ends *out, wz_error *err)
+                                   wz_piece_ends *out, wz_error *err)
 {
-    piece_ends shorter = {0};
-    wz_status status = find_ends(tokenizer, text, length, false, out, err);
+    wz_piece_ends shorter = {0};
+    wz_status status = wz_piece_ends_find(tokenizer, text, length, false, out, err);
     for (size_t at = 0; at < length && status == WZ_OK; at++) {
         if (!wz_added_is_prefix(tokenizer, text + at, length - at))
             continue;
-        status = find_ends(tokenizer, text, at, true, &shorter, err);
+        status = wz_piece_ends_find(tokenizer, text, at, true, &shorter, err);
         size_t same = 0;
         while (same < out->count && same < shorter.count && out->data[same] == shorter.data[same])
             same++;
@@ -167,8 +159,7 @@ static wz_status find_certain_ends(const wz_tokenizer *tokenizer, const char *te
     return status;
 }
 
-/* Start of the earliest suffix of text that may become an added token; length if there is none. */
-static size_t added_may_start(const wz_tokenizer *tokenizer, const char *text, size_t length)
+size_t wz_added_may_start(const wz_tokenizer *tokenizer, const char *text, size_t length)
 {
     size_t at = 0;
     while (at < length && !wz_added_is_prefix(tokenizer, text + at, length - at))
@@ -184,13 +175,13 @@ static wz_status compare_certain(comparison *c, const char *text, size_t length,
     wz_status status = WZ_OK;
     while (status == WZ_OK && !c->differs && c->matched < c->path->count &&
            wz_added_find(c->tokenizer, WZ_ADDED_ANY, text + at, length - at, &start, &id) &&
-           start < added_may_start(c->tokenizer, text + at, length - at)) {
+           start < wz_added_may_start(c->tokenizer, text + at, length - at)) {
         status = wz_tokenizer_pieces(c->tokenizer, text + at, start, true, compare_piece, c, err);
         at += start;
         if (status == WZ_OK && !c->differs && c->matched < c->path->count)
             at += compare_added(c, id);
     }
-    piece_ends certain = {0};
+    wz_piece_ends certain = {0};
     if (status == WZ_OK && !c->differs && c->matched < c->path->count)
         status = find_certain_ends(c->tokenizer, text + at, length - at, &certain, err);
     size_t from = 0;
@@ -208,7 +199,7 @@ wz_status wz_path_settle(const wz_tokenizer *tokenizer, const wz_path *path, siz
 {
     wz_text text = {0};
     comparison c = {.tokenizer = tokenizer, .path = path, .at_start = true};
-    wz_status status = append_bytes(tokenizer, path, &text, err);
+    wz_status status = wz_path_append_bytes(tokenizer, path, &text, err);
     if (status == WZ_OK && path->count > 0)
         status = compare_certain(&c, text.data, text.length, err);
     *settled = c.complete;
@@ -224,7 +215,7 @@ wz_status wz_path_ends_before(const wz_tokenizer *tokenizer, const wz_path *path
     wz_text text = {0};
     char next = (char)byte;
     comparison c = {.tokenizer = tokenizer, .path = path, .at_start = true};
-    wz_status status = append_bytes(tokenizer, path, &text, err);
+    wz_status status = wz_path_append_bytes(tokenizer, path, &text, err);
     size_t length = text.length;
     if (status == WZ_OK)
         status = wz_text_append(&text, &next, 1, err);
@@ -233,115 +224,5 @@ wz_status wz_path_ends_before(const wz_tokenizer *tokenizer, const wz_path *path
     *ends = !c.differs && c.complete == path->count && c.consumed == length;
     wz_ids_clear(&c.scratch);
     wz_text_clear(&text);
-    return status;
-}
-
-/* ---- asking the pre-tokenizer with sample continuations ---- */
-
-/* Between them they end, lengthen or regroup every kind of unfinished piece of the known patterns:
- * words, contractions, digit groups, runs of white space before a word, a line end or the end. */
-static const char *const probes[] = {"",   "a",   "1",   " ",   "\n", ".",        "'",
-                                     " a", "\na", "s",   "'s",  "11", "111",      "  ",
-                                     "re", "ll",  "  a", " \n", ". ", "\xc3\xa9", "\xe2\x82\xac"};
-#define PROBES (sizeof probes / sizeof *probes)
-
-/* Piece ends of text + probe, without added tokens. */
-static wz_status probe_ends(const wz_tokenizer *tokenizer, wz_text *text, size_t length, const char *probe,
-                            piece_ends *out, wz_error *err)
-{
-    text->length = length;
-    wz_status status = wz_text_append(text, probe, strlen(probe), err);
-    return status == WZ_OK ? find_ends(tokenizer, text->data, text->length, true, out, err) : status;
-}
-
-static bool has_end(const piece_ends *list, size_t end)
-{
-    for (size_t i = 0; i < list->count; i++)
-        if (list->data[i] == end)
-            return true;
-    return false;
-}
-
-wz_status wz_path_may_go_on(const wz_tokenizer *tokenizer, const wz_path *path, uint32_t token, bool *may,
-                            wz_error *err)
-{
-    wz_text text = {0};
-    wz_ids merged = {0};
-    piece_ends list = {0};
-    *may = true;
-    if (path->count == 0)
-        return WZ_OK;
-    uint32_t pair[2] = {path->tokens[path->count - 1], token};
-    if (tokenizer->tokens[pair[0]].added || tokenizer->tokens[pair[1]].added)
-        return WZ_OK;
-    const wz_path last = {.tokens = pair, .count = 2};
-    wz_status status = append_bytes(tokenizer, &last, &text, err);
-    if (status == WZ_OK)
-        status = wz_bpe_encode(&tokenizer->bpe, text.data, text.length, &merged, err);
-    bool stay =
-        status == WZ_OK && merged.length == 2 && merged.data[0] == pair[0] && merged.data[1] == pair[1];
-    text.length = 0;
-    if (status == WZ_OK && !stay)
-        status = append_bytes(tokenizer, path, &text, err);
-    size_t boundary = text.length;
-    const wz_path next = {.tokens = &token, .count = 1};
-    if (status == WZ_OK && !stay)
-        status = append_bytes(tokenizer, &next, &text, err);
-    size_t length = text.length;
-    if (status == WZ_OK && !stay && !wz_added_is_prefix(tokenizer, text.data + boundary, length - boundary)) {
-        *may = false;
-        for (size_t i = 0; i < PROBES && status == WZ_OK && !*may; i++) {
-            status = probe_ends(tokenizer, &text, length, probes[i], &list, err);
-            *may = has_end(&list, boundary);
-        }
-    }
-    free(list.data);
-    wz_ids_clear(&merged);
-    wz_text_clear(&text);
-    return status;
-}
-
-/* Whether two texts, the second the first without its `dropped` leading bytes, are cut alike with every probe. */
-static wz_status behave_alike(const wz_tokenizer *tokenizer, wz_text *text, wz_text *rest, size_t dropped,
-                              bool *alike, wz_error *err)
-{
-    piece_ends whole = {0}, part = {0};
-    size_t length = text->length, rest_length = rest->length;
-    wz_status status = WZ_OK;
-    *alike = added_may_start(tokenizer, text->data, length) >= dropped;
-    for (size_t i = 0; i < PROBES && status == WZ_OK && *alike; i++) {
-        status = probe_ends(tokenizer, text, length, probes[i], &whole, err);
-        if (status == WZ_OK)
-            status = probe_ends(tokenizer, rest, rest_length, probes[i], &part, err);
-        *alike = status == WZ_OK && whole.count == part.count;
-        for (size_t k = 0; *alike && k < whole.count; k++)
-            *alike = whole.data[k] == part.data[k] + dropped;
-    }
-    text->length = length;
-    free(whole.data);
-    free(part.data);
-    return status;
-}
-
-wz_status wz_path_droppable(const wz_tokenizer *tokenizer, const wz_path *path, size_t *count, wz_error *err)
-{
-    wz_text text = {0}, rest = {0};
-    bool alike = false;
-    *count = 0;
-    wz_status status = append_bytes(tokenizer, path, &text, err);
-    /* A whole piece in the vocabulary wins under ignore_merges: keep it whole while that is possible. */
-    bool keep = tokenizer->ignore_merges && text.length <= tokenizer->longest_token && !path->cut;
-    for (size_t drop = path->count - 1; path->count > 0 && drop > 0 && status == WZ_OK && !keep && !alike;
-         drop--) {
-        const wz_path shorter = {.tokens = path->tokens + drop, .count = path->count - drop};
-        rest.length = 0;
-        status = append_bytes(tokenizer, &shorter, &rest, err);
-        if (status == WZ_OK)
-            status = behave_alike(tokenizer, &text, &rest, text.length - rest.length, &alike, err);
-        if (alike)
-            *count = drop;
-    }
-    wz_text_clear(&text);
-    wz_text_clear(&rest);
     return status;
 }

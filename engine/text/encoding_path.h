@@ -26,11 +26,29 @@ wz_status wz_path_encodes(const wz_tokenizer *tokenizer, const wz_path *path, co
 /* Whether a piece ends after the path for certain when `byte` is the next one. */
 wz_status wz_path_ends_before(const wz_tokenizer *tokenizer, const wz_path *path, unsigned char byte,
                               bool *ends, wz_error *err);
-/* False only if `token` can never follow the path's last token: they would be merged otherwise, and the
- * pre-tokenizer, asked with some continuations, never parts them. */
-wz_status wz_path_may_go_on(const wz_tokenizer *tokenizer, const wz_path *path, uint32_t token, bool *may,
-                            wz_error *err);
+/* False only if the path is hopeless: asked with some continuations, the pre-tokenizer always cuts inside a
+ * token or leaves two tokens in one piece that would be merged otherwise. Only a filter: it keeps a search
+ * short, and the answer is exact as far as those continuations bring out every way to cut the text. */
+wz_status wz_path_may_go_on(const wz_tokenizer *tokenizer, const wz_path *path, bool *may, wz_error *err);
 /* How many leading tokens may be dropped (see `cut`), 0 where none or where it is not sure. */
 wz_status wz_path_droppable(const wz_tokenizer *tokenizer, const wz_path *path, size_t *count, wz_error *err);
+
+/* ---- shared by encoding_path.c (what is certain) and encoding_probe.c (what is likely) ---- */
+
+typedef struct wz_piece_ends {
+    size_t *data; /* where pieces end, from the text's start */
+    size_t count, capacity;
+    size_t at;
+} wz_piece_ends;
+/* Piece ends of text[0..length), replacing those in out: pieces come in order and without gaps. */
+wz_status wz_piece_ends_find(const wz_tokenizer *tokenizer, const char *text, size_t length, bool final,
+                             wz_piece_ends *out, wz_error *err);
+wz_status wz_path_append_bytes(const wz_tokenizer *tokenizer, const wz_path *path, wz_text *out,
+                               wz_error *err);
+/* Under NFC a text must be its own normal form, else its tokens' bytes are not it. Characters that may
+ * combine with the one before are left out as a whole: marks, and the second and third parts of Hangul. */
+bool wz_text_is_stable(const char *text, size_t length);
+/* Start of the earliest suffix of text that may become an added token; length if there is none. */
+size_t wz_added_may_start(const wz_tokenizer *tokenizer, const char *text, size_t length);
 
 #endif

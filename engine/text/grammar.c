@@ -149,13 +149,16 @@ wz_status wz_grammar_node(wz_grammar_set *set, uint32_t pattern, uint32_t state,
     wz_status status = wz_path_settle(set->tokenizer, path, &settled, &possible, err);
     if (status != WZ_OK || !possible)
         return status;
-    rest.tokens += settled;
-    rest.count -= settled;
-    rest.cut = rest.cut && settled == 0;
+    if (settled > 0)
+        rest = (wz_path){.tokens = path->tokens + settled, .count = path->count - settled};
     if (rest.count > 0)
         status = is_at_end(set, &set->patterns[pattern].dfa, state, &rest, &at_end, err);
     if (status == WZ_OK && at_end)
         rest = (wz_path){.tokens = NULL};
+    if (status == WZ_OK && rest.count > 0)
+        status = wz_path_may_go_on(set->tokenizer, &rest, &possible, err);
+    if (status != WZ_OK || !possible)
+        return status;
     if (status == WZ_OK && rest.count > 1)
         status = wz_path_droppable(set->tokenizer, &rest, &dropped, err);
     if (status == WZ_OK && dropped > 0)

@@ -57,11 +57,6 @@ static wz_status try_move(search *s, uint32_t node, wz_move move, wz_ids *scratc
     status = witness(set, &set->patterns[pattern].dfa, move.state, &path, alive, s->err);
     if (status != WZ_OK || *alive)
         return status;
-    const wz_path before = {.tokens = path.tokens, .count = path.count - 1, .cut = path.cut};
-    bool may = true;
-    status = wz_path_may_go_on(set->tokenizer, &before, move.token, &may, s->err);
-    if (status != WZ_OK || !may)
-        return status;
     status = wz_grammar_node(set, pattern, move.state, &path, &next, s->err);
     if (status != WZ_OK || next == WZ_NO_TOKEN)
         return status;

@@ -107,8 +107,8 @@ static inline float v16_largest(v16 v)
     return x[0];
 }
 
-/* exp(x), relative error below 2e-7 (measured over all floats in tests/test_vec.c); 0 below -87.33, infinity above
- * 88.72, NaN for NaN. Range reduction by ln 2 in two parts and a degree-6 polynomial (Cephes expf, Moshier). */
+/* exp(x), relative error at most 8.5e-8 (measured at every float between the ends, with and without fused
+ * multiply-add; tests/test_vec.c repeats a seventh of them); 0 below -87.33, infinity above 88.72, NaN for NaN. Range reduction by ln 2 in two parts and a degree-6 polynomial (Cephes expf, Moshier). */
 static inline v16 v16_exp(v16 x)
 {
     const v16 magic = v16_set(12582912.0f); /* 1.5 * 2^23: adding it rounds to an integer */
