@@ -2,6 +2,7 @@
  * names the file and the dataset. */
 #include "checkpoints/checkpoint_layout.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -255,6 +256,7 @@ static wz_status open_file(wz_checkpoint *checkpoint, wz_error *err)
 {
     struct stat info;
     const char *path = checkpoint->path;
+    assert(path != NULL);
     if (stat(path, &info) != 0)
         return wz_fail(err, WZ_ERR_USAGE, "cannot open checkpoint %s: %s", path, strerror(errno));
     if (!S_ISREG(info.st_mode))

@@ -1,5 +1,6 @@
 #include "checkpoints/checkpoint_layout.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -101,6 +102,7 @@ static wz_status check_space(const char *path, const wz_checkpoint_entry *entrie
 {
     uint64_t available = 0;
     uint64_t need = SPARE_BYTES;
+    assert(entries != NULL || count == 0);
     for (size_t i = 0; i < count; i++)
         need += entries[i].bytes + entries[i].bytes / 256 + SPARE_BYTES_PER_ENTRY;
     wz_status status = wz_disk_free(path, &available, err);

@@ -211,8 +211,9 @@ static void fill_normal(float *values, int64_t count, double deviation, uint64_t
 
 static void smooth_embedding(float *row, int64_t width, const float *projection, int64_t n)
 {
-    double feature[2 * SMOOTH_WAVES], tau = 2.0;
-    for (int w = 0; w < SMOOTH_WAVES; w++, tau *= 2.0) {
+    double feature[2 * SMOOTH_WAVES];
+    for (int w = 0; w < SMOOTH_WAVES; w++) {
+        const double tau = ldexp(2.0, w);
         feature[w] = sin((double)n / tau);
         feature[SMOOTH_WAVES + w] = cos((double)n / tau);
     }

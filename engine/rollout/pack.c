@@ -165,7 +165,8 @@ wz_status wz_pack_add_mask(wz_pack *pack, const uint32_t *tokens, uint32_t count
     for (uint32_t back = 1; back <= MASKS_SEARCHED && back < table->count; back++) {
         uint32_t i = table->count - back;
         if (pack->mask_offset[i + 1] - pack->mask_offset[i] == count &&
-            memcmp(pack->mask_tokens + pack->mask_offset[i], tokens, count * sizeof *tokens) == 0) {
+            (count == 0 ||
+             memcmp(pack->mask_tokens + pack->mask_offset[i], tokens, count * sizeof *tokens) == 0)) {
             *id = i;
             return WZ_OK;
         }

@@ -1,6 +1,7 @@
 /* Subset construction over classes of bytes, then removal of what cannot reach acceptance. */
 #include "engine/text/automaton.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
@@ -150,18 +151,22 @@ static wz_status intern(builder *b, wz_nfa_set *set, uint32_t *out)
     uint64_t hash = XXH3_64bits(set->items, bytes);
     uint32_t newest = wz_map_get(&b->known, hash);
     for (uint32_t s = newest; s != WZ_NO_TOKEN; s = b->older[s]) {
+        assert(b->start != NULL && b->members != NULL); /* a known state has both */
         if (b->start[s + 1] - b->start[s] == set->count &&
             memcmp(b->members + b->start[s], set->items, bytes) == 0) {
             *out = s;
             return WZ_OK;
         }
     }
+    assert(dfa->state_count == 0 || b->start != NULL);
     size_t at = dfa->state_count == 0 ? 0 : b->start[dfa->state_count];
     wz_status status = grow_all(b, dfa->state_count + 1, at + set->count);
     if (status != WZ_OK)
         return status;
     uint32_t state = (uint32_t)dfa->state_count++;
-    memcpy(b->members + at, set->items, bytes);
+    assert(b->start != NULL && (bytes == 0 || b->members != NULL));
+    if (bytes > 0)
+        memcpy(b->members + at, set->items, bytes);
     b->start[state] = at;
     b->start[state + 1] = at + set->count;
     b->older[state] = newest;

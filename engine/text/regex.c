@@ -100,8 +100,8 @@ static wz_status parse_escape(parser *p, wz_byte_set *set, int *single)
         *single = c == 'n' ? '\n' : c == 't' ? '\t' : '\r';
     } else if (c == 'd') {
         *single = -1;
-        for (unsigned char digit = '0'; digit <= '9'; digit++)
-            set_byte(set, digit);
+        for (int digit = '0'; digit <= '9'; digit++)
+            set_byte(set, (unsigned char)digit);
     } else if (c == 'x') {
         int high = hex_digit(peek(p)), low = high < 0 ? -1 : hex_digit(p->pattern[p->at + 1]);
         if (low < 0)

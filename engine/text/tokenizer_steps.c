@@ -1,6 +1,7 @@
 /* Reading the normalizer, pre_tokenizer, post_processor and decoder members of tokenizer.json. */
 #include "engine/text/tokenizer_json.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -65,6 +66,7 @@ static wz_status add_regex(wz_tokenizer *tokenizer, const char *pattern, bool is
         status = wz_pretokenizer_init_regex(step, pattern, err);
     if (status != WZ_OK)
         return status;
+    assert(step != NULL);
     step->is_byte_level = is_byte_level;
     tokenizer->step_count++;
     return WZ_OK;
@@ -94,6 +96,7 @@ static wz_status read_digits(wz_tokenizer *tokenizer, const json_t *value, wz_er
     wz_status status = add_step(tokenizer, &step, err);
     if (status != WZ_OK)
         return status;
+    assert(step != NULL);
     *step = (wz_pretokenizer){.kind = WZ_PRE_DIGITS,
                               .individual_digits = json_is_true(json_object_get(value, "individual_digits"))};
     tokenizer->step_count++;

@@ -7,6 +7,7 @@ trap 'rm -rf "$folder"' EXIT
 mkdir "$folder/corpus"
 cp "$root"/tests/data/config/*.yaml "$folder/corpus/"
 cd "$root"
+# shellcheck disable=SC2046 # several words are meant
 clang -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -D_GNU_SOURCE -DWZ_VERSION='"fuzz"' -I. \
     tests/fuzz_config.c engine/core/file.c engine/core/memory.c engine/core/philox.c engine/core/status.c \
     engine/core/suggest.c engine/model/config.c engine/run/config*.c tasks/*.c \
