@@ -53,21 +53,14 @@ static wz_status witness(const wz_grammar_set *set, const wz_dfa *dfa, uint32_t 
  * letters and digits that few tokens continue with, and what may complete a character that is cut off. */
 static wz_status other_witnesses(const wz_grammar_set *set, uint32_t node, bool *found, wz_error *err)
 {
-    static const char *const starts[] = {" ",           "\n",       "<",
-                                         ".",           ",",        "(",
-                                         "\"",          "-",        "0",
-                                         "7",           "9",        "A",
-                                         "Z",           "a",        "e",
-                                         "o",           "q",        "x",
-                                         "z",           "'",        "_",
-                                         "  ",          "\t",       "X",
-                                         "\x80",        "\x9f",     "\xbf",
-                                         "\xa8",        "\x80\x80", "\xbf\xbf",
-                                         "\xa5\x9f",    "\x90\x91", "\x90\x80\x80",
-                                         "\xa0\x9f\xbf"};
+    /* clang-format off */
+    static const char *const starts[] = {
+        " ", "\n", "<", ".", ",", "(", "\"", "-", "0", "7", "9", "A", "Z", "a", "e", "o", "q", "x", "z", "'", "_", "  ",
+        "\t", "X", "\x80", "\x9f", "\xbf", "\xa8", "\x80\x80", "\xbf\xbf", "\xa5\x9f", "\x90\x91",
+        "\x90\x80\x80", "\xa0\x9f\xbf"};
+    /* clang-format on */
     const wz_node *n = &set->nodes[node];
-    const wz_path path = {
-        .tokens = set->path_tokens.data + n->path_start, .count = n->path_count, .cut = n->cut};
+    const wz_path path = wz_grammar_node_path(set, n);
     wz_status status = WZ_OK;
     *found = false;
     for (size_t i = 0; i < sizeof starts / sizeof *starts && n->path_count > 0 && status == WZ_OK && !*found;
@@ -88,11 +81,9 @@ typedef struct filter {
 
 static wz_status filter_init(filter *f, const wz_grammar_set *set, uint32_t node, wz_error *err)
 {
-    const wz_node *n = &set->nodes[node];
-    *f = (filter){.set = set, .cut = n->cut};
-    return n->path_count == 0
-               ? WZ_OK
-               : wz_ids_append(&f->before, set->path_tokens.data + n->path_start, n->path_count, err);
+    const wz_path path = wz_grammar_node_path(set, &set->nodes[node]);
+    *f = (filter){.set = set, .cut = path.cut};
+    return wz_ids_append(&f->before, path.tokens, path.count, err);
 }
 
 static void filter_clear(filter *f)
