@@ -39,12 +39,15 @@ typedef struct wz_checkpoint_content {
     size_t text_count;
 } wz_checkpoint_content;
 
+/* Writes path, replacing what is there only once the new file has been read back and synced. Too little disk
+ * space: WZ_ERR_RESOURCE, before or while writing; the old file and nothing else is left. Tensors have rank 1 to
+ * WZ_CHECKPOINT_MAX_RANK and at least one element; group "texts" is taken; names are unique within a group. */
 wz_status wz_checkpoint_write(const char *path, const wz_checkpoint_content *content, wz_error *err);
 
 typedef struct wz_checkpoint wz_checkpoint;
 
 /* Opens for reading; checks format and version, not yet the data. A missing, short, or foreign file is
- * named in the message (WZ_ERR_CORRUPT; WZ_ERR_USAGE when the path does not exist). */
+ * named in the message (WZ_ERR_CORRUPT; WZ_ERR_USAGE when the path does not exist or ends in .tmp). */
 wz_status wz_checkpoint_open(const char *path, wz_checkpoint **out, wz_error *err);
 void wz_checkpoint_close(wz_checkpoint *checkpoint);
 int64_t wz_checkpoint_step(const wz_checkpoint *checkpoint);
@@ -52,24 +55,29 @@ int64_t wz_checkpoint_step(const wz_checkpoint *checkpoint);
 size_t wz_checkpoint_tensor_count(const wz_checkpoint *checkpoint);
 /* Borrowed names; data is NULL. Ordered by group, then name. */
 const wz_checkpoint_tensor *wz_checkpoint_tensor_info(const wz_checkpoint *checkpoint, size_t index);
-/* Reads into data (count floats: must be the tensor's size); checks the digest. Missing: WZ_ERR_CORRUPT. */
+/* Reads into data (count floats: must be the tensor's size); checks the digest. Missing: WZ_ERR_CORRUPT. On
+ * failure data holds no defined values. */
 wz_status wz_checkpoint_read(wz_checkpoint *checkpoint, const char *group, const char *name, float *data,
                              size_t count, wz_error *err);
 bool wz_checkpoint_has_text(const wz_checkpoint *checkpoint, const char *name);
+/* Appends the text to out, which stays as it was on failure. */
 wz_status wz_checkpoint_read_text(wz_checkpoint *checkpoint, const char *name, wz_text *out, wz_error *err);
 
-/* Reads everything once and checks every digest. */
+/* Reads everything once, about a MiB at a time, and checks every digest. */
 wz_status wz_checkpoint_verify(wz_checkpoint *checkpoint, wz_error *err);
 
 /* 32 hex digits: equal exactly when names, shapes and bits of all tensors of group "weights" are equal. */
 wz_status wz_checkpoint_weights_digest(wz_checkpoint *checkpoint, char digest[33], wz_error *err);
-/* The same digest from tensors in memory (order of the array does not matter). */
-wz_status wz_weights_digest(const wz_checkpoint_tensor *tensors, size_t count, char digest[33], wz_error *err);
+/* The same digest from tensors in memory: the order of the array does not matter, and tensors of other groups
+ * than "weights" do not count. */
+wz_status wz_weights_digest(const wz_checkpoint_tensor *tensors, size_t count, char digest[33],
+                            wz_error *err);
 
 /* The newest step-XXXXXXXX.h5 in a directory that verifies: appends its path; skipped files are named in
  * `skipped` (may be NULL), one line each. None: WZ_ERR_CORRUPT. */
 wz_status wz_checkpoint_find_newest(const char *directory, wz_text *path, wz_text *skipped, wz_error *err);
-/* Deletes all but the newest `keep` step-*.h5 files and any stale *.tmp. */
+/* Deletes all but the newest `keep` (at least 1) step-*.h5 files, and any *.h5.tmp that a killed writer left.
+ * Other files, best.h5 among them, are not touched. */
 wz_status wz_checkpoint_prune(const char *directory, size_t keep, wz_error *err);
 
 #endif

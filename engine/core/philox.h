@@ -5,7 +5,7 @@
  *     { step:32, problem:32, token:20 | sample:12, purpose:8 | draw:24 }
  * and, for weight initialisation,
  *     { element:64, tensor:32, purpose:8 | 0:24 }.
- * Ranges are checked by wz_philox_key_valid; distinct uses carry distinct purposes, so no two draws
+ * Ranges are checked by wz_draw_key_valid; distinct uses carry distinct purposes, so no two draws
  * ever share a counter. */
 #ifndef WZ_CORE_PHILOX_H
 #define WZ_CORE_PHILOX_H

@@ -37,7 +37,11 @@ typedef struct wz_model_config {
     bool smooth_number_embeddings; /* sines and cosines of the value for integer tokens */
 } wz_model_config;
 
-/* Sizes positive, heads divisible, head_dim even, zero head only when untied, vocab_size set. */
+/* "llama", "qwen2", "qwen3" in the order of wz_model_type, then NULL. */
+extern const char *const wz_model_type_names[];
+
+/* Sizes positive, heads divisible, head_dim even, zero head only when untied, vocab_size set,
+ * attention_bias and use_qk_norm as the model type has them. Messages name the key; WZ_ERR_USAGE. */
 wz_status wz_model_config_check(const wz_model_config *config, wz_error *err);
 
 #endif

@@ -5,7 +5,8 @@
  *    256..261   <|endoftext|> <|pad|> <think> </think> <answer> </answer>
  *    262..1261  the integers " 0".." 999"
  *   1262..1325  the link labels " A".." Z", " AA".." AZ", " BA".." BL"
- *   1326..      the words below, each after its prefixes that are not yet there: " p", " po", .., " power"
+ *   1326..1389  the same labels in small letters, " a".." z", " aa".." az", " ba".." bl": a link that is off
+ *   1390..      the words below, each after its prefixes that are not yet there: " po", " pow", .., " power"
  * Every token of two bytes or more is made by a merge of the token without its last byte and that byte
  * (" 12" = " 1" + "2"); there is no merge that does not begin with a space, so whatever program applies the
  * merges (llama.cpp's `gpt-2` among them) finds the same tokens. */
@@ -75,11 +76,14 @@ static wz_status list_tokens(list *tokens, wz_error *err)
             status = add_chain(tokens, digits.data, err);
         wz_text_clear(&digits);
     }
-    for (int n = 0; n < LABELS && status == WZ_OK; n++) {
-        char label[3] = {(char)('A' + n), '\0', '\0'};
-        if (n >= 26) {
-            label[0] = (char)('A' + n / 26 - 1);
-            label[1] = (char)('A' + n % 26);
+    static const char first_letters[2] = {'A', 'a'};
+    for (int n = 0; n < 2 * LABELS && status == WZ_OK; n++) {
+        const char first = first_letters[n / LABELS];
+        const int link = n % LABELS;
+        char label[3] = {(char)(first + link % 26), '\0', '\0'};
+        if (link >= 26) {
+            label[0] = (char)(first + link / 26 - 1);
+            label[1] = (char)(first + link % 26);
         }
         status = add_chain(tokens, label, err);
     }

@@ -1,0 +1,92 @@
+/* What the writer and the reader of a checkpoint share: the file's layout and its digests. Private to this room.
+ *
+ *     /                  attributes: format = "wavezero checkpoint", version, step, manifest
+ *     /<group>/<name>    float32 tensors, little-endian, row-major; attribute xxh3_128
+ *     /texts/<name>      bytes; attribute xxh3_128
+ *
+ * xxh3_128 of a dataset covers its group, name, shape and bytes; manifest covers the step and, in order, the
+ * digest of every dataset. So a lost, added, renamed or reshaped dataset or a changed step is found as
+ * surely as a changed weight. Readable with h5py and h5dump; chunks of about 1 MiB carry fletcher32. */
+#ifndef WZ_CHECKPOINTS_CHECKPOINT_LAYOUT_H
+#define WZ_CHECKPOINTS_CHECKPOINT_LAYOUT_H
+
+#include <hdf5.h>
+
+#include "checkpoints/checkpoint.h"
+#include "engine/core/digest.h"
+
+#define WZ_CHECKPOINT_FORMAT "wavezero checkpoint"
+#define WZ_CHECKPOINT_VERSION 1
+#define WZ_CHECKPOINT_TEXTS "texts"
+#define WZ_CHECKPOINT_DIGEST "xxh3_128"
+#define WZ_CHECKPOINT_MAX_NAME 255           /* bytes */
+#define WZ_CHECKPOINT_BLOCK_BYTES (1u << 20) /* about: a chunk in the file, a step of reading */
+/* the longest "group/name" with its terminator */
+#define WZ_CHECKPOINT_MAX_PLACE (2 * WZ_CHECKPOINT_MAX_NAME + 2)
+
+/* One dataset: a tensor, or a text of rank 1 in group "texts". */
+typedef struct wz_checkpoint_entry {
+    wz_checkpoint_tensor tensor; /* data is NULL */
+    size_t element_size;         /* 4: float32, 1: text */
+    size_t bytes;                /* of all elements */
+    const void *data;            /* writer only */
+    char digest[WZ_DIGEST_HEX];
+} wz_checkpoint_entry;
+
+/* An open file. */
+struct wz_checkpoint {
+    char *path;
+    hid_t file;
+    uint64_t file_bytes;
+    int64_t step;
+    wz_checkpoint_entry *entries; /* sorted: tensors, then texts; names are ours */
+    size_t count;
+    size_t capacity;
+    size_t tensor_count;
+};
+
+/* Opens `path` whatever its name; wz_checkpoint_open refuses *.tmp first. */
+wz_status wz_checkpoint_open_any(const char *path, wz_checkpoint **out, wz_error *err);
+
+hid_t wz_checkpoint_open_dataset(const wz_checkpoint *checkpoint, const wz_checkpoint_entry *entry);
+/* "<path>: dataset '<group>/<name>' <what>: <reason>", WZ_ERR_CORRUPT unless memory lacked. */
+wz_status wz_checkpoint_fail_dataset(const wz_checkpoint *checkpoint, const wz_checkpoint_entry *entry,
+                                     const char *what, wz_error *err);
+
+/* Before every use of HDF5 on a thread: no clean-up at exit (after a failed close it crashes), no messages on
+ * stderr (they go into ours). */
+void wz_hdf5_prepare(void);
+
+/* Writes "<path>: <what>: <the library's innermost reason>" and a remedy where one is known, and clears the
+ * library's error stack. Returns WZ_ERR_RESOURCE for lack of space or memory, else `otherwise`. */
+wz_status wz_hdf5_fail(wz_error *err, wz_status otherwise, const char *path, const char *format, ...)
+    WZ_PRINTF(4, 5);
+
+/* Closes an id (negative: none) and keeps the errors that are on the library's stack, which any other call
+ * would clear: for the way out of a function that failed. Returns whether closing worked. */
+bool wz_hdf5_close(herr_t (*close)(hid_t), hid_t id);
+
+bool wz_checkpoint_entry_is_text(const wz_checkpoint_entry *entry);
+/* Sets element_size and bytes from the shape; false when the product overflows. */
+bool wz_checkpoint_entry_measure(wz_checkpoint_entry *entry);
+/* Tensors by group and name, then texts by name. */
+void wz_checkpoint_entries_sort(wz_checkpoint_entry *entries, size_t count);
+/* "group/name" */
+void wz_checkpoint_entry_place(const wz_checkpoint_entry *entry, char place[WZ_CHECKPOINT_MAX_PLACE]);
+hid_t wz_checkpoint_entry_memory_type(const wz_checkpoint_entry *entry);
+
+/* The shape of blocks of at most about WZ_CHECKPOINT_BLOCK_BYTES, such that the blocks one after another are
+ * the row-major elements: {1, ..., 1, n, full, ..., full}. Returns the elements of a block. */
+size_t wz_checkpoint_block(const wz_checkpoint_entry *entry, size_t block[WZ_CHECKPOINT_MAX_RANK]);
+
+/* Starts the digest of an entry: everything but the bytes. */
+wz_status wz_checkpoint_digest_start(const wz_checkpoint_entry *entry, wz_digest **out, wz_error *err);
+/* Sets entry->digest from its tensor and data. */
+wz_status wz_checkpoint_digest_entry(wz_checkpoint_entry *entry, wz_error *err);
+wz_status wz_checkpoint_manifest(int64_t step, const wz_checkpoint_entry *entries, size_t count,
+                                 char hex[WZ_DIGEST_HEX], wz_error *err);
+/* The digest of weights from the digests of their entries (sorted): those of group "weights" only. */
+wz_status wz_checkpoint_combine_weights(const wz_checkpoint_entry *entries, size_t count,
+                                        char hex[WZ_DIGEST_HEX], wz_error *err);
+
+#endif

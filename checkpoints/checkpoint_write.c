@@ -1,0 +1,317 @@
+#include "checkpoints/checkpoint_layout.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "engine/core/file.h"
+
+/* What the file needs beside its data: headers, chunk indices and partly filled chunks, generously. */
+#define SPARE_BYTES_PER_ENTRY 8192u
+#define SPARE_BYTES (1u << 20)
+
+/* --- the content as entries --- */
+
+static wz_status check_name(const char *path, const char *name, wz_error *err)
+{
+    size_t length = strlen(name);
+    if (length == 0 || length > WZ_CHECKPOINT_MAX_NAME || strchr(name, '/') != NULL ||
+        strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+        return wz_fail(err, WZ_ERR_RUNTIME,
+                       "%s: '%.64s' cannot name a part of a checkpoint: 1 to %d bytes without '/' are needed",
+                       path, name, WZ_CHECKPOINT_MAX_NAME);
+    return WZ_OK;
+}
+
+/* Checks, measures and digests one entry whose tensor and data are set. */
+static wz_status complete_entry(const char *path, wz_checkpoint_entry *entry, wz_error *err)
+{
+    const wz_checkpoint_tensor *tensor = &entry->tensor;
+    wz_status status = check_name(path, tensor->group, err);
+    if (status == WZ_OK)
+        status = check_name(path, tensor->name, err);
+    if (status != WZ_OK)
+        return status;
+    if (tensor->rank < 1 || tensor->rank > WZ_CHECKPOINT_MAX_RANK || !wz_checkpoint_entry_measure(entry) ||
+        (entry->bytes == 0 && !wz_checkpoint_entry_is_text(entry)))
+        return wz_fail(err, WZ_ERR_RUNTIME, "%s: dataset '%s/%s' has an impossible shape", path,
+                       tensor->group, tensor->name);
+    if (entry->data == NULL && entry->bytes > 0)
+        return wz_fail(err, WZ_ERR_RUNTIME, "%s: dataset '%s/%s' has no data", path, tensor->group,
+                       tensor->name);
+    return wz_checkpoint_digest_entry(entry, err);
+}
+
+static wz_status complete_entries(const char *path, wz_checkpoint_entry *entries, size_t count, wz_error *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        wz_status status = complete_entry(path, &entries[i], err);
+        if (status != WZ_OK)
+            return status;
+    }
+    wz_checkpoint_entries_sort(entries, count);
+    for (size_t i = 1; i < count; i++)
+        if (strcmp(entries[i].tensor.group, entries[i - 1].tensor.group) == 0 &&
+            strcmp(entries[i].tensor.name, entries[i - 1].tensor.name) == 0)
+            return wz_fail(err, WZ_ERR_RUNTIME, "%s: dataset '%s/%s' is given twice", path,
+                           entries[i].tensor.group, entries[i].tensor.name);
+    return WZ_OK;
+}
+
+/* *out: sorted, with digests; free with free(). Names and data stay the caller's. */
+static wz_status list_content(const char *path, const wz_checkpoint_content *content,
+                              wz_checkpoint_entry **out, wz_error *err)
+{
+    void *block = NULL;
+    size_t count = content->tensor_count + content->text_count;
+    wz_status status = wz_alloc(&block, count, sizeof **out, "the list of a checkpoint's datasets", err);
+    if (status != WZ_OK)
+        return status;
+    wz_checkpoint_entry *entries = block;
+    for (size_t i = 0; i < content->tensor_count; i++) {
+        entries[i].tensor = content->tensors[i];
+        entries[i].tensor.data = NULL;
+        entries[i].data = content->tensors[i].data;
+        if (strcmp(content->tensors[i].group, WZ_CHECKPOINT_TEXTS) == 0) {
+            free(block);
+            return wz_fail(err, WZ_ERR_RUNTIME, "%s: group 'texts' holds no tensors", path);
+        }
+    }
+    for (size_t i = 0; i < content->text_count; i++) {
+        wz_checkpoint_entry *entry = &entries[content->tensor_count + i];
+        entry->tensor = (wz_checkpoint_tensor){.group = WZ_CHECKPOINT_TEXTS,
+                                               .name = content->texts[i].name,
+                                               .rank = 1,
+                                               .shape = {content->texts[i].length}};
+        entry->data = content->texts[i].data;
+    }
+    status = complete_entries(path, entries, count, err);
+    if (status != WZ_OK) {
+        free(block);
+        return status;
+    }
+    *out = entries;
+    return WZ_OK;
+}
+
+static wz_status check_space(const char *path, const wz_checkpoint_entry *entries, size_t count,
+                             wz_error *err)
+{
+    uint64_t available = 0;
+    uint64_t need = SPARE_BYTES;
+    for (size_t i = 0; i < count; i++)
+        need += entries[i].bytes + entries[i].bytes / 256 + SPARE_BYTES_PER_ENTRY;
+    wz_status status = wz_disk_free(path, &available, err);
+    if (status == WZ_OK && available < need)
+        return wz_fail(err, WZ_ERR_RESOURCE,
+                       "%s: a checkpoint needs %" PRIu64 " MB but the disk has %" PRIu64
+                       " MB free; free some space or write elsewhere",
+                       path, (need + 999999) / 1000000, available / 1000000);
+    return status;
+}
+
+/* --- attributes --- */
+
+static bool write_attribute(hid_t object, const char *name, hid_t file_type, hid_t memory_type,
+                            const void *value)
+{
+    bool done = false;
+    hid_t space = H5Screate(H5S_SCALAR);
+    if (space < 0)
+        return false;
+    hid_t attribute = H5Acreate2(object, name, file_type, space, H5P_DEFAULT, H5P_DEFAULT);
+    if (attribute >= 0) {
+        done = H5Awrite(attribute, memory_type, value) >= 0;
+        done = wz_hdf5_close(H5Aclose, attribute) && done;
+    }
+    (void)wz_hdf5_close(H5Sclose, space);
+    return done;
+}
+
+static bool write_string_attribute(hid_t object, const char *name, const char *value)
+{
+    hid_t type = H5Tcopy(H5T_C_S1);
+    if (type < 0)
+        return false;
+    bool done = H5Tset_size(type, strlen(value)) >= 0 && H5Tset_strpad(type, H5T_STR_NULLPAD) >= 0 &&
+                write_attribute(object, name, type, type, value);
+    (void)wz_hdf5_close(H5Tclose, type);
+    return done;
+}
+
+static bool write_integer_attribute(hid_t object, const char *name, int64_t value)
+{
+    return write_attribute(object, name, H5T_STD_I64LE, H5T_NATIVE_INT64, &value);
+}
+
+/* --- datasets --- */
+
+/* Chunked with fletcher32; an empty text has no chunks. Without time stamps: same content, same bytes. */
+static hid_t dataset_properties(const wz_checkpoint_entry *entry)
+{
+    size_t block[WZ_CHECKPOINT_MAX_RANK];
+    hsize_t chunk[WZ_CHECKPOINT_MAX_RANK];
+    hid_t properties = H5Pcreate(H5P_DATASET_CREATE);
+    if (properties < 0)
+        return properties;
+    bool done =
+        H5Pset_obj_track_times(properties, 0) >= 0 && H5Pset_fill_time(properties, H5D_FILL_TIME_NEVER) >= 0;
+    if (entry->bytes > 0) {
+        (void)wz_checkpoint_block(entry, block);
+        for (size_t d = 0; d < entry->tensor.rank; d++)
+            chunk[d] = block[d];
+        done = done && H5Pset_chunk(properties, (int)entry->tensor.rank, chunk) >= 0 &&
+               H5Pset_fletcher32(properties) >= 0;
+    }
+    if (done)
+        return properties;
+    (void)wz_hdf5_close(H5Pclose, properties);
+    return -1;
+}
+
+static hid_t create_dataset(hid_t group, const wz_checkpoint_entry *entry)
+{
+    hsize_t shape[WZ_CHECKPOINT_MAX_RANK];
+    hid_t type = wz_checkpoint_entry_is_text(entry) ? H5T_STD_U8LE : H5T_IEEE_F32LE;
+    hid_t dataset = -1;
+    for (size_t d = 0; d < entry->tensor.rank; d++)
+        shape[d] = entry->tensor.shape[d];
+    hid_t properties = dataset_properties(entry);
+    if (properties < 0)
+        return -1;
+    hid_t space = H5Screate_simple((int)entry->tensor.rank, shape, NULL);
+    if (space >= 0) {
+        dataset = H5Dcreate2(group, entry->tensor.name, type, space, H5P_DEFAULT, properties, H5P_DEFAULT);
+        (void)wz_hdf5_close(H5Sclose, space);
+    }
+    (void)wz_hdf5_close(H5Pclose, properties);
+    return dataset;
+}
+
+static bool write_dataset(hid_t group, const wz_checkpoint_entry *entry)
+{
+    hid_t dataset = create_dataset(group, entry);
+    if (dataset < 0)
+        return false;
+    bool done = entry->bytes == 0 || H5Dwrite(dataset, wz_checkpoint_entry_memory_type(entry), H5S_ALL,
+                                              H5S_ALL, H5P_DEFAULT, entry->data) >= 0;
+    done = done && write_string_attribute(dataset, WZ_CHECKPOINT_DIGEST, entry->digest);
+    return wz_hdf5_close(H5Dclose, dataset) && done;
+}
+
+static hid_t create_group(hid_t file, const char *name)
+{
+    hid_t group = -1;
+    hid_t properties = H5Pcreate(H5P_GROUP_CREATE);
+    if (properties >= 0 && H5Pset_obj_track_times(properties, 0) >= 0)
+        group = H5Gcreate2(file, name, H5P_DEFAULT, properties, H5P_DEFAULT);
+    (void)wz_hdf5_close(H5Pclose, properties);
+    return group;
+}
+
+/* entries are sorted, so that each group's are neighbours */
+static wz_status write_entries(hid_t file, const char *path, const wz_checkpoint_entry *entries, size_t count,
+                               wz_error *err)
+{
+    char place[WZ_CHECKPOINT_MAX_PLACE];
+    wz_status status = WZ_OK;
+    hid_t group = -1;
+    for (size_t i = 0; i < count && status == WZ_OK; i++) {
+        if (i == 0 || strcmp(entries[i].tensor.group, entries[i - 1].tensor.group) != 0) {
+            (void)wz_hdf5_close(H5Gclose, group);
+            group = create_group(file, entries[i].tensor.group);
+        }
+        wz_checkpoint_entry_place(&entries[i], place);
+        if (group < 0 || !write_dataset(group, &entries[i]))
+            status = wz_hdf5_fail(err, WZ_ERR_RUNTIME, path, "cannot write dataset '%s'", place);
+    }
+    (void)wz_hdf5_close(H5Gclose, group);
+    return status;
+}
+
+static bool write_header(hid_t file, int64_t step, const char *manifest)
+{
+    return write_string_attribute(file, "format", WZ_CHECKPOINT_FORMAT) &&
+           write_integer_attribute(file, "version", WZ_CHECKPOINT_VERSION) &&
+           write_integer_attribute(file, "step", step) && write_string_attribute(file, "manifest", manifest);
+}
+
+/* --- the file --- */
+
+static hid_t create_file(const char *path)
+{
+    hid_t file = -1;
+    hid_t creation = H5Pcreate(H5P_FILE_CREATE), access = H5Pcreate(H5P_FILE_ACCESS);
+    if (creation >= 0 && access >= 0 && H5Pset_obj_track_times(creation, 0) >= 0 &&
+        H5Pset_libver_bounds(access, H5F_LIBVER_V18, H5F_LIBVER_V18) >= 0 &&
+        H5Pset_fclose_degree(access, H5F_CLOSE_STRONG) >= 0)
+        file = H5Fcreate(path, H5F_ACC_TRUNC, creation, access);
+    (void)wz_hdf5_close(H5Pclose, access);
+    (void)wz_hdf5_close(H5Pclose, creation);
+    return file;
+}
+
+static wz_status write_file(const char *path, int64_t step, const wz_checkpoint_entry *entries, size_t count,
+                            wz_error *err)
+{
+    char manifest[WZ_DIGEST_HEX];
+    wz_status status = wz_checkpoint_manifest(step, entries, count, manifest, err);
+    if (status != WZ_OK)
+        return status;
+    hid_t file = create_file(path);
+    if (file < 0)
+        return wz_hdf5_fail(err, WZ_ERR_RUNTIME, path, "cannot create the file");
+    if (!write_header(file, step, manifest))
+        status = wz_hdf5_fail(err, WZ_ERR_RUNTIME, path, "cannot write the header");
+    if (status == WZ_OK)
+        status = write_entries(file, path, entries, count, err);
+    if (!wz_hdf5_close(H5Fclose, file) && status == WZ_OK)
+        status = wz_hdf5_fail(err, WZ_ERR_RUNTIME, path, "cannot finish writing the file");
+    (void)H5Eclear2(H5E_DEFAULT);
+    return status;
+}
+
+/* Reads the finished file back before anything depends on it. Damage here is not the user's input. */
+static wz_status verify_file(const char *path, wz_error *err)
+{
+    wz_checkpoint *written = NULL;
+    wz_status status = wz_checkpoint_open_any(path, &written, err);
+    if (status == WZ_OK)
+        status = wz_checkpoint_verify(written, err);
+    wz_checkpoint_close(written);
+    if (status == WZ_ERR_CORRUPT)
+        return wz_fail_prefix(err, WZ_ERR_RUNTIME, "the checkpoint just written cannot be read back: ");
+    return status;
+}
+
+static wz_status write_and_commit(const char *path, const char *temporary, int64_t step,
+                                  const wz_checkpoint_entry *entries, size_t count, wz_error *err)
+{
+    wz_status status = write_file(temporary, step, entries, count, err);
+    if (status == WZ_OK)
+        status = verify_file(temporary, err);
+    if (status == WZ_OK)
+        return wz_file_commit(temporary, path, err);
+    (void)unlink(temporary);
+    return status;
+}
+
+wz_status wz_checkpoint_write(const char *path, const wz_checkpoint_content *content, wz_error *err)
+{
+    wz_checkpoint_entry *entries = NULL;
+    wz_text temporary = {0};
+    size_t count = content->tensor_count + content->text_count;
+    wz_hdf5_prepare();
+    wz_status status = list_content(path, content, &entries, err);
+    if (status == WZ_OK)
+        status = check_space(path, entries, count, err);
+    if (status == WZ_OK)
+        status = wz_text_printf(&temporary, err, "%s.tmp", path);
+    if (status == WZ_OK)
+        status = write_and_commit(path, temporary.data, content->step, entries, count, err);
+    wz_text_clear(&temporary);
+    free(entries);
+    return status;
+}

@@ -1,0 +1,225 @@
+/* The op table: everything a transformer's forward and backward pass asks of a device.
+ *
+ * A backend is one const table of functions over its own state. Memory handed to ops belongs to the
+ * backend (alloc/release; upload and download copy from and to the host); index arrays (tokens, segment
+ * table, masks) are host arrays.
+ *
+ * Conventions. A tensor is a view: row-major, `stride` elements from row to row. Ops never allocate
+ * result memory; outputs may not alias inputs unless an op says so. Every op is deterministic: the bytes
+ * of a result depend on its inputs only, never on the number of threads, and a row of a row-wise result
+ * depends on that row's inputs only, never on how many rows there are or where in the batch it stands.
+ * Sums over rows (weight gradients) run per group in row order, then over groups in order, each added
+ * to the accumulator in turn, so that cutting a batch between groups and calling again changes nothing.
+ * NaN and infinity go through ops as IEEE arithmetic has them; nothing is clamped. */
+#ifndef WZ_BACKEND_BACKEND_H
+#define WZ_BACKEND_BACKEND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/core/philox.h"
+#include "engine/core/pool.h"
+#include "engine/core/status.h"
+
+typedef enum wz_dtype { WZ_F32, WZ_BF16, WZ_F16 } wz_dtype;
+
+typedef struct wz_tensor {
+    void *data;
+    int64_t rows, columns, stride; /* elements */
+    wz_dtype type;
+} wz_tensor;
+
+/* Where rows stand: which rows a row attends to, and which rows belong to one group. Rows are numbered
+ * in order of creation. A prompt row attends to the prompt rows of its group up to itself; a completion
+ * row attends to its group's whole prompt, then to the rows of its own completion up to itself. */
+typedef struct wz_segments {
+    int64_t rows, groups, completions;
+    const int32_t *row_group;       /* [rows] */
+    const int32_t *row_completion;  /* [rows] -1: a prompt row */
+    const int32_t *row_index;       /* [rows] index within the prompt or within the completion */
+    const int32_t *row_position;    /* [rows] RoPE position */
+    const int32_t *prompt_start;    /* [groups] first row; prompt rows are contiguous */
+    const int32_t *prompt_length;   /* [groups] */
+    const int32_t *completion_rows; /* [completions][completion_stride] the completion's rows, ascending */
+    int64_t completion_stride;
+    const int32_t *group_rows;      /* [groups][group_stride] all rows of a group, ascending */
+    const int32_t *group_length;    /* [groups] rows in the group */
+    int64_t group_stride;
+} wz_segments;
+
+/* Which rows of an op's input belong to which group: group g has rows index[offset[g] .. offset[g+1]). */
+typedef struct wz_row_groups {
+    int64_t groups;
+    const int64_t *offset; /* [groups + 1] */
+    const int32_t *index;
+} wz_row_groups;
+
+/* A linear layer's weights: y = x w^T + bias (+ scale (x a^T) b^T). */
+typedef struct wz_linear {
+    wz_tensor weight; /* [out, in] */
+    wz_tensor bias;   /* [1, out]; data NULL: none */
+    wz_tensor low_rank_a; /* [r, in]; data NULL: none */
+    wz_tensor low_rank_b; /* [out, r] */
+    float low_rank_scale;
+} wz_linear;
+
+/* Attention geometry; q, k, v are column ranges of one [rows, (heads + 2 kv_heads) head_dim] tensor. */
+typedef struct wz_attention {
+    int64_t heads, kv_heads, head_dim;
+    float scale; /* 1 / sqrt(head_dim) */
+} wz_attention;
+
+/* Token sets. Set 0 is "every token"; set i >= 1 has tokens[offset[i] .. offset[i+1]), ascending. */
+typedef struct wz_mask_table {
+    uint32_t count; /* sets, set 0 included */
+    const uint32_t *offset; /* [count + 1] */
+    const uint32_t *tokens;
+} wz_mask_table;
+
+/* How logits become a distribution: l/temperature over the allowed tokens. Temperature 0 samples the
+ * argmax (ties to the lowest token) and reports logp at temperature 1. */
+typedef struct wz_sampling {
+    float temperature;
+    int64_t top_k;  /* 0: off */
+    float top_p;    /* 1: off */
+    float min_p;    /* 0: off */
+} wz_sampling;
+
+/* One decision to sample. Input row `row` of the hidden tensor, token set `mask`, and the random draws. */
+typedef struct wz_sample_request {
+    int32_t row;
+    uint32_t mask;
+    wz_draw_key key;
+} wz_sample_request;
+
+/* The kept set of top-k / top-p / min-p sampling: tokens [0, count) of the caller's row buffer. */
+typedef struct wz_sample_result {
+    uint32_t token;
+    float logp;
+    float entropy;
+    uint32_t kept; /* tokens kept; equal to the allowed count when nothing was cut */
+} wz_sample_result;
+
+typedef struct wz_adamw {
+    float learning_rate, beta1, beta2, epsilon, weight_decay;
+    int64_t step; /* 1 for the first update: bias correction */
+} wz_adamw;
+
+typedef struct wz_backend wz_backend;
+
+typedef struct wz_backend_ops {
+    const char *name;
+    void (*destroy)(wz_backend *backend);
+    /* Whether a tensor type / a low-rank pair is implemented. */
+    bool (*supports_type)(const wz_backend *backend, wz_dtype type);
+    bool (*supports_low_rank)(const wz_backend *backend);
+
+    wz_status (*alloc)(wz_backend *backend, size_t bytes, const char *what, void **out, wz_error *err); /* zeroed */
+    void (*release)(wz_backend *backend, void *block);
+    void (*upload)(wz_backend *backend, void *to, const void *host, size_t bytes);
+    void (*download)(wz_backend *backend, void *host, const void *from, size_t bytes);
+    void (*fill_zero)(wz_backend *backend, void *block, size_t bytes);
+    /* Waits for all ops; the first failure since the last sync. */
+    wz_status (*sync)(wz_backend *backend, wz_error *err);
+
+    /* y[i] = table[token[i]]. */
+    void (*embedding_forward)(wz_backend *backend, wz_tensor y, wz_tensor table, const int32_t *token);
+    /* dtable[token[r]] += dy[r] for the rows of each group in order. */
+    void (*embedding_backward)(wz_backend *backend, wz_tensor dtable, wz_tensor dy, const int32_t *token,
+                               const wz_row_groups *groups);
+
+    /* y = x / sqrt(mean(x^2) + eps) * weight; rstd [rows] keeps 1/sqrt(...). gather (NULL: none) takes input row
+     * gather[i] for output row i. */
+    void (*rmsnorm_forward)(wz_backend *backend, wz_tensor y, float *rstd, wz_tensor x, const int32_t *gather,
+                            const float *weight, float eps);
+    /* dx[gather[i]] += d/dx for output rows i in order; dweight += over groups (of output rows). */
+    void (*rmsnorm_backward)(wz_backend *backend, wz_tensor dx, float *dweight, wz_tensor dy, wz_tensor x,
+                             const int32_t *gather, const float *rstd, const float *weight,
+                             const wz_row_groups *groups);
+
+    /* y = residual + x w^T + bias; residual.data NULL: 0. residual may be y itself. */
+    void (*linear_forward)(wz_backend *backend, wz_tensor y, wz_tensor x, const wz_linear *linear,
+                           wz_tensor residual);
+    /* dx = dy w. */
+    void (*linear_backward_input)(wz_backend *backend, wz_tensor dx, wz_tensor dy, const wz_linear *linear);
+    /* dw += dy^T x and dbias += column sums of dy, per group in order. gradient->weight.data NULL: frozen. */
+    void (*linear_backward_weight)(wz_backend *backend, const wz_linear *gradient, wz_tensor dy, wz_tensor x,
+                                   const wz_row_groups *groups);
+
+    /* Per-head RMSNorm of q and k in place, keeping 1/rms [rows][heads + kv_heads] and the input in raw
+     * [rows, (heads + kv_heads) head_dim]. */
+    void (*qk_norm_forward)(wz_backend *backend, wz_tensor qkv, wz_tensor raw, float *rstd,
+                            const wz_attention *attention, const float *q_weight, const float *k_weight, float eps);
+    void (*qk_norm_backward)(wz_backend *backend, wz_tensor dqkv, float *dq_weight, float *dk_weight, wz_tensor raw,
+                             const float *rstd, const wz_attention *attention, const float *q_weight,
+                             const float *k_weight, const wz_row_groups *groups);
+
+    /* Rotates q and k in place, half-split form: (x1, x2) -> (x1 c - x2 s, x2 c + x1 s); table [positions][head_dim] =
+     * cosines then sines of the head_dim/2 angles. inverse: the transpose, which is the backward pass. */
+    void (*rope)(wz_backend *backend, wz_tensor qkv, const int32_t *position, const float *table,
+                 const wz_attention *attention, bool inverse);
+
+    /* Attention of rows [row0, row1) over the whole pack's qkv; out and lse ([rows][heads]: log sum exp of
+     * the scaled scores) are indexed by row of the pack. */
+    void (*attention_forward)(wz_backend *backend, wz_tensor out, float *lse, wz_tensor qkv,
+                              const wz_segments *segments, int64_t row0, int64_t row1, const wz_attention *attention);
+    /* dqkv (written, all rows) from dout, out, lse, qkv. */
+    void (*attention_backward)(wz_backend *backend, wz_tensor dqkv, wz_tensor dout, wz_tensor out, const float *lse,
+                               wz_tensor qkv, const wz_segments *segments, const wz_attention *attention);
+
+    /* gate_up [rows, 2F] = gate then up; y [rows, F] = gate sigmoid(gate) up. */
+    void (*swiglu_forward)(wz_backend *backend, wz_tensor y, wz_tensor gate_up);
+    void (*swiglu_backward)(wz_backend *backend, wz_tensor dgate_up, wz_tensor dy, wz_tensor gate_up);
+
+    /* Head score: logp[i] = log softmax(l/temperature over set mask[i])[target[i]] and the entropy of that
+     * distribution, l = head hidden[i]. Rows x vocabulary is never materialised. */
+    void (*head_score_forward)(wz_backend *backend, float *logp, float *entropy, wz_tensor hidden, wz_tensor head,
+                               const int32_t *target, const uint32_t *mask, const wz_mask_table *masks,
+                               float temperature);
+    /* dhidden[i] = dlogp[i] d logp/dh + dentropy[i] d entropy/dh; dhead (data NULL: frozen) += per group in order. */
+    void (*head_score_backward)(wz_backend *backend, wz_tensor dhidden, wz_tensor dhead, const float *dlogp,
+                                const float *dentropy, wz_tensor hidden, wz_tensor head, const int32_t *target,
+                                const uint32_t *mask, const wz_mask_table *masks, float temperature,
+                                const wz_row_groups *groups);
+    /* Samples request i from hidden row request[i].row with the arithmetic of head_score_forward: logp and
+     * entropy are its bits. kept_tokens [requests][kept_stride] receives kept sets (NULL when none is cut). */
+    wz_status (*head_sample)(wz_backend *backend, wz_sample_result *result, uint32_t *kept_tokens,
+                             int64_t kept_stride, wz_tensor hidden, wz_tensor head, const wz_sample_request *request,
+                             int64_t requests, const wz_mask_table *masks, const wz_sampling *sampling, wz_error *err);
+    /* Grammar term: logp[i] = log of the probability that the softmax over the whole vocabulary (temperature
+     * 1) gives to set mask[i] (>= 1). */
+    void (*head_allowed_forward)(wz_backend *backend, float *logp, wz_tensor hidden, wz_tensor head,
+                                 const uint32_t *mask, const wz_mask_table *masks);
+    void (*head_allowed_backward)(wz_backend *backend, wz_tensor dhidden, wz_tensor dhead, const float *dlogp,
+                                  wz_tensor hidden, wz_tensor head, const uint32_t *mask, const wz_mask_table *masks,
+                                  const wz_row_groups *groups);
+
+    /* Sum of squares of count floats in a fixed order, in double. Non-finite input gives a non-finite result. */
+    double (*sum_squares)(wz_backend *backend, const float *values, int64_t count);
+    /* AdamW (Loshchilov & Hutter 2019) on count parameters, gradient scaled by gradient_scale first. */
+    void (*adamw)(wz_backend *backend, float *weight, float *m, float *v, const float *gradient, int64_t count,
+                  float gradient_scale, const wz_adamw *adamw);
+} wz_backend_ops;
+
+struct wz_backend {
+    const wz_backend_ops *ops;
+};
+
+/* CPU backend over OpenBLAS; threads 0: one per processor. */
+wz_status wz_backend_cpu_create(size_t threads, wz_backend **out, wz_error *err);
+/* For benchmarks and `doctor`: the BLAS kernel family and the row tile of every sgemm call. */
+const char *wz_backend_cpu_core_name(void);
+int64_t wz_backend_cpu_tile(const wz_backend *backend);
+wz_pool *wz_backend_cpu_pool(wz_backend *backend);
+
+/* C [m, n] (+)= op(A) op(B), row-major. */
+typedef struct wz_sgemm_shape {
+    int64_t m, n, k;
+    bool a_transposed, b_transposed, accumulate;
+} wz_sgemm_shape;
+/* Floating-point operations per second of plain sgemm calls of one shape on all the backend's threads at once, each on
+ * matrices of its own: the best of the rounds that fit into `seconds`. NaN: out of memory. */
+double wz_backend_cpu_sgemm_rate(wz_backend *backend, const wz_sgemm_shape *shape, double seconds);
+
+#endif

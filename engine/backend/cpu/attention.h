@@ -1,0 +1,171 @@
+/* Pieces shared by attention's forward and backward pass: one task is one (group, key/value head).
+ *
+ * The group's prompt keys and values are laid out once per task for vector work over keys (transposed)
+ * and over features (plain); the keys of a completion's own rows are read where they are. A row's keys
+ * are always walked in the same order: the prompt in vectors of 16 keys from its start, then the own
+ * rows one by one, so decoding one row and training on all of them give the same bits. */
+#ifndef WZ_BACKEND_CPU_ATTENTION_H
+#define WZ_BACKEND_CPU_ATTENTION_H
+
+#include "engine/backend/cpu/cpu.h"
+#include "engine/backend/cpu/vec.h"
+
+#define ROW_BLOCK 4 /* query rows computed together; rows of a block do not mix */
+
+/* Sums for one row block and two vectors at a time: eight independent chains hide the latency of one. */
+typedef struct block_sums {
+    v16 low[ROW_BLOCK], high[ROW_BLOCK];
+} block_sums;
+
+/* Vectors over keys: out[r][j] = sum_d x[r][d] transposed[d][j] for j < keys (rounded up to lanes), d in order. */
+static inline void multiply_keys(float *const out[ROW_BLOCK], const float *const x[ROW_BLOCK],
+                                 const float *transposed, int64_t stride, int64_t features, int64_t keys)
+{
+    int64_t j = 0;
+    for (; j + WZ_LANES < keys; j += 2 * WZ_LANES) {
+        block_sums sum = {0};
+        const float *column = transposed + j;
+        for (int64_t d = 0; d < features; d++, column += stride) {
+            const v16 low = v16_load(column), high = v16_load(column + WZ_LANES);
+            for (int r = 0; r < ROW_BLOCK; r++) {
+                const v16 factor = v16_set(x[r][d]);
+                sum.low[r] = v16_fma(factor, low, sum.low[r]);
+                sum.high[r] = v16_fma(factor, high, sum.high[r]);
+            }
+        }
+        for (int r = 0; r < ROW_BLOCK; r++) {
+            v16_store(out[r] + j, sum.low[r]);
+            v16_store(out[r] + j + WZ_LANES, sum.high[r]);
+        }
+    }
+    if (j < keys) {
+        block_sums sum = {0};
+        const float *column = transposed + j;
+        for (int64_t d = 0; d < features; d++, column += stride) {
+            const v16 low = v16_load(column);
+            for (int r = 0; r < ROW_BLOCK; r++)
+                sum.low[r] = v16_fma(v16_set(x[r][d]), low, sum.low[r]);
+        }
+        for (int r = 0; r < ROW_BLOCK; r++)
+            v16_store(out[r] + j, sum.low[r]);
+    }
+}
+
+/* Vectors over features: out[r][d] = sum_{j < keys} weight[r][j] plain[j][d], j in order; d < width, a multiple of
+ * 16. */
+static inline void multiply_values(float *const out[ROW_BLOCK], const float *const weight[ROW_BLOCK],
+                                   const float *plain, int64_t width, int64_t keys)
+{
+    int64_t d = 0;
+    for (; d + WZ_LANES < width; d += 2 * WZ_LANES) {
+        block_sums sum = {0};
+        const float *value = plain + d;
+        for (int64_t j = 0; j < keys; j++, value += width) {
+            const v16 low = v16_load(value), high = v16_load(value + WZ_LANES);
+            for (int r = 0; r < ROW_BLOCK; r++) {
+                const v16 factor = v16_set(weight[r][j]);
+                sum.low[r] = v16_fma(factor, low, sum.low[r]);
+                sum.high[r] = v16_fma(factor, high, sum.high[r]);
+            }
+        }
+        for (int r = 0; r < ROW_BLOCK; r++) {
+            v16_store(out[r] + d, sum.low[r]);
+            v16_store(out[r] + d + WZ_LANES, sum.high[r]);
+        }
+    }
+    if (d < width) {
+        block_sums sum = {0};
+        const float *value = plain + d;
+        for (int64_t j = 0; j < keys; j++, value += width) {
+            const v16 low = v16_load(value);
+            for (int r = 0; r < ROW_BLOCK; r++)
+                sum.low[r] = v16_fma(v16_set(weight[r][j]), low, sum.low[r]);
+        }
+        for (int r = 0; r < ROW_BLOCK; r++)
+            v16_store(out[r] + d, sum.low[r]);
+    }
+}
+
+/* transposed[d][j] += sum over the block's rows of x[r][d] weight[r][j], rows in order. */
+static inline void add_outer(float *transposed, int64_t stride, const float *const x[ROW_BLOCK],
+                             const float *const weight[ROW_BLOCK], int64_t features, int64_t keys, int rows)
+{
+    for (int64_t j = 0; j < keys; j += WZ_LANES) {
+        v16 w[ROW_BLOCK];
+        for (int r = 0; r < rows; r++)
+            w[r] = v16_load(weight[r] + j);
+        float *column = transposed + j;
+        for (int64_t d = 0; d < features; d++, column += stride) {
+            v16 sum = v16_load(column);
+            for (int r = 0; r < rows; r++)
+                sum = v16_fma(v16_set(x[r][d]), w[r], sum);
+            v16_store(column, sum);
+        }
+    }
+}
+
+/* Rows [begin, end) of a group's ascending row list that lie in [row0, row1). */
+static inline void rows_between(const wz_segments *segments, int64_t group, int64_t row0, int64_t row1,
+                                int64_t *begin, int64_t *end)
+{
+    const int32_t *rows = segments->group_rows + group * segments->group_stride;
+    int64_t low = 0, high = segments->group_length[group];
+    while (low < high) {
+        int64_t middle = (low + high) / 2;
+        if (rows[middle] < row0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    *begin = low;
+    high = segments->group_length[group];
+    while (low < high) {
+        int64_t middle = (low + high) / 2;
+        if (rows[middle] < row1)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    *end = low;
+}
+
+/* How many prompt keys and own keys a row sees. */
+static inline void visible_keys(const wz_segments *segments, int64_t row, int64_t *prompt, int64_t *own)
+{
+    if (segments->row_completion[row] < 0) {
+        *prompt = segments->row_index[row] + 1;
+        *own = 0;
+    } else {
+        *prompt = segments->prompt_length[segments->row_group[row]];
+        *own = segments->row_index[row] + 1;
+    }
+}
+
+static inline const int32_t *own_rows(const wz_segments *segments, int64_t row)
+{
+    int64_t completion = segments->row_completion[row];
+    return completion < 0 ? NULL : segments->completion_rows + completion * segments->completion_stride;
+}
+
+/* transposed[d][j] (stride keys16) and plain[j][d] (stride width16) of columns [column, column + features) of the
+ * prompt's rows; padding is 0. Either may be NULL. */
+static inline void lay_out_prompt(wz_tensor qkv, int64_t start, int64_t keys, int64_t keys16, int64_t column,
+                                  int64_t features, int64_t width16, float *transposed, float *plain)
+{
+    if (plain != NULL && width16 != features)
+        memset(plain, 0, (size_t)(keys * width16) * sizeof(float));
+    for (int64_t j = 0; j < keys; j++) {
+        const float *x = row_of(qkv, start + j) + column;
+        if (plain != NULL)
+            memcpy(plain + j * width16, x, (size_t)features * sizeof(float));
+        if (transposed != NULL)
+            for (int64_t d = 0; d < features; d++)
+                transposed[d * keys16 + j] = x[d];
+    }
+    if (transposed != NULL)
+        for (int64_t d = 0; d < features; d++)
+            for (int64_t j = keys; j < keys16; j++)
+                transposed[d * keys16 + j] = 0.0f;
+}
+
+#endif

@@ -1,0 +1,194 @@
+/* The CPU backend: state, memory and the table. */
+#include "engine/backend/cpu/cpu.h"
+
+#include <cblas.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void cpu_destroy(wz_backend *backend)
+{
+    if (backend == NULL)
+        return;
+    cpu_backend *cpu = cpu_of(backend);
+    if (cpu->scratch != NULL)
+        for (size_t i = 0; i < wz_pool_threads(cpu->pool); i++)
+            wz_arena_clear(&cpu->scratch[i]);
+    free(cpu->scratch);
+    free(cpu->shared);
+    free(cpu->plans);
+    wz_pool_destroy(cpu->pool);
+    free(cpu);
+}
+
+static bool cpu_supports_type(const wz_backend *backend, wz_dtype type)
+{
+    (void)backend;
+    return type == WZ_F32;
+}
+
+static bool cpu_supports_low_rank(const wz_backend *backend)
+{
+    (void)backend;
+    return false;
+}
+
+static wz_status cpu_alloc(wz_backend *backend, size_t bytes, const char *what, void **out, wz_error *err)
+{
+    (void)backend;
+    return wz_alloc(out, bytes, 1, what, err);
+}
+
+static void cpu_release(wz_backend *backend, void *block)
+{
+    (void)backend;
+    free(block);
+}
+
+static void cpu_upload(wz_backend *backend, void *to, const void *host, size_t bytes)
+{
+    (void)backend;
+    memcpy(to, host, bytes);
+}
+
+static void cpu_download(wz_backend *backend, void *host, const void *from, size_t bytes)
+{
+    (void)backend;
+    memcpy(host, from, bytes);
+}
+
+static void cpu_fill_zero(wz_backend *backend, void *block, size_t bytes)
+{
+    (void)backend;
+    memset(block, 0, bytes);
+}
+
+static void fail_op(cpu_backend *cpu, wz_status status, const wz_error *err)
+{
+    if (cpu->failed == WZ_OK) {
+        cpu->failed = status;
+        cpu->failure = *err;
+    }
+}
+
+static wz_status cpu_sync(wz_backend *backend, wz_error *err)
+{
+    cpu_backend *cpu = cpu_of(backend);
+    wz_status status = cpu->failed;
+    cpu->failed = WZ_OK;
+    return status == WZ_OK ? WZ_OK : wz_fail(err, status, "%s", cpu->failure.text);
+}
+
+bool cpu_scratch_reserve(cpu_backend *cpu, size_t bytes_per_thread)
+{
+    for (size_t i = 0; i < wz_pool_threads(cpu->pool); i++) {
+        if (cpu->scratch[i].size >= bytes_per_thread)
+            continue;
+        wz_error err = {{0}};
+        wz_arena_clear(&cpu->scratch[i]);
+        wz_status status = wz_arena_init(&cpu->scratch[i], bytes_per_thread, "an op's scratch memory", &err);
+        if (status != WZ_OK) {
+            fail_op(cpu, status, &err);
+            return false;
+        }
+    }
+    return true;
+}
+
+float *cpu_shared_reserve(cpu_backend *cpu, size_t bytes)
+{
+    if (cpu->shared_bytes < bytes || cpu->shared == NULL) {
+        void *block = NULL;
+        wz_error err = {{0}};
+        free(cpu->shared);
+        cpu->shared = NULL;
+        cpu->shared_bytes = 0;
+        wz_status status = wz_alloc(&block, bytes, 1, "an op's shared scratch memory", &err);
+        if (status != WZ_OK) {
+            fail_op(cpu, status, &err);
+            return NULL;
+        }
+        cpu->shared = block;
+        cpu->shared_bytes = bytes;
+    }
+    return cpu->shared;
+}
+
+static const wz_backend_ops cpu_ops = {
+    .name = "cpu",
+    .destroy = cpu_destroy,
+    .supports_type = cpu_supports_type,
+    .supports_low_rank = cpu_supports_low_rank,
+    .alloc = cpu_alloc,
+    .release = cpu_release,
+    .upload = cpu_upload,
+    .download = cpu_download,
+    .fill_zero = cpu_fill_zero,
+    .sync = cpu_sync,
+    .embedding_forward = cpu_embedding_forward,
+    .embedding_backward = cpu_embedding_backward,
+    .rmsnorm_forward = cpu_rmsnorm_forward,
+    .rmsnorm_backward = cpu_rmsnorm_backward,
+    .linear_forward = cpu_linear_forward,
+    .linear_backward_input = cpu_linear_backward_input,
+    .linear_backward_weight = cpu_linear_backward_weight,
+    .qk_norm_forward = cpu_qk_norm_forward,
+    .qk_norm_backward = cpu_qk_norm_backward,
+    .rope = cpu_rope,
+    .attention_forward = cpu_attention_forward,
+    .attention_backward = cpu_attention_backward,
+    .swiglu_forward = cpu_swiglu_forward,
+    .swiglu_backward = cpu_swiglu_backward,
+    .head_score_forward = cpu_head_score_forward,
+    .head_score_backward = cpu_head_score_backward,
+    .head_sample = cpu_head_sample,
+    .head_allowed_forward = cpu_head_allowed_forward,
+    .head_allowed_backward = cpu_head_allowed_backward,
+    .sum_squares = cpu_sum_squares,
+    .adamw = cpu_adamw,
+};
+
+wz_status wz_backend_cpu_create(size_t threads, wz_backend **out, wz_error *err)
+{
+    void *block = NULL;
+    *out = NULL;
+    wz_status status = wz_alloc(&block, 1, sizeof(cpu_backend), "the CPU backend", err);
+    if (status != WZ_OK)
+        return status;
+    cpu_backend *cpu = block;
+    cpu->base.ops = &cpu_ops;
+    /* Our own threads share the work; two pools would fight, and results differ with BLAS's thread count. */
+    openblas_set_num_threads(1);
+    status = wz_pool_create(threads, &cpu->pool, err);
+    if (status != WZ_OK) {
+        free(cpu);
+        return status;
+    }
+    status = wz_alloc(&block, wz_pool_threads(cpu->pool), sizeof(wz_arena), "the CPU backend", err);
+    if (status != WZ_OK) {
+        cpu_destroy(&cpu->base);
+        return status;
+    }
+    cpu->scratch = block;
+    *out = &cpu->base;
+    return WZ_OK;
+}
+
+const char *wz_backend_cpu_core_name(void)
+{
+    return openblas_get_corename();
+}
+
+int64_t wz_backend_cpu_tile(const wz_backend *backend)
+{
+    int64_t tile = TILE_MAX;
+    const cpu_backend *cpu = (const cpu_backend *)backend;
+    for (size_t i = 0; i < cpu->plan_count; i++)
+        if (cpu->plans[i].tile < tile)
+            tile = cpu->plans[i].tile;
+    return tile;
+}
+
+wz_pool *wz_backend_cpu_pool(wz_backend *backend)
+{
+    return cpu_of(backend)->pool;
+}

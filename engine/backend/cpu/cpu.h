@@ -1,0 +1,106 @@
+/* Inside the CPU backend. */
+#ifndef WZ_BACKEND_CPU_CPU_H
+#define WZ_BACKEND_CPU_CPU_H
+
+#include "engine/backend/backend.h"
+#include "engine/core/memory.h"
+
+/* Greatest height of a row tile, the M of every sgemm call over rows. On Debian 12's OpenBLAS 0.3.21 a
+ * row's result is the same at every position of a 128-row tile with the AVX-512 kernels, but not with
+ * the Haswell kernels (rows 0-5 and 6-11 of each 12 round differently), where only up to 8 rows agree.
+ * So each weight shape is probed at first use, see gemm_plan_for. */
+#define TILE_MAX 128
+#define TAIL_STEP 16
+
+/* How rows of one sgemm shape are cut. */
+typedef struct gemm_plan {
+    int64_t in, out;
+    bool transposed;  /* B given as [out, in] */
+    int64_t tile;     /* rows per call */
+    int64_t tail;     /* the last rows may use a call of any multiple of this height, bit for bit the same */
+} gemm_plan;
+
+typedef struct cpu_backend {
+    wz_backend base;
+    wz_pool *pool;
+    wz_arena *scratch;    /* [threads] per-thread, grown between ops */
+    float *shared;        /* scratch of one op, all threads */
+    size_t shared_bytes;
+    gemm_plan *plans;
+    size_t plan_count, plan_capacity;
+    wz_status failed;     /* first failure since the last sync */
+    wz_error failure;
+} cpu_backend;
+
+static inline cpu_backend *cpu_of(wz_backend *backend)
+{
+    return (cpu_backend *)backend;
+}
+
+/* Makes every thread's scratch at least this large and empty; false (and a recorded failure) on no memory. */
+bool cpu_scratch_reserve(cpu_backend *cpu, size_t bytes_per_thread);
+static inline float *cpu_scratch(cpu_backend *cpu, size_t thread)
+{
+    return (float *)(void *)cpu->scratch[thread].base;
+}
+/* One block for the op, shared by its threads; NULL on no memory. */
+float *cpu_shared_reserve(cpu_backend *cpu, size_t bytes);
+
+static inline float *row_of(wz_tensor tensor, int64_t row)
+{
+    return (float *)tensor.data + row * tensor.stride;
+}
+
+/* The plan of a shape; probes it when new. NULL on no memory. */
+const gemm_plan *gemm_plan_for(cpu_backend *cpu, int64_t in, int64_t out, bool transposed);
+/* C [m, out] (+)= A [m, in] op(B), op(B) [in, out]; m is a height that the plan allows. */
+void gemm_rows(const gemm_plan *plan, int64_t m, const float *a, int64_t lda, const float *b, int64_t ldb,
+               bool accumulate, float *c, int64_t ldc);
+/* Rows rounded up to a height the plan allows (rows <= plan->tile). */
+int64_t gemm_height(const gemm_plan *plan, int64_t rows);
+
+void cpu_embedding_forward(wz_backend *backend, wz_tensor y, wz_tensor table, const int32_t *token);
+void cpu_embedding_backward(wz_backend *backend, wz_tensor dtable, wz_tensor dy, const int32_t *token,
+                            const wz_row_groups *groups);
+void cpu_rmsnorm_forward(wz_backend *backend, wz_tensor y, float *rstd, wz_tensor x, const int32_t *gather,
+                         const float *weight, float eps);
+void cpu_rmsnorm_backward(wz_backend *backend, wz_tensor dx, float *dweight, wz_tensor dy, wz_tensor x,
+                          const int32_t *gather, const float *rstd, const float *weight,
+                          const wz_row_groups *groups);
+void cpu_linear_forward(wz_backend *backend, wz_tensor y, wz_tensor x, const wz_linear *linear, wz_tensor residual);
+void cpu_linear_backward_input(wz_backend *backend, wz_tensor dx, wz_tensor dy, const wz_linear *linear);
+void cpu_linear_backward_weight(wz_backend *backend, const wz_linear *gradient, wz_tensor dy, wz_tensor x,
+                                const wz_row_groups *groups);
+void cpu_qk_norm_forward(wz_backend *backend, wz_tensor qkv, wz_tensor raw, float *rstd, const wz_attention *attention,
+                         const float *q_weight, const float *k_weight, float eps);
+void cpu_qk_norm_backward(wz_backend *backend, wz_tensor dqkv, float *dq_weight, float *dk_weight, wz_tensor raw,
+                          const float *rstd, const wz_attention *attention, const float *q_weight,
+                          const float *k_weight, const wz_row_groups *groups);
+void cpu_rope(wz_backend *backend, wz_tensor qkv, const int32_t *position, const float *table,
+              const wz_attention *attention, bool inverse);
+void cpu_attention_forward(wz_backend *backend, wz_tensor out, float *lse, wz_tensor qkv, const wz_segments *segments,
+                           int64_t row0, int64_t row1, const wz_attention *attention);
+void cpu_attention_backward(wz_backend *backend, wz_tensor dqkv, wz_tensor dout, wz_tensor out, const float *lse,
+                            wz_tensor qkv, const wz_segments *segments, const wz_attention *attention);
+void cpu_swiglu_forward(wz_backend *backend, wz_tensor y, wz_tensor gate_up);
+void cpu_swiglu_backward(wz_backend *backend, wz_tensor dgate_up, wz_tensor dy, wz_tensor gate_up);
+void cpu_head_score_forward(wz_backend *backend, float *logp, float *entropy, wz_tensor hidden, wz_tensor head,
+                            const int32_t *target, const uint32_t *mask, const wz_mask_table *masks,
+                            float temperature);
+void cpu_head_score_backward(wz_backend *backend, wz_tensor dhidden, wz_tensor dhead, const float *dlogp,
+                             const float *dentropy, wz_tensor hidden, wz_tensor head, const int32_t *target,
+                             const uint32_t *mask, const wz_mask_table *masks, float temperature,
+                             const wz_row_groups *groups);
+wz_status cpu_head_sample(wz_backend *backend, wz_sample_result *result, uint32_t *kept_tokens, int64_t kept_stride,
+                          wz_tensor hidden, wz_tensor head, const wz_sample_request *request, int64_t requests,
+                          const wz_mask_table *masks, const wz_sampling *sampling, wz_error *err);
+void cpu_head_allowed_forward(wz_backend *backend, float *logp, wz_tensor hidden, wz_tensor head,
+                              const uint32_t *mask, const wz_mask_table *masks);
+void cpu_head_allowed_backward(wz_backend *backend, wz_tensor dhidden, wz_tensor dhead, const float *dlogp,
+                               wz_tensor hidden, wz_tensor head, const uint32_t *mask, const wz_mask_table *masks,
+                               const wz_row_groups *groups);
+double cpu_sum_squares(wz_backend *backend, const float *values, int64_t count);
+void cpu_adamw(wz_backend *backend, float *weight, float *m, float *v, const float *gradient, int64_t count,
+               float gradient_scale, const wz_adamw *adamw);
+
+#endif

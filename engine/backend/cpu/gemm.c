@@ -1,0 +1,113 @@
+/* Row-tiled sgemm: which tile heights give every row the same bits wherever it stands. */
+#include "engine/backend/cpu/cpu.h"
+
+#include <cblas.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PROBES 3
+
+void gemm_rows(const gemm_plan *plan, int64_t m, const float *a, int64_t lda, const float *b, int64_t ldb,
+               bool accumulate, float *c, int64_t ldc)
+{
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, plan->transposed ? CblasTrans : CblasNoTrans, (blasint)m,
+                (blasint)plan->out, (blasint)plan->in, 1.0f, a, (blasint)lda, b, (blasint)ldb,
+                accumulate ? 1.0f : 0.0f, c, (blasint)ldc);
+}
+
+int64_t gemm_height(const gemm_plan *plan, int64_t rows)
+{
+    int64_t height = (rows + plan->tail - 1) / plan->tail * plan->tail;
+    return height < plan->tile ? height : plan->tile;
+}
+
+typedef struct probe_buffers {
+    float *a, *b, *c, *expected; /* [TILE_MAX, in], [in, out], [TILE_MAX, out], [out] */
+} probe_buffers;
+
+static void fill_random(float *values, int64_t count, uint32_t what)
+{
+    const wz_draw_key key = {.seed = 1, .purpose = WZ_PURPOSE_TOOL, .problem = what};
+    for (int64_t i = 0; i < count; i += 4) {
+        uint32_t words[4];
+        wz_draw_init_words(key.seed, key.purpose, what, (uint64_t)i, words);
+        for (int64_t j = 0; j < 4 && i + j < count; j++)
+            values[i + j] = (float)(wz_uniform(words[j]) * 2.0 - 1.0);
+    }
+}
+
+/* Equal input rows in a call of height m: are all output rows equal to `expected` (or, when first, to row 0)? */
+static bool rows_agree(const gemm_plan *plan, const probe_buffers *probe, int64_t m, bool accumulate, bool first)
+{
+    for (int64_t i = 0; accumulate && i < m * plan->out; i++)
+        probe->c[i] = (float)(i % plan->out) * 0.01f;
+    gemm_rows(plan, m, probe->a, plan->in, probe->b, plan->transposed ? plan->in : plan->out, accumulate, probe->c,
+              plan->out);
+    size_t bytes = (size_t)plan->out * sizeof(float);
+    if (first)
+        memcpy(probe->expected, probe->c, bytes);
+    for (int64_t i = 0; i < m; i++)
+        if (memcmp(probe->c + i * plan->out, probe->expected, bytes) != 0)
+            return false;
+    return true;
+}
+
+static bool height_agrees(const gemm_plan *plan, const probe_buffers *probe, int64_t tile, int64_t tail)
+{
+    for (uint32_t trial = 0; trial < PROBES; trial++) {
+        fill_random(probe->a, plan->in, trial);
+        for (int64_t i = 1; i < TILE_MAX; i++)
+            memcpy(probe->a + i * plan->in, probe->a, (size_t)plan->in * sizeof(float));
+        for (int accumulate = 0; accumulate < 2; accumulate++) {
+            if (!rows_agree(plan, probe, tile, accumulate != 0, true))
+                return false;
+            for (int64_t m = tail; m < tile; m += tail)
+                if (!rows_agree(plan, probe, m, accumulate != 0, false))
+                    return false;
+        }
+    }
+    return true;
+}
+
+static void choose_heights(gemm_plan *plan, const probe_buffers *probe)
+{
+    fill_random(probe->b, plan->in * plan->out, PROBES);
+    for (plan->tile = TILE_MAX; plan->tile > 1; plan->tile /= 2) {
+        if (!height_agrees(plan, probe, plan->tile, plan->tile))
+            continue;
+        plan->tail = plan->tile;
+        for (int64_t tail = TAIL_STEP; tail < plan->tile; tail *= 2)
+            if (height_agrees(plan, probe, plan->tile, tail)) {
+                plan->tail = tail;
+                break;
+            }
+        return;
+    }
+    plan->tail = 1;
+}
+
+const gemm_plan *gemm_plan_for(cpu_backend *cpu, int64_t in, int64_t out, bool transposed)
+{
+    for (size_t i = 0; i < cpu->plan_count; i++) {
+        const gemm_plan *plan = &cpu->plans[i];
+        if (plan->in == in && plan->out == out && plan->transposed == transposed)
+            return plan;
+    }
+    void *plans = cpu->plans;
+    wz_error err = {{0}};
+    if (wz_grow(&plans, &cpu->plan_capacity, cpu->plan_count + 1, sizeof(gemm_plan), "sgemm plans", &err) != WZ_OK)
+        return NULL;
+    cpu->plans = plans;
+    float *block = cpu_shared_reserve(
+        cpu, (size_t)(TILE_MAX * in + in * out + TILE_MAX * out + out + 64) * sizeof(float));
+    if (block == NULL)
+        return NULL;
+    probe_buffers probe = {.a = block, .b = block + TILE_MAX * in};
+    probe.c = probe.b + in * out;
+    probe.expected = probe.c + TILE_MAX * out;
+    gemm_plan *plan = &cpu->plans[cpu->plan_count];
+    *plan = (gemm_plan){.in = in, .out = out, .transposed = transposed};
+    choose_heights(plan, &probe);
+    cpu->plan_count++;
+    return plan;
+}

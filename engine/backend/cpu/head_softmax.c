@@ -1,0 +1,105 @@
+/* Softmax pieces, and logits of a few tokens or of the whole vocabulary. */
+#include "engine/backend/cpu/head.h"
+
+#include <math.h>
+#include <string.h>
+
+void softmax_begin(softmax_state *state)
+{
+    *state = (softmax_state){-INFINITY, 0.0f, 0.0f};
+}
+
+void softmax_add(softmax_state *state, float *logits, int64_t count, float scale)
+{
+    const int64_t padded = round_lanes(count);
+    for (int64_t i = count; i < padded; i++)
+        logits[i] = -INFINITY;
+    v16 most = v16_set(-INFINITY);
+    for (int64_t i = 0; i < padded; i += WZ_LANES) {
+        v16 l = v16_load(logits + i) * v16_set(scale);
+        v16_store(logits + i, l);
+        most = v16_max(most, l);
+    }
+    float largest = v16_largest(most);
+    if (!(largest > state->largest))
+        largest = state->largest;
+    v16 sum = {0}, weighted = {0};
+    for (int64_t i = 0; i < padded; i += WZ_LANES) {
+        v16 l = v16_load(logits + i);
+        v16 e = v16_exp(l - v16_set(largest));
+        sum = sum + e;
+        weighted = weighted + v16_select(e > v16_set(0.0f), l * e, v16_set(0.0f)); /* -inf * 0 counts as 0 */
+    }
+    float rescale = state->largest == -INFINITY ? 0.0f : scalar_exp(state->largest - largest);
+    state->sum = state->sum * rescale + v16_sum(sum);
+    state->weighted = state->weighted * rescale + v16_sum(weighted);
+    state->largest = largest;
+}
+
+void softmax_end(const softmax_state *state, float *lse, float *entropy)
+{
+    *lse = state->largest + logf(state->sum);
+    *entropy = *lse - state->weighted / state->sum;
+}
+
+void softmax_gradient(float *logits, int64_t count, float scale, float lse, float entropy, float dlogp,
+                      float dentropy, int64_t target)
+{
+    const v16 s = v16_set(scale), shift = v16_set(lse), h = v16_set(entropy);
+    const v16 dl = v16_set(-dlogp), dh = v16_set(-dentropy);
+    for (int64_t i = 0; i < count; i += WZ_LANES) {
+        int64_t n = count - i;
+        v16 l = v16_load_n(logits + i, n);
+        v16 p = v16_exp(l - shift);
+        v16_store_n(logits + i, s * p * v16_fma(dh, l - shift + h, dl), n);
+    }
+    if (target >= 0)
+        logits[target] += scale * dlogp;
+}
+
+void gather_logits(float *logits, const float *hidden, wz_tensor head, const uint32_t *tokens, int64_t count)
+{
+    for (int64_t i = 0; i < count; i++)
+        logits[i] = dot(row_of(head, tokens[i]), hidden, head.columns);
+}
+
+int64_t largest_set(const wz_mask_table *masks)
+{
+    int64_t most = 0;
+    for (uint32_t i = 1; i < masks->count; i++)
+        most = set_size(masks, i) > most ? set_size(masks, i) : most;
+    return most;
+}
+
+bool vocab_walk_begin(vocab_walk *walk, cpu_backend *cpu, wz_tensor hidden, wz_tensor head)
+{
+    *walk = (vocab_walk){.cpu = cpu, .hidden = hidden, .head = head};
+    walk->chunks = (head.rows + VOCAB_CHUNK - 1) / VOCAB_CHUNK;
+    const int64_t width[2] = {head.rows < VOCAB_CHUNK ? head.rows : VOCAB_CHUNK,
+                              head.rows - (walk->chunks - 1) * VOCAB_CHUNK};
+    for (int i = 0; i < 2; i++) {
+        const gemm_plan *plan = gemm_plan_for(cpu, hidden.columns, width[i], true);
+        if (plan == NULL)
+            return false;
+        walk->plan[i] = *plan;
+    }
+    return true;
+}
+
+void vocab_walk_gather(const vocab_walk *walk, float *tile, const int32_t *index, int64_t rows)
+{
+    const int64_t width = walk->hidden.columns;
+    for (int64_t i = 0; i < rows; i++)
+        memcpy(tile + i * width, row_of(walk->hidden, index[i]), (size_t)width * sizeof(float));
+    memset(tile + rows * width, 0, (size_t)((TILE_MAX - rows) * width) * sizeof(float));
+}
+
+int64_t vocab_walk_logits(const vocab_walk *walk, float *logits, const float *tile, int64_t rows, int64_t chunk)
+{
+    const gemm_plan *plan = &walk->plan[chunk == walk->chunks - 1];
+    const float *head = row_of(walk->head, chunk * VOCAB_CHUNK);
+    for (int64_t row = 0; row < rows; row += plan->tile)
+        gemm_rows(plan, gemm_height(plan, rows - row), tile + row * plan->in, plan->in, head, walk->head.stride,
+                  false, logits + row * VOCAB_CHUNK, VOCAB_CHUNK);
+    return plan->out;
+}

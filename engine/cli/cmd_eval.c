@@ -1,0 +1,118 @@
+/* `wavezero eval CHECKPOINT`: the held-out score of a policy. */
+#include <string.h>
+#include <time.h>
+
+#include "engine/cli/cli.h"
+#include "engine/cli/options.h"
+#include "engine/run/evaluate.h"
+#include "engine/run/load.h"
+
+const char wz_eval_details[] =
+    "Answers held-out problems of the checkpoint's task and compares with the optimum and classical\n"
+    "algorithms. Keys of the task and of the machine may be given as key=value (task.links=6, threads=1).\n\n"
+    "  --problems N           problems (default 1000)\n"
+    "  --batch N              problems at once (default 64); changes no figure\n"
+    "  --split NAME           test (default), validation or train\n"
+    "  --temperature T        sample at this temperature instead of decoding greedily\n"
+    "  --best-of K            sample K answers, verify them, keep the best; beside the best of K random ones\n"
+    "  --seed N               of problems and samples (default: the run's)\n"
+    "  --timing               seconds per problem too\n"
+    "  --json                 one JSON object\n";
+
+typedef struct eval_arguments {
+    int64_t problems, batch, samples, seed;
+    double temperature;
+    const char *split;
+    bool timing, json, help;
+} eval_arguments;
+
+static double now_s(void)
+{
+    struct timespec t;
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static void show_progress(void *argument, int64_t done, int64_t total)
+{
+    (void)total;
+    wz_progress_update(argument, done, NULL, 0.0, NULL, now_s());
+}
+
+static wz_status parse_split(const char *name, wz_split *out, wz_error *err)
+{
+    static const char *const names[] = {"train", "validation", "test"};
+    static const wz_split splits[] = {WZ_SPLIT_TRAIN, WZ_SPLIT_VALIDATION, WZ_SPLIT_TEST};
+    for (size_t i = 0; i < 3; i++)
+        if (strcmp(name, names[i]) == 0) {
+            *out = splits[i];
+            return WZ_OK;
+        }
+    return wz_fail(err, WZ_ERR_USAGE, "--split '%.64s' is none of train, validation, test", name);
+}
+
+static wz_status evaluate(const wz_cli *cli, const eval_arguments *a, wz_policy *policy, const wz_config *config,
+                          wz_error *err)
+{
+    wz_eval_options options = {.task = config->task,
+                               .values = config->task_values,
+                               .style = (wz_prompt_style)config->prompt_style,
+                               .seed = (uint64_t)(a->seed >= 0 ? a->seed : config->seed),
+                               .problems = a->problems,
+                               .batch_size = a->batch,
+                               .sampling = {.temperature = (float)a->temperature, .top_p = 1.0f},
+                               .samples = a->samples,
+                               .baselines = true,
+                               .max_completion_length = config->max_completion_length};
+    wz_evaluation evaluation;
+    wz_progress progress;
+    wz_text text = {0};
+    if (a->samples > 1 && a->temperature == 0.0)
+        options.sampling.temperature = 1.0f; /* k equal answers would be no choice */
+    wz_status status = parse_split(a->split, &options.split, err);
+    if (status == WZ_OK)
+        status = wz_task_check_values(config->task, config->task_values, err);
+    if (status != WZ_OK)
+        return status;
+    wz_progress_start(&progress, cli->progress.is_terminal ? cli->log : NULL, &cli->progress, "problem", 0,
+                      options.problems, now_s());
+    status = wz_evaluate(policy, &options, show_progress, &progress, &evaluation, err);
+    wz_progress_finish(&progress, options.problems, NULL, 0.0, NULL, now_s());
+    if (status == WZ_OK)
+        status = a->json ? wz_evaluation_write_json(&evaluation, a->timing, &text, err)
+                         : wz_evaluation_write_table(&evaluation, a->timing, &text, err);
+    if (status == WZ_OK && a->json)
+        status = wz_text_append(&text, "\n", 1, err);
+    return wz_cli_print(cli, &text, status, err);
+}
+
+wz_status wz_cmd_eval(const wz_cli *cli, const wz_command *self, int argc, const char **argv, wz_error *err)
+{
+    eval_arguments a = {.problems = 1000, .batch = 64, .samples = 1, .seed = -1, .split = "test"};
+    const wz_option options[] = {
+        {"--problems", WZ_OPTION_INTEGER, &a.problems, 1, 1e8, "N", "problems"},
+        {"--batch", WZ_OPTION_INTEGER, &a.batch, 1, 1e6, "N", "problems at once"},
+        {"--split", WZ_OPTION_TEXT, &a.split, 0, 0, "NAME", "train, validation or test"},
+        {"--temperature", WZ_OPTION_REAL, &a.temperature, 0, 100, "T", "0 decodes greedily"},
+        {"--best-of", WZ_OPTION_INTEGER, &a.samples, 1, 4095, "K", "verified best of K samples"},
+        {"--seed", WZ_OPTION_INTEGER, &a.seed, 0, 9.2e18, "N", "of problems and samples"},
+        {"--timing", WZ_OPTION_FLAG, &a.timing, 0, 0, NULL, "seconds per problem"},
+        {"--json", WZ_OPTION_FLAG, &a.json, 0, 0, NULL, "one JSON object"}};
+    wz_arguments rest;
+    wz_backend *backend = NULL;
+    wz_policy *policy = NULL;
+    wz_config config;
+    wz_status status = wz_options_parse(options, sizeof options / sizeof options[0], argc, argv, &rest, &a.help, err);
+    if (status == WZ_OK && a.help)
+        return wz_command_help(cli, self, err);
+    if (status == WZ_OK)
+        status = wz_arguments_check(&rest, 1, SIZE_MAX, self->usage, err);
+    if (status == WZ_OK)
+        status = wz_load_for_inference(rest.items[0], rest.items + 1, rest.count - 1, &config, &backend, &policy, err);
+    if (status == WZ_OK)
+        status = evaluate(cli, &a, policy, &config, err);
+    wz_policy_destroy(policy);
+    if (backend != NULL)
+        backend->ops->destroy(backend);
+    return status;
+}

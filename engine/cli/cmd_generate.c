@@ -1,0 +1,182 @@
+/* `wavezero generate CHECKPOINT`: prompts, completions and verdicts, one by one. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/cli/cli.h"
+#include "engine/cli/options.h"
+#include "engine/core/json.h"
+#include "engine/grpo/batch.h"
+#include "engine/run/load.h"
+#include "tasks/csv.h"
+
+const char wz_generate_details[] =
+    "Answers problems and shows prompt, completion and verdict. Keys of the task may be given as\n"
+    "key=value (task.links=6).\n\n"
+    "  --problem N            first problem of the split (default 0)\n"
+    "  --count N              problems to show (default 1)\n"
+    "  --split NAME           test (default), validation or train\n"
+    "  --gains FILE           your own problem instead: a CSV file of linear power gains, row i column j the\n"
+    "                         gain from transmitter j to receiver i, in units of the noise\n"
+    "  --samples K            completions of each problem (default 1)\n"
+    "  --temperature T        0 (default) decodes greedily\n"
+    "  --seed N               of problems and samples (default: the run's)\n"
+    "  --json                 one JSON object per completion\n";
+
+typedef struct generate_arguments {
+    int64_t first, count, samples, seed;
+    double temperature;
+    const char *split, *gains;
+    bool json, help;
+} generate_arguments;
+
+/* A problem from the user's file; its size becomes the task's. */
+static wz_status import_problem(const char *path, wz_config *config, wz_problem **out, wz_error *err)
+{
+    wz_table table;
+    void *block = NULL;
+    if (config->task->import == NULL)
+        return wz_fail(err, WZ_ERR_USAGE, "task %s cannot read problems from a file", config->task->name);
+    wz_status status = wz_csv_read(path, &table, err);
+    if (status != WZ_OK)
+        return status;
+    config->task_values[config->task->size_option] = (double)table.rows;
+    status = wz_task_check_values(config->task, config->task_values, err);
+    if (status == WZ_OK)
+        status = wz_alloc(&block, 1, sizeof(wz_problem), "a problem", err);
+    if (status == WZ_OK)
+        status = config->task->import(config->task_values, table.rows, table.columns, table.data, 0, block, err);
+    if (status != WZ_OK) {
+        free(block);
+        block = NULL;
+        status = wz_fail_prefix(err, status, "%s: ", path);
+    }
+    free(table.data);
+    *out = block;
+    return status;
+}
+
+static wz_status make_problems(generate_arguments *a, wz_config *config, wz_problem **out, wz_error *err)
+{
+    static const char *const names[] = {"train", "validation", "test"};
+    static const wz_split splits[] = {WZ_SPLIT_TRAIN, WZ_SPLIT_VALIDATION, WZ_SPLIT_TEST};
+    if (a->gains != NULL) {
+        a->count = 1;
+        return import_problem(a->gains, config, out, err);
+    }
+    wz_status status = wz_task_check_values(config->task, config->task_values, err);
+    if (status != WZ_OK)
+        return status;
+    for (size_t i = 0; i < 3; i++)
+        if (strcmp(a->split, names[i]) == 0)
+            return wz_batch_generate(config->task, config->task_values,
+                                     (uint64_t)(a->seed >= 0 ? a->seed : config->seed), splits[i],
+                                     (uint32_t)a->first, a->count, out, err);
+    return wz_fail(err, WZ_ERR_USAGE, "--split '%.64s' is none of train, validation, test", a->split);
+}
+
+static wz_status write_json(const wz_batch *batch, int64_t number, const wz_text *prompt, wz_text *out, wz_error *err)
+{
+    const wz_verdict *verdict = &batch->verdicts[number];
+    const wz_text *completion = &batch->completions[number];
+    wz_json json;
+    wz_json_start(&json, out, err);
+    wz_json_begin_object(&json);
+    wz_json_field_integer(&json, "problem", (int64_t)batch->problems[number / batch->generations].index);
+    wz_json_field_integer(&json, "sample", number % batch->generations);
+    wz_json_key(&json, "prompt");
+    wz_json_bytes(&json, prompt->data, prompt->length);
+    wz_json_key(&json, "completion");
+    wz_json_bytes(&json, completion->data, completion->length);
+    wz_json_field_string(&json, "verdict", wz_verdict_kind_name(verdict->kind));
+    wz_json_field_string(&json, "reason", verdict->reason);
+    wz_json_field_number(&json, "objective", verdict->objective);
+    wz_json_field_number(&json, "reference", verdict->reference);
+    wz_json_field_number(&json, "objective_ratio", verdict->ratio);
+    wz_json_end_object(&json);
+    wz_status status = wz_json_finish(&json);
+    return status == WZ_OK ? wz_text_append(out, "\n", 1, err) : status;
+}
+
+static wz_status write_plain(const wz_batch *batch, int64_t number, const wz_text *prompt, wz_text *out, wz_error *err)
+{
+    const wz_verdict *verdict = &batch->verdicts[number];
+    const bool is_exact = batch->references[number / batch->generations].is_exact;
+    wz_status status = WZ_OK;
+    if (number % batch->generations == 0)
+        status = wz_text_printf(out, err, "problem %u\nprompt      %s\n",
+                                batch->problems[number / batch->generations].index, prompt->data);
+    if (status == WZ_OK)
+        status = wz_text_printf(out, err, "completion  %s\n", batch->completions[number].data);
+    if (status == WZ_OK && verdict->kind == WZ_VERDICT_FEASIBLE)
+        return wz_text_printf(out, err, "verdict     feasible: objective %.6f, %s %.6f, ratio %.4f%s\n",
+                              verdict->objective, is_exact ? "optimum" : "best known", verdict->reference,
+                              verdict->ratio, verdict->is_optimum ? " (optimal)" : "");
+    if (status == WZ_OK)
+        status = wz_text_printf(out, err, "verdict     %s: %s\n", wz_verdict_kind_name(verdict->kind), verdict->reason);
+    return status;
+}
+
+static wz_status answer(const wz_cli *cli, const generate_arguments *a, wz_policy *policy, const wz_config *config,
+                        wz_problem *problems, wz_error *err)
+{
+    wz_batch *batch = NULL;
+    wz_activations *activations = NULL;
+    wz_text text = {0}, prompt = {0};
+    const wz_rollout_options rollout = {.sampling = {.temperature = (float)a->temperature, .top_p = 1.0f},
+                                        .seed = (uint64_t)(a->seed >= 0 ? a->seed : config->seed),
+                                        .purpose = WZ_PURPOSE_EVAL_SAMPLE,
+                                        .max_completion_length = config->max_completion_length};
+    wz_status status = wz_batch_create(policy, (wz_prompt_style)config->prompt_style, problems, a->count, a->samples,
+                                       a->count, 0, &batch, err);
+    if (status == WZ_OK)
+        status = wz_activations_create(policy->model, wz_batch_rows(batch), false, &activations, err);
+    if (status == WZ_OK)
+        status = wz_batch_rollout(batch, 0, activations, &rollout, err);
+    if (status == WZ_OK)
+        status = wz_batch_verify(batch, err);
+    for (int64_t n = 0; status == WZ_OK && n < a->count * a->samples; n++) {
+        const wz_problem *problem = &batch->problems[n / a->samples];
+        prompt.length = 0;
+        status = problem->task->print(problem, batch->style, &prompt, err);
+        if (status == WZ_OK)
+            status = a->json ? write_json(batch, n, &prompt, &text, err) : write_plain(batch, n, &prompt, &text, err);
+    }
+    wz_text_clear(&prompt);
+    wz_activations_destroy(activations);
+    wz_batch_destroy(batch);
+    return wz_cli_print(cli, &text, status, err);
+}
+
+wz_status wz_cmd_generate(const wz_cli *cli, const wz_command *self, int argc, const char **argv, wz_error *err)
+{
+    generate_arguments a = {.count = 1, .samples = 1, .seed = -1, .split = "test"};
+    const wz_option options[] = {
+        {"--problem", WZ_OPTION_INTEGER, &a.first, 0, 4e9, "N", "first problem of the split"},
+        {"--count", WZ_OPTION_INTEGER, &a.count, 1, 1e6, "N", "problems to show"},
+        {"--split", WZ_OPTION_TEXT, &a.split, 0, 0, "NAME", "train, validation or test"},
+        {"--gains", WZ_OPTION_TEXT, &a.gains, 0, 0, "FILE", "CSV of your own power gains"},
+        {"--samples", WZ_OPTION_INTEGER, &a.samples, 1, 4095, "K", "completions of each problem"},
+        {"--temperature", WZ_OPTION_REAL, &a.temperature, 0, 100, "T", "0 decodes greedily"},
+        {"--seed", WZ_OPTION_INTEGER, &a.seed, 0, 9.2e18, "N", "of problems and samples"},
+        {"--json", WZ_OPTION_FLAG, &a.json, 0, 0, NULL, "one JSON object per completion"}};
+    wz_arguments rest;
+    wz_policy *policy = NULL;
+    wz_backend *backend = NULL;
+    wz_problem *problems = NULL;
+    wz_config config;
+    wz_status status = wz_options_parse(options, sizeof options / sizeof options[0], argc, argv, &rest, &a.help, err);
+    if (status == WZ_OK && a.help)
+        return wz_command_help(cli, self, err);
+    if (status == WZ_OK)
+        status = wz_arguments_check(&rest, 1, SIZE_MAX, self->usage, err);
+    if (status == WZ_OK)
+        status = wz_load_for_inference(rest.items[0], rest.items + 1, rest.count - 1, &config, &backend, &policy, err);
+    if (status == WZ_OK)
+        status = make_problems(&a, &config, &problems, err);
+    if (status == WZ_OK)
+        status = answer(cli, &a, policy, &config, problems, err);
+    wz_policy_destroy(policy);
+    if (backend != NULL)
+        backend->ops->destroy(backend);
+    return status;
+}

@@ -1,0 +1,262 @@
+/* `wavezero tasks`: families, problems, and the numbers a policy has to beat. */
+#include "engine/cli/cmd_tasks.h"
+
+#include <string.h>
+
+#include "engine/cli/options.h"
+#include "engine/core/json.h"
+#include "engine/core/suggest.h"
+
+const char wz_tasks_details[] =
+    "  list (the default)     families and their options\n"
+    "  print                  problems: prompt, pattern of admissible answers, reference objective\n"
+    "  baselines              what classical algorithms reach on them\n\n"
+    "  --problems N           how many (print: 3, baselines: 1000)\n"
+    "  --first N              index of the first\n"
+    "  --split SPLIT          train, validation or test (the default)\n"
+    "  --best-of K            baselines: best of K random answers (16)\n"
+    "  --config FILE          take task, seed and prompt_style from a configuration\n"
+    "  --json                 JSON; print: one object a line\n\n"
+    "Configuration keys follow as key=value, e.g. task.name=power_control task.links=5 seed=2 "
+    "prompt_style=full\n";
+
+static const char *const split_names[] = {"train", "validation", "test"};
+
+const char *wz_split_name(wz_split split)
+{
+    return split_names[split];
+}
+
+wz_status wz_tasks_problem(const wz_tasks_request *request, int64_t offset, wz_problem *problem,
+                           wz_reference *reference, wz_error *err)
+{
+    const wz_config *config = &request->config;
+    memset(problem, 0, sizeof *problem);
+    wz_status status = config->task->generate(config->task_values, (uint64_t)config->seed, request->split,
+                                              (uint32_t)(request->first + offset), problem, err);
+    if (status == WZ_OK)
+        status = request->verifier->reference(problem, reference, err);
+    return status;
+}
+
+wz_status wz_tasks_write_options(const wz_tasks_request *request, wz_text *out, wz_error *err)
+{
+    const wz_task *task = request->config.task;
+    wz_status status = WZ_OK;
+    for (size_t i = 0; i < task->option_count && status == WZ_OK; ++i)
+        status = wz_text_printf(out, err, "%s%s %.15g", i > 0 ? ", " : "", task->options[i].name,
+                                request->config.task_values[i]);
+    return status;
+}
+
+/* ---- list ---- */
+
+static void write_family_json(const wz_task *task, wz_json *json)
+{
+    wz_json_begin_object(json);
+    wz_json_field_string(json, "name", task->name);
+    wz_json_field_string(json, "title", task->title);
+    wz_json_key(json, "options");
+    wz_json_begin_array(json);
+    for (size_t i = 0; i < task->option_count; ++i) {
+        const wz_task_option *option = &task->options[i];
+        wz_json_begin_object(json);
+        wz_json_field_string(json, "name", option->name);
+        wz_json_field_number(json, "default", option->default_value);
+        wz_json_field_number(json, "minimum", option->minimum);
+        wz_json_field_number(json, "maximum", option->maximum);
+        wz_json_field_boolean(json, "integer", option->is_integer != 0);
+        wz_json_field_string(json, "help", option->help);
+        wz_json_end_object(json);
+    }
+    wz_json_end_array(json);
+    wz_json_end_object(json);
+}
+
+static wz_status list_json(wz_text *out, wz_error *err)
+{
+    wz_json json;
+    wz_json_start(&json, out, err);
+    wz_json_begin_array(&json);
+    for (size_t i = 0; wz_tasks[i] != NULL; ++i)
+        write_family_json(wz_tasks[i], &json);
+    wz_json_end_array(&json);
+    wz_status status = wz_json_finish(&json);
+    return status == WZ_OK ? wz_text_append(out, "\n", 1, err) : status;
+}
+
+static wz_status list_families(const wz_tasks_request *request, wz_text *out, wz_error *err)
+{
+    wz_status status = WZ_OK;
+    if (request->json)
+        return list_json(out, err);
+    for (size_t i = 0; wz_tasks[i] != NULL && status == WZ_OK; ++i) {
+        const wz_task *task = wz_tasks[i];
+        status = wz_text_printf(out, err, "%s: %s\n", task->name, task->title);
+        for (size_t j = 0; j < task->option_count && status == WZ_OK; ++j)
+            status = wz_text_printf(out, err, "  task.%-10s %s (%.15g to %.15g, default %.15g)\n",
+                                    task->options[j].name, task->options[j].help, task->options[j].minimum,
+                                    task->options[j].maximum, task->options[j].default_value);
+    }
+    return status;
+}
+
+/* ---- print ---- */
+
+static wz_status write_problem_json(const wz_problem *problem, const wz_reference *reference,
+                                    const wz_text *prompt, const wz_text *pattern, wz_text *out,
+                                    wz_error *err)
+{
+    wz_json json;
+    wz_json_start(&json, out, err);
+    wz_json_begin_object(&json);
+    wz_json_field_string(&json, "task", problem->task->name);
+    wz_json_field_string(&json, "split", wz_split_name(problem->split));
+    wz_json_field_integer(&json, "index", problem->index);
+    wz_json_field_integer(&json, "size", (int64_t)problem->size);
+    wz_json_key(&json, "prompt");
+    wz_json_bytes(&json, prompt->data, prompt->length);
+    wz_json_key(&json, "pattern");
+    wz_json_bytes(&json, pattern->data, pattern->length);
+    wz_json_field_number(&json, "reference", reference->objective);
+    wz_json_field_boolean(&json, "exact", reference->is_exact);
+    wz_json_field_number(&json, "best_trivial", reference->best_trivial);
+    wz_json_end_object(&json);
+    wz_status status = wz_json_finish(&json);
+    return status == WZ_OK ? wz_text_append(out, "\n", 1, err) : status;
+}
+
+static wz_status write_problem_text(const wz_problem *problem, const wz_reference *reference,
+                                    const wz_text *prompt, const wz_text *pattern, wz_text *out,
+                                    wz_error *err)
+{
+    return wz_text_printf(
+        out, err, "problem %u of %s\n%s\npattern: %s\nreference: %.6f (%s), best trivial: %.6f\n\n",
+        (unsigned)problem->index, wz_split_name(problem->split), prompt->data, pattern->data,
+        reference->objective, reference->is_exact ? "optimum" : "best known", reference->best_trivial);
+}
+
+static wz_status print_problem(const wz_tasks_request *request, int64_t offset, wz_text *out, wz_error *err)
+{
+    wz_problem problem;
+    wz_reference reference = {0};
+    wz_text prompt = {0};
+    wz_text pattern = {0};
+    wz_prompt_style style = (wz_prompt_style)request->config.prompt_style;
+    wz_status status = wz_tasks_problem(request, offset, &problem, &reference, err);
+    if (status == WZ_OK)
+        status = request->config.task->print(&problem, style, &prompt, err);
+    if (status == WZ_OK)
+        status = request->config.task->answer_pattern(&problem, style, &pattern, err);
+    if (status == WZ_OK)
+        status = (request->json ? write_problem_json : write_problem_text)(&problem, &reference, &prompt,
+                                                                           &pattern, out, err);
+    wz_text_clear(&prompt);
+    wz_text_clear(&pattern);
+    wz_problem_clear(&problem);
+    return status;
+}
+
+static wz_status print_problems(const wz_cli *cli, const wz_tasks_request *request, wz_error *err)
+{
+    wz_status status = WZ_OK;
+    for (int64_t i = 0; i < request->problems && status == WZ_OK; ++i) {
+        wz_text text = {0};
+        status = print_problem(request, i, &text, err);
+        status = wz_cli_print(cli, &text, status, err);
+    }
+    return status;
+}
+
+/* ---- command line ---- */
+
+static wz_status parse_split(const char *text, wz_split *split, wz_error *err)
+{
+    wz_suggestion nearest = {0};
+    for (int i = 0; i < 3; ++i) {
+        wz_suggest(&nearest, text, split_names[i]);
+        if (strcmp(text, split_names[i]) == 0) {
+            *split = (wz_split)i;
+            return WZ_OK;
+        }
+    }
+    return wz_fail(err, WZ_ERR_USAGE, "--split: expected train, validation or test, found '%.64s'%s%s%s",
+                   text, nearest.best != NULL ? " (did you mean '" : "",
+                   nearest.best != NULL ? nearest.best : "", nearest.best != NULL ? "'?)" : "");
+}
+
+static wz_status configure(wz_tasks_request *request, const char *file, const char *const *overrides,
+                           size_t count, wz_error *err)
+{
+    wz_status status = WZ_OK;
+    if (file != NULL)
+        status = wz_config_read_file(&request->config, file, err);
+    for (size_t i = 0; i < count && status == WZ_OK; ++i)
+        status = wz_config_override(&request->config, overrides[i], err);
+    if (status == WZ_OK)
+        status = wz_task_check_values(request->config.task, request->config.task_values, err);
+    if (status != WZ_OK)
+        return status;
+    request->verifier = wz_verifier_find(request->config.task->name);
+    if (request->verifier == NULL)
+        return wz_fail(err, WZ_ERR_RUNTIME, "the task %s has no verifier", request->config.task->name);
+    return WZ_OK;
+}
+
+/* The form is the first plain argument, unless that is an override already. */
+static wz_status run_form(const wz_cli *cli, wz_tasks_request *request, const char *form, wz_error *err)
+{
+    static const char *const forms[] = {"list", "print", "baselines"};
+    wz_suggestion nearest = {0};
+    wz_text text = {0};
+    wz_status status = WZ_OK;
+    for (size_t i = 0; i < sizeof forms / sizeof forms[0]; ++i)
+        wz_suggest(&nearest, form, forms[i]);
+    if (request->problems == 0)
+        request->problems = strcmp(form, "print") == 0 ? 3 : 1000;
+    if (request->first + request->problems > (int64_t)UINT32_MAX + 1)
+        return wz_fail(err, WZ_ERR_USAGE, "a split has problems 0 to %lld; lower --first or --problems",
+                       (long long)UINT32_MAX);
+    if (strcmp(form, "list") == 0)
+        status = list_families(request, &text, err);
+    else if (strcmp(form, "print") == 0)
+        return print_problems(cli, request, err);
+    else if (strcmp(form, "baselines") == 0)
+        status = wz_tasks_baselines(cli, request, &text, err);
+    else if (nearest.best != NULL)
+        status =
+            wz_fail(err, WZ_ERR_USAGE, "unknown form 'tasks %.64s' (did you mean '%s'?)", form, nearest.best);
+    else
+        status = wz_fail(err, WZ_ERR_USAGE, "unknown form 'tasks %.64s'; use list, print or baselines", form);
+    return wz_cli_print(cli, &text, status, err);
+}
+
+wz_status wz_cmd_tasks(const wz_cli *cli, const wz_command *self, int argc, const char **argv, wz_error *err)
+{
+    bool help = false;
+    const char *split = "test";
+    const char *file = NULL;
+    wz_arguments rest;
+    wz_tasks_request request = {.best_of = 16};
+    const wz_option options[] = {
+        {"--json", WZ_OPTION_FLAG, &request.json, 0, 0, NULL, ""},
+        {"--problems", WZ_OPTION_INTEGER, &request.problems, 1, 1e9, "N", ""},
+        {"--first", WZ_OPTION_INTEGER, &request.first, 0, UINT32_MAX, "N", ""},
+        {"--best-of", WZ_OPTION_INTEGER, &request.best_of, 1, 1e6, "K", ""},
+        {"--split", WZ_OPTION_TEXT, &split, 0, 0, "SPLIT", ""},
+        {"--config", WZ_OPTION_TEXT, &file, 0, 0, "FILE", ""},
+    };
+    wz_config_default(&request.config);
+    wz_status status =
+        wz_options_parse(options, sizeof options / sizeof options[0], argc, argv, &rest, &help, err);
+    if (status == WZ_OK && help)
+        return wz_command_help(cli, self, err);
+    if (status == WZ_OK)
+        status = parse_split(split, &request.split, err);
+    if (status != WZ_OK)
+        return status;
+    bool has_form = rest.count > 0 && strchr(rest.items[0], '=') == NULL;
+    const char *form = has_form ? rest.items[0] : "list";
+    status = configure(&request, file, rest.items + has_form, rest.count - has_form, err);
+    return status == WZ_OK ? run_form(cli, &request, form, err) : status;
+}

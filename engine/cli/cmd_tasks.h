@@ -1,0 +1,29 @@
+/* What the forms of `wavezero tasks` share. */
+#ifndef WZ_CLI_CMD_TASKS_H
+#define WZ_CLI_CMD_TASKS_H
+
+#include "engine/cli/cli.h"
+#include "engine/run/config.h"
+#include "rewards/verifier.h"
+
+typedef struct wz_tasks_request {
+    wz_config config; /* task, its options, seed and prompt_style */
+    const wz_verifier *verifier;
+    wz_split split;
+    int64_t problems;
+    int64_t first;   /* index of the first problem */
+    int64_t best_of; /* tries of the random best-of-k row */
+    bool json;
+} wz_tasks_request;
+
+/* Problem number `first + offset`, with its reference. Clear *problem with wz_problem_clear. */
+wz_status wz_tasks_problem(const wz_tasks_request *request, int64_t offset, wz_problem *problem,
+                           wz_reference *reference, wz_error *err);
+const char *wz_split_name(wz_split split);
+/* Appends "links 3, levels 8, snr_db 10". */
+wz_status wz_tasks_write_options(const wz_tasks_request *request, wz_text *out, wz_error *err);
+
+/* The table of classical algorithms on held-out problems. */
+wz_status wz_tasks_baselines(const wz_cli *cli, const wz_tasks_request *request, wz_text *out, wz_error *err);
+
+#endif

@@ -1,0 +1,102 @@
+/* Dispatch only: find the command, run it, report. Adding a command adds a file and a row. */
+#include "engine/cli/cli.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "engine/core/suggest.h"
+
+const wz_command wz_commands[] = {
+    {"train", "train a policy", "wavezero train CONFIG [--overwrite] [key=value ...]", wz_train_details,
+     wz_cmd_train},
+    {"resume", "go on with a run that stopped", "wavezero resume RUN [--extend] [key=value ...]",
+     wz_resume_details, wz_cmd_resume},
+    {"eval", "held-out score against the optimum and baselines",
+     "wavezero eval CHECKPOINT [options] [key=value ...]", wz_eval_details, wz_cmd_eval},
+    {"generate", "show prompts, completions and verdicts, or answer a problem of your own",
+     "wavezero generate CHECKPOINT [options] [key=value ...]", wz_generate_details, wz_cmd_generate},
+    {"tasks", "list problem families, print problems, print the baseline table",
+     "wavezero tasks [list | print | baselines] [options] [key=value ...]", wz_tasks_details, wz_cmd_tasks},
+    {"inspect", "look inside a checkpoint", "wavezero inspect FILE [--json]", wz_inspect_details,
+     wz_cmd_inspect},
+    {"bench", "time training steps against the machine's sgemm rate",
+     "wavezero bench [CONFIG] [options] [key=value ...]", wz_bench_details, wz_cmd_bench},
+    {"doctor", "check this machine and this build", "wavezero doctor [--json]", wz_doctor_details,
+     wz_cmd_doctor},
+    {"help", "explain a command, or the configuration", "wavezero help [COMMAND | config [--markdown]]",
+     wz_help_details, wz_cmd_help},
+    {"version", "print the version", "wavezero version", NULL, wz_cmd_version},
+};
+const size_t wz_command_count = sizeof wz_commands / sizeof wz_commands[0];
+
+const wz_command *wz_command_find(const char *name, const char **suggestion)
+{
+    wz_suggestion nearest = {0};
+    for (size_t i = 0; i < wz_command_count; ++i) {
+        if (strcmp(wz_commands[i].name, name) == 0)
+            return &wz_commands[i];
+        wz_suggest(&nearest, name, wz_commands[i].name);
+    }
+    if (suggestion != NULL)
+        *suggestion = nearest.best;
+    return NULL;
+}
+
+wz_status wz_cli_print(const wz_cli *cli, wz_text *text, wz_status status, wz_error *err)
+{
+    if (status == WZ_OK && text->length > 0 && fwrite(text->data, 1, text->length, cli->out) != text->length)
+        status = wz_fail(err, WZ_ERR_RUNTIME, "cannot write the results: %s", strerror(errno));
+    wz_text_clear(text);
+    return status;
+}
+
+static wz_cli describe_process(void)
+{
+    wz_cli cli = {.out = stdout, .log = stderr, .openblas_coretype = getenv("OPENBLAS_CORETYPE")};
+    const char *no_color = getenv("NO_COLOR");
+    const char *term = getenv("TERM");
+    bool dumb = term == NULL || strcmp(term, "dumb") == 0;
+    struct winsize size = {0};
+    cli.progress.is_terminal = isatty(STDERR_FILENO) == 1 && !dumb;
+    cli.progress.color = cli.progress.is_terminal && (no_color == NULL || no_color[0] == '\0');
+    if (cli.progress.is_terminal && ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0)
+        cli.progress.columns = size.ws_col;
+    return cli;
+}
+
+/* `wavezero --version` and `--help` are the commands of those names. */
+static const char *command_name(int argc, char **argv)
+{
+    if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
+        return "help";
+    return strcmp(argv[1], "--version") == 0 ? "version" : argv[1];
+}
+
+static wz_status dispatch(const wz_cli *cli, int argc, char **argv, wz_error *err)
+{
+    const char *name = command_name(argc, argv);
+    const char *nearest = NULL;
+    const wz_command *command = wz_command_find(name, &nearest);
+    if (command == NULL && nearest != NULL)
+        return wz_fail(err, WZ_ERR_USAGE, "unknown command '%.64s' (did you mean '%s'?)", name, nearest);
+    if (command == NULL)
+        return wz_fail(err, WZ_ERR_USAGE, "unknown command '%.64s'; `wavezero help` lists the commands",
+                       name);
+    return command->run(cli, command, argc > 2 ? argc - 2 : 0, (const char **)argv + (argc > 2 ? 2 : argc),
+                        err);
+}
+
+int main(int argc, char **argv)
+{
+    wz_error err = {{0}};
+    const wz_cli cli = describe_process();
+    wz_status status = dispatch(&cli, argc, argv, &err);
+    if (fflush(stdout) != 0 && status == WZ_OK)
+        status = wz_fail(&err, WZ_ERR_RUNTIME, "cannot write the results: %s", strerror(errno));
+    if (status != WZ_OK && err.text[0] != '\0')
+        (void)fprintf(stderr, "wavezero: error: %s\n", err.text);
+    return (int)status;
+}

@@ -1,0 +1,215 @@
+#include "engine/grpo/batch.h"
+
+#include <stdlib.h>
+
+wz_status wz_batch_generate(const wz_task *task, const double *values, uint64_t seed, wz_split split, uint32_t first,
+                            int64_t groups, wz_problem **out, wz_error *err)
+{
+    void *block = NULL;
+    *out = NULL;
+    if (groups > (int64_t)UINT32_MAX - (int64_t)first)
+        return wz_fail(err, WZ_ERR_USAGE, "problem numbers run past 2^32: use another seed for a longer run");
+    wz_status status = wz_alloc(&block, (size_t)groups, sizeof(wz_problem), "problems", err);
+    if (status != WZ_OK)
+        return status;
+    wz_problem *problems = block;
+    for (int64_t g = 0; g < groups; g++) {
+        status = task->generate(values, seed, split, first + (uint32_t)g, &problems[g], err);
+        if (status != WZ_OK) {
+            while (g-- > 0)
+                wz_problem_clear(&problems[g]);
+            free(problems);
+            return status;
+        }
+    }
+    *out = problems;
+    return WZ_OK;
+}
+
+static wz_status allocate(wz_batch *batch, wz_error *err)
+{
+    const size_t groups = (size_t)batch->groups, completions = groups * (size_t)batch->generations;
+    struct {
+        void **place;
+        size_t count, size;
+    } const parts[] = {
+        {(void **)&batch->references, groups, sizeof *batch->references},
+        {(void **)&batch->prompts, groups, sizeof *batch->prompts},
+        {(void **)&batch->bounds, groups, sizeof *batch->bounds},
+        {(void **)&batch->packs, (size_t)batch->pack_count, sizeof *batch->packs},
+        {(void **)&batch->completions, completions, sizeof *batch->completions},
+        {(void **)&batch->verdicts, completions, sizeof *batch->verdicts},
+    };
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        wz_status status = wz_alloc(parts[i].place, parts[i].count, parts[i].size, "a batch of problems", err);
+        if (status != WZ_OK)
+            return status;
+    }
+    return WZ_OK;
+}
+
+/* Reference, prompt tokens and answer bounds of one problem. */
+static wz_status prepare_problem(wz_batch *batch, int64_t g, wz_text *text, wz_error *err)
+{
+    const wz_problem *problem = &batch->problems[g];
+    wz_status status = batch->verifier->reference(problem, &batch->references[g], err);
+    text->length = 0;
+    if (status == WZ_OK)
+        status = problem->task->print(problem, batch->style, text, err);
+    if (status == WZ_OK)
+        status = wz_tokenizer_encode(batch->policy->tokenizer, text->data, text->length, true, &batch->prompts[g], err);
+    text->length = 0;
+    if (status == WZ_OK)
+        status = problem->task->answer_pattern(problem, batch->style, text, err);
+    if (status == WZ_OK)
+        status = wz_policy_bounds(batch->policy, text->data, &batch->bounds[g], err);
+    const int64_t positions = batch->policy->model->config.max_position_embeddings;
+    const int64_t need = (int64_t)batch->prompts[g].length + batch->bounds[g].longest;
+    if (status == WZ_OK && need > positions)
+        status = wz_fail(err, WZ_ERR_USAGE,
+                         "a prompt of %zu tokens and a completion of up to %lld need %lld positions, but "
+                         "model.max_position_embeddings is %lld",
+                         batch->prompts[g].length, (long long)batch->bounds[g].longest, (long long)need,
+                         (long long)positions);
+    return status;
+}
+
+static wz_status create_pack(wz_batch *batch, int64_t p, int64_t lessons, wz_error *err)
+{
+    void *block = NULL;
+    const int64_t first = p * batch->groups_per_pack;
+    const int64_t left = batch->groups - first, groups = left < batch->groups_per_pack ? left : batch->groups_per_pack;
+    wz_status status = wz_alloc(&block, (size_t)groups, sizeof(wz_pack_group), "a pack", err);
+    if (status != WZ_OK)
+        return status;
+    wz_pack_group *list = block;
+    for (int64_t i = 0; i < groups; i++) {
+        const wz_pattern_bounds *bounds = &batch->bounds[first + i];
+        list[i] = (wz_pack_group){
+            .problem = batch->problems[first + i].index,
+            .prompt = batch->prompts[first + i].data,
+            .prompt_length = (int64_t)batch->prompts[first + i].length,
+            .longest = bounds->longest,
+            .rows = wz_rollout_group_rows(bounds->longest, bounds->rows, batch->generations, lessons)};
+    }
+    status = wz_pack_create(list, groups, batch->generations, &batch->packs[p], err);
+    free(block);
+    return status;
+}
+
+wz_status wz_batch_create(wz_policy *policy, wz_prompt_style style, wz_problem *problems, int64_t groups,
+                          int64_t generations, int64_t groups_per_pack, int64_t lessons, wz_batch **out,
+                          wz_error *err)
+{
+    void *block = NULL;
+    *out = NULL;
+    wz_status status = wz_alloc(&block, 1, sizeof(wz_batch), "a batch of problems", err);
+    if (status != WZ_OK) {
+        for (int64_t g = 0; g < groups; g++)
+            wz_problem_clear(&problems[g]);
+        free(problems);
+        return status;
+    }
+    wz_batch *batch = block;
+    wz_text text = {0};
+    batch->policy = policy;
+    batch->style = style;
+    batch->problems = problems;
+    batch->groups = groups;
+    batch->generations = generations;
+    batch->groups_per_pack = groups_per_pack < groups ? groups_per_pack : groups;
+    batch->pack_count = (groups + batch->groups_per_pack - 1) / batch->groups_per_pack;
+    batch->verifier = wz_verifier_find(problems[0].task->name);
+    if (batch->verifier == NULL)
+        status = wz_fail(err, WZ_ERR_RUNTIME, "task %s has no verifier", problems[0].task->name);
+    if (status == WZ_OK)
+        status = allocate(batch, err);
+    for (int64_t g = 0; status == WZ_OK && g < groups; g++)
+        status = prepare_problem(batch, g, &text, err);
+    wz_text_clear(&text);
+    for (int64_t p = 0; status == WZ_OK && p < batch->pack_count; p++)
+        status = create_pack(batch, p, policy->grammar != NULL ? lessons : 0, err);
+    if (status != WZ_OK) {
+        wz_batch_destroy(batch);
+        return status;
+    }
+    *out = batch;
+    return WZ_OK;
+}
+
+void wz_batch_destroy(wz_batch *batch)
+{
+    if (batch == NULL)
+        return;
+    for (int64_t g = 0; g < batch->groups; g++) {
+        wz_problem_clear(&batch->problems[g]);
+        if (batch->prompts != NULL)
+            wz_ids_clear(&batch->prompts[g]);
+    }
+    for (int64_t p = 0; batch->packs != NULL && p < batch->pack_count; p++)
+        wz_pack_destroy(batch->packs[p]);
+    for (int64_t c = 0; batch->completions != NULL && c < batch->groups * batch->generations; c++)
+        wz_text_clear(&batch->completions[c]);
+    free(batch->problems);
+    free(batch->references);
+    free(batch->prompts);
+    free(batch->bounds);
+    free(batch->packs);
+    free(batch->completions);
+    free(batch->verdicts);
+    free(batch);
+}
+
+int64_t wz_batch_rows(const wz_batch *batch)
+{
+    int64_t rows = 0;
+    for (int64_t p = 0; p < batch->pack_count; p++)
+        rows = batch->packs[p]->row_capacity > rows ? batch->packs[p]->row_capacity : rows;
+    return rows;
+}
+
+wz_status wz_batch_rollout(wz_batch *batch, int64_t p, wz_activations *activations, const wz_rollout_options *options,
+                           wz_error *err)
+{
+    void *block = NULL;
+    wz_pack *pack = batch->packs[p];
+    wz_rollout_options complete = *options;
+    complete.end_tokens = batch->policy->end_tokens;
+    complete.end_token_count = batch->policy->end_token_count;
+    wz_status status = wz_alloc(&block, (size_t)pack->groups, sizeof(wz_grammar_state), "a rollout", err);
+    if (status != WZ_OK)
+        return status;
+    wz_grammar_state *start = block;
+    for (int64_t g = 0; g < pack->groups; g++)
+        start[g] = batch->bounds[p * batch->groups_per_pack + g].start;
+    status = wz_rollout_run(batch->policy->model, activations, pack, batch->policy->grammar, start, &complete, err);
+    free(block);
+    return status;
+}
+
+static wz_status verify_completion(wz_batch *batch, int64_t g, int64_t j, wz_error *err)
+{
+    const int64_t number = g * batch->generations + j;
+    const wz_pack *pack = batch->packs[g / batch->groups_per_pack];
+    const int64_t c = g % batch->groups_per_pack * batch->generations + j;
+    wz_text *text = &batch->completions[number];
+    wz_status status = wz_text_append(text, "", 0, err);
+    if (status == WZ_OK)
+        status = wz_tokenizer_decode(batch->policy->tokenizer, pack->tokens + c * pack->completion_stride,
+                                     (size_t)pack->length[c], true, text, err);
+    if (status == WZ_OK)
+        status = batch->verifier->verify(&batch->problems[g], &batch->references[g], batch->style, text->data,
+                                         text->length, &batch->verdicts[number], err);
+    return status;
+}
+
+wz_status wz_batch_verify(wz_batch *batch, wz_error *err)
+{
+    for (int64_t g = 0; g < batch->groups; g++)
+        for (int64_t j = 0; j < batch->generations; j++) {
+            wz_status status = verify_completion(batch, g, j, err);
+            if (status != WZ_OK)
+                return status;
+        }
+    return WZ_OK;
+}

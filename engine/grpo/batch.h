@@ -1,0 +1,43 @@
+/* A batch of problems on its way through a policy: problem -> prompt -> packs -> completions -> verdicts. */
+#ifndef WZ_GRPO_BATCH_H
+#define WZ_GRPO_BATCH_H
+
+#include "engine/rollout/policy.h"
+#include "rewards/verifier.h"
+#include "tasks/task.h"
+
+typedef struct wz_batch {
+    wz_policy *policy;
+    const wz_verifier *verifier;
+    wz_prompt_style style;
+    int64_t groups, generations;
+    wz_problem *problems;      /* [groups] owned */
+    wz_reference *references;  /* [groups] */
+    wz_ids *prompts;           /* [groups] token ids */
+    wz_pattern_bounds *bounds; /* [groups] */
+    int64_t groups_per_pack, pack_count;
+    wz_pack **packs;           /* [pack_count]; pack p holds groups from p * groups_per_pack */
+    wz_text *completions;      /* [groups * generations] text */
+    wz_verdict *verdicts;      /* [groups * generations] */
+} wz_batch;
+
+/* Problems first .. first + groups - 1 of a split. values: task options. */
+wz_status wz_batch_generate(const wz_task *task, const double *values, uint64_t seed, wz_split split, uint32_t first,
+                            int64_t groups, wz_problem **out, wz_error *err);
+
+/* Takes over the problems (an array from wz_alloc), also on failure. groups_per_pack: micro-batch; at least 1.
+ * lessons: completions per group that teach the grammar. references NULL: computed here. */
+wz_status wz_batch_create(wz_policy *policy, wz_prompt_style style, wz_problem *problems, int64_t groups,
+                          int64_t generations, int64_t groups_per_pack, int64_t lessons, wz_batch **out,
+                          wz_error *err);
+void wz_batch_destroy(wz_batch *batch);
+
+/* Most rows of one pack, for sizing activations. */
+int64_t wz_batch_rows(const wz_batch *batch);
+/* Samples pack p. */
+wz_status wz_batch_rollout(wz_batch *batch, int64_t p, wz_activations *activations, const wz_rollout_options *options,
+                           wz_error *err);
+/* Texts and verdicts of all completions. */
+wz_status wz_batch_verify(wz_batch *batch, wz_error *err);
+
+#endif

@@ -1,0 +1,106 @@
+#include "engine/grpo/report.h"
+
+#include <math.h>
+
+#include "engine/grpo/advantage.h"
+
+void wz_report_start(wz_step_report *report)
+{
+    *report = (wz_step_report){.logp_difference_mean = NAN, .logp_difference_max = NAN};
+}
+
+void wz_report_sums_start(wz_report_sums *sums)
+{
+    *sums = (wz_report_sums){.ratio_min = INFINITY, .ratio_max = -INFINITY, .clip_low_min = INFINITY};
+}
+
+void wz_report_pack(wz_report_sums *sums, const wz_pack *pack, const wz_pack_scores *scores, double grammar_weight)
+{
+    for (int64_t i = 0; grammar_weight > 0.0 && i < pack->lessons.count; i++) /* in order of completions */
+        sums->grammar -= grammar_weight * (double)scores->lesson_logp[i];
+    for (int64_t c = 0; c < pack->completions; c++) {
+        const wz_loss_sums *s = &scores->sums[c];
+        if (s->tokens == 0)
+            continue;
+        const double low = (double)s->clipped_low / (double)s->tokens;
+        const double high = (double)s->clipped_high / (double)s->tokens;
+        sums->policy += s->policy;
+        sums->entropy_loss += s->entropy;
+        sums->raw_entropy += s->raw_entropy;
+        sums->tokens += s->tokens;
+        sums->ratio_sum += s->ratio_sum;
+        sums->ratio_min = fmin(sums->ratio_min, s->ratio_min);
+        sums->ratio_max = fmax(sums->ratio_max, s->ratio_max);
+        sums->completions++;
+        sums->clip_low += low;
+        sums->clip_high += high;
+        sums->clip_low_min = fmin(sums->clip_low_min, low);
+        sums->clip_high_max = fmax(sums->clip_high_max, high);
+    }
+}
+
+void wz_report_losses(wz_step_report *report, const wz_report_sums *sums, int64_t iterations, double entropy_coef)
+{
+    const double n = (double)iterations, tokens = sums->tokens > 0 ? (double)sums->tokens : 1.0;
+    const double completions = sums->completions > 0 ? (double)sums->completions : 1.0;
+    report->policy_loss = sums->policy / n;
+    report->grammar_loss = sums->grammar / n;
+    report->loss = (sums->policy - entropy_coef * sums->entropy_loss + sums->grammar) / n;
+    report->entropy = sums->raw_entropy / tokens;
+    report->ratio_mean = sums->ratio_sum / tokens;
+    report->ratio_min = sums->tokens > 0 ? sums->ratio_min : 1.0;
+    report->ratio_max = sums->tokens > 0 ? sums->ratio_max : 1.0;
+    report->clip_low_mean = sums->clip_low / completions;
+    report->clip_high_mean = sums->clip_high / completions;
+    report->clip_low_min = sums->completions > 0 ? sums->clip_low_min : 0.0;
+    report->clip_high_max = sums->clip_high_max;
+}
+
+static void report_lengths(wz_step_report *report, const wz_batch *batch)
+{
+    double sum = 0.0, terminated = 0.0, count = 0.0;
+    report->min_length = report->terminated_min = INFINITY;
+    for (int64_t p = 0; p < batch->pack_count; p++) {
+        const wz_pack *pack = batch->packs[p];
+        for (int64_t c = 0; c < pack->completions; c++) {
+            const double length = (double)pack->length[c];
+            sum += length;
+            report->min_length = fmin(report->min_length, length);
+            report->max_length = fmax(report->max_length, length);
+            if (!pack->finished[c])
+                continue;
+            terminated += length;
+            count += 1.0;
+            report->terminated_min = fmin(report->terminated_min, length);
+            report->terminated_max = fmax(report->terminated_max, length);
+        }
+        report->rows += pack->segments.rows;
+        for (int64_t g = 0; g < pack->groups; g++)
+            report->tokens += (double)pack->prompt_length[g];
+    }
+    const double all = (double)(batch->groups * batch->generations);
+    report->tokens += sum;
+    report->mean_length = sum / all;
+    report->terminated_mean = count > 0.0 ? terminated / count : 0.0;
+    report->terminated_min = count > 0.0 ? report->terminated_min : 0.0;
+    report->clipped_ratio = 1.0 - count / all;
+}
+
+void wz_report_batch(wz_step_report *report, const wz_batch *batch, const double *reward)
+{
+    const int64_t count = batch->groups * batch->generations;
+    double std_sum = 0.0, mean = 0.0, std = 0.0;
+    wz_mean_std(reward, (size_t)count, &report->reward, &std);
+    for (int64_t g = 0; g < batch->groups; g++) {
+        wz_mean_std(reward + g * batch->generations, (size_t)batch->generations, &mean, &std);
+        std_sum += std;
+    }
+    report->reward_std = std_sum / (double)batch->groups; /* within groups, as TRL reports it */
+    for (int64_t c = 0; c < count; c++) {
+        const wz_verdict *verdict = &batch->verdicts[c];
+        report->ratio += verdict->ratio / (double)count;
+        report->feasible += (verdict->kind == WZ_VERDICT_FEASIBLE ? 1.0 : 0.0) / (double)count;
+        report->exact_optimum += (verdict->is_optimum ? 1.0 : 0.0) / (double)count;
+    }
+    report_lengths(report, batch);
+}

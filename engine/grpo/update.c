@@ -1,0 +1,195 @@
+#include "engine/grpo/update.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Entries of the head (decisions or lessons) with their hidden vectors. */
+typedef struct head_entries {
+    const int32_t *row;
+    int64_t count;
+    float *hidden, *rstd, *dhidden; /* [count][hidden_size], [count], as hidden */
+    void *memory;                   /* backend */
+    wz_groups groups;
+} head_entries;
+
+static wz_status open_entries(const wz_pack_update *u, const int32_t *row, const int32_t *completion, int64_t count,
+                              head_entries *out, wz_error *err)
+{
+    const int64_t width = u->model->config.hidden_size;
+    memset(out, 0, sizeof *out);
+    out->row = row;
+    out->count = count;
+    wz_status status = wz_pack_entry_groups(u->pack, completion, count, &out->groups, err);
+    if (status == WZ_OK)
+        status = u->model->backend->ops->alloc(u->model->backend, (size_t)(count * (2 * width + 1) + 1) * sizeof(float),
+                                               "hidden vectors", &out->memory, err);
+    if (status != WZ_OK)
+        return status;
+    out->hidden = out->memory;
+    out->dhidden = out->hidden + count * width;
+    out->rstd = out->dhidden + count * width;
+    wz_model_final_norm(u->model, u->activations, row, count, out->hidden, out->rstd);
+    return WZ_OK;
+}
+
+static void close_entries(const wz_pack_update *u, head_entries *entries)
+{
+    if (entries->memory != NULL)
+        u->model->backend->ops->release(u->model->backend, entries->memory);
+    wz_groups_clear(&entries->groups);
+}
+
+static wz_tensor vectors(const wz_pack_update *u, float *data, int64_t count)
+{
+    return wz_matrix(data, count, u->model->config.hidden_size);
+}
+
+/* dx += the entries' share, through the final norm. */
+static void return_gradient(const wz_pack_update *u, const wz_model *model, const head_entries *entries)
+{
+    wz_model_final_norm_backward(model, u->activations, u->backward, entries->row, entries->count,
+                                 entries->dhidden, entries->rstd, &entries->groups.view);
+}
+
+static wz_status decisions_backward(const wz_pack_update *u, wz_pack_scores *scores, wz_error *err)
+{
+    const wz_decisions *d = &u->pack->decisions;
+    const wz_backend_ops *ops = u->model->backend->ops;
+    head_entries entries;
+    void *slopes = NULL;
+    wz_status status = open_entries(u, d->row, d->completion, d->count, &entries, err);
+    if (status == WZ_OK)
+        status = wz_alloc(&slopes, (size_t)d->count, 2 * sizeof(float), "loss derivatives", err);
+    if (status == WZ_OK) {
+        float *dlogp = slopes, *dentropy = dlogp + d->count;
+        if (u->rescore)
+            ops->head_score_forward(u->model->backend, scores->logp, scores->entropy,
+                                    vectors(u, entries.hidden, d->count), wz_model_head(u->model), d->target, d->mask,
+                                    &u->pack->mask_table, u->temperature);
+        else {
+            memcpy(scores->logp, d->logp, (size_t)d->count * sizeof(float));
+            memcpy(scores->entropy, d->entropy, (size_t)d->count * sizeof(float));
+        }
+        const wz_loss_input input = {.tokens = d->count,
+                                     .completions = u->pack->completions,
+                                     .completion = d->completion,
+                                     .logp = scores->logp,
+                                     .old_logp = d->logp,
+                                     .entropy = scores->entropy,
+                                     .advantage = u->advantage,
+                                     .left_out = u->left_out};
+        wz_grpo_loss(u->loss, &input, u->totals, scores->sums, dlogp, dentropy);
+        ops->head_score_backward(u->model->backend, vectors(u, entries.dhidden, d->count),
+                                 wz_model_head_gradient(u->model), dlogp, dentropy,
+                                 vectors(u, entries.hidden, d->count), wz_model_head(u->model), d->target, d->mask,
+                                 &u->pack->mask_table, u->temperature, &entries.groups.view);
+        return_gradient(u, u->model, &entries);
+    }
+    free(slopes);
+    close_entries(u, &entries);
+    return status;
+}
+
+static wz_status lessons_backward(const wz_pack_update *u, wz_pack_scores *scores, wz_error *err)
+{
+    const wz_lessons *l = &u->pack->lessons;
+    const wz_backend_ops *ops = u->model->backend->ops;
+    head_entries entries;
+    void *slopes = NULL;
+    if (l->count == 0 || u->grammar_weight == 0.0)
+        return WZ_OK;
+    wz_status status = open_entries(u, l->row, l->completion, l->count, &entries, err);
+    if (status == WZ_OK)
+        status = wz_alloc(&slopes, (size_t)l->count, sizeof(float), "loss derivatives", err);
+    if (status == WZ_OK) {
+        float *dlogp = slopes;
+        for (int64_t i = 0; i < l->count; i++)
+            dlogp[i] = (float)-u->grammar_weight;
+        ops->head_allowed_forward(u->model->backend, scores->lesson_logp, vectors(u, entries.hidden, l->count),
+                                  wz_model_head(u->model), l->mask, &u->pack->mask_table);
+        ops->head_allowed_backward(u->model->backend, vectors(u, entries.dhidden, l->count),
+                                   wz_model_head_gradient(&u->apart->lessons), dlogp, vectors(u, entries.hidden, l->count),
+                                   wz_model_head(u->model), l->mask, &u->pack->mask_table, &entries.groups.view);
+        return_gradient(u, &u->apart->lessons, &entries);
+    }
+    free(slopes);
+    close_entries(u, &entries);
+    return status;
+}
+
+static wz_status allocate_scores(const wz_pack *pack, wz_pack_scores *scores, wz_error *err)
+{
+    void *block = NULL;
+    memset(scores, 0, sizeof *scores);
+    wz_status status = wz_alloc(&block, (size_t)(2 * pack->decisions.count + pack->lessons.count), sizeof(float),
+                                "token scores", err);
+    if (status != WZ_OK)
+        return status;
+    scores->logp = block;
+    scores->entropy = scores->logp + pack->decisions.count;
+    scores->lesson_logp = scores->entropy + pack->decisions.count;
+    status = wz_alloc(&block, (size_t)pack->completions, sizeof(wz_loss_sums), "loss sums", err);
+    scores->sums = block;
+    return status;
+}
+
+wz_status wz_pack_gradients(const wz_pack_update *u, wz_pack_scores *scores, wz_error *err)
+{
+    const wz_segments *segments = &u->pack->segments;
+    wz_groups rows = {0};
+    wz_status status = allocate_scores(u->pack, scores, err);
+    if (status == WZ_OK)
+        status = wz_pack_row_groups(u->pack, &rows, err);
+    if (status == WZ_OK) {
+        if (u->recompute)
+            wz_model_forward(u->model, u->activations, segments, u->pack->row_token, 0, segments->rows);
+        u->model->backend->ops->fill_zero(u->model->backend, u->backward->dx,
+                                          (size_t)(segments->rows * u->model->config.hidden_size) * sizeof(float));
+        status = decisions_backward(u, scores, err);
+    }
+    if (status == WZ_OK)
+        status = lessons_backward(u, scores, err);
+    if (status == WZ_OK) {
+        wz_model_backward(&u->apart->layers, u->activations, u->backward, segments, u->pack->row_token, &rows.view);
+        status = u->model->backend->ops->sync(u->model->backend, err);
+    }
+    wz_groups_clear(&rows);
+    return status;
+}
+
+void wz_pack_scores_clear(wz_pack_scores *scores)
+{
+    free(scores->logp);
+    free(scores->sums);
+    memset(scores, 0, sizeof *scores);
+}
+
+wz_status wz_pack_exactness(const wz_model *model, wz_activations *activations, const wz_pack *pack, float temperature,
+                            int64_t *changed, double *largest, double *sum, wz_error *err)
+{
+    const wz_decisions *d = &pack->decisions;
+    void *host = NULL, *memory = NULL;
+    wz_status status = wz_alloc(&host, (size_t)d->count, 2 * sizeof(float), "an exactness check", err);
+    if (status == WZ_OK)
+        status = model->backend->ops->alloc(model->backend,
+                                            (size_t)(d->count * (model->config.hidden_size + 1)) * sizeof(float),
+                                            "an exactness check", &memory, err);
+    if (status == WZ_OK) {
+        float *logp = host, *entropy = logp + d->count, *hidden = memory;
+        wz_model_forward(model, activations, &pack->segments, pack->row_token, 0, pack->segments.rows);
+        status = wz_rollout_score(model, activations, pack, temperature, hidden,
+                                  hidden + d->count * model->config.hidden_size, logp, entropy, err);
+        for (int64_t i = 0; status == WZ_OK && i < d->count; i++) {
+            const double difference = fabs((double)logp[i] - (double)d->logp[i]);
+            *changed += memcmp(&logp[i], &d->logp[i], sizeof(float)) != 0 ||
+                        memcmp(&entropy[i], &d->entropy[i], sizeof(float)) != 0;
+            *largest = difference > *largest || isnan(difference) ? difference : *largest;
+            *sum += difference;
+        }
+    }
+    if (memory != NULL)
+        model->backend->ops->release(model->backend, memory);
+    free(host);
+    return status;
+}

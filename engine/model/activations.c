@@ -1,0 +1,152 @@
+/* Buffers of the forward and backward pass: one planned block each, cut into named views. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/model/model.h"
+
+/* Hands out views of a block, or only counts while base is NULL. */
+typedef struct block_cutter {
+    float *base;
+    size_t floats;
+} block_cutter;
+
+static float *cut(block_cutter *cutter, int64_t rows, int64_t width)
+{
+    size_t at = cutter->floats;
+    cutter->floats += ((size_t)rows * (size_t)width + 15) / 16 * 16;
+    return cutter->base == NULL ? NULL : cutter->base + at;
+}
+
+/* Buffers that inference shares between layers; with training each layer has its own. */
+static void cut_shared(block_cutter *cutter, const wz_model_config *c, int64_t rows, wz_layer_activations *layer)
+{
+    layer->norm1 = cut(cutter, rows, c->hidden_size);
+    layer->rstd1 = cut(cutter, rows, 1);
+    if (c->use_qk_norm) {
+        const int64_t heads = c->num_attention_heads + c->num_key_value_heads;
+        layer->qk_raw = cut(cutter, rows, heads * c->head_dim);
+        layer->qk_rstd = cut(cutter, rows, heads);
+    }
+    layer->attention = cut(cutter, rows, c->num_attention_heads * c->head_dim);
+    layer->lse = cut(cutter, rows, c->num_attention_heads);
+    layer->middle = cut(cutter, rows, c->hidden_size);
+    layer->norm2 = cut(cutter, rows, c->hidden_size);
+    layer->rstd2 = cut(cutter, rows, 1);
+    layer->gate_up = cut(cutter, rows, 2 * c->intermediate_size);
+    layer->swiglu = cut(cutter, rows, c->intermediate_size);
+}
+
+/* layers NULL: only count. */
+static size_t lay_out(float *base, const wz_model_config *c, int64_t rows, bool training,
+                      wz_layer_activations *layers, float **final)
+{
+    block_cutter cutter = {base, 0};
+    wz_layer_activations shared = {0}, unused;
+    float *stream[2] = {NULL, NULL};
+    if (!training) {
+        cut_shared(&cutter, c, rows, &shared);
+        stream[0] = cut(&cutter, rows, c->hidden_size);
+        stream[1] = cut(&cutter, rows, c->hidden_size);
+    }
+    for (int64_t l = 0; l < c->num_hidden_layers; l++) {
+        wz_layer_activations *layer = layers != NULL ? &layers[l] : &unused;
+        *layer = shared;
+        if (training)
+            cut_shared(&cutter, c, rows, layer);
+        layer->x = training ? cut(&cutter, rows, c->hidden_size) : stream[l % 2];
+        layer->qkv =
+            cut(&cutter, rows, (c->num_attention_heads + 2 * c->num_key_value_heads) * c->head_dim);
+    }
+    *final = training ? cut(&cutter, rows, c->hidden_size) : stream[c->num_hidden_layers % 2];
+    return cutter.floats * sizeof(float);
+}
+
+size_t wz_activations_bytes(const wz_model_config *config, int64_t rows, bool training)
+{
+    float *final = NULL;
+    return lay_out(NULL, config, rows, training, NULL, &final);
+}
+
+wz_status wz_activations_create(const wz_model *model, int64_t rows, bool training, wz_activations **out,
+                                wz_error *err)
+{
+    void *block = NULL;
+    *out = NULL;
+    wz_status status = wz_alloc(&block, 1, sizeof(wz_activations), "activations", err);
+    if (status != WZ_OK)
+        return status;
+    wz_activations *activations = block;
+    activations->backend = model->backend;
+    activations->rows = rows;
+    activations->training = training;
+    activations->bytes = wz_activations_bytes(&model->config, rows, training);
+    status = wz_alloc(&block, (size_t)model->config.num_hidden_layers, sizeof(wz_layer_activations), "activations", err);
+    if (status == WZ_OK) {
+        activations->layers = block;
+        status = model->backend->ops->alloc(model->backend, activations->bytes, "activations", &activations->block, err);
+    }
+    if (status != WZ_OK) {
+        wz_activations_destroy(activations);
+        return status;
+    }
+    (void)lay_out(activations->block, &model->config, rows, training, activations->layers, &activations->final);
+    *out = activations;
+    return WZ_OK;
+}
+
+void wz_activations_destroy(wz_activations *activations)
+{
+    if (activations == NULL)
+        return;
+    if (activations->block != NULL)
+        activations->backend->ops->release(activations->backend, activations->block);
+    free(activations->layers);
+    free(activations);
+}
+
+static size_t lay_out_backward(float *base, const wz_model_config *c, int64_t rows, wz_backward *b)
+{
+    block_cutter cutter = {base, 0};
+    b->dx = cut(&cutter, rows, c->hidden_size);
+    b->dnorm = cut(&cutter, rows, c->hidden_size);
+    b->dqkv = cut(&cutter, rows, (c->num_attention_heads + 2 * c->num_key_value_heads) * c->head_dim);
+    b->dattention = cut(&cutter, rows, c->num_attention_heads * c->head_dim);
+    b->dgate_up = cut(&cutter, rows, 2 * c->intermediate_size);
+    b->dswiglu = cut(&cutter, rows, c->intermediate_size);
+    return cutter.floats * sizeof(float);
+}
+
+size_t wz_backward_bytes(const wz_model_config *config, int64_t rows)
+{
+    wz_backward unused;
+    return lay_out_backward(NULL, config, rows, &unused);
+}
+
+wz_status wz_backward_create(const wz_model *model, int64_t rows, wz_backward **out, wz_error *err)
+{
+    void *block = NULL;
+    *out = NULL;
+    wz_status status = wz_alloc(&block, 1, sizeof(wz_backward), "the backward pass", err);
+    if (status != WZ_OK)
+        return status;
+    wz_backward *backward = block;
+    backward->backend = model->backend;
+    backward->rows = rows;
+    backward->bytes = wz_backward_bytes(&model->config, rows);
+    status = model->backend->ops->alloc(model->backend, backward->bytes, "the backward pass", &backward->block, err);
+    if (status != WZ_OK) {
+        free(backward);
+        return status;
+    }
+    (void)lay_out_backward(backward->block, &model->config, rows, backward);
+    *out = backward;
+    return WZ_OK;
+}
+
+void wz_backward_destroy(wz_backward *backward)
+{
+    if (backward == NULL)
+        return;
+    backward->backend->ops->release(backward->backend, backward->block);
+    free(backward);
+}

@@ -1,0 +1,116 @@
+#include "engine/model/config.h"
+
+const char *const wz_model_type_names[] = {"llama", "qwen2", "qwen3", NULL};
+
+static wz_status check_positive(const char *key, int64_t value, wz_error *err)
+{
+    if (value >= 1)
+        return WZ_OK;
+    return wz_fail(err, WZ_ERR_USAGE, "model.%s is %lld; it must be at least 1", key, (long long)value);
+}
+
+static wz_status check_sizes(const wz_model_config *config, wz_error *err)
+{
+    const struct {
+        const char *key;
+        int64_t value;
+    } sizes[] = {
+        {"vocab_size", config->vocab_size},
+        {"hidden_size", config->hidden_size},
+        {"intermediate_size", config->intermediate_size},
+        {"num_hidden_layers", config->num_hidden_layers},
+        {"num_attention_heads", config->num_attention_heads},
+        {"num_key_value_heads", config->num_key_value_heads},
+        {"head_dim", config->head_dim},
+        {"max_position_embeddings", config->max_position_embeddings},
+    };
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; ++i) {
+        wz_status status = check_positive(sizes[i].key, sizes[i].value, err);
+        if (status != WZ_OK)
+            return status;
+    }
+    return WZ_OK;
+}
+
+static wz_status check_attention(const wz_model_config *config, wz_error *err)
+{
+    if (config->num_attention_heads % config->num_key_value_heads != 0)
+        return wz_fail(
+            err, WZ_ERR_USAGE,
+            "model.num_attention_heads (%lld) must be a multiple of model.num_key_value_heads (%lld)",
+            (long long)config->num_attention_heads, (long long)config->num_key_value_heads);
+    if (config->head_dim % 2 != 0)
+        return wz_fail(err, WZ_ERR_USAGE,
+                       "model.head_dim is %lld; it must be even, since RoPE rotates pairs of elements",
+                       (long long)config->head_dim);
+    if (!(config->rms_norm_eps > 0.0))
+        return wz_fail(err, WZ_ERR_USAGE, "model.rms_norm_eps is %g; it must be above 0",
+                       config->rms_norm_eps);
+    if (!(config->rope_theta > 0.0))
+        return wz_fail(err, WZ_ERR_USAGE, "model.rope_theta is %g; it must be above 0", config->rope_theta);
+    return WZ_OK;
+}
+
+/* llama3 RoPE scaling: wavelengths between original/high and original/low are blended. */
+static wz_status check_rope_scaling(const wz_model_config *config, wz_error *err)
+{
+    if (config->rope_scaling_factor == 0.0)
+        return WZ_OK;
+    if (!(config->rope_scaling_factor >= 1.0))
+        return wz_fail(err, WZ_ERR_USAGE,
+                       "model.rope_scaling_factor is %g; it must be 0 (no scaling) or at least 1",
+                       config->rope_scaling_factor);
+    if (!(config->rope_low_freq_factor > 0.0) ||
+        !(config->rope_high_freq_factor > config->rope_low_freq_factor))
+        return wz_fail(err, WZ_ERR_USAGE,
+                       "model.rope_high_freq_factor (%g) must be above model.rope_low_freq_factor (%g), "
+                       "and both above 0, when model.rope_scaling_factor is set",
+                       config->rope_high_freq_factor, config->rope_low_freq_factor);
+    return check_positive("rope_original_max_position_embeddings",
+                          config->rope_original_max_position_embeddings, err);
+}
+
+/* The flags that a model type stands for in every runtime an export goes to. */
+static wz_status check_type(const wz_model_config *config, wz_error *err)
+{
+    if (config->model_type < WZ_MODEL_LLAMA || config->model_type > WZ_MODEL_QWEN3)
+        return wz_fail(err, WZ_ERR_USAGE, "model.model_type is number %d, which names no model type",
+                       config->model_type);
+    const char *name = wz_model_type_names[config->model_type];
+    bool bias = config->model_type == WZ_MODEL_QWEN2;
+    bool norm = config->model_type == WZ_MODEL_QWEN3;
+    if (config->attention_bias != bias)
+        return wz_fail(err, WZ_ERR_USAGE, "model.model_type %s needs model.attention_bias: %s", name,
+                       bias ? "true" : "false");
+    if (config->use_qk_norm != norm)
+        return wz_fail(err, WZ_ERR_USAGE, "model.model_type %s needs model.use_qk_norm: %s", name,
+                       norm ? "true" : "false");
+    return WZ_OK;
+}
+
+static wz_status check_initialisation(const wz_model_config *config, wz_error *err)
+{
+    if (config->zero_init_head && config->tie_word_embeddings)
+        return wz_fail(
+            err, WZ_ERR_USAGE,
+            "model.zero_init_head needs an untied head (a tied one would zero the embeddings too): "
+            "set model.tie_word_embeddings: false or model.zero_init_head: false");
+    if (!(config->initializer_range >= 0.0) || !(config->embedding_range >= 0.0))
+        return wz_fail(err, WZ_ERR_USAGE,
+                       "model.initializer_range (%g) and model.embedding_range (%g) must not be negative",
+                       config->initializer_range, config->embedding_range);
+    return WZ_OK;
+}
+
+wz_status wz_model_config_check(const wz_model_config *config, wz_error *err)
+{
+    wz_status (*const checks[])(const wz_model_config *, wz_error *) = {
+        check_sizes, check_attention, check_rope_scaling, check_type, check_initialisation,
+    };
+    for (size_t i = 0; i < sizeof checks / sizeof checks[0]; ++i) {
+        wz_status status = checks[i](config, err);
+        if (status != WZ_OK)
+            return status;
+    }
+    return WZ_OK;
+}

@@ -1,0 +1,115 @@
+/* The decoder: RMSNorm, RoPE, grouped-query attention, SwiGLU; written once, in backend ops.
+ *
+ * Parameters live in one flat fp32 array with a table of named views. Names, shapes and [out, in] layout are
+ * Hugging Face's; q, k, v (and gate, up) stand next to each other so that one linear op does all of them. */
+#ifndef WZ_MODEL_MODEL_H
+#define WZ_MODEL_MODEL_H
+
+#include "engine/backend/backend.h"
+#include "engine/core/memory.h"
+#include "engine/model/config.h"
+
+typedef struct wz_param {
+    char name[80];
+    size_t rank;
+    int64_t shape[2]; /* [out, in], or [n] */
+    int64_t offset, count; /* floats in the flat array */
+    bool decays;      /* weight decay applies: matrices, not norms, biases or embeddings */
+} wz_param;
+
+typedef struct wz_layer_offsets {
+    int64_t input_norm, qkv, qkv_bias, q_norm, k_norm, o, post_norm, gate_up, down;
+} wz_layer_offsets;
+
+typedef struct wz_model {
+    wz_model_config config;
+    wz_backend *backend;
+    wz_param *params;
+    size_t param_count;
+    int64_t floats; /* of the flat array, padding included */
+    int64_t embedding, final_norm, head; /* offsets; head = embedding when tied */
+    wz_layer_offsets *layers;
+    float *weights, *gradients, *adam_m, *adam_v; /* flat, on the backend; the last three NULL without training */
+    /* Where the backward pass adds the gradients of the head, the final norm and the embedding: within `gradients`, unless
+     * a trainer keeps a part of them apart (engine/grpo/apart.h). */
+    float *head_gradient, *final_norm_gradient, *embedding_gradient;
+    float *rope_table; /* [max_position_embeddings][head_dim], on the backend */
+} wz_model;
+
+/* Allocates parameters (zero) and the RoPE table. training: gradients and AdamW moments too. */
+wz_status wz_model_create(const wz_model_config *config, wz_backend *backend, bool training, wz_model **out,
+                          wz_error *err);
+void wz_model_destroy(wz_model *model);
+const wz_param *wz_model_find_param(const wz_model *model, const char *name);
+int64_t wz_model_parameter_count(const wz_model *model); /* without padding */
+size_t wz_model_bytes(const wz_model *model);
+
+/* Random weights: linear layers N(0, initializer_range^2), norms 1, biases 0, head zero if so configured, embeddings
+ * N(0, embedding_range^2); with smooth_number_embeddings the token of integer n (integer[token] = n, else -1)
+ * gets [sin(n/tau), cos(n/tau)], tau = 2, 4, 8, 16, 32, 64, times one 12 x hidden Gaussian matrix of standard
+ * deviation 0.1/sqrt(6). A function of the seed and names' order alone. */
+wz_status wz_model_init_weights(wz_model *model, uint64_t seed, const int64_t *integer, wz_error *err);
+
+/* Everything a forward pass keeps. Without training, buffers other than the KV cache are shared by all layers. */
+typedef struct wz_layer_activations {
+    float *x;                        /* [rows][hidden] input of the layer */
+    float *norm1, *rstd1;            /* [rows][hidden], [rows] */
+    float *qkv;                      /* [rows][(heads + 2 kv) head_dim] after norm and RoPE: the KV cache */
+    float *qk_raw, *qk_rstd;         /* QK-norm only: [rows][(heads + kv) head_dim], [rows][heads + kv] */
+    float *attention, *lse;          /* [rows][heads head_dim], [rows][heads] */
+    float *middle;                   /* [rows][hidden] after attention */
+    float *norm2, *rstd2;
+    float *gate_up, *swiglu;         /* [rows][2 intermediate], [rows][intermediate] */
+} wz_layer_activations;
+
+typedef struct wz_activations {
+    wz_backend *backend;
+    int64_t rows; /* capacity */
+    bool training;
+    void *block;
+    size_t bytes;
+    wz_layer_activations *layers;
+    float *final; /* [rows][hidden] output of the last layer */
+} wz_activations;
+
+size_t wz_activations_bytes(const wz_model_config *config, int64_t rows, bool training);
+wz_status wz_activations_create(const wz_model *model, int64_t rows, bool training, wz_activations **out,
+                                wz_error *err);
+void wz_activations_destroy(wz_activations *activations);
+
+/* Gradients that flow backward through one layer after another. */
+typedef struct wz_backward {
+    wz_backend *backend;
+    int64_t rows;
+    void *block;
+    size_t bytes;
+    float *dx;      /* [rows][hidden]: of the residual stream; the caller starts it with the head's share */
+    float *dnorm, *dqkv, *dattention, *dgate_up, *dswiglu;
+} wz_backward;
+
+size_t wz_backward_bytes(const wz_model_config *config, int64_t rows);
+wz_status wz_backward_create(const wz_model *model, int64_t rows, wz_backward **out, wz_error *err);
+void wz_backward_destroy(wz_backward *backward);
+
+/* Rows [row0, row1) of a pack through all layers; earlier rows' keys and values are read from the activations. */
+void wz_model_forward(const wz_model *model, wz_activations *activations, const wz_segments *segments,
+                      const int32_t *token, int64_t row0, int64_t row1);
+/* hidden[i] = final norm of row gather[i]; rstd [count] kept for the backward pass. */
+void wz_model_final_norm(const wz_model *model, const wz_activations *activations, const int32_t *gather,
+                         int64_t count, float *hidden, float *rstd);
+/* dx of row gather[i] += gradient through the final norm of entry i; groups list entries. */
+void wz_model_final_norm_backward(const wz_model *model, const wz_activations *activations, wz_backward *backward,
+                                  const int32_t *gather, int64_t count, const float *dhidden, const float *rstd,
+                                  const wz_row_groups *entry_groups);
+/* All layers and the embedding, from backward->dx down; gradients are added to model->gradients. */
+void wz_model_backward(const wz_model *model, const wz_activations *activations, wz_backward *backward,
+                       const wz_segments *segments, const int32_t *token, const wz_row_groups *groups);
+
+wz_tensor wz_model_head(const wz_model *model);          /* [vocab, hidden] */
+wz_tensor wz_model_head_gradient(const wz_model *model);
+static inline wz_tensor wz_matrix(float *data, int64_t rows, int64_t columns)
+{
+    return (wz_tensor){data, rows, columns, columns, WZ_F32};
+}
+
+#endif

@@ -1,0 +1,257 @@
+#include "engine/rollout/rollout.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct rollout {
+    const wz_model *model;
+    wz_activations *activations;
+    wz_pack *pack;
+    wz_grammar_set *grammar;
+    const wz_rollout_options *options;
+    wz_grammar_state *state; /* [completions] */
+    uint8_t *going;          /* [completions] still decoding */
+    uint32_t *set_id;        /* grammar mask id -> pack mask id, 0: not yet copied */
+    size_t set_capacity;
+    /* one decode step: */
+    wz_sample_request *request; /* [completions] */
+    int32_t *asker;             /* [completions] completion of each request */
+    int32_t *gather;            /* [completions] row of each hidden vector */
+    wz_sample_result *result;   /* [completions] */
+    uint32_t *kept;             /* [completions][kept_stride], with top-k, top-p or min-p */
+    int64_t kept_stride;
+    float *hidden, *rstd;       /* backend: [completions][hidden_size], [completions] */
+    void *block;
+} rollout;
+
+static bool cuts(const wz_sampling *s)
+{
+    return s->temperature > 0.0f && (s->top_k > 0 || s->top_p < 1.0f || s->min_p > 0.0f);
+}
+
+/* The pack's copy of a grammar's token set. */
+static wz_status pack_set(rollout *r, const wz_mask *mask, uint32_t *id, wz_error *err)
+{
+    const size_t old = r->set_capacity;
+    void *ids = r->set_id;
+    wz_status status = wz_grow(&ids, &r->set_capacity, (size_t)mask->id + 1, sizeof(uint32_t), "token sets", err);
+    r->set_id = ids;
+    if (status != WZ_OK)
+        return status;
+    memset(r->set_id + old, 0, (r->set_capacity - old) * sizeof(uint32_t));
+    if (r->set_id[mask->id] == 0)
+        status = wz_pack_add_mask(r->pack, mask->tokens, mask->count, &r->set_id[mask->id], err);
+    *id = r->set_id[mask->id];
+    return status;
+}
+
+/* Appends a token to a completion and moves its grammar state on. */
+static wz_status append(rollout *r, int64_t c, uint32_t token, uint32_t set, wz_origin origin, wz_error *err)
+{
+    wz_pack *pack = r->pack;
+    const int64_t at = c * pack->completion_stride + pack->length[c]++;
+    pack->tokens[at] = token;
+    pack->origins[at] = (uint8_t)origin;
+    pack->masks[at] = set;
+    if (r->grammar != NULL)
+        return wz_grammar_step(r->grammar, r->state[c], token, &r->state[c], err);
+    for (size_t i = 0; i < r->options->end_token_count; i++)
+        if (token == r->options->end_tokens[i]) {
+            pack->finished[c] = 1;
+            r->going[c] = 0;
+        }
+    return WZ_OK;
+}
+
+/* Appends what the grammar leaves no choice about. Ends the completion at a final state or the length limit; else
+ * *set is the token set to sample from. */
+static wz_status follow_grammar(rollout *r, int64_t c, uint32_t *set, wz_error *err)
+{
+    wz_pack *pack = r->pack;
+    *set = 0;
+    for (;;) {
+        wz_mask mask = {0};
+        if (pack->length[c] >= r->options->max_completion_length)
+            r->going[c] = 0;
+        if (!r->going[c])
+            return WZ_OK;
+        if (r->grammar == NULL)
+            return WZ_OK;
+        wz_status status = wz_grammar_mask(r->grammar, r->state[c], &mask, err);
+        if (status != WZ_OK)
+            return status;
+        const bool accepts = wz_grammar_accepts(r->grammar, r->state[c]);
+        if (accepts && mask.count > 0)
+            return wz_fail(err, WZ_ERR_RUNTIME,
+                           "the answer grammar allows a completion to end and to go on at the same place; end the "
+                           "pattern with a closing tag");
+        if (mask.count == 0) {
+            pack->finished[c] = accepts;
+            r->going[c] = 0;
+            return accepts ? WZ_OK
+                           : wz_fail(err, WZ_ERR_RUNTIME, "the answer grammar has no admissible token after %d tokens",
+                                     pack->length[c]);
+        }
+        status = pack_set(r, &mask, set, err);
+        if (status != WZ_OK || mask.count > 1)
+            return status;
+        status = append(r, c, mask.tokens[0], *set, WZ_ORIGIN_FORCED, err);
+        if (status != WZ_OK)
+            return status;
+    }
+}
+
+static bool teaches(const rollout *r, int64_t c)
+{
+    return c % r->pack->generations < r->options->lessons;
+}
+
+/* Tokens that something will be predicted from become rows: all of them while the completion goes on; at its end none,
+ * or all but the last when it teaches the grammar. */
+static void add_rows(rollout *r, int64_t c)
+{
+    wz_pack *pack = r->pack;
+    int32_t need = pack->length[c];
+    if (!r->going[c])
+        need = teaches(r, c) ? pack->length[c] - 1 : 0;
+    for (int32_t i = pack->completion_row_count[c]; i < need; i++)
+        wz_pack_add_row(pack, c, pack->tokens[c * pack->completion_stride + i]);
+}
+
+/* Row that predicts token `place` of a completion. */
+static int32_t predicting_row(const wz_pack *pack, int64_t c, int64_t place)
+{
+    const int64_t group = c / pack->generations;
+    return place == 0 ? pack->prompt_start[group] + pack->prompt_length[group] - 1
+                      : pack->completion_rows[c * pack->completion_stride + place - 1];
+}
+
+/* One decode step: rows for what is known, then one sampled token for every completion still going. */
+static wz_status decode_step(rollout *r, bool *any, wz_error *err)
+{
+    wz_pack *pack = r->pack;
+    const int64_t row0 = pack->segments.rows, width = r->model->config.hidden_size;
+    const wz_backend_ops *ops = r->model->backend->ops;
+    int64_t requests = 0, vectors = 0;
+    for (int64_t c = 0; c < pack->completions; c++) {
+        uint32_t set = 0;
+        if (!r->going[c])
+            continue;
+        wz_status status = follow_grammar(r, c, &set, err);
+        if (status != WZ_OK)
+            return status;
+        add_rows(r, c);
+        if (!r->going[c])
+            continue;
+        const int32_t row = predicting_row(pack, c, pack->length[c]);
+        /* completions of one group start from the same prompt row: one hidden vector serves them */
+        if (vectors == 0 || r->gather[vectors - 1] != row)
+            r->gather[vectors++] = row;
+        r->asker[requests] = (int32_t)c;
+        r->request[requests++] =
+            (wz_sample_request){(int32_t)(vectors - 1), set,
+                                {.seed = r->options->seed,
+                                 .step = r->options->step,
+                                 .problem = pack->problem[c / pack->generations],
+                                 .token = (uint32_t)pack->length[c],
+                                 .sample = (uint32_t)(c % pack->generations),
+                                 .purpose = (uint32_t)r->options->purpose}};
+    }
+    wz_model_forward(r->model, r->activations, &pack->segments, pack->row_token, row0, pack->segments.rows);
+    *any = requests > 0;
+    if (!*any)
+        return ops->sync(r->model->backend, err);
+    wz_model_final_norm(r->model, r->activations, r->gather, vectors, r->hidden, r->rstd);
+    wz_status status = ops->head_sample(r->model->backend, r->result, r->kept, r->kept_stride,
+                                        wz_matrix(r->hidden, vectors, width), wz_model_head(r->model), r->request,
+                                        requests, &pack->mask_table, &r->options->sampling, err);
+    for (int64_t i = 0; status == WZ_OK && i < requests; i++) {
+        const int64_t c = r->asker[i];
+        const wz_sample_result *result = &r->result[i];
+        uint32_t set = r->request[i].mask;
+        const uint32_t allowed = set == 0 ? (uint32_t)r->model->config.vocab_size
+                                          : pack->mask_offset[set + 1] - pack->mask_offset[set];
+        if (result->kept < allowed)
+            status = wz_pack_add_mask(pack, r->kept + i * r->kept_stride, result->kept, &set, err);
+        if (status == WZ_OK)
+            status = wz_pack_add_decision(pack, c, r->gather[r->request[i].row], result->token, set, result->logp,
+                                          result->entropy, err);
+        if (status == WZ_OK)
+            status = append(r, c, result->token, r->request[i].mask, WZ_ORIGIN_SAMPLED, err);
+    }
+    return status;
+}
+
+static wz_status add_lessons(rollout *r, wz_error *err)
+{
+    wz_pack *pack = r->pack;
+    wz_status status = WZ_OK;
+    for (int64_t c = 0; c < pack->completions && r->grammar != NULL; c++)
+        for (int64_t i = 0; status == WZ_OK && teaches(r, c) && i < pack->length[c]; i++)
+            status = wz_pack_add_lesson(pack, c, predicting_row(pack, c, i),
+                                        pack->masks[c * pack->completion_stride + i], err);
+    return status;
+}
+
+static wz_status prepare(rollout *r, const wz_grammar_state *start, wz_error *err)
+{
+    wz_pack *pack = r->pack;
+    wz_backend *backend = r->model->backend;
+    const size_t n = (size_t)pack->completions;
+    if (cuts(&r->options->sampling))
+        r->kept_stride = r->model->config.vocab_size;
+    const size_t each = sizeof(wz_sample_request) + sizeof(wz_sample_result) + 2 * sizeof(int32_t) +
+                        sizeof(wz_grammar_state) + 1 + (size_t)r->kept_stride * sizeof(uint32_t);
+    void *block = NULL;
+    wz_status status = wz_alloc(&block, n, each, "a decode step", err);
+    if (status != WZ_OK)
+        return status;
+    r->block = block;
+    r->request = block;
+    r->result = (wz_sample_result *)(void *)(r->request + n);
+    r->asker = (int32_t *)(void *)(r->result + n);
+    r->gather = r->asker + n;
+    r->state = (wz_grammar_state *)(void *)(r->gather + n);
+    r->kept = r->kept_stride > 0 ? r->state + n : NULL;
+    r->going = (uint8_t *)(r->state + n + n * (size_t)r->kept_stride);
+    for (size_t c = 0; c < n; c++) {
+        r->going[c] = 1;
+        r->state[c] = r->grammar != NULL ? start[c / (size_t)pack->generations] : 0;
+    }
+    void *memory = NULL;
+    status = backend->ops->alloc(backend, n * (size_t)(r->model->config.hidden_size + 1) * sizeof(float),
+                                 "a decode step", &memory, err);
+    r->hidden = memory;
+    if (status == WZ_OK)
+        r->rstd = r->hidden + n * (size_t)r->model->config.hidden_size;
+    return status;
+}
+
+wz_status wz_rollout_run(const wz_model *model, wz_activations *activations, wz_pack *pack, wz_grammar_set *grammar,
+                         const wz_grammar_state *start, const wz_rollout_options *options, wz_error *err)
+{
+    rollout r = {.model = model, .activations = activations, .pack = pack, .grammar = grammar, .options = options};
+    wz_status status = prepare(&r, start, err);
+    if (status == WZ_OK)
+        wz_model_forward(model, activations, &pack->segments, pack->row_token, 0, pack->segments.rows);
+    for (bool any = true; status == WZ_OK && any;)
+        status = decode_step(&r, &any, err);
+    if (status == WZ_OK && options->lessons > 0)
+        status = add_lessons(&r, err);
+    if (r.hidden != NULL)
+        model->backend->ops->release(model->backend, r.hidden);
+    free(r.block);
+    free(r.set_id);
+    return status;
+}
+
+wz_status wz_rollout_score(const wz_model *model, const wz_activations *activations, const wz_pack *pack,
+                           float temperature, float *hidden, float *rstd, float *logp, float *entropy, wz_error *err)
+{
+    const wz_decisions *d = &pack->decisions;
+    wz_model_final_norm(model, activations, d->row, d->count, hidden, rstd);
+    model->backend->ops->head_score_forward(model->backend, logp, entropy,
+                                            wz_matrix(hidden, d->count, model->config.hidden_size),
+                                            wz_model_head(model), d->target, d->mask, &pack->mask_table, temperature);
+    return model->backend->ops->sync(model->backend, err);
+}

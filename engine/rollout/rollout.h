@@ -1,0 +1,42 @@
+/* Rollout: samples the completions of a pack in lockstep.
+ *
+ * Prompts are computed once per group; each decode step adds one block of rows. With a grammar, a place
+ * where only one token is admissible costs no sampling, and rows that nothing is predicted from are not
+ * computed at all. */
+#ifndef WZ_ROLLOUT_ROLLOUT_H
+#define WZ_ROLLOUT_ROLLOUT_H
+
+#include "engine/model/model.h"
+#include "engine/rollout/pack.h"
+#include "engine/text/grammar.h"
+
+typedef struct wz_rollout_options {
+    wz_sampling sampling;
+    uint64_t seed;
+    uint32_t step;
+    wz_purpose purpose;            /* WZ_PURPOSE_SAMPLE or WZ_PURPOSE_EVAL_SAMPLE */
+    int64_t max_completion_length; /* tokens */
+    int64_t lessons;               /* completions of each group whose every token becomes a grammar lesson */
+    const uint32_t *end_tokens;    /* without a grammar: a completion ends with any of these */
+    size_t end_token_count;
+} wz_rollout_options;
+
+/* How long completions of a grammar state can get: tokens of the longest one, and tokens before its last choice (the
+ * rows a completion needs). Both at most `limit`, which also bounds infinite languages. */
+wz_status wz_rollout_bounds(wz_grammar_set *grammar, wz_grammar_state start, int64_t limit, int64_t *longest,
+                            int64_t *rows, wz_error *err);
+
+/* Rows of a group's completions: `generations` completions, the first `lessons` of which teach the grammar. */
+int64_t wz_rollout_group_rows(int64_t longest, int64_t rows, int64_t generations, int64_t lessons);
+
+/* Fills the pack. start[g]: grammar state of group g; grammar NULL: no grammar. The activations have room for the
+ * pack's row_capacity. */
+wz_status wz_rollout_run(const wz_model *model, wz_activations *activations, wz_pack *pack, wz_grammar_set *grammar,
+                         const wz_grammar_state *start, const wz_rollout_options *options, wz_error *err);
+
+/* logp and entropy of all decisions from the activations as they are, by head score. hidden [decisions][hidden_size] and
+ * rstd [decisions] are kept for the backward pass (backend memory). */
+wz_status wz_rollout_score(const wz_model *model, const wz_activations *activations, const wz_pack *pack,
+                           float temperature, float *hidden, float *rstd, float *logp, float *entropy, wz_error *err);
+
+#endif

@@ -1,0 +1,248 @@
+#include "engine/run/benchmark.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "engine/run/run.h"
+
+/* A training set-up without a run directory. */
+typedef struct bench {
+    wz_config config;
+    wz_backend *backend;
+    wz_policy *policy;
+    wz_trainer_options options;
+    wz_trainer *trainer;
+    wz_text plan;
+} bench;
+
+static void close_bench(bench *b)
+{
+    wz_trainer_destroy(b->trainer);
+    wz_policy_destroy(b->policy);
+    if (b->backend != NULL)
+        b->backend->ops->destroy(b->backend);
+    wz_text_clear(&b->plan);
+}
+
+static wz_status open_bench(const wz_config *config, bench *b, wz_error *err)
+{
+    memset(b, 0, sizeof *b);
+    b->config = *config;
+    wz_status status = wz_config_check(&b->config, err);
+    if (status == WZ_OK)
+        status = wz_open_backend(&b->config, &b->backend, NULL, err);
+    if (status == WZ_OK)
+        status = wz_policy_from_config(&b->config, b->backend, &b->policy, err);
+    if (status != WZ_OK)
+        return status;
+    wz_run_trainer_options(&b->config, 1, &b->options);
+    b->options.curriculum_enabled = false;
+    b->options.exactness_check_steps = 0;
+    status = wz_run_plan_memory(b->policy, &b->config, &b->options, &b->plan, err);
+    return status == WZ_OK ? wz_trainer_create(b->policy, &b->options, &b->trainer, err) : status;
+}
+
+static double peak_resident_bytes(void)
+{
+    struct rusage usage;
+    return getrusage(RUSAGE_SELF, &usage) == 0 ? (double)usage.ru_maxrss * 1024.0 : NAN;
+}
+
+static int ascending(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return x < y ? -1 : x > y;
+}
+
+static double median(double *values, int64_t count)
+{
+    qsort(values, (size_t)count, sizeof *values, ascending);
+    return count % 2 == 1 ? values[count / 2] : 0.5 * (values[count / 2 - 1] + values[count / 2]);
+}
+
+/* One weight matrix: forward, input gradient and weight gradient of `rows` rows in `calls` layers. */
+static void add_linear(wz_benchmark *out, wz_backend *backend, const char *name, int64_t outputs, int64_t inputs,
+                       int64_t rows, int64_t group_rows, int64_t calls)
+{
+    const wz_sgemm_shape shapes[3] = {
+        {out->tile, outputs, inputs, false, true, false},  /* y = x w^T */
+        {out->tile, inputs, outputs, false, false, false}, /* dx = dy w */
+        {outputs < 128 ? outputs : 128, inputs, group_rows, true, false, true}}; /* dw += dy^T x */
+    static const char *const passes[3] = {"forward", "dx", "dw"};
+    for (int i = 0; i < 3 && out->gemm_count < WZ_BENCH_GEMMS; i++) {
+        wz_bench_gemm *gemm = &out->gemms[out->gemm_count++];
+        (void)snprintf(gemm->name, sizeof gemm->name, "%s %s", name, passes[i]);
+        gemm->flops_per_step = 2.0 * (double)rows * (double)outputs * (double)inputs * (double)calls;
+        gemm->rate = wz_backend_cpu_sgemm_rate(backend, &shapes[i], 0.15);
+        out->gemm_flops += gemm->flops_per_step;
+        out->sgemm_s += gemm->flops_per_step / gemm->rate;
+    }
+}
+
+/* Scores and weighted sums of attention, forward, and twice that backward (no recomputation counted). */
+static double attention_flops(const wz_model_config *c, const wz_batch *batch)
+{
+    double keys = 0.0;
+    for (int64_t p = 0; p < batch->pack_count; p++) {
+        const wz_segments *s = &batch->packs[p]->segments;
+        for (int64_t row = 0; row < s->rows; row++)
+            keys += s->row_completion[row] < 0
+                        ? (double)s->row_index[row] + 1.0
+                        : (double)s->prompt_length[s->row_group[row]] + (double)s->row_index[row] + 1.0;
+    }
+    return 3.0 * 4.0 * keys * (double)(c->num_attention_heads * c->head_dim * c->num_hidden_layers);
+}
+
+static void count_work(bench *b, wz_benchmark *out)
+{
+    const wz_model_config *c = &b->policy->model->config;
+    const wz_batch *batch = wz_trainer_batch(b->trainer);
+    const int64_t q = c->num_attention_heads * c->head_dim, kv = c->num_key_value_heads * c->head_dim;
+    const int64_t layers = c->num_hidden_layers, group_rows = out->rows / batch->groups;
+    add_linear(out, b->backend, "qkv", q + 2 * kv, c->hidden_size, out->rows, group_rows, layers);
+    add_linear(out, b->backend, "o", c->hidden_size, q, out->rows, group_rows, layers);
+    add_linear(out, b->backend, "gate_up", 2 * c->intermediate_size, c->hidden_size, out->rows, group_rows, layers);
+    add_linear(out, b->backend, "down", c->hidden_size, c->intermediate_size, out->rows, group_rows, layers);
+    out->other_flops = attention_flops(c, batch);
+}
+
+wz_status wz_benchmark_run(const wz_config *config, int64_t steps, wz_benchmark *out, wz_error *err)
+{
+    bench b;
+    void *block = NULL;
+    memset(out, 0, sizeof *out);
+    const double resident = peak_resident_bytes();
+    wz_status status = open_bench(config, &b, err);
+    if (status == WZ_OK)
+        status = wz_alloc(&block, (size_t)steps * 4, sizeof(double), "timings", err);
+    double *step_s = block, *rollout_s = step_s + steps, *train_s = rollout_s + steps, *verify_s = train_s + steps;
+    for (int64_t i = 0; status == WZ_OK && i < steps + 2; i++) {
+        wz_step_report report;
+        status = wz_trainer_step(b.trainer, i, &report, err);
+        if (i < 2 || status != WZ_OK)
+            continue;
+        rollout_s[i - 2] = report.rollout_s;
+        train_s[i - 2] = report.train_s;
+        verify_s[i - 2] = report.verify_s;
+        step_s[i - 2] = report.rollout_s + report.train_s + report.verify_s;
+        out->rows = report.rows;
+        out->tokens = report.tokens;
+    }
+    if (status == WZ_OK) {
+        size_t activations = 0, backward = 0;
+        int64_t rows = 0;
+        out->peak_bytes = peak_resident_bytes() - resident;
+        status = wz_trainer_plan(b.policy, &b.options, &activations, &backward, &rows, err);
+        out->planned_bytes = (double)(wz_model_bytes(b.policy->model) + activations + backward);
+        out->threads = wz_pool_threads(wz_backend_cpu_pool(b.backend));
+        out->tile = wz_backend_cpu_tile(b.backend);
+        out->steps = steps;
+        out->completions = b.options.problems * b.options.generations;
+        out->step_s = median(step_s, steps);
+        out->rollout_s = median(rollout_s, steps);
+        out->train_s = median(train_s, steps);
+        out->verify_s = median(verify_s, steps);
+        count_work(&b, out);
+        out->share = (out->gemm_flops + out->other_flops) / out->step_s * out->sgemm_s / out->gemm_flops;
+    }
+    free(block);
+    close_bench(&b);
+    return status;
+}
+
+wz_status wz_benchmark_tokens(const wz_config *config, wz_text *out, wz_error *err)
+{
+    bench b;
+    wz_json json;
+    wz_step_report report;
+    wz_status status = open_bench(config, &b, err);
+    if (status == WZ_OK)
+        status = wz_trainer_step(b.trainer, 0, &report, err);
+    if (status == WZ_OK) {
+        const wz_batch *batch = wz_trainer_batch(b.trainer);
+        const wz_pack *pack = batch->packs[0];
+        wz_json_start(&json, out, err);
+        wz_json_begin_object(&json);
+        wz_json_field_integer(&json, "vocab_size", b.policy->model->config.vocab_size);
+        wz_json_key(&json, "prompts");
+        wz_json_begin_array(&json);
+        for (int64_t g = 0; g < batch->groups; g++) {
+            wz_json_begin_array(&json);
+            for (size_t i = 0; i < batch->prompts[g].length; i++)
+                wz_json_integer(&json, (int64_t)batch->prompts[g].data[i]);
+            wz_json_end_array(&json);
+        }
+        wz_json_end_array(&json);
+        wz_json_key(&json, "allowed");
+        wz_json_begin_array(&json);
+        for (int32_t i = 0; i < pack->length[0]; i++) {
+            const uint32_t set = pack->masks[i];
+            wz_json_begin_array(&json);
+            for (uint32_t j = pack->mask_offset[set]; j < pack->mask_offset[set + 1]; j++)
+                wz_json_integer(&json, (int64_t)pack->mask_tokens[j]);
+            wz_json_end_array(&json);
+        }
+        wz_json_end_array(&json);
+        wz_json_end_object(&json);
+        status = wz_json_finish(&json);
+    }
+    close_bench(&b);
+    return status;
+}
+
+wz_status wz_benchmark_write_json(const wz_benchmark *b, wz_text *out, wz_error *err)
+{
+    wz_json json;
+    wz_json_start(&json, out, err);
+    wz_json_begin_object(&json);
+    wz_json_field_string(&json, "blas_core", wz_backend_cpu_core_name());
+    wz_json_field_integer(&json, "threads", (int64_t)b->threads);
+    wz_json_field_integer(&json, "row_tile", b->tile);
+    wz_json_field_integer(&json, "rows_per_step", b->rows);
+    wz_json_field_number(&json, "completions_per_s", (double)b->completions / b->step_s);
+    wz_json_field_number(&json, "tokens_per_s", b->tokens / b->step_s);
+    wz_json_field_number(&json, "step_s", b->step_s);
+    wz_json_field_number(&json, "rollout_s", b->rollout_s);
+    wz_json_field_number(&json, "train_s", b->train_s);
+    wz_json_field_number(&json, "verify_s", b->verify_s);
+    wz_json_field_number(&json, "gemm_flops_per_step", b->gemm_flops);
+    wz_json_field_number(&json, "attention_flops_per_step", b->other_flops);
+    wz_json_field_number(&json, "sgemm_rate", b->gemm_flops / b->sgemm_s);
+    wz_json_field_number(&json, "share_of_sgemm_rate", b->share);
+    wz_json_field_number(&json, "planned_bytes", b->planned_bytes);
+    wz_json_field_number(&json, "peak_bytes", b->peak_bytes);
+    wz_json_key(&json, "sgemm");
+    wz_json_begin_object(&json);
+    for (size_t i = 0; i < b->gemm_count; i++)
+        wz_json_field_number(&json, b->gemms[i].name, b->gemms[i].rate);
+    wz_json_end_object(&json);
+    wz_json_end_object(&json);
+    return wz_json_finish(&json);
+}
+
+wz_status wz_benchmark_write_table(const wz_benchmark *b, wz_text *out, wz_error *err)
+{
+    wz_status status = wz_text_printf(
+        out, err,
+        "OpenBLAS core %s, %zu threads, row tile %lld; %lld timed steps, medians\n"
+        "step                 %10.4f s   %.0f completions/s, %.0f tokens/s, %lld distinct rows\n"
+        "  rollout            %10.4f s\n"
+        "  update             %10.4f s\n"
+        "  problems, verdicts %10.4f s\n"
+        "work                 %10.2f GF in linear layers, %.2f GF in attention\n"
+        "sgemm rate           %10.1f GF/s at these shapes\n"
+        "whole step           %10.1f GF/s = %.1f%% of the sgemm rate\n"
+        "memory               %10.1f MiB planned, %.1f MiB peak growth\n"
+        "plain sgemm at the model's shapes, GF/s:\n",
+        wz_backend_cpu_core_name(), b->threads, (long long)b->tile, (long long)b->steps, b->step_s,
+        (double)b->completions / b->step_s, b->tokens / b->step_s, (long long)b->rows, b->rollout_s, b->train_s,
+        b->verify_s, b->gemm_flops / 1e9, b->other_flops / 1e9, b->gemm_flops / b->sgemm_s / 1e9,
+        (b->gemm_flops + b->other_flops) / b->step_s / 1e9, 100.0 * b->share, b->planned_bytes / 1048576.0,
+        b->peak_bytes / 1048576.0);
+    for (size_t i = 0; status == WZ_OK && i < b->gemm_count; i++)
+        status = wz_text_printf(out, err, "  %-18s %10.1f   %5.1f%% of the work\n", b->gemms[i].name,
+                                b->gemms[i].rate / 1e9, 100.0 * b->gemms[i].flops_per_step / b->gemm_flops);
+    return status;
+}

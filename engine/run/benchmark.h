@@ -1,0 +1,41 @@
+/* What `wavezero bench` measures: training steps against the machine's own sgemm rate, and ops one by one. */
+#ifndef WZ_RUN_BENCHMARK_H
+#define WZ_RUN_BENCHMARK_H
+
+#include "engine/core/json.h"
+#include "engine/run/config.h"
+#include "engine/rollout/policy.h"
+
+#define WZ_BENCH_GEMMS 12
+
+typedef struct wz_bench_gemm {
+    char name[32];           /* "qkv forward" */
+    double flops_per_step;   /* over all layers */
+    double rate;             /* of plain sgemm at this shape, operations per second, all threads */
+} wz_bench_gemm;
+
+
+typedef struct wz_benchmark {
+    size_t threads;
+    int64_t tile;
+    int64_t rows, completions, steps;
+    double tokens;                 /* per step, prompts once per group */
+    double step_s, rollout_s, train_s, verify_s; /* medians */
+    double gemm_flops, other_flops; /* per step: linear layers and head; attention scores and sums */
+    double sgemm_s;                /* the time the gemm_flops take at their shapes' sgemm rates */
+    double share;                  /* (all flops / step_s) / (gemm_flops / sgemm_s) */
+    double planned_bytes, peak_bytes; /* memory plan; growth of the process's peak resident size */
+    wz_bench_gemm gemms[WZ_BENCH_GEMMS];
+    size_t gemm_count;
+} wz_benchmark;
+
+/* `steps` timed training steps after two of warm-up, on the configuration's task and model. */
+wz_status wz_benchmark_run(const wz_config *config, int64_t steps, wz_benchmark *out, wz_error *err);
+wz_status wz_benchmark_write_json(const wz_benchmark *benchmark, wz_text *out, wz_error *err);
+wz_status wz_benchmark_write_table(const wz_benchmark *benchmark, wz_text *out, wz_error *err);
+
+/* The first step's prompts as token ids, and the tokens admissible at each place of the first completion:
+ * {"vocab_size", "prompts": [[...]], "allowed": [[...]]}, so that another implementation can run the same work. */
+wz_status wz_benchmark_tokens(const wz_config *config, wz_text *out, wz_error *err);
+
+#endif

@@ -1,0 +1,128 @@
+#include "engine/run/config_schema.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/core/suggest.h"
+
+static const char task_prefix[] = "task.";
+
+void wz_config_default(wz_config *config)
+{
+    memset(config, 0, sizeof *config);
+    for (size_t i = 0; i < wz_config_key_count; ++i) {
+        wz_config_place place = {.key = &wz_config_keys[i]};
+        if (place.key->type == WZ_KEY_HEADING)
+            continue;
+        wz_error err = {{0}};
+        wz_status status = wz_config_set(config, &place, place.key->default_text, &err);
+        assert(status == WZ_OK); /* a default that its own row refuses is our bug */
+        (void)status;
+    }
+}
+
+bool wz_config_find(const wz_config *config, const char *name, wz_config_place *place)
+{
+    memset(place, 0, sizeof *place);
+    for (size_t i = 0; i < wz_config_key_count; ++i) {
+        if (wz_config_keys[i].type != WZ_KEY_HEADING && strcmp(wz_config_keys[i].name, name) == 0) {
+            place->key = &wz_config_keys[i];
+            return true;
+        }
+    }
+    size_t prefix = strlen(task_prefix);
+    if (config->task == NULL || strncmp(name, task_prefix, prefix) != 0)
+        return false;
+    for (size_t i = 0; i < config->task->option_count; ++i) {
+        if (strcmp(config->task->options[i].name, name + prefix) == 0) {
+            place->option = &config->task->options[i];
+            place->option_index = i;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool wz_config_is_section(const char *name)
+{
+    size_t length = strlen(name);
+    for (size_t i = 0; i < wz_config_key_count; ++i)
+        if (wz_config_keys[i].type != WZ_KEY_HEADING && strncmp(wz_config_keys[i].name, name, length) == 0 &&
+            wz_config_keys[i].name[length] == '.')
+            return true;
+    return false;
+}
+
+/* Near in spelling, or right but for the section: "links" is task.links. The nearest so far lies in
+ * nearest[WZ_CONFIG_NAME_MAX], since the names of task options are put together here. */
+static void consider(wz_suggestion *suggestion, char *nearest, const char *name, const char *candidate)
+{
+    wz_suggestion full = {0};
+    wz_suggestion last = {0};
+    const char *point = strrchr(candidate, '.');
+    wz_suggest(&full, name, candidate);
+    if (point != NULL && strchr(name, '.') == NULL)
+        wz_suggest(&last, name, point + 1);
+    const wz_suggestion *better = full.best != NULL ? &full : &last;
+    if (better->best == NULL || (suggestion->best != NULL && better->distance >= suggestion->distance))
+        return;
+    (void)snprintf(nearest, WZ_CONFIG_NAME_MAX, "%s", candidate);
+    suggestion->best = nearest;
+    suggestion->distance = better->distance;
+}
+
+wz_status wz_config_fail_unknown(const wz_config *config, const char *name, wz_error *err)
+{
+    wz_suggestion suggestion = {0};
+    char nearest[WZ_CONFIG_NAME_MAX];
+    for (size_t i = 0; i < wz_config_key_count; ++i)
+        if (wz_config_keys[i].type != WZ_KEY_HEADING)
+            consider(&suggestion, nearest, name, wz_config_keys[i].name);
+    for (size_t i = 0; config->task != NULL && i < config->task->option_count; ++i) {
+        char option[WZ_CONFIG_NAME_MAX];
+        (void)snprintf(option, sizeof option, "%s%s", task_prefix, config->task->options[i].name);
+        consider(&suggestion, nearest, name, option);
+    }
+    if (suggestion.best != NULL)
+        return wz_fail(err, WZ_ERR_USAGE, "unknown key '%.96s' (did you mean '%s'?)", name, suggestion.best);
+    return wz_fail(err, WZ_ERR_USAGE, "unknown key '%.96s'; `wavezero help config` lists all keys", name);
+}
+
+wz_status wz_config_override(wz_config *config, const char *assignment, wz_error *err)
+{
+    char name[WZ_CONFIG_NAME_MAX];
+    const char *equals = strchr(assignment, '=');
+    if (equals == NULL || equals == assignment)
+        return wz_fail(err, WZ_ERR_USAGE, "override '%.96s': expected key=value", assignment);
+    (void)snprintf(name, sizeof name, "%.*s",
+                   (int)(equals - assignment < WZ_CONFIG_NAME_MAX ? equals - assignment : WZ_CONFIG_NAME_MAX),
+                   assignment);
+    wz_config_place place;
+    wz_status status = WZ_OK;
+    if (wz_config_find(config, name, &place))
+        status = wz_config_set(config, &place, equals + 1, err);
+    else if (wz_config_is_section(name))
+        status = wz_fail(err, WZ_ERR_USAGE, "'%s' is a section; set one of its keys, as in %s.key=value",
+                         name, name);
+    else
+        status = wz_config_fail_unknown(config, name, err);
+    return status == WZ_OK ? WZ_OK : wz_fail_prefix(err, status, "override '%.96s': ", assignment);
+}
+
+const char *wz_config_resume_conflict(const wz_config *saved, const wz_config *now)
+{
+    for (size_t i = 0; i < wz_config_key_count; ++i) {
+        wz_config_place place = {.key = &wz_config_keys[i]};
+        if (!place.key->resume_may_change && !wz_config_equal_at(saved, now, &place))
+            return place.key->name;
+        if (place.key->type != WZ_KEY_TASK)
+            continue;
+        for (size_t j = 0; j < saved->task->option_count; ++j) {
+            wz_config_place option = {.option = &saved->task->options[j], .option_index = j};
+            if (!wz_config_equal_at(saved, now, &option))
+                return option.option->name;
+        }
+    }
+    return NULL;
+}

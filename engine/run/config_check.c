@@ -1,0 +1,113 @@
+/* Rules that join several keys; each message says how to satisfy the rule. */
+#include "engine/run/config_schema.h"
+
+static wz_status check_ranges(const wz_config *config, wz_error *err)
+{
+    wz_status status = WZ_OK;
+    for (size_t i = 0; i < wz_config_key_count && status == WZ_OK; ++i) {
+        wz_config_place place = {.key = &wz_config_keys[i]};
+        status = wz_config_check_range(config, &place, err);
+    }
+    if (status != WZ_OK)
+        return status;
+    for (size_t i = 0; i < config->task->option_count && status == WZ_OK; ++i) {
+        wz_config_place place = {.option = &config->task->options[i], .option_index = i};
+        status = wz_config_check_range(config, &place, err);
+    }
+    return status == WZ_OK ? wz_task_check_values(config->task, config->task_values, err) : status;
+}
+
+static wz_status check_files(const wz_config *config, wz_error *err)
+{
+    if (config->output_dir[0] == '\0')
+        return wz_fail(err, WZ_ERR_USAGE, "output_dir is empty; name the run directory to make");
+    if (config->init_from[0] != '\0' && config->tokenizer_file[0] != '\0')
+        return wz_fail(
+            err, WZ_ERR_USAGE,
+            "init_from and tokenizer_file are both set, but a checkpoint brings its own tokenizer; "
+            "remove one of them");
+    return WZ_OK;
+}
+
+/* vocab_size 0 stands for the tokenizer's, which is at least 1. */
+static wz_status check_model(const wz_config *config, wz_error *err)
+{
+    wz_model_config model = config->model;
+    if (model.vocab_size == 0)
+        model.vocab_size = 1;
+    wz_status status = wz_model_config_check(&model, err);
+    if (status == WZ_OK && config->max_completion_length >= model.max_position_embeddings)
+        return wz_fail(err, WZ_ERR_USAGE,
+                       "max_completion_length (%lld) leaves no room for a prompt within "
+                       "model.max_position_embeddings (%lld); lower the one or raise the other",
+                       (long long)config->max_completion_length, (long long)model.max_position_embeddings);
+    return status;
+}
+
+static wz_status check_divides(const char *whole_key, int64_t whole, int64_t part, wz_error *err)
+{
+    if (whole % part == 0)
+        return WZ_OK;
+    int64_t lower = whole / part * part;
+    return wz_fail(err, WZ_ERR_USAGE, "%s (%lld) must be a multiple of num_generations (%lld): use %lld",
+                   whole_key, (long long)whole, (long long)part, (long long)(lower > 0 ? lower : part));
+}
+
+static wz_status check_batches(const wz_config *config, wz_error *err)
+{
+    int64_t group = config->num_generations;
+    if (config->max_steps > 0 && group < 2)
+        return wz_fail(err, WZ_ERR_USAGE,
+                       "num_generations is %lld; training compares at least 2 completions of a problem",
+                       (long long)group);
+    wz_status status = check_divides("generation_batch_size", config->generation_batch_size, group, err);
+    if (status == WZ_OK)
+        status =
+            check_divides("per_device_train_batch_size", config->per_device_train_batch_size, group, err);
+    return status;
+}
+
+static wz_status check_loss(const wz_config *config, wz_error *err)
+{
+    if (config->grammar_coef > 0.0 && !config->answer_grammar)
+        return wz_fail(
+            err, WZ_ERR_USAGE,
+            "grammar_coef is %g, but without answer_grammar there is no set of allowed tokens to teach; "
+            "set answer_grammar: true or grammar_coef: 0",
+            config->grammar_coef);
+    if (config->grammar_coef > 0.0 && config->grammar_generations > config->num_generations)
+        return wz_fail(err, WZ_ERR_USAGE, "grammar_generations (%lld) must not exceed num_generations (%lld)",
+                       (long long)config->grammar_generations, (long long)config->num_generations);
+    return WZ_OK;
+}
+
+static wz_status check_curriculum(const wz_config *config, wz_error *err)
+{
+    if (!config->curriculum_enabled)
+        return WZ_OK;
+    const wz_task_option *size = &config->task->options[config->task->size_option];
+    double last = config->task_values[config->task->size_option];
+    if ((double)config->curriculum_start > last)
+        return wz_fail(
+            err, WZ_ERR_USAGE,
+            "curriculum.start (%lld) is above task.%s (%g), the size to grow to; lower the one or raise "
+            "the other",
+            (long long)config->curriculum_start, size->name, last);
+    if ((double)config->curriculum_start < size->minimum)
+        return wz_fail(err, WZ_ERR_USAGE, "curriculum.start (%lld) is below the least task.%s (%g)",
+                       (long long)config->curriculum_start, size->name, size->minimum);
+    return WZ_OK;
+}
+
+wz_status wz_config_check(const wz_config *config, wz_error *err)
+{
+    wz_status (*const checks[])(const wz_config *, wz_error *) = {
+        check_ranges, check_files, check_model, check_batches, check_loss, check_curriculum,
+    };
+    for (size_t i = 0; i < sizeof checks / sizeof checks[0]; ++i) {
+        wz_status status = checks[i](config, err);
+        if (status != WZ_OK)
+            return status;
+    }
+    return WZ_OK;
+}

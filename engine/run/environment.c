@@ -1,0 +1,122 @@
+#include "engine/run/environment.h"
+
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "engine/core/file.h"
+
+#ifndef WZ_GIT_COMMIT
+#define WZ_GIT_COMMIT ""
+#endif
+
+#define PROC_LIMIT ((size_t)8 << 20) /* /proc/cpuinfo has about 1.5 KB a processor */
+
+const char *wz_build_commit(void)
+{
+    return WZ_GIT_COMMIT;
+}
+
+const char *wz_build_compiler(void)
+{
+#if defined(__clang__)
+    return "clang " __clang_version__;
+#else
+    return "gcc " __VERSION__;
+#endif
+}
+
+/* The text after "key ... :" in a file of such lines, up to the line's end; NULL: no such line. */
+static const char *find_field(const char *text, const char *key, size_t *length)
+{
+    for (const char *line = text; line != NULL && *line != '\0';) {
+        if (strncmp(line, key, strlen(key)) == 0) {
+            const char *value = line + strcspn(line, ":\n");
+            value += strspn(value, ": \t");
+            *length = strcspn(value, "\n");
+            return value;
+        }
+        line = strchr(line, '\n');
+        line = line == NULL ? NULL : line + 1;
+    }
+    return NULL;
+}
+
+wz_status wz_cpu_model(wz_text *out, wz_error *err)
+{
+    wz_text text = {0};
+    size_t length = 0;
+    const char *model = NULL;
+    if (wz_file_read("/proc/cpuinfo", PROC_LIMIT, &text, NULL) == WZ_OK)
+        model = find_field(text.data, "model name", &length);
+    wz_status status = model != NULL && length > 0 ? wz_text_append(out, model, length, err)
+                                                   : wz_text_printf(out, err, "unknown");
+    wz_text_clear(&text);
+    return status;
+}
+
+int64_t wz_cpu_count(void)
+{
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) == 0)
+        return CPU_COUNT(&set);
+    long count = sysconf(_SC_NPROCESSORS_ONLN);
+    return count > 0 ? count : 1;
+}
+
+static uint64_t meminfo(const char *text, const char *key)
+{
+    size_t length = 0;
+    const char *value = text == NULL ? NULL : find_field(text, key, &length);
+    return value == NULL ? 0 : (uint64_t)strtoull(value, NULL, 10) * 1024;
+}
+
+void wz_memory_size(uint64_t *total, uint64_t *available)
+{
+    wz_text text = {0};
+    (void)wz_file_read("/proc/meminfo", PROC_LIMIT, &text, NULL);
+    *total = meminfo(text.data, "MemTotal");
+    *available = meminfo(text.data, "MemAvailable");
+    wz_text_clear(&text);
+}
+
+static void optional_string(wz_json *json, const char *key, const char *value)
+{
+    if (value != NULL && value[0] != '\0')
+        wz_json_field_string(json, key, value);
+}
+
+wz_status wz_environment_write_json(const wz_environment *environment, wz_text *out, wz_error *err)
+{
+    wz_json json;
+    wz_text cpu = {0};
+    char hostname[256] = "";
+    uint64_t total = 0;
+    uint64_t available = 0;
+    wz_status status = wz_cpu_model(&cpu, err);
+    if (status != WZ_OK)
+        return status;
+    wz_memory_size(&total, &available);
+    if (gethostname(hostname, sizeof hostname - 1) != 0)
+        hostname[0] = '\0';
+    wz_json_start(&json, out, err);
+    wz_json_begin_object(&json);
+    wz_json_field_string(&json, "version", WZ_VERSION);
+    optional_string(&json, "git_commit", wz_build_commit());
+    wz_json_field_string(&json, "compiler", wz_build_compiler());
+    optional_string(&json, "device", environment->device);
+    optional_string(&json, "blas_core", environment->blas_core);
+    if (environment->threads > 0)
+        wz_json_field_integer(&json, "threads", environment->threads);
+    wz_json_key(&json, "cpu");
+    wz_json_bytes(&json, cpu.data, cpu.length);
+    wz_json_field_integer(&json, "cores", wz_cpu_count());
+    wz_json_field_integer(&json, "memory_bytes", (int64_t)total);
+    optional_string(&json, "hostname", hostname);
+    optional_string(&json, "date", environment->date);
+    wz_json_end_object(&json);
+    wz_text_clear(&cpu);
+    return wz_json_finish(&json);
+}

@@ -1,0 +1,33 @@
+/* Where a run happened: what a reader needs to judge its figures and to repeat it. */
+#ifndef WZ_RUN_ENVIRONMENT_H
+#define WZ_RUN_ENVIRONMENT_H
+
+#include <stdint.h>
+
+#include "engine/core/json.h"
+#include "engine/core/memory.h"
+#include "engine/core/status.h"
+
+/* What only the caller knows. NULL and 0 leave a field out. */
+typedef struct wz_environment {
+    const char
+        *blas_core;     /* of OpenBLAS, e.g. "SkylakeX": chosen when it is loaded, and results depend on it */
+    const char *device; /* "cpu", "cuda" */
+    int64_t threads;
+    const char *date; /* when the run started, as ISO 8601 */
+} wz_environment;
+
+/* Appends a JSON object: version, git_commit (if known when built), compiler, cpu, cores, memory_bytes,
+ * hostname, and the caller's fields. */
+wz_status wz_environment_write_json(const wz_environment *environment, wz_text *out, wz_error *err);
+
+const char *wz_build_commit(void);   /* "" if unknown */
+const char *wz_build_compiler(void); /* "gcc 12.2.0" */
+/* The processor's name from /proc/cpuinfo, or "unknown". */
+wz_status wz_cpu_model(wz_text *out, wz_error *err);
+/* Processors this process may use. */
+int64_t wz_cpu_count(void);
+/* Physical memory in bytes, and what is available without swapping; 0: unknown. */
+void wz_memory_size(uint64_t *total, uint64_t *available);
+
+#endif

@@ -1,0 +1,147 @@
+#include "engine/run/load.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/core/file.h"
+
+#define TOKENIZER_LIMIT ((size_t)64 << 20) /* bytes of a tokenizer.json */
+
+wz_status wz_open_backend(const wz_config *config, wz_backend **out, wz_text *note, wz_error *err)
+{
+    *out = NULL;
+    if (config->device == WZ_DEVICE_CUDA)
+        return wz_fail(err, WZ_ERR_DEVICE,
+                       "device: cuda, but this build has no CUDA backend; use device: cpu or device: auto");
+    wz_status status = wz_backend_cpu_create((size_t)config->threads, out, err);
+    if (status == WZ_OK && note != NULL)
+        status = wz_text_printf(note, err, "device cpu: %zu threads, OpenBLAS core %s",
+                                wz_pool_threads(wz_backend_cpu_pool(*out)), wz_backend_cpu_core_name());
+    if (status != WZ_OK && *out != NULL) {
+        (*out)->ops->destroy(*out);
+        *out = NULL;
+    }
+    return status;
+}
+
+static wz_status make_tokenizer(const wz_config *config, wz_tokenizer **out, wz_error *err)
+{
+    wz_text json = {0};
+    if (config->tokenizer_file[0] == '\0')
+        return wz_tokenizer_create_builtin(out, err);
+    wz_status status = wz_file_read(config->tokenizer_file, TOKENIZER_LIMIT, &json, err);
+    if (status == WZ_OK)
+        status = wz_tokenizer_create(json.data, json.length, out, err);
+    if (status != WZ_OK)
+        status = wz_fail_prefix(err, status, "tokenizer_file %s: ", config->tokenizer_file);
+    wz_text_clear(&json);
+    return status;
+}
+
+static wz_status from_random(wz_config *config, wz_backend *backend, wz_policy **out, wz_error *err)
+{
+    wz_tokenizer *tokenizer = NULL;
+    wz_model *model = NULL;
+    int64_t *integer = NULL;
+    wz_status status = make_tokenizer(config, &tokenizer, err);
+    if (status != WZ_OK)
+        return status;
+    if (config->model.vocab_size == 0)
+        config->model.vocab_size = (int64_t)wz_tokenizer_vocab_size(tokenizer);
+    status = wz_model_create(&config->model, backend, true, &model, err);
+    if (status == WZ_OK)
+        status = wz_policy_integers(tokenizer, config->model.vocab_size, &integer, err);
+    if (status == WZ_OK)
+        status = wz_model_init_weights(model, (uint64_t)config->seed, integer, err);
+    free(integer);
+    if (status == WZ_OK)
+        return wz_policy_create(model, tokenizer, config->answer_grammar, config->max_completion_length, out, err);
+    wz_model_destroy(model);
+    wz_tokenizer_destroy(tokenizer);
+    return status;
+}
+
+wz_status wz_policy_from_config(wz_config *config, wz_backend *backend, wz_policy **out, wz_error *err)
+{
+    wz_checkpoint *checkpoint = NULL;
+    wz_config source;
+    *out = NULL;
+    if (config->init_from[0] == '\0')
+        return from_random(config, backend, out, err);
+    wz_status status = wz_checkpoint_open(config->init_from, &checkpoint, err);
+    if (status == WZ_OK)
+        status = wz_config_from_checkpoint(checkpoint, config->init_from, &source, err);
+    if (status == WZ_OK) {
+        config->model = source.model;
+        status = wz_policy_from_checkpoint(checkpoint, config, backend, true, out, err);
+    }
+    wz_checkpoint_close(checkpoint);
+    return status == WZ_OK ? WZ_OK : wz_fail_prefix(err, status, "init_from: ");
+}
+
+wz_status wz_config_from_checkpoint(wz_checkpoint *checkpoint, const char *path, wz_config *config, wz_error *err)
+{
+    wz_text text = {0};
+    wz_config_default(config);
+    wz_status status = wz_checkpoint_read_text(checkpoint, "config", &text, err);
+    if (status == WZ_OK)
+        status = wz_config_read_text(config, path, text.data, text.length, err);
+    wz_text_clear(&text);
+    return status;
+}
+
+wz_status wz_read_tensors(wz_checkpoint *checkpoint, const wz_model *model, const char *group, float *flat,
+                          wz_error *err)
+{
+    void *block = NULL;
+    wz_status status = wz_alloc(&block, (size_t)model->floats, sizeof(float), "reading a checkpoint", err);
+    if (status != WZ_OK)
+        return status;
+    float *host = block;
+    for (size_t i = 0; status == WZ_OK && i < model->param_count; i++)
+        status = wz_checkpoint_read(checkpoint, group, model->params[i].name, host + model->params[i].offset,
+                                    (size_t)model->params[i].count, err);
+    if (status == WZ_OK)
+        model->backend->ops->upload(model->backend, flat, host, (size_t)model->floats * sizeof(float));
+    free(block);
+    return status;
+}
+
+wz_status wz_policy_from_checkpoint(wz_checkpoint *checkpoint, const wz_config *config, wz_backend *backend, bool training,
+                                    wz_policy **out, wz_error *err)
+{
+    wz_text json = {0};
+    wz_tokenizer *tokenizer = NULL;
+    wz_model *model = NULL;
+    *out = NULL;
+    wz_status status = wz_checkpoint_read_text(checkpoint, "tokenizer", &json, err);
+    if (status == WZ_OK)
+        status = wz_tokenizer_create(json.data, json.length, &tokenizer, err);
+    wz_text_clear(&json);
+    if (status == WZ_OK)
+        status = wz_model_create(&config->model, backend, training, &model, err);
+    if (status == WZ_OK)
+        status = wz_read_tensors(checkpoint, model, "weights", model->weights, err);
+    if (status == WZ_OK)
+        return wz_policy_create(model, tokenizer, config->answer_grammar, config->max_completion_length, out, err);
+    wz_model_destroy(model);
+    wz_tokenizer_destroy(tokenizer);
+    return status;
+}
+
+wz_status wz_load_for_inference(const char *path, const char *const *overrides, size_t override_count, wz_config *config,
+                                wz_backend **backend, wz_policy **policy, wz_error *err)
+{
+    wz_checkpoint *checkpoint = NULL;
+    wz_status status = wz_checkpoint_open(path, &checkpoint, err);
+    if (status == WZ_OK)
+        status = wz_config_from_checkpoint(checkpoint, path, config, err);
+    for (size_t i = 0; status == WZ_OK && i < override_count; i++)
+        status = wz_config_override(config, overrides[i], err);
+    if (status == WZ_OK)
+        status = wz_open_backend(config, backend, NULL, err);
+    if (status == WZ_OK)
+        status = wz_policy_from_checkpoint(checkpoint, config, *backend, false, policy, err);
+    wz_checkpoint_close(checkpoint);
+    return status;
+}

@@ -1,0 +1,126 @@
+/* Trainer options from the configuration, and the memory they need. */
+#include "engine/run/run.h"
+
+void wz_run_trainer_options(const wz_config *c, int64_t groups_per_pack, wz_trainer_options *out)
+{
+    *out = (wz_trainer_options){
+        .task = c->task,
+        .task_values = c->task_values,
+        .style = (wz_prompt_style)c->prompt_style,
+        .seed = (uint64_t)c->seed,
+        .max_steps = c->max_steps,
+        .problems = c->generation_batch_size / c->num_generations,
+        .generations = c->num_generations,
+        .groups_per_pack = groups_per_pack,
+        .max_completion_length = c->max_completion_length,
+        .sampling = {(float)c->temperature, c->top_k, (float)c->top_p, (float)c->min_p},
+        .num_iterations = c->num_iterations,
+        .loss = {.type = (wz_loss_type)c->loss_type,
+                 .epsilon = c->epsilon,
+                 .epsilon_high = c->epsilon_high > 0.0 ? c->epsilon_high : c->epsilon,
+                 .max_completion_length = c->max_completion_length},
+        .entropy_first = c->entropy_coef,
+        .entropy_last = c->entropy_coef_final,
+        .entropy_schedule = c->entropy_schedule,
+        .scale_rewards = c->scale_rewards,
+        .leave_one_out = c->leave_one_out,
+        .mask_truncated = c->mask_truncated_completions,
+        .reward_mode = (wz_reward_mode)c->reward_mode,
+        .grammar_coef = c->grammar_coef,
+        .grammar_generations = c->grammar_generations,
+        .adamw = {.beta1 = (float)c->adam_beta1,
+                  .beta2 = (float)c->adam_beta2,
+                  .epsilon = (float)c->adam_epsilon,
+                  .weight_decay = (float)c->weight_decay},
+        .learning_rate = c->learning_rate,
+        .final_ratio = c->min_learning_rate_ratio,
+        .schedule = c->lr_scheduler_type,
+        .warmup_steps = c->warmup_steps,
+        .max_grad_norm = c->max_grad_norm,
+        .reuse_activations = c->reuse_rollout_activations,
+        .exactness_check_steps = c->exactness_check_steps,
+        .curriculum_enabled = c->curriculum_enabled,
+        .curriculum = {.first = c->curriculum_start,
+                       .last = (int64_t)c->task_values[c->task->size_option],
+                       .threshold = c->curriculum_threshold,
+                       .decay = c->curriculum_decay,
+                       .min_steps = c->curriculum_min_steps,
+                       .replay = c->curriculum_replay}};
+}
+
+typedef struct memory_plan {
+    size_t model, activations, backward, limit;
+    int64_t rows;
+} memory_plan;
+
+static size_t total_of(const memory_plan *plan)
+{
+    return plan->model + plan->activations + plan->backward;
+}
+
+static wz_status plan_for(wz_policy *policy, const wz_trainer_options *options, memory_plan *plan, wz_error *err)
+{
+    plan->model = wz_model_bytes(policy->model);
+    return wz_trainer_plan(policy, options, &plan->activations, &plan->backward, &plan->rows, err);
+}
+
+static double mebibytes(size_t bytes)
+{
+    return (double)bytes / 1048576.0;
+}
+
+static wz_status write_plan(const wz_policy *policy, const wz_trainer_options *options, const memory_plan *plan,
+                            wz_text *table, wz_error *err)
+{
+    const size_t flat = (size_t)policy->model->floats * sizeof(float);
+    return wz_text_printf(
+        table, err,
+        "memory plan (MiB)\n"
+        "  weights               %10.1f   %lld parameters\n"
+        "  gradients             %10.1f\n"
+        "  AdamW moments         %10.1f\n"
+        "  activations           %10.1f   %lld rows in each of %lld packs, %s\n"
+        "  backward pass         %10.1f\n"
+        "  total                 %10.1f   of %.1f\n",
+        mebibytes(flat), (long long)wz_model_parameter_count(policy->model), mebibytes(flat), mebibytes(2 * flat),
+        mebibytes(plan->activations), (long long)plan->rows,
+        (long long)((options->problems + options->groups_per_pack - 1) / options->groups_per_pack),
+        options->reuse_activations ? "kept from rollout to update" : "computed twice", mebibytes(plan->backward),
+        mebibytes(total_of(plan)), mebibytes(plan->limit));
+}
+
+wz_status wz_run_plan_memory(wz_policy *policy, const wz_config *config, wz_trainer_options *options, wz_text *table,
+                             wz_error *err)
+{
+    uint64_t all = 0, available = 0;
+    memory_plan plan = {0};
+    wz_memory_size(&all, &available);
+    plan.limit = (size_t)(config->memory_limit_gb * 1e9);
+    if (plan.limit == 0)
+        plan.limit = available > 0 ? (size_t)available : SIZE_MAX;
+    options->groups_per_pack = config->per_device_train_batch_size > 0
+                                   ? config->per_device_train_batch_size / config->num_generations
+                                   : options->problems;
+    wz_status status = plan_for(policy, options, &plan, err);
+    /* Smaller packs shrink the backward pass; forgetting the rollout's activations shrinks the rest. */
+    while (status == WZ_OK && total_of(&plan) > plan.limit && config->per_device_train_batch_size == 0 &&
+           options->groups_per_pack > 1) {
+        options->reuse_activations = false;
+        options->groups_per_pack = (options->groups_per_pack + 1) / 2;
+        status = plan_for(policy, options, &plan, err);
+    }
+    if (status == WZ_OK && total_of(&plan) > plan.limit && options->reuse_activations) {
+        options->reuse_activations = false;
+        status = plan_for(policy, options, &plan, err);
+    }
+    if (status == WZ_OK)
+        status = write_plan(policy, options, &plan, table, err);
+    if (status == WZ_OK && total_of(&plan) > plan.limit)
+        return wz_fail(err, WZ_ERR_RESOURCE,
+                       "the run needs %.1f MiB, %.1f MiB more than the %.1f MiB it may use: lower "
+                       "per_device_train_batch_size (now %lld completions), generation_batch_size or "
+                       "model.hidden_size, or raise memory_limit_gb",
+                       mebibytes(total_of(&plan)), mebibytes(total_of(&plan) - plan.limit), mebibytes(plan.limit),
+                       (long long)(options->groups_per_pack * options->generations));
+    return status;
+}

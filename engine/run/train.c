@@ -1,0 +1,290 @@
+#include "engine/run/train.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "engine/core/file.h"
+#include "engine/run/run.h"
+
+static double now_s(void)
+{
+    struct timespec t;
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static void say(const wz_run *run, const char *text)
+{
+    if (run->io->log != NULL) {
+        (void)fputs(text, run->io->log);
+        (void)fflush(run->io->log);
+    }
+}
+
+static void close_run(wz_run *run)
+{
+    wz_metrics_close(&run->metrics);
+    wz_metrics_close(&run->completions);
+    wz_trainer_destroy(run->trainer);
+    wz_policy_destroy(run->policy);
+    if (run->backend != NULL)
+        run->backend->ops->destroy(run->backend);
+    wz_rundir_close(&run->directory);
+    wz_text_clear(&run->environment);
+}
+
+static wz_status describe_environment(wz_run *run, wz_error *err)
+{
+    char date[32] = "";
+    time_t now = time(NULL);
+    struct tm utc;
+    if (gmtime_r(&now, &utc) != NULL)
+        (void)strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%SZ", &utc);
+    const wz_environment environment = {.blas_core = wz_backend_cpu_core_name(),
+                                        .device = run->backend->ops->name,
+                                        .threads = (int64_t)wz_pool_threads(wz_backend_cpu_pool(run->backend)),
+                                        .date = date};
+    wz_status status = wz_environment_write_json(&environment, &run->environment, err);
+    if (status == WZ_OK)
+        status = wz_rundir_write_environment(&run->directory, &environment, err);
+    return status;
+}
+
+/* Trainer and logs, once policy and state are there. */
+static wz_status start_run(wz_run *run, wz_error *err)
+{
+    wz_trainer_options options;
+    wz_text plan = {0};
+    wz_run_trainer_options(&run->config, 1, &options);
+    wz_status status = wz_run_plan_memory(run->policy, &run->config, &options, &plan, err);
+    if (plan.data != NULL)
+        say(run, plan.data);
+    wz_text_clear(&plan);
+    if (status == WZ_OK)
+        status = wz_trainer_create(run->policy, &options, &run->trainer, err);
+    if (status == WZ_OK)
+        status = describe_environment(run, err);
+    if (status == WZ_OK)
+        status = wz_rundir_write_config(&run->directory, &run->config, err);
+    if (status == WZ_OK)
+        status = wz_metrics_open(&run->metrics, run->directory.path, WZ_METRICS_FILE, run->state.metrics_bytes, err);
+    if (status == WZ_OK)
+        status = wz_metrics_open(&run->completions, run->directory.path, WZ_COMPLETIONS_FILE,
+                                 run->state.completions_bytes, err);
+    return status;
+}
+
+static wz_status save(wz_run *run, bool is_best, wz_error *err)
+{
+    char path[WZ_PATH_MAX];
+    run->state.updates = *wz_trainer_updates(run->trainer);
+    run->state.curriculum = *wz_trainer_curriculum(run->trainer);
+    wz_status status = wz_metrics_sync(&run->metrics, &run->state.metrics_bytes, err);
+    if (status == WZ_OK)
+        status = wz_metrics_sync(&run->completions, &run->state.completions_bytes, err);
+    if (status == WZ_OK)
+        status = is_best ? wz_rundir_file(&run->directory, "checkpoints/best.h5", path, err)
+                         : wz_rundir_checkpoint_file(&run->directory, run->state.step, path, err);
+    if (status == WZ_OK)
+        status = wz_snapshot_write(path, &run->state, run->policy, &run->config, run->environment.data, true, err);
+    if (status == WZ_OK && !is_best)
+        status = wz_checkpoint_prune(run->directory.checkpoints, (size_t)run->config.save_total_limit, err);
+    return status;
+}
+
+static wz_status evaluate(wz_run *run, wz_error *err)
+{
+    const wz_eval_options options = {.task = run->config.task,
+                                     .values = run->config.task_values,
+                                     .style = (wz_prompt_style)run->config.prompt_style,
+                                     .seed = (uint64_t)run->config.seed,
+                                     .split = WZ_SPLIT_VALIDATION,
+                                     .problems = run->config.eval_problems,
+                                     .batch_size = run->config.eval_batch_size,
+                                     .sampling = {.temperature = 0.0f, .top_p = 1.0f},
+                                     .max_completion_length = run->config.max_completion_length};
+    wz_evaluation evaluation;
+    char line[160];
+    wz_status status = wz_evaluate(run->policy, &options, NULL, NULL, &evaluation, err);
+    if (status != WZ_OK)
+        return status;
+    (void)snprintf(line, sizeof line, "step %lld: held-out objective ratio %.4f, %.2f%% of %s",
+                   (long long)run->state.step, evaluation.policy.mean, evaluation.policy.percent_of_field,
+                   evaluation.field_algorithm);
+    wz_progress_message(&run->progress, line);
+    status = wz_run_log_evaluation(run, run->state.step, &evaluation, err);
+    if (status == WZ_OK && evaluation.policy.mean > run->state.best_score) {
+        run->state.best_score = evaluation.policy.mean;
+        status = save(run, true, err);
+    }
+    return status;
+}
+
+static wz_status one_step(wz_run *run, wz_error *err)
+{
+    const wz_config *c = &run->config;
+    const int64_t step = run->state.step;
+    wz_step_report report;
+    char note[96];
+    const double start = now_s();
+    wz_status status = wz_trainer_step(run->trainer, step, &report, err);
+    if (status != WZ_OK)
+        return status;
+    const double seconds = now_s() - start;
+    run->state.step = step + 1;
+    run->state.tokens += report.tokens;
+    run->last_score = report.ratio;
+    if (run->state.step % c->logging_steps == 0)
+        status = wz_run_log_step(run, step, &report, seconds, err);
+    if (status == WZ_OK && c->log_completions_steps > 0 && run->state.step % c->log_completions_steps == 0)
+        status = wz_run_log_completions(run, step, err);
+    (void)snprintf(note, sizeof note, "size %lld  entropy %.3f  %.0f completions/s", (long long)report.size,
+                   report.entropy, (double)c->generation_batch_size / seconds);
+    wz_progress_update(&run->progress, run->state.step, "ratio", report.ratio, note, now_s());
+    if (report.size_grew) {
+        (void)snprintf(note, sizeof note, "step %lld: problem size grows to %lld", (long long)run->state.step,
+                       (long long)wz_trainer_curriculum(run->trainer)->size);
+        wz_progress_message(&run->progress, note);
+    }
+    return status;
+}
+
+static int interrupted(const wz_run *run)
+{
+    return run->io->interrupt != NULL ? (int)*run->io->interrupt : 0;
+}
+
+/* Steps until max_steps or an interrupt; saves on the way and at the end. */
+static wz_status loop(wz_run *run, int *signal, wz_error *err)
+{
+    const wz_config *c = &run->config;
+    wz_status status = WZ_OK;
+    bool is_saved = run->state.step > 0;
+    wz_progress_start(&run->progress, run->io->log, &run->io->progress, "step", run->state.step, c->max_steps, now_s());
+    run->last_score = NAN;
+    *signal = 0;
+    if (!is_saved) { /* from here on resume can take over, and a full disk is known before the first step */
+        status = save(run, false, err);
+        is_saved = true;
+    }
+    while (status == WZ_OK && run->state.step < c->max_steps && (*signal = interrupted(run)) == 0) {
+        status = one_step(run, err);
+        is_saved = false;
+        const bool is_last = run->state.step == c->max_steps;
+        if (status == WZ_OK && (is_last || (c->eval_steps > 0 && run->state.step % c->eval_steps == 0)))
+            status = evaluate(run, err);
+        if (status == WZ_OK && (is_last || (c->save_steps > 0 && run->state.step % c->save_steps == 0))) {
+            status = save(run, false, err);
+            is_saved = true;
+        }
+    }
+    wz_progress_finish(&run->progress, run->state.step, "ratio", run->last_score, NULL, now_s());
+    if (status == WZ_OK && !is_saved)
+        status = save(run, false, err);
+    return status;
+}
+
+wz_status wz_run_train(const wz_config *config, bool overwrite, const wz_run_io *io, int *signal, wz_error *err)
+{
+    wz_run run = {.config = *config, .io = io, .directory = {.lock = -1}};
+    wz_text note = {0};
+    run.state.best_score = -1.0;
+    *signal = 0;
+    wz_status status = wz_config_check(&run.config, err);
+    if (status == WZ_OK)
+        status = wz_open_backend(&run.config, &run.backend, &note, err);
+    if (status == WZ_OK) {
+        say(&run, note.data);
+        say(&run, "\n");
+        status = wz_policy_from_config(&run.config, run.backend, &run.policy, err);
+    }
+    wz_text_clear(&note);
+    if (status == WZ_OK)
+        status = wz_rundir_create(&run.directory, run.config.output_dir, overwrite, err);
+    if (status == WZ_OK)
+        status = start_run(&run, err);
+    if (status == WZ_OK)
+        status = loop(&run, signal, err);
+    close_run(&run);
+    return status;
+}
+
+/* Options of the task are named without their section. */
+static const char *section_of(const wz_config *config, const char *name)
+{
+    for (size_t i = 0; i < config->task->option_count; i++)
+        if (config->task->options[i].name == name)
+            return "task.";
+    return "";
+}
+
+/* The saved configuration with the overrides, if resume may make them. */
+static wz_status resumed_config(wz_checkpoint *checkpoint, const char *path, const char *const *overrides,
+                                size_t override_count, bool extend, wz_config *out, wz_error *err)
+{
+    wz_config saved;
+    wz_status status = wz_config_from_checkpoint(checkpoint, path, &saved, err);
+    *out = saved;
+    for (size_t i = 0; status == WZ_OK && i < override_count; i++)
+        status = wz_config_override(out, overrides[i], err);
+    if (status != WZ_OK)
+        return status;
+    if (extend && out->max_steps > saved.max_steps)
+        saved.max_steps = out->max_steps;
+    const char *conflict = wz_config_resume_conflict(&saved, out);
+    if (conflict != NULL)
+        return wz_fail(err, WZ_ERR_USAGE,
+                       "resume cannot change '%s%s': the run would no longer be the one that was started%s",
+                       section_of(&saved, conflict), conflict,
+                       strcmp(conflict, "max_steps") == 0 ? "; a longer run needs --extend" : "; use init_from for a new run");
+    return wz_config_check(out, err);
+}
+
+static wz_status restore(wz_run *run, wz_checkpoint *checkpoint, const char *path, wz_error *err)
+{
+    wz_status status = wz_snapshot_read(checkpoint, path, &run->state, err);
+    if (status == WZ_OK)
+        status = wz_policy_from_checkpoint(checkpoint, &run->config, run->backend, true, &run->policy, err);
+    if (status == WZ_OK)
+        status = wz_read_tensors(checkpoint, run->policy->model, "adam_m", run->policy->model->adam_m, err);
+    if (status == WZ_OK)
+        status = wz_read_tensors(checkpoint, run->policy->model, "adam_v", run->policy->model->adam_v, err);
+    if (status == WZ_OK)
+        status = start_run(run, err);
+    if (status == WZ_OK) {
+        *wz_trainer_updates(run->trainer) = run->state.updates;
+        *wz_trainer_curriculum(run->trainer) = run->state.curriculum;
+    }
+    return status;
+}
+
+wz_status wz_run_resume(const char *directory, const char *const *overrides, size_t override_count, bool extend,
+                        const wz_run_io *io, int *signal, wz_error *err)
+{
+    wz_run run = {.io = io, .directory = {.lock = -1}};
+    wz_text path = {0}, skipped = {0};
+    wz_checkpoint *checkpoint = NULL;
+    *signal = 0;
+    wz_status status = wz_rundir_open(&run.directory, directory, err);
+    if (status == WZ_OK)
+        status = wz_checkpoint_find_newest(run.directory.checkpoints, &path, &skipped, err);
+    if (skipped.data != NULL)
+        say(&run, skipped.data);
+    if (status == WZ_OK)
+        status = wz_checkpoint_open(path.data, &checkpoint, err);
+    if (status == WZ_OK)
+        status = resumed_config(checkpoint, path.data, overrides, override_count, extend, &run.config, err);
+    if (status == WZ_OK)
+        status = wz_open_backend(&run.config, &run.backend, NULL, err);
+    if (status == WZ_OK)
+        status = restore(&run, checkpoint, path.data, err);
+    wz_checkpoint_close(checkpoint);
+    wz_text_clear(&skipped);
+    wz_text_clear(&path);
+    if (status == WZ_OK)
+        status = loop(&run, signal, err);
+    close_run(&run);
+    return status;
+}

@@ -1,0 +1,42 @@
+/* Reading the answer out of a completion: the strict part of every verifier.
+ *
+ * Forms. Compact prompts end with "<answer>", so the completion is " 1 0 1</answer>": each number (or word)
+ * after exactly one space, then the tag, then nothing. Full prompts end with "<think>", so the completion is
+ * "...</think><answer>1 0 1</answer>", or "\boxed{1, 0, 1}" without answer tags; numbers may be separated by
+ * white space or single commas, and white space may follow.
+ * A number is plain decimal digits without sign, point, exponent or leading zero; nothing goes through
+ * strtod, so no locale, hex, nan or inf can enter. Bytes are counted, so a NUL is one more bad byte. */
+#ifndef WZ_REWARDS_ANSWER_H
+#define WZ_REWARDS_ANSWER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "rewards/verifier.h"
+
+/* The bytes between the tags; borrowed from the completion. */
+typedef struct wz_answer {
+    const char *text;
+    size_t length;
+} wz_answer;
+
+/* Finds the one answer of a completion. False: verdict->kind and ->reason say why there is none. */
+bool wz_answer_find(wz_prompt_style style, const char *completion, size_t length, wz_answer *out,
+                    wz_verdict *verdict);
+
+/* Reads exactly `count` integers in 0..maximum into values (count). False: verdict says what is wrong
+ * with which number (a bad number before a wrong length before a range). */
+bool wz_answer_read_integers(wz_prompt_style style, const wz_answer *answer, size_t count, unsigned maximum,
+                             unsigned *values, wz_verdict *verdict);
+
+/* One choice between two words. */
+typedef struct wz_switch_words {
+    char on[3], off[3];
+} wz_switch_words;
+
+/* Reads exactly `count` words of a compact answer, each after one space; word i must be words[i].on (values[i] = 1)
+ * or words[i].off (0). False: verdict says what is wrong with which word. */
+bool wz_answer_read_switches(const wz_answer *answer, size_t count, const wz_switch_words *words,
+                             unsigned *values, wz_verdict *verdict);
+
+#endif

@@ -1,0 +1,54 @@
+/* The table of verifiers, and the reward of a verdict. */
+#include <math.h>
+#include <string.h>
+
+#include "rewards/power_control.h"
+#include "rewards/verifier.h"
+
+const wz_verifier *const wz_verifiers[] = {
+    &wz_verifier_power_control,
+    NULL,
+};
+
+const wz_verifier *wz_verifier_find(const char *task)
+{
+    for (const wz_verifier *const *verifier = wz_verifiers; *verifier != NULL; verifier++)
+        if (strcmp((*verifier)->task, task) == 0)
+            return *verifier;
+    return NULL;
+}
+
+const char *wz_verdict_kind_name(wz_verdict_kind kind)
+{
+    switch (kind) {
+    case WZ_VERDICT_FEASIBLE:
+        return "feasible";
+    case WZ_VERDICT_NO_ANSWER:
+        return "no_answer";
+    case WZ_VERDICT_MANY_ANSWERS:
+        return "many_answers";
+    case WZ_VERDICT_BAD_NUMBER:
+        return "bad_number";
+    case WZ_VERDICT_WRONG_LENGTH:
+        return "wrong_length";
+    case WZ_VERDICT_OUT_OF_RANGE:
+        return "out_of_range";
+    case WZ_VERDICT_TRAILING_TEXT:
+        return "trailing_text";
+    case WZ_VERDICT_INFEASIBLE:
+        return "infeasible";
+    }
+    return "unknown";
+}
+
+double wz_reward(wz_reward_mode mode, const wz_verdict *verdict, const wz_reference *reference)
+{
+    if (verdict->kind != WZ_VERDICT_FEASIBLE)
+        return 0;
+    if (mode == WZ_REWARD_RATIO)
+        return verdict->objective / reference->objective;
+    double headroom = reference->objective - reference->best_trivial;
+    if (headroom <= 1e-9 * reference->objective) /* a trivial policy is optimal: only the optimum counts */
+        return verdict->objective >= reference->objective * (1 - 1e-9) ? 1 : 0;
+    return fmin(fmax((verdict->objective - reference->best_trivial) / headroom, 0), 1);
+}

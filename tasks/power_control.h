@@ -1,0 +1,46 @@
+/* K-link power control: K transmitter-receiver pairs share one channel; choose a power level for each
+ * transmitter so that the sum rate is largest.
+ *
+ * The problem, exactly. h_ij = |CN(0,1)| independent; gain_ij = h_ij^2 10^(snr_db/10) from transmitter j
+ * to receiver i, in units of the noise power at full transmit power (noise = 1, budget = 1). What is
+ * printed is
+ *     d_ij = clip(round(10 log10 gain_ij) + 30, 0, 44)             whole dB above -30 dB
+ * and the printed table *is* the problem: references and verdicts use gain_ij = 10^((d_ij - 30) / 10).
+ * An answer is one integer l_i in 0..levels-1 per link; its power is p_i = budget * l_i / (levels - 1).
+ *
+ * Compact answers. With two levels each link is named in order, in capitals if it transmits and in small
+ * letters if it is silent: " A b C</answer>". A decision so says which link it is about, and a small policy
+ * that only knows relative positions learns several times faster than from bare bits. With more levels the
+ * numbers stand in the order of the links: " 7 0 3</answer>". Full prompts always take numbers. */
+#ifndef WZ_TASKS_POWER_CONTROL_H
+#define WZ_TASKS_POWER_CONTROL_H
+
+#include "tasks/task.h"
+
+#define WZ_MAX_LINKS 64   /* as many as there are link labels */
+#define WZ_MAX_LEVELS 100 /* levels 0..99: one token each */
+#define WZ_GAIN_DB_OFFSET 30
+#define WZ_GAIN_DB_MAX 44
+
+/* The payload of a power-control problem. */
+typedef struct wz_power_control {
+    size_t links;
+    size_t levels;
+    size_t clipped; /* entries the printed range -30..14 dB could not hold */
+    double noise;   /* receiver noise power: 1 */
+    double budget;  /* largest power of a transmitter: 1 */
+    double *gain; /* (links, links): the printed gains, linear; gain[i][j] from transmitter j to receiver i */
+    uint8_t *gain_db_above_floor; /* (links, links): d, 0..44 */
+} wz_power_control;
+
+extern const wz_task wz_task_power_control;
+
+/* The payload of a problem of this family; NULL if it is of another. */
+const wz_power_control *wz_power_control_borrow(const wz_problem *problem);
+
+/* Label of a link: "A".."Z", then "AA", "AB", ...; link < WZ_MAX_LINKS. Writes a terminated string. */
+void wz_link_label(size_t link, char out[3]);
+/* The same in small letters: "a".."z", "aa", ...: a link that is off. */
+void wz_link_label_off(size_t link, char out[3]);
+
+#endif

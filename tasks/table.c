@@ -1,0 +1,46 @@
+/* The table of task families: a new family is a file and a row here. */
+#include <math.h>
+#include <string.h>
+
+#include "tasks/power_control.h"
+#include "tasks/task.h"
+
+const wz_task *const wz_tasks[] = {
+    &wz_task_power_control,
+    NULL,
+};
+
+const wz_task *wz_task_find(const char *name)
+{
+    for (const wz_task *const *task = wz_tasks; *task != NULL; task++)
+        if (strcmp((*task)->name, name) == 0)
+            return *task;
+    return NULL;
+}
+
+void wz_task_default_values(const wz_task *task, double *values)
+{
+    for (size_t i = 0; i < task->option_count; i++)
+        values[i] = task->options[i].default_value;
+}
+
+wz_status wz_task_check_values(const wz_task *task, const double *values, wz_error *err)
+{
+    for (size_t i = 0; i < task->option_count; i++) {
+        const wz_task_option *option = &task->options[i];
+        if (!(values[i] >= option->minimum && values[i] <= option->maximum)) /* NaN fails too */
+            return wz_fail(err, WZ_ERR_USAGE, "task.%s = %g: %s accepts %g to %g", option->name, values[i],
+                           task->name, option->minimum, option->maximum);
+        if (option->is_integer && values[i] != floor(values[i]))
+            return wz_fail(err, WZ_ERR_USAGE, "task.%s = %g: must be a whole number", option->name,
+                           values[i]);
+    }
+    return task->check == NULL ? WZ_OK : task->check(values, err);
+}
+
+void wz_problem_clear(wz_problem *problem)
+{
+    if (problem->task != NULL && problem->payload != NULL)
+        problem->task->clear(problem);
+    *problem = (wz_problem){0};
+}

@@ -1,0 +1,255 @@
+/* Bad input to whole commands: one clear message that names the thing, the right exit status, nothing half-written. */
+#include <math.h>
+
+#include "tests/program.h"
+
+static program p;
+
+static void make_place(void)
+{
+    program_create(&p);
+}
+
+static void remove_place(void)
+{
+    program_destroy(&p);
+}
+
+static bool exists(const char *name)
+{
+    return wz_path_exists(temporary_path(&p.where, name));
+}
+
+/* ---- configurations ---- */
+
+START_TEST(train_with_a_bad_configuration_exits_2_and_makes_nothing)
+{
+    static const struct {
+        const char *arguments, *message;
+    } cases[] = {
+        {"train @/missing.yaml", "missing.yaml"},
+        {"train " WZ_TEST_DATA "/config/typo.yaml",
+         "typo.yaml:4:3: unknown key 'model.hiden_size' (did you mean"},
+        {"train " TINY " output_dir=@/run lerning_rate=1", "did you mean 'learning_rate'?"},
+        {"train " TINY " output_dir=@/run learning_rate=fast", "learning_rate"},
+        {"train " TINY " output_dir=@/run learning_rate=nan", "learning_rate"},
+        {"train " TINY " output_dir=@/run task.links=0", "task.links"},
+        {"train " TINY " output_dir=@/run task.links=2.5", "task.links"},
+        {"train " TINY " output_dir=@/run task.name=chess", "chess"},
+        {"train " TINY " output_dir=@/run generation_batch_size=65", "multiple of num_generations"},
+        {"train " TINY " output_dir=@/run num_generations=1 generation_batch_size=64", "num_generations"},
+        {"train " TINY " output_dir=@/run model.head_dim=15", "model.head_dim"},
+        {"train " TINY " output_dir=@/run model.num_key_value_heads=3", "num_key_value_heads"},
+        {"train " TINY " output_dir=@/run model.vocab_size=5", "model.vocab_size"},
+        {"train " TINY " output_dir=@/run model.tie_word_embeddings=true", "zero_init_head"},
+        {"train " TINY " output_dir=@/run task.links=30 model.max_position_embeddings=600",
+         "max_position_embeddings"},
+        {"train " TINY " output_dir=@/run tokenizer_file=@/missing.json", "missing.json"},
+        {"train " TINY " output_dir=@/run init_from=@/missing.h5", "missing.h5"},
+        {"train", "an argument is missing"},
+        {"train " TINY " --overwrit", "--overwrite"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; ++i) {
+        program_fail(&p, 2, cases[i].message, "%s", cases[i].arguments);
+        ck_assert_str_eq(p.out, "");
+        ck_assert_msg(!exists("run/checkpoints/step-00000000.h5"), "%s left a checkpoint",
+                      cases[i].arguments);
+        ck_assert_msg(!exists("run/config.yaml"), "%s left a config.yaml", cases[i].arguments);
+    }
+}
+END_TEST
+
+START_TEST(train_on_a_device_that_is_not_there_exits_6)
+{
+    program_fail(&p, 6, "device: cuda", "train " TINY " output_dir=@/run device=cuda");
+    ck_assert(!exists("run"));
+}
+END_TEST
+
+START_TEST(train_without_memory_exits_5_and_names_remedies)
+{
+    program_fail(&p, 5, "raise memory_limit_gb", "train " TINY " output_dir=@/run memory_limit_gb=0.0001");
+    ck_assert_ptr_nonnull(strstr(p.log, "memory plan (MiB)"));
+    ck_assert_ptr_nonnull(strstr(p.log, "per_device_train_batch_size"));
+    ck_assert(!exists("run/config.yaml"));
+    /* A model of 20 TB is refused as well, before anything is computed. */
+    program_fail(&p, 5, "memory",
+                 "train " TINY " output_dir=@/run model.hidden_size=65536 model.intermediate_size=262144 "
+                 "model.num_hidden_layers=100");
+}
+END_TEST
+
+START_TEST(train_where_nothing_can_be_made_names_the_place)
+{
+    temporary_write(temporary_path(&p.where, "file"), "x", 1);
+    program_fail(&p, 2, "a file of that name is in the way", "train " TINY " output_dir=@/file/run");
+    program_fail(&p, 2, "/proc", "train " TINY " output_dir=/proc/wavezero");
+}
+END_TEST
+
+/* ---- checkpoints ---- */
+
+static wz_text whole_checkpoint(void)
+{
+    wz_text bytes = {0};
+    wz_error err = {{0}};
+    program_succeed(&p, "train " TINY " output_dir=@/run max_steps=2 save_total_limit=1");
+    ck_assert_int_eq(
+        wz_file_read(temporary_path(&p.where, "run/checkpoints/step-00000002.h5"), 1 << 24, &bytes, &err),
+        WZ_OK);
+    return bytes;
+}
+
+/* Every command that reads a checkpoint; best.h5 is not what resume takes. */
+static void assert_refused(const char *what)
+{
+    program_fail(&p, 3, "bad.h5", "eval @/bad.h5 --problems 5");
+    ck_assert_msg(p.out[0] == '\0', "%s: eval printed results", what);
+    program_fail(&p, 3, "bad.h5", "inspect @/bad.h5 --json");
+    ck_assert_msg(p.out[0] == '\0', "%s: inspect printed results", what);
+    program_fail(&p, 3, "bad.h5", "train " TINY " output_dir=@/new init_from=@/bad.h5");
+    ck_assert(!exists("new/config.yaml"));
+}
+
+START_TEST(truncated_checkpoint_exits_3)
+{
+    wz_text bytes = whole_checkpoint();
+    const size_t lengths[] = {0, 1, 8, 100, bytes.length / 3, bytes.length - 1};
+    for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; ++i) {
+        temporary_write(temporary_path(&p.where, "bad.h5"), bytes.data, lengths[i]);
+        assert_refused("truncated");
+        temporary_write(temporary_path(&p.where, "run/checkpoints/step-00000002.h5"), bytes.data, lengths[i]);
+        program_fail(&p, 3, "checkpoint", "resume @/run");
+    }
+    wz_text_clear(&bytes);
+}
+END_TEST
+
+/* A flip either lands where nothing is kept (padding of the format) and every command gives what it gave before, or
+ * it is refused with status 3; never other results. */
+START_TEST(flipped_bit_is_refused_or_without_effect)
+{
+    enum { FLIPS = 40 };
+    wz_text bytes = whole_checkpoint();
+    char inspected[sizeof p.out], evaluated[sizeof p.out];
+    int refused = 0;
+    temporary_write(temporary_path(&p.where, "bad.h5"), bytes.data, bytes.length);
+    program_succeed(&p, "inspect @/bad.h5 --json");
+    memcpy(inspected, p.out, sizeof inspected);
+    program_succeed(&p, "eval @/bad.h5 --problems 5 --json");
+    memcpy(evaluated, p.out, sizeof evaluated);
+    unsigned random = 12345;
+    for (int i = 0; i < FLIPS; ++i) {
+        random = random * 1664525u + 1013904223u;
+        const size_t at = (size_t)((double)random / 4294967296.0 * (double)bytes.length);
+        const char bit = (char)(1u << (random >> 5 & 7u));
+        bytes.data[at] ^= bit;
+        temporary_write(temporary_path(&p.where, "bad.h5"), bytes.data, bytes.length);
+        bytes.data[at] ^= bit;
+        int status = program_run(&p, "inspect @/bad.h5 --json");
+        ck_assert_msg(status == 3 || (status == 0 && strcmp(p.out, inspected) == 0),
+                      "flip at %zu: inspect exits %d: %s", at, status, p.log);
+        refused += status == 3;
+        status = program_run(&p, "eval @/bad.h5 --problems 5 --json");
+        ck_assert_msg(status == 3 || (status == 0 && strcmp(p.out, evaluated) == 0),
+                      "flip at %zu: eval exits %d: %s", at, status, p.log);
+    }
+    ck_assert_int_gt(refused, FLIPS / 2);
+    wz_text_clear(&bytes);
+}
+END_TEST
+
+START_TEST(resume_passes_over_a_damaged_checkpoint)
+{
+    program_succeed(&p, "train " TINY " output_dir=@/whole");
+    program_succeed(&p, "train " TINY " output_dir=@/run");
+    temporary_write(temporary_path(&p.where, "run/checkpoints/step-00000012.h5"), "x", 1);
+    program_succeed(&p, "resume @/run");
+    ck_assert_ptr_nonnull(strstr(p.log, "step-00000012.h5"));
+    assert_same_run(&p, "whole", "run", 12);
+}
+END_TEST
+
+START_TEST(resume_with_a_shortened_log_exits_3)
+{
+    program_succeed(&p, "train " TINY " output_dir=@/run max_steps=2");
+    temporary_write(temporary_path(&p.where, "run/metrics.jsonl"), "{}\n", 3);
+    program_fail(&p, 3, "metrics.jsonl", "resume @/run");
+}
+END_TEST
+
+START_TEST(eval_of_a_foreign_file_exits_3_and_of_none_2)
+{
+    program_fail(&p, 3, "tiny.yaml", "eval " TINY);
+    program_fail(&p, 2, "missing.h5", "eval @/missing.h5");
+    program_fail(&p, 2, "--problems", "eval @/missing.h5 --problems 0");
+}
+END_TEST
+
+/* ---- divergence ---- */
+
+/* What diverged must not be saved: the last checkpoint is that of a step before, and holds numbers only. */
+static void assert_finite(const char *path)
+{
+    wz_error err = {{0}};
+    wz_checkpoint *checkpoint = NULL;
+    ck_assert_msg(wz_checkpoint_open(path, &checkpoint, &err) == WZ_OK, "%s", err.text);
+    for (size_t i = 0; i < wz_checkpoint_tensor_count(checkpoint); ++i) {
+        const wz_checkpoint_tensor *tensor = wz_checkpoint_tensor_info(checkpoint, i);
+        size_t count = 1;
+        for (size_t d = 0; d < tensor->rank; ++d)
+            count *= tensor->shape[d];
+        float *data = malloc(count * sizeof *data);
+        ck_assert_ptr_nonnull(data);
+        ck_assert_int_eq(wz_checkpoint_read(checkpoint, tensor->group, tensor->name, data, count, &err),
+                         WZ_OK);
+        for (size_t k = 0; k < count; ++k)
+            ck_assert_msg(isfinite(data[k]), "%s %s holds %g", tensor->group, tensor->name, (double)data[k]);
+        free(data);
+    }
+    wz_checkpoint_close(checkpoint);
+}
+
+/* w <- (1 - 1 x 10) w - ...: weights grow ninefold a step, and products of them overflow after some 20 steps. RMSNorm
+ * keeps a learning rate of 1 alone from diverging. */
+START_TEST(train_that_diverges_exits_4_and_names_the_tensor)
+{
+    program_fail(&p, 4, "the gradient of model.",
+                 "train " TINY
+                 " output_dir=@/run learning_rate=1 weight_decay=10 warmup_steps=0 max_steps=300 "
+                 "lr_scheduler_type=constant save_steps=5 eval_steps=0");
+    ck_assert_ptr_nonnull(strstr(p.log, "the weights are those before this step"));
+    ck_assert_ptr_nonnull(strstr(p.log, "learning_rate"));
+    wz_text newest = {0};
+    wz_error err = {{0}};
+    ck_assert_msg(
+        wz_checkpoint_find_newest(temporary_path(&p.where, "run/checkpoints"), &newest, NULL, &err) == WZ_OK,
+        "%s", err.text);
+    assert_finite(newest.data);
+    wz_text_clear(&newest);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("bad_runs");
+    TCase *tests = tcase_create("bad_runs");
+    tcase_set_timeout(tests, 300);
+    tcase_add_checked_fixture(tests, make_place, remove_place);
+    tcase_add_test(tests, train_with_a_bad_configuration_exits_2_and_makes_nothing);
+    tcase_add_test(tests, train_on_a_device_that_is_not_there_exits_6);
+    tcase_add_test(tests, train_without_memory_exits_5_and_names_remedies);
+    tcase_add_test(tests, train_where_nothing_can_be_made_names_the_place);
+    tcase_add_test(tests, truncated_checkpoint_exits_3);
+    tcase_add_test(tests, flipped_bit_is_refused_or_without_effect);
+    tcase_add_test(tests, resume_passes_over_a_damaged_checkpoint);
+    tcase_add_test(tests, resume_with_a_shortened_log_exits_3);
+    tcase_add_test(tests, eval_of_a_foreign_file_exits_3_and_of_none_2);
+    tcase_add_test(tests, train_that_diverges_exits_4_and_names_the_tensor);
+    suite_add_tcase(suite, tests);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? 0 : 1;
+}

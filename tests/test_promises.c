@@ -1,0 +1,159 @@
+/* Reproducibility, end to end: runs that must end in the same bytes do, whatever the number of threads, the cut into
+ * micro-batches or the reuse of activations; and evaluation prints the same at any batch size. */
+#include "tests/program.h"
+
+#define STEPS 12
+
+static program p;
+
+static void make_place(void)
+{
+    program_create(&p);
+}
+
+static void remove_place(void)
+{
+    program_destroy(&p);
+}
+
+/* Models and ways of training that must each keep the promise. links 4 has answers of at least 5 tokens. */
+static const char *const variants[] = {
+    "",
+    "num_iterations=2 epsilon=0.05",
+    "grammar_coef=0.1 grammar_generations=3",
+    "model.model_type=qwen2 model.attention_bias=true model.num_attention_heads=4 "
+    "model.num_key_value_heads=2",
+    "model.model_type=qwen3 model.use_qk_norm=true model.num_attention_heads=4 model.num_key_value_heads=1",
+    "model.tie_word_embeddings=true model.zero_init_head=false",
+    "curriculum.enabled=true curriculum.start=2 curriculum.threshold=0.3 curriculum.min_steps=2",
+    "task.levels=8 task.snr_db=10 loss_type=grpo scale_rewards=group entropy_coef=0.1",
+    "scale_rewards=batch loss_type=dr_grpo mask_truncated_completions=true top_k=1 max_completion_length=4",
+    "answer_grammar=false max_completion_length=8 top_p=0.9 min_p=0.001 temperature=0.8",
+    "weight_decay=0.1 leave_one_out=true reward_mode=headroom lr_scheduler_type=linear max_grad_norm=0.01",
+};
+enum { VARIANTS = sizeof variants / sizeof variants[0] };
+
+/* Other ways of computing the same. 24 completions are 3 groups: packs of 3, 3 and 2 groups. */
+static const char *const ways[] = {
+    "threads=1",
+    "threads=4",
+    "per_device_train_batch_size=8",
+    "per_device_train_batch_size=24 threads=1",
+    "reuse_rollout_activations=false",
+    "reuse_rollout_activations=false per_device_train_batch_size=16 threads=4",
+};
+enum { WAYS = sizeof ways / sizeof ways[0] };
+
+START_TEST(train_computed_another_way_gives_equal_bytes)
+{
+    const char *variant = variants[_i];
+    program_succeed(&p, "train " TINY " output_dir=@/first %s", variant);
+    for (int w = 0; w < WAYS; ++w) {
+        program_succeed(&p, "train " TINY " output_dir=@/other%d %s %s", w, variant, ways[w]);
+        char other[16];
+        (void)snprintf(other, sizeof other, "other%d", w);
+        assert_same_run(&p, "first", other, STEPS);
+    }
+}
+END_TEST
+
+/* The comparisons above can fail: another seed is another run. */
+START_TEST(train_with_another_seed_differs)
+{
+    char path[128], digests[2][WZ_DIGEST_HEX];
+    for (int i = 0; i < 2; ++i) {
+        program_succeed(&p, "train " TINY " output_dir=@/%d seed=%d max_steps=2", i, i + 3);
+        (void)snprintf(path, sizeof path, "%s/%d/checkpoints/step-00000002.h5", p.where.directory, i);
+        digest_tensors(path, digests[i]);
+    }
+    ck_assert_str_ne(digests[0], digests[1]);
+}
+END_TEST
+
+static json_t *output_of(const char *arguments)
+{
+    program_succeed(&p, "%s", arguments);
+    json_t *json = json_loads(p.out, JSON_REJECT_DUPLICATES, NULL);
+    ck_assert_msg(json != NULL, "no JSON: %s", p.out);
+    return json;
+}
+
+START_TEST(inspect_digest_is_equal_for_equal_runs)
+{
+    char digest[2][64];
+    for (int i = 0; i < 2; ++i) {
+        char arguments[128];
+        program_succeed(&p, "train " TINY " output_dir=@/%d max_steps=3 threads=%d", i, i + 1);
+        (void)snprintf(arguments, sizeof arguments, "inspect @/%d/checkpoints/step-00000003.h5 --json", i);
+        json_t *json = output_of(arguments);
+        ck_assert_int_eq(json_integer_value(json_object_get(json, "step")), 3);
+        (void)snprintf(digest[i], sizeof digest[i], "%s",
+                       json_string_value(json_object_get(json, "weights_digest")));
+        json_decref(json);
+    }
+    ck_assert_uint_eq(strlen(digest[0]), 32);
+    ck_assert_str_eq(digest[0], digest[1]);
+}
+END_TEST
+
+/* Exactly on-policy: measured in every step, for every variant, and never anything but zero. */
+START_TEST(sampler_and_trainer_agree_to_the_bit)
+{
+    wz_text rows = {0};
+    size_t measured = 0;
+    program_succeed(&p, "train " TINY " output_dir=@/run %s", variants[_i]);
+    read_rows(temporary_path(&p.where, "run/metrics.jsonl"), &rows);
+    char *rest = NULL;
+    for (char *line = strtok_r(rows.data, "\n", &rest); line != NULL; line = strtok_r(NULL, "\n", &rest)) {
+        json_t *row = json_loads(line, 0, NULL);
+        const json_t *largest = json_object_get(row, "sampling/sampling_logp_difference/max");
+        if (largest != NULL) {
+            ck_assert_double_eq(json_number_value(largest), 0.0);
+            ck_assert(json_is_number(largest));
+            measured++;
+        }
+        json_decref(row);
+    }
+    ck_assert_uint_eq(measured, STEPS);
+    wz_text_clear(&rows);
+}
+END_TEST
+
+START_TEST(eval_at_any_batch_size_prints_the_same)
+{
+    static const char *const forms[] = {"", "--json", "--best-of 3", "--temperature 1 --json",
+                                        "task.links=6"};
+    static const int batches[] = {1, 7, 256};
+    program_succeed(&p, "train " TINY " output_dir=@/run");
+    for (size_t f = 0; f < sizeof forms / sizeof forms[0]; ++f) {
+        char first[sizeof p.out] = "";
+        for (size_t b = 0; b < sizeof batches / sizeof batches[0]; ++b) {
+            program_succeed(&p, "eval @/run/checkpoints/best.h5 --problems 100 --batch %d threads=%zu %s",
+                            batches[b], b + 1, forms[f]);
+            if (b == 0)
+                memcpy(first, p.out, sizeof first);
+            ck_assert_str_eq(p.out, first);
+        }
+        ck_assert_uint_gt(strlen(first), 100);
+    }
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("promises");
+    TCase *tests = tcase_create("promises");
+    tcase_set_timeout(tests, 300);
+    tcase_add_checked_fixture(tests, make_place, remove_place);
+    tcase_add_loop_test(tests, train_computed_another_way_gives_equal_bytes, 0, VARIANTS);
+    tcase_add_test(tests, train_with_another_seed_differs);
+    tcase_add_test(tests, inspect_digest_is_equal_for_equal_runs);
+    tcase_add_loop_test(tests, sampler_and_trainer_agree_to_the_bit, 0, VARIANTS);
+    tcase_add_test(tests, eval_at_any_batch_size_prints_the_same);
+    suite_add_tcase(suite, tests);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? 0 : 1;
+}

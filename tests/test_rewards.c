@@ -1,0 +1,368 @@
+/* Verdicts and rewards: what counts as an answer, and what tricks earn. */
+#include <check.h>
+#include <locale.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "rewards/verifier.h"
+#include "tasks/power_control.h"
+
+static const wz_verifier *verifier;
+static wz_problem problem; /* 3 links, 4 levels */
+static wz_reference known;
+static wz_error err;
+
+static const double gains[] = {10, 0.1, 0.01, 2, 0.5, 1, 0.1, 0.1, 4};
+
+static void setup(void)
+{
+    const double values[] = {3, 4, 0};
+    verifier = wz_verifier_find("power_control");
+    ck_assert_ptr_nonnull(verifier);
+    ck_assert_int_eq(wz_task_power_control.import(values, 3, 3, gains, 0, &problem, &err), WZ_OK);
+    ck_assert_int_eq(verifier->reference(&problem, &known, &err), WZ_OK);
+}
+
+static void teardown(void)
+{
+    wz_problem_clear(&problem);
+}
+
+static wz_verdict judge_bytes(wz_prompt_style style, const char *text, size_t length)
+{
+    wz_verdict verdict;
+    ck_assert_int_eq(verifier->verify(&problem, &known, style, text, length, &verdict, &err), WZ_OK);
+    return verdict;
+}
+
+typedef struct trick {
+    const char *completion;
+    wz_verdict_kind kind;
+    const char *says; /* part of the reason */
+} trick;
+
+static void check_tricks(wz_prompt_style style, const trick *tricks, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const trick *t = &tricks[i];
+        wz_verdict verdict = judge_bytes(style, t->completion, strlen(t->completion));
+        ck_assert_msg(verdict.kind == t->kind, "\"%s\": %s (%s), expected %s", t->completion,
+                      wz_verdict_kind_name(verdict.kind), verdict.reason, wz_verdict_kind_name(t->kind));
+        ck_assert_msg(strstr(verdict.reason, t->says) != NULL, "\"%s\": %s", t->completion, verdict.reason);
+        ck_assert_int_eq(verdict.kind == WZ_VERDICT_FEASIBLE, verdict.reason[0] == '\0');
+        ck_assert_double_eq(verdict.reference, known.objective);
+        if (verdict.kind != WZ_VERDICT_FEASIBLE) {
+            ck_assert_double_eq(verdict.objective, 0);
+            ck_assert_double_eq(verdict.ratio, 0);
+            ck_assert(!verdict.is_optimum);
+            ck_assert_double_eq(wz_reward(WZ_REWARD_RATIO, &verdict, &known), 0);
+            ck_assert_double_eq(wz_reward(WZ_REWARD_HEADROOM, &verdict, &known), 0);
+        }
+    }
+}
+
+START_TEST(verify_compact_tricks_earn_nothing)
+{
+    static const trick tricks[] = {
+        {" 3 0 3</answer>", WZ_VERDICT_FEASIBLE, ""},
+        {"", WZ_VERDICT_NO_ANSWER, "not closed"},
+        {" 3 0 3", WZ_VERDICT_NO_ANSWER, "not closed"},
+        {" 3 0 3</answer", WZ_VERDICT_NO_ANSWER, "not closed"},
+        {" 3 0 3</ANSWER>", WZ_VERDICT_NO_ANSWER, "not closed"},
+        {" 3 0 3</answer></answer>", WZ_VERDICT_MANY_ANSWERS, "2 times"},
+        {" 3 0 3</answer> 0 0 3</answer>", WZ_VERDICT_MANY_ANSWERS, "2 times"},
+        {"<answer> 3 0 3</answer>", WZ_VERDICT_MANY_ANSWERS, "prompt's own"},
+        {" 0 0 0</answer><answer> 3 0 3</answer>", WZ_VERDICT_MANY_ANSWERS, "<answer>"},
+        {" 3 0 3</answer> ", WZ_VERDICT_TRAILING_TEXT, "text after"},
+        {" 3 0 3</answer>\n", WZ_VERDICT_TRAILING_TEXT, "\\x0a"},
+        {" 3 0 3</answer> and more of it, much more", WZ_VERDICT_TRAILING_TEXT, "..."},
+        {"3 0 3</answer>", WZ_VERDICT_BAD_NUMBER, "number 1, \"3\""},
+        {"  3 0 3</answer>", WZ_VERDICT_BAD_NUMBER, "number 1, \" \""},
+        {" 3  0 3</answer>", WZ_VERDICT_BAD_NUMBER, "number 2"},
+        {" 3 0 3 </answer>", WZ_VERDICT_BAD_NUMBER, "number 4"},
+        {" 3\t0 3</answer>", WZ_VERDICT_BAD_NUMBER, "\\x09"},
+        {" 3,0,3</answer>", WZ_VERDICT_BAD_NUMBER, "3,0,3"},
+        {" 3 -1 3</answer>", WZ_VERDICT_BAD_NUMBER, "number 2, \" -1\""},
+        {" 3 -0 3</answer>", WZ_VERDICT_BAD_NUMBER, "number 2"},
+        {" 3 +1 3</answer>", WZ_VERDICT_BAD_NUMBER, "\" +1\""},
+        {" 3 1.0 3</answer>", WZ_VERDICT_BAD_NUMBER, "1.0"},
+        {" 3 1,0 3</answer>", WZ_VERDICT_BAD_NUMBER, "1,0"},
+        {" 3 1. 3</answer>", WZ_VERDICT_BAD_NUMBER, "1."},
+        {" 3 1e0 3</answer>", WZ_VERDICT_BAD_NUMBER, "1e0"},
+        {" 3 0x1 3</answer>", WZ_VERDICT_BAD_NUMBER, "0x1"},
+        {" 3 nan 3</answer>", WZ_VERDICT_BAD_NUMBER, "nan"},
+        {" 3 inf 3</answer>", WZ_VERDICT_BAD_NUMBER, "inf"},
+        {" 3 01 3</answer>", WZ_VERDICT_BAD_NUMBER, "01"},
+        {" 3 00 3</answer>", WZ_VERDICT_BAD_NUMBER, "00"},
+        {" 3 1/1 3</answer>", WZ_VERDICT_BAD_NUMBER, "1/1"},
+        {" 3 \xd9\xa1 3</answer>", WZ_VERDICT_BAD_NUMBER, "\\xd9\\xa1"},          /* Arabic-Indic one */
+        {" 3 \xef\xbc\x91 3</answer>", WZ_VERDICT_BAD_NUMBER, "\\xef\\xbc\\x91"}, /* full-width one */
+        {" A 3 0</answer>", WZ_VERDICT_BAD_NUMBER, "number 1"},
+        {" 3 0 3<answer</answer>", WZ_VERDICT_BAD_NUMBER, "number 3"},
+        {"</answer>", WZ_VERDICT_WRONG_LENGTH, "0 numbers where 3"},
+        {" 3</answer>", WZ_VERDICT_WRONG_LENGTH, "1 numbers where 3"},
+        {" 3 0</answer>", WZ_VERDICT_WRONG_LENGTH, "2 numbers"},
+        {" 3 0 3 3</answer>", WZ_VERDICT_WRONG_LENGTH, "4 numbers"},
+        {" 40 20 10 33</answer>", WZ_VERDICT_WRONG_LENGTH, "4 numbers"},
+        {" 40 20 10</answer>", WZ_VERDICT_OUT_OF_RANGE, "number 1,  40"}, /* the prompt's first row */
+        {" 3 0 4</answer>", WZ_VERDICT_OUT_OF_RANGE, "number 3,  4, is outside 0..3"},
+        {" 3 0 4294967296</answer>", WZ_VERDICT_OUT_OF_RANGE, "number 3"},
+        {" 3 0 18446744073709551616</answer>", WZ_VERDICT_OUT_OF_RANGE, "number 3"},
+        {" 3 0 99999999999999999999999999999999999999999999999999</answer>", WZ_VERDICT_OUT_OF_RANGE, "..."},
+    };
+    check_tricks(WZ_PROMPT_COMPACT, tricks, sizeof tricks / sizeof *tricks);
+}
+END_TEST
+
+START_TEST(verify_full_tricks_earn_nothing)
+{
+    static const trick tricks[] = {
+        {"A is strong.</think><answer> 3 0 3</answer>", WZ_VERDICT_FEASIBLE, ""},
+        {"</think>\n<answer>3 0 3</answer>\n", WZ_VERDICT_FEASIBLE, ""},
+        {"</think><answer>\n3, 0 ,3 \n</answer>", WZ_VERDICT_FEASIBLE, ""},
+        {"</think>So $\\boxed{3, 0, 3}$.", WZ_VERDICT_FEASIBLE, ""},
+        {"no idea", WZ_VERDICT_NO_ANSWER, "no <answer>"},
+        {"<answer> 3 0 3", WZ_VERDICT_NO_ANSWER, "not closed"},
+        {" 3 0 3</answer>", WZ_VERDICT_NO_ANSWER, "without <answer>"},
+        {"</answer><answer> 3 0 3", WZ_VERDICT_NO_ANSWER, "before"},
+        {"\\boxed{3 0 3", WZ_VERDICT_NO_ANSWER, "not closed"},
+        {"<answer>0 0 3</answer><answer>3 0 3</answer>", WZ_VERDICT_MANY_ANSWERS, "2 times"},
+        {"<answer><answer>3 0 3</answer>", WZ_VERDICT_MANY_ANSWERS, "2 times"},
+        {"<answer>3 0 3</answer></answer>", WZ_VERDICT_MANY_ANSWERS, "2 times"},
+        {"\\boxed{0 0 3} or \\boxed{3 0 3}", WZ_VERDICT_MANY_ANSWERS, "2 times"},
+        {"<answer>3 0 3</answer> I think", WZ_VERDICT_TRAILING_TEXT, "I think"},
+        {"<answer>3 0 3</answer></think>", WZ_VERDICT_TRAILING_TEXT, "</think>"},
+        {"\\boxed{3 0 3} or not", WZ_VERDICT_TRAILING_TEXT, "or not"},
+        {"<answer>3 0 3.</answer>", WZ_VERDICT_BAD_NUMBER, "3."},
+        {"<answer>3,, 0 3</answer>", WZ_VERDICT_BAD_NUMBER, "number 2, \"\""},
+        {"<answer>3, 0, 3,</answer>", WZ_VERDICT_BAD_NUMBER, "number 4, \"\""},
+        {"<answer>,3 0 3</answer>", WZ_VERDICT_BAD_NUMBER, "number 1, \"\""},
+        {"<answer>[3, 0, 3]</answer>", WZ_VERDICT_BAD_NUMBER, "[3"},
+        {"<answer>A=3 B=0 C=3</answer>", WZ_VERDICT_BAD_NUMBER, "A=3"},
+        {"<answer>three zero three</answer>", WZ_VERDICT_BAD_NUMBER, "three"},
+        {"<answer>3 -1 3</answer>", WZ_VERDICT_BAD_NUMBER, "-1"},
+        {"<answer></answer>", WZ_VERDICT_WRONG_LENGTH, "0 numbers"},
+        {"<answer>3 0</answer>", WZ_VERDICT_WRONG_LENGTH, "2 numbers"},
+        {"\\boxed{10 0 0}", WZ_VERDICT_OUT_OF_RANGE, "10"},
+    };
+    check_tricks(WZ_PROMPT_FULL, tricks, sizeof tricks / sizeof *tricks);
+}
+END_TEST
+
+START_TEST(verify_embedded_nul_is_a_bad_byte)
+{
+    static const char in_number[] = " 3 0\0 3</answer>", after[] = " 3 0 3</answer>\0",
+                      hidden[] = " 3 0 3\0</answer>";
+    wz_verdict verdict = judge_bytes(WZ_PROMPT_COMPACT, in_number, sizeof in_number - 1);
+    ck_assert_int_eq(verdict.kind, WZ_VERDICT_BAD_NUMBER);
+    ck_assert_ptr_nonnull(strstr(verdict.reason, "\\x00"));
+    verdict = judge_bytes(WZ_PROMPT_COMPACT, after, sizeof after - 1);
+    ck_assert_int_eq(verdict.kind, WZ_VERDICT_TRAILING_TEXT);
+    verdict = judge_bytes(WZ_PROMPT_FULL, "<answer>3 0 3</answer>\0", 23);
+    ck_assert_int_eq(verdict.kind, WZ_VERDICT_TRAILING_TEXT);
+    verdict = judge_bytes(WZ_PROMPT_COMPACT, hidden, sizeof hidden - 1);
+    ck_assert_int_eq(verdict.kind, WZ_VERDICT_BAD_NUMBER);
+    verdict = judge_bytes(WZ_PROMPT_COMPACT, NULL, 0);
+    ck_assert_int_eq(verdict.kind, WZ_VERDICT_NO_ANSWER);
+}
+END_TEST
+
+/* A locale with a decimal comma changes nothing; where none is installed the C locale is what is tested. */
+START_TEST(verify_under_another_locale_is_the_same)
+{
+    (void)(setlocale(LC_ALL, "de_DE.UTF-8") != NULL || setlocale(LC_ALL, "fr_FR.UTF-8") != NULL);
+    ck_assert_int_eq(judge_bytes(WZ_PROMPT_COMPACT, " 3 1,0 3</answer>", 17).kind, WZ_VERDICT_BAD_NUMBER);
+    ck_assert_int_eq(judge_bytes(WZ_PROMPT_COMPACT, " 3 0 3</answer>", 15).kind, WZ_VERDICT_FEASIBLE);
+    (void)setlocale(LC_ALL, "C");
+}
+END_TEST
+
+/* Every prefix and every one-byte change of a right answer: no crash, and a verdict with a reason. Only another
+ * level in a digit's place is feasible. */
+START_TEST(verify_mutations_are_feasible_only_as_levels)
+{
+    static const char right[] = " 3 0 3</answer>";
+    const size_t length = sizeof right - 1;
+    for (size_t n = 0; n < length; n++)
+        ck_assert_int_ne(judge_bytes(WZ_PROMPT_COMPACT, right, n).kind, WZ_VERDICT_FEASIBLE);
+    for (size_t at = 0; at < length; at++)
+        for (int byte = 0; byte < 256; byte++) {
+            char text[sizeof right];
+            memcpy(text, right, sizeof right);
+            text[at] = (char)byte;
+            bool level = (at == 1 || at == 3 || at == 5) && byte >= '0' && byte <= '3';
+            wz_verdict verdict = judge_bytes(WZ_PROMPT_COMPACT, text, length);
+            ck_assert_int_eq(verdict.kind == WZ_VERDICT_FEASIBLE, level || memcmp(text, right, length) == 0);
+            (void)judge_bytes(WZ_PROMPT_FULL, text, length);
+        }
+}
+END_TEST
+
+/* Rates by hand from the printed gains 10, .1, .01 / 2, .5, 1 / .1, .1, 4 (dB 10 -10 -20 / 3 -3 0 / -10 -10 6). */
+START_TEST(verify_objective_is_the_rate_on_the_printed_gains)
+{
+    const double half = pow(10, -0.3), two = pow(10, 0.3), four = pow(10, 0.6); /* as printed */
+    wz_verdict verdict = judge_bytes(WZ_PROMPT_COMPACT, " 3 0 3</answer>", 15);
+    double ends = log2(1 + 10 / 1.01) + log2(1 + four / 1.1);
+    ck_assert_double_eq_tol(verdict.objective, ends, 1e-12);
+    ck_assert_double_eq_tol(known.objective, ends, 1e-12); /* link B is weak and loud: off at the optimum */
+    ck_assert(known.is_exact);
+    ck_assert(verdict.is_optimum);
+    ck_assert_double_eq_tol(verdict.ratio, 1, 1e-12);
+
+    verdict = judge_bytes(WZ_PROMPT_COMPACT, " 1 2 3</answer>", 15);
+    double mixed = log2(1 + 10. / 3 / (1 + .1 * 2 / 3 + .01)) + log2(1 + half * 2 / 3 / (1 + two / 3 + 1)) +
+                   log2(1 + four / (1 + .1 / 3 + .1 * 2 / 3));
+    ck_assert_double_eq_tol(verdict.objective, mixed, 1e-12);
+    ck_assert_double_eq_tol(verdict.ratio, mixed / ends, 1e-12);
+    ck_assert(!verdict.is_optimum);
+}
+END_TEST
+
+START_TEST(reward_modes_follow_their_formulas)
+{
+    double full, strongest;
+    ck_assert_int_eq(verifier->baselines[3].solve(&problem, 0, &full, &err), WZ_OK);
+    ck_assert_str_eq(verifier->baselines[3].name, "full");
+    ck_assert_int_eq(verifier->baselines[5].solve(&problem, 0, &strongest, &err), WZ_OK);
+    ck_assert_double_eq_tol(strongest, log2(11), 1e-12);
+    ck_assert_double_gt(full, strongest);
+    ck_assert_double_eq(known.best_trivial, full);
+
+    wz_verdict verdict =
+        judge_bytes(WZ_PROMPT_COMPACT, " 3 3 3</answer>", 15); /* constant policies: legal, */
+    ck_assert_double_eq_tol(wz_reward(WZ_REWARD_RATIO, &verdict, &known), full / known.objective, 1e-15);
+    ck_assert_double_eq(wz_reward(WZ_REWARD_HEADROOM, &verdict, &known), 0); /* but without headroom */
+    verdict = judge_bytes(WZ_PROMPT_COMPACT, " 3 0 0</answer>", 15);
+    ck_assert_double_eq_tol(wz_reward(WZ_REWARD_RATIO, &verdict, &known), strongest / known.objective, 1e-15);
+    ck_assert_double_eq(wz_reward(WZ_REWARD_HEADROOM, &verdict, &known), 0);
+    verdict = judge_bytes(WZ_PROMPT_COMPACT, " 0 0 0</answer>", 15); /* legal, and worth nothing */
+    ck_assert_int_eq(verdict.kind, WZ_VERDICT_FEASIBLE);
+    ck_assert_double_eq(wz_reward(WZ_REWARD_RATIO, &verdict, &known), 0);
+    verdict = judge_bytes(WZ_PROMPT_COMPACT, " 3 0 3</answer>", 15);
+    ck_assert_double_eq_tol(wz_reward(WZ_REWARD_HEADROOM, &verdict, &known), 1, 1e-15);
+
+    const wz_reference made = {.objective = 4, .is_exact = true, .best_trivial = 3}, flat = {4, true, 4};
+    verdict = (wz_verdict){.kind = WZ_VERDICT_FEASIBLE, .objective = 3.25};
+    ck_assert_double_eq(wz_reward(WZ_REWARD_HEADROOM, &verdict, &made), 0.25);
+    ck_assert_double_eq(wz_reward(WZ_REWARD_RATIO, &verdict, &made), 0.8125);
+    ck_assert_double_eq(wz_reward(WZ_REWARD_HEADROOM, &verdict, &flat), 0); /* no 0 / 0 */
+    verdict.objective = 4;
+    ck_assert_double_eq(wz_reward(WZ_REWARD_HEADROOM, &verdict, &flat), 1);
+}
+END_TEST
+
+START_TEST(baselines_never_pass_the_reference_of_their_decision_set)
+{
+    for (uint32_t n = 0; n < 200; n++) {
+        const double values[] = {3 + n % 4, 2 + n % 3, 5};
+        wz_problem p;
+        wz_reference best;
+        ck_assert_int_eq(wz_task_power_control.generate(values, 4, WZ_SPLIT_TEST, n, &p, &err), WZ_OK);
+        ck_assert_int_eq(verifier->reference(&p, &best, &err), WZ_OK);
+        ck_assert(best.is_exact);
+        for (size_t b = 0; b < verifier->baseline_count; b++) {
+            double objective;
+            ck_assert_int_eq(verifier->baselines[b].solve(&p, 1, &objective, &err), WZ_OK);
+            ck_assert_double_ge(objective, 0);
+            if (strcmp(verifier->baselines[b].name, "wmmse") != 0) /* continuous powers */
+                ck_assert_double_le(objective, best.objective + 1e-8);
+        }
+        wz_problem_clear(&p);
+    }
+}
+END_TEST
+
+START_TEST(reference_beyond_enumeration_says_so)
+{
+    const double values[] = {24, 2, 0};
+    wz_problem p;
+    wz_reference best, again;
+    double greedy;
+    ck_assert_int_eq(wz_task_power_control.generate(values, 4, WZ_SPLIT_TEST, 0, &p, &err), WZ_OK);
+    ck_assert_int_eq(verifier->reference(&p, &best, &err), WZ_OK);
+    ck_assert_int_eq(verifier->reference(&p, &again, &err), WZ_OK);
+    ck_assert(!best.is_exact);
+    ck_assert_double_eq(best.objective, again.objective);
+    ck_assert_int_eq(verifier->baselines[2].solve(&p, 0, &greedy, &err), WZ_OK);
+    ck_assert_double_ge(best.objective, greedy - 1e-12);
+    wz_problem_clear(&p);
+}
+END_TEST
+
+START_TEST(random_best_grows_with_tries_to_the_optimum)
+{
+    double last = 0, objective;
+    for (size_t tries = 1; tries <= 4096; tries *= 4) { /* 64 vectors: all of them are drawn */
+        ck_assert_int_eq(verifier->random_best(&problem, 9, tries, &objective, &err), WZ_OK);
+        ck_assert_double_ge(objective, last);
+        last = objective;
+    }
+    ck_assert_double_eq_tol(last, known.objective, 1e-12);
+    ck_assert_int_eq(verifier->baselines[4].solve(&problem, 9, &objective, &err), WZ_OK);
+    double one;
+    ck_assert_int_eq(verifier->random_best(&problem, 9, 1, &one, &err), WZ_OK);
+    ck_assert_double_eq(objective, one);
+    ck_assert_int_eq(verifier->random_best(&problem, 9, 0, &objective, &err), WZ_ERR_USAGE);
+    ck_assert_int_eq(verifier->random_best(&problem, 9, (size_t)1 << 40, &objective, &err), WZ_ERR_USAGE);
+}
+END_TEST
+
+START_TEST(verify_what_cannot_be_judged_is_an_error_not_a_zero)
+{
+    wz_problem foreign = {0};
+    wz_verdict verdict;
+    wz_reference broken = {0}, best;
+    ck_assert_int_eq(verifier->verify(&foreign, &known, WZ_PROMPT_COMPACT, "", 0, &verdict, &err),
+                     WZ_ERR_RUNTIME);
+    ck_assert_int_eq(verifier->reference(&foreign, &best, &err), WZ_ERR_RUNTIME);
+    broken.objective = NAN;
+    ck_assert_int_eq(verifier->verify(&problem, &broken, WZ_PROMPT_COMPACT, "", 0, &verdict, &err),
+                     WZ_ERR_RUNTIME);
+}
+END_TEST
+
+START_TEST(tables_are_complete)
+{
+    ck_assert_ptr_null(wz_verifier_find("nothing"));
+    for (const wz_task *const *task = wz_tasks; *task != NULL; task++)
+        ck_assert_ptr_nonnull(wz_verifier_find((*task)->name));
+    bool found = false;
+    for (size_t b = 0; b < verifier->baseline_count; b++)
+        found |= strcmp(verifier->baselines[b].name, verifier->field_algorithm) == 0;
+    ck_assert(found);
+    ck_assert_uint_le(verifier->baseline_count, WZ_MAX_BASELINES);
+    for (int a = WZ_VERDICT_FEASIBLE; a <= WZ_VERDICT_INFEASIBLE; a++)
+        for (int b = WZ_VERDICT_FEASIBLE; b < a; b++)
+            ck_assert_str_ne(wz_verdict_kind_name((wz_verdict_kind)a),
+                             wz_verdict_kind_name((wz_verdict_kind)b));
+    ck_assert_str_eq(wz_verdict_kind_name(WZ_VERDICT_OUT_OF_RANGE), "out_of_range");
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("rewards");
+    TCase *cases = tcase_create("rewards");
+    tcase_set_timeout(cases, 120);
+    tcase_add_checked_fixture(cases, setup, teardown);
+    tcase_add_test(cases, verify_compact_tricks_earn_nothing);
+    tcase_add_test(cases, verify_full_tricks_earn_nothing);
+    tcase_add_test(cases, verify_embedded_nul_is_a_bad_byte);
+    tcase_add_test(cases, verify_under_another_locale_is_the_same);
+    tcase_add_test(cases, verify_mutations_are_feasible_only_as_levels);
+    tcase_add_test(cases, verify_objective_is_the_rate_on_the_printed_gains);
+    tcase_add_test(cases, reward_modes_follow_their_formulas);
+    tcase_add_test(cases, baselines_never_pass_the_reference_of_their_decision_set);
+    tcase_add_test(cases, reference_beyond_enumeration_says_so);
+    tcase_add_test(cases, random_best_grows_with_tries_to_the_optimum);
+    tcase_add_test(cases, verify_what_cannot_be_judged_is_an_error_not_a_zero);
+    tcase_add_test(cases, tables_are_complete);
+    suite_add_tcase(suite, cases);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
