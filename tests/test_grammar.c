@@ -237,12 +237,12 @@ START_TEST(step_random_walks_end_in_the_encoding_of_a_string_of_the_language)
     pcre2_code *oracle = oracle_create(pattern);
     enumeration e = {
         .set = f.set, .tokenizer = f.tokenizer, .name = name, .pattern = pattern, .oracle = oracle};
-    for (uint32_t round = 0; round < 6; round++) {
+    for (uint32_t round = 0; round < 5; round++) {
         wz_grammar_state state = f.start;
         e.path.length = 0;
         for (uint32_t i = 0;; i++) {
             wz_mask mask;
-            if (wz_grammar_accepts(f.set, state) && (i > 40 || draw(round, 2 * i) % 8 == 0))
+            if (wz_grammar_accepts(f.set, state) && (i > 20 || draw(round, 2 * i) % 8 == 0))
                 break;
             CHECK_OK(wz_grammar_mask(f.set, state, &mask, err));
             if (mask.count == 0)
@@ -311,7 +311,7 @@ START_TEST(step_encoding_of_random_string_is_admitted)
     fixture f = make_fixture(fixture_names[_i % FIXTURES], pattern);
     pcre2_code *oracle = oracle_create(pattern);
     size_t strings = 0;
-    for (uint32_t round = 0; round < 2000 && strings < 40; round++) {
+    for (uint32_t round = 0; round < 2000 && strings < 25; round++) {
         char text[256];
         size_t length = random_string(templates[(size_t)_i / FIXTURES], round, text, sizeof text);
         if (!oracle_matches(oracle, text, length))

@@ -299,11 +299,12 @@ START_TEST(create_bad_file_names_what_is_wrong)
 {
     wz_tokenizer *tokenizer = NULL;
     wz_error problem = {{0}};
-    ck_assert_int_eq(wz_tokenizer_create(bad_files[_i].json, strlen(bad_files[_i].json), &tokenizer, &problem),
-                     WZ_ERR_CORRUPT);
+    ck_assert_int_eq(
+        wz_tokenizer_create(bad_files[_i].json, strlen(bad_files[_i].json), &tokenizer, &problem),
+        WZ_ERR_CORRUPT);
     ck_assert_ptr_null(tokenizer);
-    ck_assert_msg(strstr(problem.text, bad_files[_i].message) != NULL, "'%s' does not name '%s'", problem.text,
-                  bad_files[_i].message);
+    ck_assert_msg(strstr(problem.text, bad_files[_i].message) != NULL, "'%s' does not name '%s'",
+                  problem.text, bad_files[_i].message);
 }
 END_TEST
 

@@ -30,6 +30,13 @@ wz_status wz_path_ends_before(const wz_tokenizer *tokenizer, const wz_path *path
  * token or leaves two tokens in one piece that would be merged otherwise. Only a filter: it keeps a search
  * short, and the answer is exact as far as those continuations bring out every way to cut the text. */
 wz_status wz_path_may_go_on(const wz_tokenizer *tokenizer, const wz_path *path, bool *may, wz_error *err);
+/* A quick no, for many tokens that start alike: whether a piece may end between the path and a text that
+ * starts with start[0..length), as far as sample continuations show. */
+wz_status wz_path_may_end_before(const wz_tokenizer *tokenizer, const wz_path *path, const char *start,
+                                 size_t length, bool *may, wz_error *err);
+/* Whether two tokens may stand side by side in one piece: they are the encoding of their bytes. */
+wz_status wz_tokens_stay_apart(const wz_tokenizer *tokenizer, const uint32_t pair[2], bool *apart,
+                               wz_error *err);
 /* How many leading tokens may be dropped (see `cut`), 0 where none or where it is not sure. */
 wz_status wz_path_droppable(const wz_tokenizer *tokenizer, const wz_path *path, size_t *count, wz_error *err);
 

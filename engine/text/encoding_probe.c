@@ -31,8 +31,8 @@ static size_t whole_characters(const char *text, size_t length)
     return length;
 }
 
-/* Whether two tokens may stand side by side in one piece. */
-static wz_status stay_apart(const wz_tokenizer *tokenizer, const uint32_t pair[2], bool *apart, wz_error *err)
+wz_status wz_tokens_stay_apart(const wz_tokenizer *tokenizer, const uint32_t pair[2], bool *apart,
+                               wz_error *err)
 {
     wz_text text = {0};
     wz_ids merged = {0};
@@ -68,7 +68,7 @@ static wz_status find_seams(const wz_tokenizer *tokenizer, const wz_path *path, 
         out->end[i] = at;
         out->apart[i] = true;
         if (i + 1 < path->count)
-            status = stay_apart(tokenizer, path->tokens + i, &out->apart[i], err);
+            status = wz_tokens_stay_apart(tokenizer, path->tokens + i, &out->apart[i], err);
     }
     return status;
 }
@@ -116,6 +116,27 @@ wz_status wz_path_may_go_on(const wz_tokenizer *tokenizer, const wz_path *path, 
     return status;
 }
 
+wz_status wz_path_may_end_before(const wz_tokenizer *tokenizer, const wz_path *path, const char *start,
+                                 size_t length, bool *may, wz_error *err)
+{
+    wz_text text = {0};
+    wz_piece_ends pieces = {0};
+    wz_status status = wz_path_append_bytes(tokenizer, path, &text, err);
+    size_t boundary = text.length;
+    *may = status == WZ_OK && whole_characters(text.data, text.length) < text.length;
+    if (status == WZ_OK)
+        status = wz_text_append(&text, start, length, err);
+    size_t all = text.length;
+    for (size_t i = 0; i < PROBES && status == WZ_OK && !*may; i++) {
+        status = probe_ends(tokenizer, &text, all, probes[i], &pieces, err);
+        for (size_t k = 0; k < pieces.count; k++)
+            *may = *may || pieces.data[k] == boundary;
+    }
+    free(pieces.data);
+    wz_text_clear(&text);
+    return status;
+}
+
 /* Whether two texts, the second the first without its `dropped` leading bytes, are cut alike with every probe. */
 static wz_status behave_alike(const wz_tokenizer *tokenizer, wz_text *text, wz_text *rest, size_t dropped,
                               bool *alike, wz_error *err)
@@ -149,7 +170,7 @@ wz_status wz_path_droppable(const wz_tokenizer *tokenizer, const wz_path *path, 
     wz_status status = wz_path_append_bytes(tokenizer, path, &text, err);
     /* Tokens that would be merged are not in one piece, so the piece is not yet what it seems. */
     for (size_t i = 0; i + 1 < path->count && status == WZ_OK && apart; i++)
-        status = stay_apart(tokenizer, path->tokens + i, &apart, err);
+        status = wz_tokens_stay_apart(tokenizer, path->tokens + i, &apart, err);
     /* A whole piece in the vocabulary wins under ignore_merges: keep it whole while that is possible. */
     bool keep = !apart || (tokenizer->ignore_merges && text.length <= tokenizer->longest_token && !path->cut);
     for (size_t drop = path->count - 1; path->count > 0 && drop > 0 && status == WZ_OK && !keep && !alike;

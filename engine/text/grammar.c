@@ -47,7 +47,7 @@ void wz_grammar_set_destroy(wz_grammar_set *set)
 
 /* ---- nodes ---- */
 
-static wz_path node_path(const wz_grammar_set *set, const wz_node *node)
+wz_path wz_grammar_node_path(const wz_grammar_set *set, const wz_node *node)
 {
     return (wz_path){.tokens = node->path_count == 0 ? NULL : set->path_tokens.data + node->path_start,
                      .count = node->path_count,
@@ -57,7 +57,7 @@ static wz_path node_path(const wz_grammar_set *set, const wz_node *node)
 wz_status wz_grammar_extend(const wz_grammar_set *set, uint32_t node, uint32_t token, wz_ids *scratch,
                             wz_path *out, wz_error *err)
 {
-    wz_path path = node_path(set, &set->nodes[node]);
+    wz_path path = wz_grammar_node_path(set, &set->nodes[node]);
     scratch->length = 0;
     wz_status status = wz_ids_append(scratch, path.tokens, path.count, err);
     if (status == WZ_OK)
@@ -112,7 +112,7 @@ static wz_status intern_node(wz_grammar_set *set, uint32_t pattern, uint32_t sta
     uint32_t newest = wz_map_get(&set->node_of_hash, hash);
     for (uint32_t n = newest; n != WZ_NO_TOKEN; n = set->nodes[n].older) {
         const wz_node *node = &set->nodes[n];
-        wz_path other = node_path(set, node);
+        wz_path other = wz_grammar_node_path(set, node);
         if (node->pattern == pattern && node->state == state && other.cut == path->cut &&
             other.count == path->count &&
             (path->count == 0 ||

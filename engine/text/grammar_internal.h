@@ -80,6 +80,8 @@ wz_status wz_grammar_node(wz_grammar_set *set, uint32_t pattern, uint32_t state,
 wz_status wz_grammar_is_alive(wz_grammar_set *set, uint32_t node, bool *alive, wz_error *err);
 /* Fills the node's mask. */
 wz_status wz_grammar_make_mask(wz_grammar_set *set, uint32_t node, wz_error *err);
+/* The path of a node: borrowed, until nodes are added. */
+wz_path wz_grammar_node_path(const wz_grammar_set *set, const wz_node *node);
 /* The path of a node with one more token, in scratch. */
 wz_status wz_grammar_extend(const wz_grammar_set *set, uint32_t node, uint32_t token, wz_ids *scratch,
                             wz_path *out, wz_error *err);
