@@ -115,6 +115,60 @@ START_TEST(verify_compact_tricks_earn_nothing)
 }
 END_TEST
 
+static void make_on_off(void)
+{
+    const double values[] = {3, 2, 0};
+    wz_problem_clear(&problem);
+    ck_assert_int_eq(wz_task_power_control.import(values, 3, 3, gains, 0, &problem, &err), WZ_OK);
+    ck_assert_int_eq(verifier->reference(&problem, &known, &err), WZ_OK);
+}
+
+/* With two levels a compact answer names each link, in capitals or small letters. */
+START_TEST(verify_on_off_tricks_earn_nothing)
+{
+    static const trick tricks[] = {
+        {" A b C</answer>", WZ_VERDICT_FEASIBLE, ""},
+        {" a b c</answer>", WZ_VERDICT_FEASIBLE, ""},
+        {"", WZ_VERDICT_NO_ANSWER, "not closed"},
+        {" A b C", WZ_VERDICT_NO_ANSWER, "not closed"},
+        {" A b C</answer></answer>", WZ_VERDICT_MANY_ANSWERS, "2 times"},
+        {"<answer> A b C</answer>", WZ_VERDICT_MANY_ANSWERS, "prompt's own"},
+        {" A b C</answer> ", WZ_VERDICT_TRAILING_TEXT, "text after"},
+        {" 1 0 1</answer>", WZ_VERDICT_BAD_NUMBER, "word 1, \" 1\", is neither A nor a"},
+        {"A b C</answer>", WZ_VERDICT_BAD_NUMBER, "word 1"},
+        {" A  b C</answer>", WZ_VERDICT_BAD_NUMBER, "word 2"},
+        {" A\tb C</answer>", WZ_VERDICT_BAD_NUMBER, "word 1"},
+        {" A C b</answer>", WZ_VERDICT_BAD_NUMBER, "word 2, \" C\", is neither B nor b"},
+        {" B A C</answer>", WZ_VERDICT_BAD_NUMBER, "word 1"},
+        {" A A A</answer>", WZ_VERDICT_BAD_NUMBER, "word 2"},
+        {" Aa b C</answer>", WZ_VERDICT_BAD_NUMBER, "word 1"},
+        {" A b C </answer>", WZ_VERDICT_WRONG_LENGTH, "4 words where 3"},
+        {" A b</answer>", WZ_VERDICT_WRONG_LENGTH, "2 words where 3"},
+        {" A b C D</answer>", WZ_VERDICT_WRONG_LENGTH, "4 words where 3"},
+        {"</answer>", WZ_VERDICT_WRONG_LENGTH, "0 words"},
+        {" 40 20 10 A</answer>", WZ_VERDICT_BAD_NUMBER, "word 1"}, /* the prompt's first row */
+    };
+    make_on_off();
+    check_tricks(WZ_PROMPT_COMPACT, tricks, sizeof tricks / sizeof *tricks);
+}
+END_TEST
+
+START_TEST(verify_on_off_says_which_links_transmit)
+{
+    const double four = pow(10, 0.6);
+    make_on_off();
+    wz_verdict ends = judge_bytes(WZ_PROMPT_COMPACT, " A b C</answer>", 15);
+    ck_assert_double_eq_tol(ends.objective, log2(1 + 10 / 1.01) + log2(1 + four / 1.1), 1e-12);
+    ck_assert(ends.is_optimum);
+    wz_verdict last = judge_bytes(WZ_PROMPT_COMPACT, " a b C</answer>", 15);
+    ck_assert_double_eq_tol(last.objective, log2(1 + four), 1e-12);
+    ck_assert_double_eq(judge_bytes(WZ_PROMPT_COMPACT, " a b c</answer>", 15).objective, 0);
+    /* the full style keeps numbers */
+    wz_verdict full = judge_bytes(WZ_PROMPT_FULL, "</think><answer>1 0 1</answer>", 30);
+    ck_assert_double_eq(full.objective, ends.objective);
+}
+END_TEST
+
 START_TEST(verify_full_tricks_earn_nothing)
 {
     static const trick tricks[] = {
@@ -348,6 +402,8 @@ int main(void)
     tcase_set_timeout(cases, 120);
     tcase_add_checked_fixture(cases, setup, teardown);
     tcase_add_test(cases, verify_compact_tricks_earn_nothing);
+    tcase_add_test(cases, verify_on_off_tricks_earn_nothing);
+    tcase_add_test(cases, verify_on_off_says_which_links_transmit);
     tcase_add_test(cases, verify_full_tricks_earn_nothing);
     tcase_add_test(cases, verify_embedded_nul_is_a_bad_byte);
     tcase_add_test(cases, verify_under_another_locale_is_the_same);

@@ -218,7 +218,7 @@ START_TEST(print_compact_is_the_frame_and_the_table)
     wz_text text = {0};
     ck_assert_int_eq(task->import(values, 3, 3, small, 0, &problem, &err), WZ_OK);
     ck_assert_int_eq(task->print(&problem, WZ_PROMPT_COMPACT, &text, &err), WZ_OK);
-    ck_assert_str_eq(text.data, " power levels 4 dB plus 30 0 to 44 A 30 20 0 B 33 40 0 C 27 24 44<answer>");
+    ck_assert_str_eq(text.data, " power levels 4 dB plus 30 0 to 44 30 20 0 A 33 40 0 B 27 24 44 C<answer>");
     wz_text_clear(&text);
     wz_problem_clear(&problem);
 }
@@ -291,9 +291,24 @@ static bool matches(const pcre2_code *code, const char *subject)
     return found > 0;
 }
 
+START_TEST(answer_pattern_on_off_names_the_links)
+{
+    wz_problem problem = make(28, 2, 0, 1, WZ_SPLIT_TRAIN, 0);
+    wz_text text = {0};
+    ck_assert_int_eq(task->answer_pattern(&problem, WZ_PROMPT_COMPACT, &text, &err), WZ_OK);
+    ck_assert_int_eq(strncmp(text.data, "( A| a)( B| b)( C| c)", 21), 0);
+    ck_assert_ptr_nonnull(strstr(text.data, "( Z| z)( AA| aa)( AB| ab)</answer>"));
+    text.length = 0;
+    ck_assert_int_eq(task->answer_pattern(&problem, WZ_PROMPT_FULL, &text, &err), WZ_OK);
+    ck_assert_str_eq(text.data, "( [0-1]){28}</answer>");
+    wz_text_clear(&text);
+    wz_problem_clear(&problem);
+}
+END_TEST
+
 START_TEST(answer_pattern_accepts_exactly_the_levels)
 {
-    for (unsigned levels = 2; levels <= WZ_MAX_LEVELS; levels++) {
+    for (unsigned levels = 3; levels <= WZ_MAX_LEVELS; levels++) {
         wz_problem problem = make(2, levels, 0, 1, WZ_SPLIT_TRAIN, 0);
         wz_text text = {0};
         ck_assert_int_eq(wz_text_printf(&text, &err, "^(?:"), WZ_OK);
@@ -383,6 +398,7 @@ int main(void)
     tcase_add_test(cases, print_compact_frame_is_nine_words_at_every_size);
     tcase_add_test(cases, print_full_states_units_levels_and_form);
     tcase_add_test(cases, link_label_counts_in_letters_without_repeats);
+    tcase_add_test(cases, answer_pattern_on_off_names_the_links);
     tcase_add_test(cases, answer_pattern_accepts_exactly_the_levels);
     tcase_add_test(cases, numpy_random_equals_numpy);
     suite_add_tcase(suite, cases);

@@ -74,7 +74,8 @@ const wz_config_key wz_config_keys[] = {
             "width of one head, even; independent of hidden_size / num_attention_heads"),
     REAL("model.rms_norm_eps", model.rms_norm_eps, "1e-5", 1e-12, 1.0, FIXED,
          "added to the mean square in RMSNorm"),
-    REAL("model.rope_theta", model.rope_theta, "10000", 1.0, 1e9, FIXED, "base of the rotary wavelengths"),
+    REAL("model.rope_theta", model.rope_theta, "100", 1.0, 1e9, FIXED,
+         "base of the rotary wavelengths; 100 suits prompts of a few hundred tokens, language models use 1e4..1e6"),
     REAL("model.rope_scaling_factor", model.rope_scaling_factor, "0", 0.0, 1e6, FIXED,
          "llama3 RoPE scaling; 0 = none"),
     REAL("model.rope_low_freq_factor", model.rope_low_freq_factor, "1", 0.0, 1e6, FIXED,
@@ -90,9 +91,8 @@ const wz_config_key wz_config_keys[] = {
             "RMSNorm of q and k over each head before RoPE"),
     BOOLEAN("model.tie_word_embeddings", model.tie_word_embeddings, "false", FIXED,
             "the output head is the embedding table"),
-    REAL("model.initializer_range", model.initializer_range, "0.07", 0.0, 10.0, FIXED,
-         "standard deviation of linear weights; 0.07 is about 1/sqrt(3 x 64), right for 64 wide; "
-         "models of 512 and wider use 0.02"),
+    REAL("model.initializer_range", model.initializer_range, "0.02", 0.0, 10.0, FIXED,
+         "standard deviation of linear weights"),
     REAL("model.embedding_range", model.embedding_range, "0.1", 0.0, 10.0, FIXED,
          "standard deviation of token embeddings (the smooth ones aside)"),
     BOOLEAN("model.zero_init_head", model.zero_init_head, "true", FIXED,
@@ -133,9 +133,9 @@ const wz_config_key wz_config_keys[] = {
             "baseline = mean of the group's other completions"),
     REAL("epsilon", epsilon, "0.2", 0.0, 100.0, FIXED, "clip the probability ratio below 1 - epsilon"),
     REAL("epsilon_high", epsilon_high, "0", 0.0, 100.0, FIXED, "clip it above 1 + epsilon_high; 0 = epsilon"),
-    REAL("entropy_coef", entropy_coef, "0.05", 0.0, 100.0, FIXED, "entropy bonus at the start"),
+    REAL("entropy_coef", entropy_coef, "0.1", 0.0, 100.0, FIXED, "entropy bonus at the start"),
     REAL("entropy_coef_final", entropy_coef_final, "0", 0.0, 100.0, FIXED, "entropy bonus at the end"),
-    ENUM("entropy_schedule", entropy_schedule, "cosine", schedule_names, FIXED, "from the one to the other"),
+    ENUM("entropy_schedule", entropy_schedule, "linear", schedule_names, FIXED, "from the one to the other"),
     REAL(
         "grammar_coef", grammar_coef, "0", 0.0, 100.0, FIXED,
         "weight of -log(probability of the allowed tokens): teaches the grammar to a policy that must decode "
@@ -148,7 +148,7 @@ const wz_config_key wz_config_keys[] = {
          "ratio: f / f*; headroom: (f - f0) / (f* - f0) over the best trivial policy f0"),
 
     HEADING("Optimiser"),
-    REAL("learning_rate", learning_rate, "0.001", 0.0, 1.0, FIXED, "peak, after warm-up"),
+    REAL("learning_rate", learning_rate, "0.002", 0.0, 1.0, FIXED, "peak, after warm-up"),
     REAL("min_learning_rate_ratio", min_learning_rate_ratio, "0", 0.0, 1.0, FIXED,
          "final / peak learning rate"),
     ENUM("lr_scheduler_type", lr_scheduler_type, "cosine", schedule_names, FIXED, "decay after warm-up"),
