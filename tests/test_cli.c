@@ -102,7 +102,7 @@ START_TEST(help_explains_every_command)
         wz_text_clear(&first);
     }
     ck_assert_int_eq(run("help config"), 0);
-    ck_assert_ptr_nonnull(strstr(out.data, "\n  learning_rate: 0.001\n"));
+    ck_assert_ptr_nonnull(strstr(out.data, "\n  learning_rate: 0.002\n"));
     ck_assert_int_eq(run("help config --markdown"), 0);
     ck_assert_ptr_nonnull(strstr(out.data, "| `task.links` |"));
     assert_usage_error("help taks", "no help on 'taks' (did you mean 'tasks'?)");

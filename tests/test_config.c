@@ -479,7 +479,7 @@ START_TEST(resume_conflict_names_the_first_fixed_key)
                  {"model.hidden_size=65", "model.hidden_size"},
                  {"loss_type=grpo", "loss_type"},
                  {"curriculum.enabled=true", "curriculum.enabled"},
-                 {"learning_rate=0.002", "learning_rate"}};
+                 {"learning_rate=0.5", "learning_rate"}};
     wz_config saved;
     wz_config now;
     wz_error err = {{0}};
