@@ -21,8 +21,8 @@ static const char *const variants[] = {
     "",
     "num_iterations=2 epsilon=0.05",
     "grammar_coef=0.1 grammar_generations=3",
-    "model.model_type=qwen2 model.attention_bias=true model.num_attention_heads=4 "
-    "model.num_key_value_heads=2",
+    ("model.model_type=qwen2 model.attention_bias=true model.num_attention_heads=4 "
+     "model.num_key_value_heads=2"),
     "model.model_type=qwen3 model.use_qk_norm=true model.num_attention_heads=4 model.num_key_value_heads=1",
     "model.tie_word_embeddings=true model.zero_init_head=false",
     "curriculum.enabled=true curriculum.start=2 curriculum.threshold=0.3 curriculum.min_steps=2",
