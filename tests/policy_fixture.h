@@ -32,7 +32,8 @@ static inline void make_policy(const char *overrides)
     (void)snprintf(all, sizeof all,
                    "threads=2 task.links=4 task.levels=8 model.hidden_size=32 model.intermediate_size=64 "
                    "model.num_hidden_layers=2 model.num_attention_heads=2 model.num_key_value_heads=2 "
-                   "model.head_dim=16 model.zero_init_head=false model.embedding_range=0.5 %s",
+                   "model.head_dim=16 model.zero_init_head=false model.embedding_range=0.5 "
+                   "model.initializer_range=0.3 %s",
                    overrides);
     memset(&f, 0, sizeof f);
     wz_config_default(&f.config);

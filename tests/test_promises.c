@@ -43,12 +43,17 @@ static const char *const ways[] = {
     "reuse_rollout_activations=false per_device_train_batch_size=16 threads=4",
 };
 enum { WAYS = sizeof ways / sizeof ways[0] };
+#ifdef WZ_SANITIZED /* bits are compared in a plain build; here every line must run, once */
+enum { WAY_STEP = 3 };
+#else
+enum { WAY_STEP = 1 };
+#endif
 
 START_TEST(train_computed_another_way_gives_equal_bytes)
 {
     const char *variant = variants[_i];
     program_succeed(&p, "train " TINY " output_dir=@/first %s", variant);
-    for (int w = 0; w < WAYS; ++w) {
+    for (int w = WAY_STEP - 1; w < WAYS; w += WAY_STEP) {
         program_succeed(&p, "train " TINY " output_dir=@/other%d %s %s", w, variant, ways[w]);
         char other[16];
         (void)snprintf(other, sizeof other, "other%d", w);

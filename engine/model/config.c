@@ -32,14 +32,21 @@ static wz_status check_sizes(const wz_model_config *config, wz_error *err)
     return WZ_OK;
 }
 
+double wz_model_config_parameters(const wz_model_config *config)
+{
+    const double hidden = (double)config->hidden_size, vocab = (double)config->vocab_size;
+    const double heads = 2.0 * ((double)config->num_attention_heads + (double)config->num_key_value_heads);
+    const double layer = hidden * (heads * (double)config->head_dim + 3.0 * (double)config->intermediate_size);
+    return (config->tie_word_embeddings ? 1.0 : 2.0) * vocab * hidden + (double)config->num_hidden_layers * layer;
+}
+
 /* Sizes whose products stay far inside 64 bits, and counts that BLAS's 32-bit arguments hold. */
 static wz_status check_limits(const wz_model_config *config, wz_error *err)
 {
     const double hidden = (double)config->hidden_size, vocab = (double)config->vocab_size;
     const double heads = (double)config->num_attention_heads + 2.0 * (double)config->num_key_value_heads;
     const double width = heads * (double)config->head_dim, inner = (double)config->intermediate_size;
-    const double layer = hidden * (2.0 * width + 3.0 * inner);
-    const double parameters = 2.0 * vocab * hidden + (double)config->num_hidden_layers * layer;
+    const double parameters = wz_model_config_parameters(config);
     const double positions = (double)config->max_position_embeddings * (double)config->head_dim;
     if (hidden > 0x1p24 || vocab > 0x1p24 || inner > 0x1p24 || width > 0x1p24 || positions > 0x1p34 ||
         (double)config->num_hidden_layers > 0x1p16 || parameters > 0x1p38)

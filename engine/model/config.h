@@ -44,4 +44,7 @@ extern const char *const wz_model_type_names[];
  * attention_bias and use_qk_norm as the model type has them. Messages name the key; WZ_ERR_USAGE. */
 wz_status wz_model_config_check(const wz_model_config *config, wz_error *err);
 
+/* Parameters of the matrices; biases and norms, a fraction of a percent, are left out. In double: never overflows. */
+double wz_model_config_parameters(const wz_model_config *config);
+
 #endif

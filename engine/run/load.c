@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "engine/core/file.h"
+#include "engine/run/environment.h"
 
 #define TOKENIZER_LIMIT ((size_t)64 << 20) /* bytes of a tokenizer.json */
 
@@ -38,6 +39,23 @@ static wz_status make_tokenizer(const wz_config *config, wz_tokenizer **out, wz_
     return status;
 }
 
+/* Before anything of the model is allocated: the system would grant more than it has and kill us on first use. The plan
+ * (plan.c) counts the rest later. */
+static wz_status check_memory(const wz_config *config, wz_error *err)
+{
+    uint64_t all = 0, available = 0;
+    const double need = 4.0 * sizeof(float) * wz_model_config_parameters(&config->model);
+    wz_memory_size(&all, &available);
+    const double limit = config->memory_limit_gb > 0.0 ? config->memory_limit_gb * 1e9 : (double)available;
+    if (limit == 0.0 || need <= limit)
+        return WZ_OK;
+    return wz_fail(err, WZ_ERR_RESOURCE,
+                   "weights, gradients and AdamW moments of %.4g parameters need %.1f MiB of memory, more than the %.1f "
+                   "MiB the run may use: lower model.hidden_size, model.intermediate_size or model.num_hidden_layers, "
+                   "or raise memory_limit_gb",
+                   wz_model_config_parameters(&config->model), need / 1048576.0, limit / 1048576.0);
+}
+
 static wz_status from_random(wz_config *config, wz_backend *backend, wz_policy **out, wz_error *err)
 {
     wz_tokenizer *tokenizer = NULL;
@@ -48,7 +66,11 @@ static wz_status from_random(wz_config *config, wz_backend *backend, wz_policy *
         return status;
     if (config->model.vocab_size == 0)
         config->model.vocab_size = (int64_t)wz_tokenizer_vocab_size(tokenizer);
-    status = wz_model_create(&config->model, backend, true, &model, err);
+    status = wz_model_config_check(&config->model, err);
+    if (status == WZ_OK)
+        status = check_memory(config, err);
+    if (status == WZ_OK)
+        status = wz_model_create(&config->model, backend, true, &model, err);
     if (status == WZ_OK)
         status = wz_policy_integers(tokenizer, config->model.vocab_size, &integer, err);
     if (status == WZ_OK)
