@@ -2,6 +2,7 @@
 #include "engine/cli/cli.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -92,6 +93,10 @@ static wz_status dispatch(const wz_cli *cli, int argc, char **argv, wz_error *er
 int main(int argc, char **argv)
 {
     wz_error err = {{0}};
+    /* Steps allocate and free blocks of some MiB over and over: keep them, rather than return them to the kernel and take
+     * page faults for them again. */
+    (void)mallopt(M_MMAP_THRESHOLD, 32 << 20);
+    (void)mallopt(M_TRIM_THRESHOLD, 256 << 20);
     const wz_cli cli = describe_process();
     wz_status status = dispatch(&cli, argc, argv, &err);
     if (fflush(stdout) != 0 && status == WZ_OK)

@@ -8,36 +8,27 @@
 typedef struct head_entries {
     const int32_t *row;
     int64_t count;
-    float *hidden, *rstd, *dhidden; /* [count][hidden_size], [count], as hidden */
-    void *memory;                   /* backend */
+    float *hidden, *rstd, *dhidden; /* as wz_entry_vectors */
     wz_groups groups;
 } head_entries;
 
 static wz_status open_entries(const wz_pack_update *u, const int32_t *row, const int32_t *completion, int64_t count,
                               head_entries *out, wz_error *err)
 {
-    const int64_t width = u->model->config.hidden_size;
+    wz_entry_vectors entry_vectors = {0};
     memset(out, 0, sizeof *out);
-    out->row = row;
-    out->count = count;
     wz_status status = wz_pack_entry_groups(u->pack, completion, count, &out->groups, err);
     if (status == WZ_OK)
-        status = u->model->backend->ops->alloc(u->model->backend, (size_t)(count * (2 * width + 1) + 1) * sizeof(float),
-                                               "hidden vectors", &out->memory, err);
+        status = wz_backward_entries(u->model, u->backward, count, &entry_vectors, err);
     if (status != WZ_OK)
         return status;
-    out->hidden = out->memory;
-    out->dhidden = out->hidden + count * width;
-    out->rstd = out->dhidden + count * width;
+    out->row = row;
+    out->count = count;
+    out->hidden = entry_vectors.hidden;
+    out->dhidden = entry_vectors.dhidden;
+    out->rstd = entry_vectors.rstd;
     wz_model_final_norm(u->model, u->activations, row, count, out->hidden, out->rstd);
     return WZ_OK;
-}
-
-static void close_entries(const wz_pack_update *u, head_entries *entries)
-{
-    if (entries->memory != NULL)
-        u->model->backend->ops->release(u->model->backend, entries->memory);
-    wz_groups_clear(&entries->groups);
 }
 
 static wz_tensor vectors(const wz_pack_update *u, float *data, int64_t count)
@@ -87,7 +78,7 @@ static wz_status decisions_backward(const wz_pack_update *u, wz_pack_scores *sco
         return_gradient(u, u->model, &entries);
     }
     free(slopes);
-    close_entries(u, &entries);
+    wz_groups_clear(&entries.groups);
     return status;
 }
 
@@ -114,7 +105,7 @@ static wz_status lessons_backward(const wz_pack_update *u, wz_pack_scores *score
         return_gradient(u, &u->apart->lessons, &entries);
     }
     free(slopes);
-    close_entries(u, &entries);
+    wz_groups_clear(&entries.groups);
     return status;
 }
 

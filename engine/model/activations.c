@@ -147,6 +147,30 @@ void wz_backward_destroy(wz_backward *backward)
 {
     if (backward == NULL)
         return;
+    if (backward->entries != NULL)
+        backward->backend->ops->release(backward->backend, backward->entries);
     backward->backend->ops->release(backward->backend, backward->block);
     free(backward);
+}
+
+wz_status wz_backward_entries(const wz_model *model, wz_backward *backward, int64_t count, wz_entry_vectors *out,
+                              wz_error *err)
+{
+    const int64_t width = model->config.hidden_size;
+    const wz_backend_ops *ops = model->backend->ops;
+    if (count > backward->entry_capacity || backward->entries == NULL) {
+        void *block = NULL;
+        wz_status status = ops->alloc(model->backend, (size_t)(count * (2 * width + 1) + 1) * sizeof(float),
+                                      "hidden vectors of decisions", &block, err);
+        if (status != WZ_OK)
+            return status;
+        if (backward->entries != NULL)
+            ops->release(model->backend, backward->entries);
+        backward->entries = block;
+        backward->entry_capacity = count;
+    }
+    out->hidden = backward->entries;
+    out->dhidden = out->hidden + count * width;
+    out->rstd = out->dhidden + count * width;
+    return WZ_OK;
 }

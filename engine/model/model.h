@@ -85,11 +85,22 @@ typedef struct wz_backward {
     size_t bytes;
     float *dx;      /* [rows][hidden]: of the residual stream; the caller starts it with the head's share */
     float *dnorm, *dqkv, *dattention, *dgate_up, *dswiglu;
+    float *entries; /* kept from step to step, see wz_backward_entries */
+    int64_t entry_capacity;
 } wz_backward;
 
 size_t wz_backward_bytes(const wz_model_config *config, int64_t rows);
 wz_status wz_backward_create(const wz_model *model, int64_t rows, wz_backward **out, wz_error *err);
 void wz_backward_destroy(wz_backward *backward);
+
+/* Vectors of the head's entries (decisions or lessons): contents are undefined. */
+typedef struct wz_entry_vectors {
+    float *hidden, *dhidden; /* [count][hidden_size] */
+    float *rstd;             /* [count] */
+} wz_entry_vectors;
+/* Room for `count` entries, valid until the next call. */
+wz_status wz_backward_entries(const wz_model *model, wz_backward *backward, int64_t count, wz_entry_vectors *out,
+                              wz_error *err);
 
 /* Rows [row0, row1) of a pack through all layers; earlier rows' keys and values are read from the activations. */
 void wz_model_forward(const wz_model *model, wz_activations *activations, const wz_segments *segments,

@@ -25,7 +25,7 @@ typedef struct task_state {
     float *dq;                       /* [ROW_BLOCK][width16] */
 } task_state;
 
-/* p and ds of one row's own keys, and their share of dq, dk, dv. */
+/* p and ds of one row's own keys, 16 keys at a time, and their share of dq, dk, dv. */
 static void own_keys(const backward_job *job, const task_state *state, int32_t row, int64_t h, int64_t own,
                      float row_lse, float delta, float *dq)
 {
@@ -34,14 +34,20 @@ static void own_keys(const backward_job *job, const task_state *state, int32_t r
     const int32_t *rows = own_rows(job->segments, row);
     const float *q = row_of(job->qkv, row) + state->q_column;
     const float *dout = row_of(job->dout, row) + h * hd;
-    for (int64_t j = 0; j < own; j++) {
-        const float *k = row_of(job->qkv, rows[j]) + state->k_column;
-        const float *v = row_of(job->qkv, rows[j]) + state->v_column;
-        float p = scalar_exp(dot(q, k, hd) * at->scale - row_lse);
-        float ds = p * (dot(dout, v, hd) - delta) * at->scale;
-        axpy(dq, ds, k, hd);
-        axpy(row_of(job->dqkv, rows[j]) + state->k_column, ds, q, hd);
-        axpy(row_of(job->dqkv, rows[j]) + state->v_column, p, dout, hd);
+    for (int64_t first = 0; first < own; first += WZ_LANES) {
+        const int64_t count = own - first < WZ_LANES ? own - first : WZ_LANES;
+        float p[WZ_LANES] = {0};
+        for (int64_t j = 0; j < count; j++)
+            p[j] = dot(q, row_of(job->qkv, rows[first + j]) + state->k_column, hd);
+        v16_store(p, v16_exp(v16_fma(v16_load(p), v16_set(at->scale), v16_set(-row_lse))));
+        for (int64_t j = 0; j < count; j++) {
+            const float *kv = row_of(job->qkv, rows[first + j]);
+            float *dkv = row_of(job->dqkv, rows[first + j]);
+            const float ds = p[j] * (dot(dout, kv + state->v_column, hd) - delta) * at->scale;
+            axpy(dq, ds, kv + state->k_column, hd);
+            axpy(dkv + state->k_column, ds, q, hd);
+            axpy(dkv + state->v_column, p[j], dout, hd);
+        }
     }
 }
 

@@ -87,24 +87,32 @@ static inline v16 v16_max(v16 a, v16 b)
     return v16_select(a > b, a, b);
 }
 
+/* The halves of a vector; reductions fold the upper half onto the lower one until one lane is left. */
+typedef float v8 __attribute__((vector_size(32)));
+typedef float v4 __attribute__((vector_size(16)));
+
 static inline float v16_sum(v16 v)
 {
-    float x[WZ_LANES];
-    memcpy(x, &v, sizeof x);
-    for (int width = WZ_LANES / 2; width > 0; width /= 2)
-        for (int i = 0; i < width; i++)
-            x[i] += x[i + width];
-    return x[0];
+    v8 half = __builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7) +
+              __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15);
+    v4 quarter = __builtin_shufflevector(half, half, 0, 1, 2, 3) + __builtin_shufflevector(half, half, 4, 5, 6, 7);
+    return (quarter[0] + quarter[2]) + (quarter[1] + quarter[3]);
 }
 
 static inline float v16_largest(v16 v)
 {
-    float x[WZ_LANES];
-    memcpy(x, &v, sizeof x);
-    for (int width = WZ_LANES / 2; width > 0; width /= 2)
-        for (int i = 0; i < width; i++)
-            x[i] = x[i] > x[i + width] ? x[i] : x[i + width];
-    return x[0];
+    v8 low = __builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7);
+    v8 high = __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15);
+    v8 half;
+    for (int i = 0; i < 8; i++)
+        half[i] = low[i] > high[i] ? low[i] : high[i];
+    v4 a = __builtin_shufflevector(half, half, 0, 1, 2, 3), b = __builtin_shufflevector(half, half, 4, 5, 6, 7);
+    float largest = a[0];
+    for (int i = 1; i < 4; i++)
+        largest = largest > a[i] ? largest : a[i];
+    for (int i = 0; i < 4; i++)
+        largest = largest > b[i] ? largest : b[i];
+    return largest;
 }
 
 /* exp(x), relative error at most 8.5e-8 (measured at every float between the ends, with and without fused
