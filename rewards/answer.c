@@ -204,8 +204,9 @@ bool wz_answer_read_switches(const wz_answer *answer, size_t count, const wz_swi
     bool promised = false;
     while (next_number(WZ_PROMPT_COMPACT, &at, end, &promised, &word)) {
         if (found < count && !is_word(&word, words[found].on) && !is_word(&word, words[found].off))
-            return reject(verdict, WZ_VERDICT_BAD_NUMBER, "word %zu, \"%s\", is neither %s nor %s after one space",
-                          found + 1, quote(word.text, word.length).text, words[found].on, words[found].off);
+            return reject(verdict, WZ_VERDICT_BAD_NUMBER,
+                          "word %zu, \"%s\", is neither %s nor %s after one space", found + 1,
+                          quote(word.text, word.length).text, words[found].on, words[found].off);
         if (found < count)
             values[found] = is_word(&word, words[found].on);
         found++;

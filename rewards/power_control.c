@@ -146,7 +146,8 @@ static bool read_answer(const instance *in, wz_prompt_style style, const wz_answ
 {
     wz_switch_words words[WZ_MAX_LINKS];
     if (style != WZ_PROMPT_COMPACT || in->levels != 2)
-        return wz_answer_read_integers(style, answer, in->channel.links, (unsigned)(in->levels - 1), level, out);
+        return wz_answer_read_integers(style, answer, in->channel.links, (unsigned)(in->levels - 1), level,
+                                       out);
     for (size_t i = 0; i < in->channel.links; i++) {
         wz_link_label(i, words[i].on);
         wz_link_label_off(i, words[i].off);

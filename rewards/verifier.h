@@ -21,31 +21,31 @@ typedef enum wz_verdict_kind {
     WZ_VERDICT_WRONG_LENGTH,
     WZ_VERDICT_OUT_OF_RANGE,
     WZ_VERDICT_TRAILING_TEXT,
-    WZ_VERDICT_INFEASIBLE    /* parsed, but a constraint is violated by more than 1e-6 */
+    WZ_VERDICT_INFEASIBLE /* parsed, but a constraint is violated by more than 1e-6 */
 } wz_verdict_kind;
 
 typedef struct wz_verdict {
     wz_verdict_kind kind;
-    double objective;  /* 0 unless feasible */
-    double reference;  /* the reference objective f* */
-    double ratio;      /* objective / reference; 0 unless feasible */
-    bool is_optimum;   /* objective within 1e-9 relative of an exact reference */
-    char reason[160];  /* empty when feasible; else what is wrong and where */
+    double objective; /* 0 unless feasible */
+    double reference; /* the reference objective f* */
+    double ratio;     /* objective / reference; 0 unless feasible */
+    bool is_optimum;  /* objective within 1e-9 relative of an exact reference */
+    char reason[160]; /* empty when feasible; else what is wrong and where */
 } wz_verdict;
 
 #define WZ_MAX_BASELINES 16
 
 /* What is known of one problem before any answer: computed once per problem. */
 typedef struct wz_reference {
-    double objective;      /* f*: the optimum, or the best known */
+    double objective; /* f*: the optimum, or the best known */
     bool is_exact;
-    double best_trivial;   /* f0: best fixed trivial policy on this instance */
+    double best_trivial; /* f0: best fixed trivial policy on this instance */
 } wz_reference;
 
 /* A classical algorithm: the objective it reaches on a problem. seed feeds random baselines only. */
 typedef struct wz_baseline {
-    const char *name;     /* as in JSON output: "wmmse", "greedy_adder", "full", "random", "strongest" */
-    bool is_trivial;      /* a fixed policy that ignores most of the instance */
+    const char *name; /* as in JSON output: "wmmse", "greedy_adder", "full", "random", "strongest" */
+    bool is_trivial;  /* a fixed policy that ignores most of the instance */
     wz_status (*solve)(const wz_problem *problem, uint64_t seed, double *objective, wz_error *err);
 } wz_baseline;
 

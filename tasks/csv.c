@@ -25,7 +25,8 @@ static bool is_blank(char c)
 
 static wz_status complain(const csv_reader *r, const char *where, const char *what, wz_error *err)
 {
-    return wz_fail(err, WZ_ERR_CORRUPT, "%s:%zu:%zu: %s", r->name, r->line, (size_t)(where - r->line_start) + 1, what);
+    return wz_fail(err, WZ_ERR_CORRUPT, "%s:%zu:%zu: %s", r->name, r->line,
+                   (size_t)(where - r->line_start) + 1, what);
 }
 
 /* One number between separators. */
@@ -77,8 +78,8 @@ static wz_status read_row(csv_reader *r, wz_error *err)
         r->at++; /* the comma */
     }
     if (r->table->rows > 0 && columns != r->table->columns)
-        return wz_fail(err, WZ_ERR_CORRUPT, "%s:%zu: %zu numbers where the rows above have %zu", r->name, r->line, columns,
-                       r->table->columns);
+        return wz_fail(err, WZ_ERR_CORRUPT, "%s:%zu: %zu numbers where the rows above have %zu", r->name,
+                       r->line, columns, r->table->columns);
     r->table->columns = columns;
     r->table->rows++;
     return WZ_OK;

@@ -35,9 +35,9 @@ typedef struct wz_task wz_task;
 /* One problem. The payload belongs to the family; free with wz_problem_clear. */
 typedef struct wz_problem {
     const wz_task *task;
-    uint32_t index;   /* the problem's own index in its split: names its random draws */
+    uint32_t index; /* the problem's own index in its split: names its random draws */
     wz_split split;
-    size_t size;      /* what the curriculum grows: links, users, ... */
+    size_t size; /* what the curriculum grows: links, users, ... */
     void *payload;
 } wz_problem;
 
@@ -45,8 +45,8 @@ struct wz_task {
     const char *name;  /* as in `task.name`, e.g. "power_control" */
     const char *title; /* one line for humans */
     const wz_task_option *options;
-    size_t option_count;   /* <= WZ_TASK_MAX_OPTIONS; values arrays are parallel to options */
-    size_t size_option;    /* index of the option that is the problem size */
+    size_t option_count; /* <= WZ_TASK_MAX_OPTIONS; values arrays are parallel to options */
+    size_t size_option;  /* index of the option that is the problem size */
     /* Cross-option checks beyond each option's own range; NULL: none. */
     wz_status (*check)(const double *values, wz_error *err);
     /* Problem number `index` of a split: a pure function of its arguments. */
@@ -54,8 +54,8 @@ struct wz_task {
                           wz_problem *out, wz_error *err);
     /* A problem from the user's own numbers: rows x columns doubles, row-major, linear power gains
      * (what the family expects is stated in its file). NULL: the family imports nothing. */
-    wz_status (*import)(const double *values, size_t rows, size_t columns, const double *data,
-                        uint32_t index, wz_problem *out, wz_error *err);
+    wz_status (*import)(const double *values, size_t rows, size_t columns, const double *data, uint32_t index,
+                        wz_problem *out, wz_error *err);
     void (*clear)(wz_problem *problem);
     /* Appends the prompt, up to and including the opening of the answer. */
     wz_status (*print)(const wz_problem *problem, wz_prompt_style style, wz_text *out, wz_error *err);
@@ -65,7 +65,7 @@ struct wz_task {
                                 wz_error *err);
 };
 
-extern const wz_task *const wz_tasks[]; /* NULL-terminated */
+extern const wz_task *const wz_tasks[];        /* NULL-terminated */
 const wz_task *wz_task_find(const char *name); /* NULL: unknown */
 void wz_task_default_values(const wz_task *task, double *values);
 wz_status wz_task_check_values(const wz_task *task, const double *values, wz_error *err);

@@ -43,8 +43,8 @@ typedef struct wz_segments {
     const int32_t *prompt_length;   /* [groups] */
     const int32_t *completion_rows; /* [completions][completion_stride] the completion's rows, ascending */
     int64_t completion_stride;
-    const int32_t *group_rows;      /* [groups][group_stride] all rows of a group, ascending */
-    const int32_t *group_length;    /* [groups] rows in the group */
+    const int32_t *group_rows;   /* [groups][group_stride] all rows of a group, ascending */
+    const int32_t *group_length; /* [groups] rows in the group */
     int64_t group_stride;
 } wz_segments;
 
@@ -57,8 +57,8 @@ typedef struct wz_row_groups {
 
 /* A linear layer's weights: y = x w^T + bias (+ scale (x a^T) b^T). */
 typedef struct wz_linear {
-    wz_tensor weight; /* [out, in] */
-    wz_tensor bias;   /* [1, out]; data NULL: none */
+    wz_tensor weight;     /* [out, in] */
+    wz_tensor bias;       /* [1, out]; data NULL: none */
     wz_tensor low_rank_a; /* [r, in]; data NULL: none */
     wz_tensor low_rank_b; /* [out, r] */
     float low_rank_scale;
@@ -72,7 +72,7 @@ typedef struct wz_attention {
 
 /* Token sets. Set 0 is "every token"; set i >= 1 has tokens[offset[i] .. offset[i+1]), ascending. */
 typedef struct wz_mask_table {
-    uint32_t count; /* sets, set 0 included */
+    uint32_t count;         /* sets, set 0 included */
     const uint32_t *offset; /* [count + 1] */
     const uint32_t *tokens;
 } wz_mask_table;
@@ -81,9 +81,9 @@ typedef struct wz_mask_table {
  * argmax (ties to the lowest token) and reports logp at temperature 1. */
 typedef struct wz_sampling {
     float temperature;
-    int64_t top_k;  /* 0: off */
-    float top_p;    /* 1: off */
-    float min_p;    /* 0: off */
+    int64_t top_k; /* 0: off */
+    float top_p;   /* 1: off */
+    float min_p;   /* 0: off */
 } wz_sampling;
 
 /* One decision to sample. Input row `row` of the hidden tensor, token set `mask`, and the random draws. */
@@ -115,7 +115,8 @@ typedef struct wz_backend_ops {
     bool (*supports_type)(const wz_backend *backend, wz_dtype type);
     bool (*supports_low_rank)(const wz_backend *backend);
 
-    wz_status (*alloc)(wz_backend *backend, size_t bytes, const char *what, void **out, wz_error *err); /* zeroed */
+    wz_status (*alloc)(wz_backend *backend, size_t bytes, const char *what, void **out,
+                       wz_error *err); /* zeroed */
     void (*release)(wz_backend *backend, void *block);
     void (*upload)(wz_backend *backend, void *to, const void *host, size_t bytes);
     void (*download)(wz_backend *backend, void *host, const void *from, size_t bytes);
@@ -150,10 +151,11 @@ typedef struct wz_backend_ops {
     /* Per-head RMSNorm of q and k in place, keeping 1/rms [rows][heads + kv_heads] and the input in raw
      * [rows, (heads + kv_heads) head_dim]. */
     void (*qk_norm_forward)(wz_backend *backend, wz_tensor qkv, wz_tensor raw, float *rstd,
-                            const wz_attention *attention, const float *q_weight, const float *k_weight, float eps);
-    void (*qk_norm_backward)(wz_backend *backend, wz_tensor dqkv, float *dq_weight, float *dk_weight, wz_tensor raw,
-                             const float *rstd, const wz_attention *attention, const float *q_weight,
-                             const float *k_weight, const wz_row_groups *groups);
+                            const wz_attention *attention, const float *q_weight, const float *k_weight,
+                            float eps);
+    void (*qk_norm_backward)(wz_backend *backend, wz_tensor dqkv, float *dq_weight, float *dk_weight,
+                             wz_tensor raw, const float *rstd, const wz_attention *attention,
+                             const float *q_weight, const float *k_weight, const wz_row_groups *groups);
 
     /* Rotates q and k in place, half-split form: (x1, x2) -> (x1 c - x2 s, x2 c + x1 s); table [positions][head_dim] =
      * cosines then sines of the head_dim/2 angles. inverse: the transpose, which is the backward pass. */
@@ -163,10 +165,12 @@ typedef struct wz_backend_ops {
     /* Attention of rows [row0, row1) over the whole pack's qkv; out and lse ([rows][heads]: log sum exp of
      * the scaled scores) are indexed by row of the pack. */
     void (*attention_forward)(wz_backend *backend, wz_tensor out, float *lse, wz_tensor qkv,
-                              const wz_segments *segments, int64_t row0, int64_t row1, const wz_attention *attention);
+                              const wz_segments *segments, int64_t row0, int64_t row1,
+                              const wz_attention *attention);
     /* dqkv (written, all rows) from dout, out, lse, qkv. */
-    void (*attention_backward)(wz_backend *backend, wz_tensor dqkv, wz_tensor dout, wz_tensor out, const float *lse,
-                               wz_tensor qkv, const wz_segments *segments, const wz_attention *attention);
+    void (*attention_backward)(wz_backend *backend, wz_tensor dqkv, wz_tensor dout, wz_tensor out,
+                               const float *lse, wz_tensor qkv, const wz_segments *segments,
+                               const wz_attention *attention);
 
     /* gate_up [rows, 2F] = gate then up; y [rows, F] = gate sigmoid(gate) up. */
     void (*swiglu_forward)(wz_backend *backend, wz_tensor y, wz_tensor gate_up);
@@ -174,32 +178,33 @@ typedef struct wz_backend_ops {
 
     /* Head score: logp[i] = log softmax(l/temperature over set mask[i])[target[i]] and the entropy of that
      * distribution, l = head hidden[i]. Rows x vocabulary is never materialised. */
-    void (*head_score_forward)(wz_backend *backend, float *logp, float *entropy, wz_tensor hidden, wz_tensor head,
-                               const int32_t *target, const uint32_t *mask, const wz_mask_table *masks,
-                               float temperature);
+    void (*head_score_forward)(wz_backend *backend, float *logp, float *entropy, wz_tensor hidden,
+                               wz_tensor head, const int32_t *target, const uint32_t *mask,
+                               const wz_mask_table *masks, float temperature);
     /* dhidden[i] = dlogp[i] d logp/dh + dentropy[i] d entropy/dh; dhead (data NULL: frozen) += per group in order. */
     void (*head_score_backward)(wz_backend *backend, wz_tensor dhidden, wz_tensor dhead, const float *dlogp,
-                                const float *dentropy, wz_tensor hidden, wz_tensor head, const int32_t *target,
-                                const uint32_t *mask, const wz_mask_table *masks, float temperature,
-                                const wz_row_groups *groups);
+                                const float *dentropy, wz_tensor hidden, wz_tensor head,
+                                const int32_t *target, const uint32_t *mask, const wz_mask_table *masks,
+                                float temperature, const wz_row_groups *groups);
     /* Samples request i from hidden row request[i].row with the arithmetic of head_score_forward: logp and
      * entropy are its bits. kept_tokens [requests][kept_stride] receives kept sets (NULL when none is cut). */
     wz_status (*head_sample)(wz_backend *backend, wz_sample_result *result, uint32_t *kept_tokens,
-                             int64_t kept_stride, wz_tensor hidden, wz_tensor head, const wz_sample_request *request,
-                             int64_t requests, const wz_mask_table *masks, const wz_sampling *sampling, wz_error *err);
+                             int64_t kept_stride, wz_tensor hidden, wz_tensor head,
+                             const wz_sample_request *request, int64_t requests, const wz_mask_table *masks,
+                             const wz_sampling *sampling, wz_error *err);
     /* Grammar term: logp[i] = log of the probability that the softmax over the whole vocabulary (temperature
      * 1) gives to set mask[i] (>= 1). */
     void (*head_allowed_forward)(wz_backend *backend, float *logp, wz_tensor hidden, wz_tensor head,
                                  const uint32_t *mask, const wz_mask_table *masks);
     void (*head_allowed_backward)(wz_backend *backend, wz_tensor dhidden, wz_tensor dhead, const float *dlogp,
-                                  wz_tensor hidden, wz_tensor head, const uint32_t *mask, const wz_mask_table *masks,
-                                  const wz_row_groups *groups);
+                                  wz_tensor hidden, wz_tensor head, const uint32_t *mask,
+                                  const wz_mask_table *masks, const wz_row_groups *groups);
 
     /* Sum of squares of count floats in a fixed order, in double. Non-finite input gives a non-finite result. */
     double (*sum_squares)(wz_backend *backend, const float *values, int64_t count);
     /* AdamW (Loshchilov & Hutter 2019) on count parameters, gradient scaled by gradient_scale first. */
-    void (*adamw)(wz_backend *backend, float *weight, float *m, float *v, const float *gradient, int64_t count,
-                  float gradient_scale, const wz_adamw *adamw);
+    void (*adamw)(wz_backend *backend, float *weight, float *m, float *v, const float *gradient,
+                  int64_t count, float gradient_scale, const wz_adamw *adamw);
 } wz_backend_ops;
 
 struct wz_backend {

@@ -26,9 +26,10 @@ wz_status wz_cmd_bench(const wz_cli *cli, const wz_command *self, int argc, cons
     int64_t steps = 20;
     const char *tokens_file = NULL;
     bool json = false, help = false;
-    const wz_option options[] = {{"--steps", WZ_OPTION_INTEGER, &steps, 1, 1e6, "N", "timed steps"},
-                                 {"--dump-tokens", WZ_OPTION_TEXT, &tokens_file, 0, 0, "FILE", "write token ids"},
-                                 {"--json", WZ_OPTION_FLAG, &json, 0, 0, NULL, "one JSON object"}};
+    const wz_option options[] = {
+        {"--steps", WZ_OPTION_INTEGER, &steps, 1, 1e6, "N", "timed steps"},
+        {"--dump-tokens", WZ_OPTION_TEXT, &tokens_file, 0, 0, "FILE", "write token ids"},
+        {"--json", WZ_OPTION_FLAG, &json, 0, 0, NULL, "one JSON object"}};
     wz_arguments rest;
     wz_config config;
     wz_benchmark benchmark;

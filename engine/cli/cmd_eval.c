@@ -14,7 +14,8 @@ const char wz_eval_details[] =
     "  --batch N              problems at once (default 64); changes no figure\n"
     "  --split NAME           test (default), validation or train\n"
     "  --temperature T        sample at this temperature instead of decoding greedily\n"
-    "  --best-of K            sample K answers, verify them, keep the best; beside the best of K random ones\n"
+    "  --best-of K            sample K answers, verify them, keep the best; beside the best of K random "
+    "ones\n"
     "  --seed N               of problems and samples (default: the run's)\n"
     "  --timing               seconds per problem too\n"
     "  --json                 one JSON object\n";
@@ -51,8 +52,8 @@ static wz_status parse_split(const char *name, wz_split *out, wz_error *err)
     return wz_fail(err, WZ_ERR_USAGE, "--split '%.64s' is none of train, validation, test", name);
 }
 
-static wz_status evaluate(const wz_cli *cli, const eval_arguments *a, wz_policy *policy, const wz_config *config,
-                          wz_error *err)
+static wz_status evaluate(const wz_cli *cli, const eval_arguments *a, wz_policy *policy,
+                          const wz_config *config, wz_error *err)
 {
     wz_eval_options options = {.task = config->task,
                                .values = config->task_values,
@@ -102,13 +103,15 @@ wz_status wz_cmd_eval(const wz_cli *cli, const wz_command *self, int argc, const
     wz_backend *backend = NULL;
     wz_policy *policy = NULL;
     wz_config config;
-    wz_status status = wz_options_parse(options, sizeof options / sizeof options[0], argc, argv, &rest, &a.help, err);
+    wz_status status =
+        wz_options_parse(options, sizeof options / sizeof options[0], argc, argv, &rest, &a.help, err);
     if (status == WZ_OK && a.help)
         return wz_command_help(cli, self, err);
     if (status == WZ_OK)
         status = wz_arguments_check(&rest, 1, SIZE_MAX, self->usage, err);
     if (status == WZ_OK)
-        status = wz_load_for_inference(rest.items[0], rest.items + 1, rest.count - 1, &config, &backend, &policy, err);
+        status = wz_load_for_inference(rest.items[0], rest.items + 1, rest.count - 1, &config, &backend,
+                                       &policy, err);
     if (status == WZ_OK)
         status = evaluate(cli, &a, policy, &config, err);
     wz_policy_destroy(policy);

@@ -15,7 +15,8 @@ const char wz_generate_details[] =
     "  --problem N            first problem of the split (default 0)\n"
     "  --count N              problems to show (default 1)\n"
     "  --split NAME           test (default), validation or train\n"
-    "  --gains FILE           your own problem instead: a CSV file of linear power gains, row i column j the\n"
+    "  --gains FILE           your own problem instead: a CSV file of linear power gains, row i column j "
+    "the\n"
     "                         gain from transmitter j to receiver i, in units of the noise\n"
     "  --samples K            completions of each problem (default 1)\n"
     "  --temperature T        0 (default) decodes greedily\n"
@@ -44,7 +45,8 @@ static wz_status import_problem(const char *path, wz_config *config, wz_problem 
     if (status == WZ_OK)
         status = wz_alloc(&block, 1, sizeof(wz_problem), "a problem", err);
     if (status == WZ_OK)
-        status = config->task->import(config->task_values, table.rows, table.columns, table.data, 0, block, err);
+        status =
+            config->task->import(config->task_values, table.rows, table.columns, table.data, 0, block, err);
     if (status != WZ_OK) {
         free(block);
         block = NULL;
@@ -74,7 +76,8 @@ static wz_status make_problems(generate_arguments *a, wz_config *config, wz_prob
     return wz_fail(err, WZ_ERR_USAGE, "--split '%.64s' is none of train, validation, test", a->split);
 }
 
-static wz_status write_json(const wz_batch *batch, int64_t number, const wz_text *prompt, wz_text *out, wz_error *err)
+static wz_status write_json(const wz_batch *batch, int64_t number, const wz_text *prompt, wz_text *out,
+                            wz_error *err)
 {
     const wz_verdict *verdict = &batch->verdicts[number];
     const wz_text *completion = &batch->completions[number];
@@ -97,7 +100,8 @@ static wz_status write_json(const wz_batch *batch, int64_t number, const wz_text
     return status == WZ_OK ? wz_text_append(out, "\n", 1, err) : status;
 }
 
-static wz_status write_plain(const wz_batch *batch, int64_t number, const wz_text *prompt, wz_text *out, wz_error *err)
+static wz_status write_plain(const wz_batch *batch, int64_t number, const wz_text *prompt, wz_text *out,
+                             wz_error *err)
 {
     const wz_verdict *verdict = &batch->verdicts[number];
     const bool is_exact = batch->references[number / batch->generations].is_exact;
@@ -112,12 +116,13 @@ static wz_status write_plain(const wz_batch *batch, int64_t number, const wz_tex
                               verdict->objective, is_exact ? "optimum" : "best known", verdict->reference,
                               verdict->ratio, verdict->is_optimum ? " (optimal)" : "");
     if (status == WZ_OK)
-        status = wz_text_printf(out, err, "verdict     %s: %s\n", wz_verdict_kind_name(verdict->kind), verdict->reason);
+        status = wz_text_printf(out, err, "verdict     %s: %s\n", wz_verdict_kind_name(verdict->kind),
+                                verdict->reason);
     return status;
 }
 
-static wz_status answer(const wz_cli *cli, const generate_arguments *a, wz_policy *policy, const wz_config *config,
-                        wz_problem *problems, wz_error *err)
+static wz_status answer(const wz_cli *cli, const generate_arguments *a, wz_policy *policy,
+                        const wz_config *config, wz_problem *problems, wz_error *err)
 {
     wz_batch *batch = NULL;
     wz_activations *activations = NULL;
@@ -126,8 +131,8 @@ static wz_status answer(const wz_cli *cli, const generate_arguments *a, wz_polic
                                         .seed = (uint64_t)(a->seed >= 0 ? a->seed : config->seed),
                                         .purpose = WZ_PURPOSE_EVAL_SAMPLE,
                                         .max_completion_length = config->max_completion_length};
-    wz_status status = wz_batch_create(policy, (wz_prompt_style)config->prompt_style, problems, a->count, a->samples,
-                                       a->count, 0, &batch, err);
+    wz_status status = wz_batch_create(policy, (wz_prompt_style)config->prompt_style, problems, a->count,
+                                       a->samples, a->count, 0, &batch, err);
     if (status == WZ_OK)
         status = wz_activations_create(policy->model, wz_batch_rows(batch), false, &activations, err);
     if (status == WZ_OK)
@@ -139,7 +144,8 @@ static wz_status answer(const wz_cli *cli, const generate_arguments *a, wz_polic
         prompt.length = 0;
         status = problem->task->print(problem, batch->style, &prompt, err);
         if (status == WZ_OK)
-            status = a->json ? write_json(batch, n, &prompt, &text, err) : write_plain(batch, n, &prompt, &text, err);
+            status = a->json ? write_json(batch, n, &prompt, &text, err)
+                             : write_plain(batch, n, &prompt, &text, err);
     }
     wz_text_clear(&prompt);
     wz_activations_destroy(activations);
@@ -147,7 +153,8 @@ static wz_status answer(const wz_cli *cli, const generate_arguments *a, wz_polic
     return wz_cli_print(cli, &text, status, err);
 }
 
-wz_status wz_cmd_generate(const wz_cli *cli, const wz_command *self, int argc, const char **argv, wz_error *err)
+wz_status wz_cmd_generate(const wz_cli *cli, const wz_command *self, int argc, const char **argv,
+                          wz_error *err)
 {
     generate_arguments a = {.count = 1, .samples = 1, .seed = -1, .split = "test"};
     const wz_option options[] = {
@@ -164,13 +171,15 @@ wz_status wz_cmd_generate(const wz_cli *cli, const wz_command *self, int argc, c
     wz_backend *backend = NULL;
     wz_problem *problems = NULL;
     wz_config config;
-    wz_status status = wz_options_parse(options, sizeof options / sizeof options[0], argc, argv, &rest, &a.help, err);
+    wz_status status =
+        wz_options_parse(options, sizeof options / sizeof options[0], argc, argv, &rest, &a.help, err);
     if (status == WZ_OK && a.help)
         return wz_command_help(cli, self, err);
     if (status == WZ_OK)
         status = wz_arguments_check(&rest, 1, SIZE_MAX, self->usage, err);
     if (status == WZ_OK)
-        status = wz_load_for_inference(rest.items[0], rest.items + 1, rest.count - 1, &config, &backend, &policy, err);
+        status = wz_load_for_inference(rest.items[0], rest.items + 1, rest.count - 1, &config, &backend,
+                                       &policy, err);
     if (status == WZ_OK)
         status = make_problems(&a, &config, &problems, err);
     if (status == WZ_OK)

@@ -114,8 +114,7 @@ wz_status wz_text_printf(wz_text *text, wz_error *err, const char *format, ...)
         return wz_fail(err, WZ_ERR_RUNTIME, "cannot format text '%s'", format);
     }
     void *data = text->data;
-    wz_status status =
-        wz_grow(&data, &text->capacity, text->length + (size_t)length + 1, 1, "text", err);
+    wz_status status = wz_grow(&data, &text->capacity, text->length + (size_t)length + 1, 1, "text", err);
     text->data = data;
     if (status == WZ_OK) {
         (void)vsnprintf(text->data + text->length, (size_t)length + 1, format, again);

@@ -14,17 +14,17 @@
 #include <stdint.h>
 
 typedef enum wz_purpose {
-    WZ_PURPOSE_INIT = 1,       /* weights */
-    WZ_PURPOSE_TRAIN = 2,      /* problem generation, one purpose per split: streams never overlap */
+    WZ_PURPOSE_INIT = 1,  /* weights */
+    WZ_PURPOSE_TRAIN = 2, /* problem generation, one purpose per split: streams never overlap */
     WZ_PURPOSE_VALIDATION = 3,
     WZ_PURPOSE_TEST = 4,
-    WZ_PURPOSE_SAMPLE = 5,     /* token sampling in training rollouts */
+    WZ_PURPOSE_SAMPLE = 5, /* token sampling in training rollouts */
     WZ_PURPOSE_EVAL_SAMPLE = 6,
     WZ_PURPOSE_CURRICULUM = 7, /* which problem size a step trains */
     WZ_PURPOSE_BASELINE = 8,   /* random baselines */
     WZ_PURPOSE_BOOTSTRAP = 9,
-    WZ_PURPOSE_SMOOTH = 10,    /* the 12 x d projection of the smooth number embeddings */
-    WZ_PURPOSE_TOOL = 11       /* benchmarks and tests */
+    WZ_PURPOSE_SMOOTH = 10, /* the 12 x d projection of the smooth number embeddings */
+    WZ_PURPOSE_TOOL = 11    /* benchmarks and tests */
 } wz_purpose;
 
 typedef struct wz_draw_key {

@@ -132,8 +132,8 @@ wz_status wz_pool_create(size_t threads, wz_pool **out, wz_error *err)
         *(worker_start *)block = (worker_start){pool, i};
         if (pthread_create(&pool->workers[pool->started], NULL, worker_main, block) != 0) {
             free(block);
-            status = wz_fail(err, WZ_ERR_RESOURCE, "cannot start thread %zu of %zu: set `threads` lower", i + 1,
-                             threads);
+            status = wz_fail(err, WZ_ERR_RESOURCE, "cannot start thread %zu of %zu: set `threads` lower",
+                             i + 1, threads);
             goto fail;
         }
         pool->started++;

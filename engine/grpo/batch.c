@@ -2,8 +2,8 @@
 
 #include <stdlib.h>
 
-wz_status wz_batch_generate(const wz_task *task, const double *values, uint64_t seed, wz_split split, uint32_t first,
-                            int64_t groups, wz_problem **out, wz_error *err)
+wz_status wz_batch_generate(const wz_task *task, const double *values, uint64_t seed, wz_split split,
+                            uint32_t first, int64_t groups, wz_problem **out, wz_error *err)
 {
     void *block = NULL;
     *out = NULL;
@@ -41,7 +41,8 @@ static wz_status allocate(wz_batch *batch, wz_error *err)
         {(void **)&batch->verdicts, completions, sizeof *batch->verdicts},
     };
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
-        wz_status status = wz_alloc(parts[i].place, parts[i].count, parts[i].size, "a batch of problems", err);
+        wz_status status =
+            wz_alloc(parts[i].place, parts[i].count, parts[i].size, "a batch of problems", err);
         if (status != WZ_OK)
             return status;
     }
@@ -57,7 +58,8 @@ static wz_status prepare_problem(wz_batch *batch, int64_t g, wz_text *text, wz_e
     if (status == WZ_OK)
         status = problem->task->print(problem, batch->style, text, err);
     if (status == WZ_OK)
-        status = wz_tokenizer_encode(batch->policy->tokenizer, text->data, text->length, true, &batch->prompts[g], err);
+        status = wz_tokenizer_encode(batch->policy->tokenizer, text->data, text->length, true,
+                                     &batch->prompts[g], err);
     text->length = 0;
     if (status == WZ_OK)
         status = problem->task->answer_pattern(problem, batch->style, text, err);
@@ -78,7 +80,8 @@ static wz_status create_pack(wz_batch *batch, int64_t p, int64_t lessons, wz_err
 {
     void *block = NULL;
     const int64_t first = p * batch->groups_per_pack;
-    const int64_t left = batch->groups - first, groups = left < batch->groups_per_pack ? left : batch->groups_per_pack;
+    const int64_t left = batch->groups - first,
+                  groups = left < batch->groups_per_pack ? left : batch->groups_per_pack;
     wz_status status = wz_alloc(&block, (size_t)groups, sizeof(wz_pack_group), "a pack", err);
     if (status != WZ_OK)
         return status;
@@ -168,8 +171,8 @@ int64_t wz_batch_rows(const wz_batch *batch)
     return rows;
 }
 
-wz_status wz_batch_rollout(wz_batch *batch, int64_t p, wz_activations *activations, const wz_rollout_options *options,
-                           wz_error *err)
+wz_status wz_batch_rollout(wz_batch *batch, int64_t p, wz_activations *activations,
+                           const wz_rollout_options *options, wz_error *err)
 {
     void *block = NULL;
     wz_pack *pack = batch->packs[p];
@@ -182,7 +185,8 @@ wz_status wz_batch_rollout(wz_batch *batch, int64_t p, wz_activations *activatio
     wz_grammar_state *start = block;
     for (int64_t g = 0; g < pack->groups; g++)
         start[g] = batch->bounds[p * batch->groups_per_pack + g].start;
-    status = wz_rollout_run(batch->policy->model, activations, pack, batch->policy->grammar, start, &complete, err);
+    status = wz_rollout_run(batch->policy->model, activations, pack, batch->policy->grammar, start, &complete,
+                            err);
     free(block);
     return status;
 }

@@ -16,14 +16,14 @@ typedef struct wz_batch {
     wz_ids *prompts;           /* [groups] token ids */
     wz_pattern_bounds *bounds; /* [groups] */
     int64_t groups_per_pack, pack_count;
-    wz_pack **packs;           /* [pack_count]; pack p holds groups from p * groups_per_pack */
-    wz_text *completions;      /* [groups * generations] text */
-    wz_verdict *verdicts;      /* [groups * generations] */
+    wz_pack **packs;      /* [pack_count]; pack p holds groups from p * groups_per_pack */
+    wz_text *completions; /* [groups * generations] text */
+    wz_verdict *verdicts; /* [groups * generations] */
 } wz_batch;
 
 /* Problems first .. first + groups - 1 of a split. values: task options. */
-wz_status wz_batch_generate(const wz_task *task, const double *values, uint64_t seed, wz_split split, uint32_t first,
-                            int64_t groups, wz_problem **out, wz_error *err);
+wz_status wz_batch_generate(const wz_task *task, const double *values, uint64_t seed, wz_split split,
+                            uint32_t first, int64_t groups, wz_problem **out, wz_error *err);
 
 /* Takes over the problems (an array from wz_alloc), also on failure. groups_per_pack: micro-batch; at least 1.
  * lessons: completions per group that teach the grammar. references NULL: computed here. */
@@ -35,8 +35,8 @@ void wz_batch_destroy(wz_batch *batch);
 /* Most rows of one pack, for sizing activations. */
 int64_t wz_batch_rows(const wz_batch *batch);
 /* Samples pack p. */
-wz_status wz_batch_rollout(wz_batch *batch, int64_t p, wz_activations *activations, const wz_rollout_options *options,
-                           wz_error *err);
+wz_status wz_batch_rollout(wz_batch *batch, int64_t p, wz_activations *activations,
+                           const wz_rollout_options *options, wz_error *err);
 /* Texts and verdicts of all completions. */
 wz_status wz_batch_verify(wz_batch *batch, wz_error *err);
 

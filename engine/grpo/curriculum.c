@@ -7,8 +7,8 @@ void wz_curriculum_start(wz_curriculum *curriculum, const wz_curriculum_options 
     *curriculum = (wz_curriculum){.size = options->first};
 }
 
-int64_t wz_curriculum_size(const wz_curriculum *curriculum, const wz_curriculum_options *options, uint64_t seed,
-                           uint32_t step)
+int64_t wz_curriculum_size(const wz_curriculum *curriculum, const wz_curriculum_options *options,
+                           uint64_t seed, uint32_t step)
 {
     const wz_draw_key key = {.seed = seed, .step = step, .purpose = WZ_PURPOSE_CURRICULUM};
     uint32_t words[4];

@@ -10,20 +10,20 @@ typedef struct wz_curriculum_options {
     int64_t first, last;     /* sizes */
     double threshold, decay; /* of the running objective ratio */
     int64_t min_steps;
-    double replay;           /* share of steps at a smaller size */
+    double replay; /* share of steps at a smaller size */
 } wz_curriculum_options;
 
 /* All there is to save. */
 typedef struct wz_curriculum {
-    int64_t size;          /* the largest so far */
-    int64_t steps;         /* trained at that size */
+    int64_t size;           /* the largest so far */
+    int64_t steps;          /* trained at that size */
     double running, weight; /* decayed sum of ratios, and of ones */
 } wz_curriculum;
 
 void wz_curriculum_start(wz_curriculum *curriculum, const wz_curriculum_options *options);
 /* The size to train in a step: a function of (seed, step, present size). */
-int64_t wz_curriculum_size(const wz_curriculum *curriculum, const wz_curriculum_options *options, uint64_t seed,
-                           uint32_t step);
+int64_t wz_curriculum_size(const wz_curriculum *curriculum, const wz_curriculum_options *options,
+                           uint64_t seed, uint32_t step);
 /* Takes in a step's mean objective ratio at `size`; true when the size grew. */
 bool wz_curriculum_update(wz_curriculum *curriculum, const wz_curriculum_options *options, int64_t size,
                           double ratio);

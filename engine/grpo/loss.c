@@ -47,8 +47,8 @@ static double policy_term(const wz_loss_options *options, double rho, double adv
     return -clipped * advantage;
 }
 
-static void add_token(const wz_loss_options *options, wz_loss_sums *sums, double rho, double advantage, double term,
-                      double entropy, double weight)
+static void add_token(const wz_loss_options *options, wz_loss_sums *sums, double rho, double advantage,
+                      double term, double entropy, double weight)
 {
     sums->policy += weight * term;
     sums->entropy += weight * entropy;

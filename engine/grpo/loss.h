@@ -26,12 +26,12 @@ typedef struct wz_loss_options {
 /* One micro-batch. */
 typedef struct wz_loss_input {
     int64_t tokens, completions;
-    const int32_t *completion;  /* [tokens] 0 .. completions - 1, in any order */
-    const float *logp;          /* [tokens] under the present policy */
-    const float *old_logp;      /* [tokens] as sampled */
-    const float *entropy;       /* [tokens] of the present policy, in nats */
-    const double *advantage;    /* [completions] */
-    const uint8_t *left_out;    /* [completions] 1: its tokens do not count; NULL: none */
+    const int32_t *completion; /* [tokens] 0 .. completions - 1, in any order */
+    const float *logp;         /* [tokens] under the present policy */
+    const float *old_logp;     /* [tokens] as sampled */
+    const float *entropy;      /* [tokens] of the present policy, in nats */
+    const double *advantage;   /* [completions] */
+    const uint8_t *left_out;   /* [completions] 1: its tokens do not count; NULL: none */
 } wz_loss_input;
 
 /* What the denominators span: the whole optimiser batch, all micro-batches together. */

@@ -14,7 +14,8 @@ void wz_report_sums_start(wz_report_sums *sums)
     *sums = (wz_report_sums){.ratio_min = INFINITY, .ratio_max = -INFINITY, .clip_low_min = INFINITY};
 }
 
-void wz_report_pack(wz_report_sums *sums, const wz_pack *pack, const wz_pack_scores *scores, double grammar_weight)
+void wz_report_pack(wz_report_sums *sums, const wz_pack *pack, const wz_pack_scores *scores,
+                    double grammar_weight)
 {
     for (int64_t i = 0; grammar_weight > 0.0 && i < pack->lessons.count; i++) /* in order of completions */
         sums->grammar -= grammar_weight * (double)scores->lesson_logp[i];
@@ -39,7 +40,8 @@ void wz_report_pack(wz_report_sums *sums, const wz_pack *pack, const wz_pack_sco
     }
 }
 
-void wz_report_losses(wz_step_report *report, const wz_report_sums *sums, int64_t iterations, double entropy_coef)
+void wz_report_losses(wz_step_report *report, const wz_report_sums *sums, int64_t iterations,
+                      double entropy_coef)
 {
     const double n = (double)iterations, tokens = sums->tokens > 0 ? (double)sums->tokens : 1.0;
     const double completions = sums->completions > 0 ? (double)sums->completions : 1.0;

@@ -4,7 +4,11 @@
 
 #include <stdint.h>
 
-typedef enum wz_schedule { WZ_SCHEDULE_KIND_CONSTANT, WZ_SCHEDULE_KIND_LINEAR, WZ_SCHEDULE_KIND_COSINE } wz_schedule;
+typedef enum wz_schedule {
+    WZ_SCHEDULE_KIND_CONSTANT,
+    WZ_SCHEDULE_KIND_LINEAR,
+    WZ_SCHEDULE_KIND_COSINE
+} wz_schedule;
 
 /* From `first` to `last` over steps 0 .. total, at `step` (clamped): first + (last - first) f with f = t (linear) or
  * (1 - cos(pi t)) / 2 (cosine), t = step / total. Constant: first. */

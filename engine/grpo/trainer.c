@@ -32,14 +32,16 @@ static double now_s(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-wz_status wz_trainer_create(wz_policy *policy, const wz_trainer_options *options, wz_trainer **out, wz_error *err)
+wz_status wz_trainer_create(wz_policy *policy, const wz_trainer_options *options, wz_trainer **out,
+                            wz_error *err)
 {
     void *block = NULL;
     *out = NULL;
     if (policy->model->gradients == NULL)
         return wz_fail(err, WZ_ERR_RUNTIME, "the model was created without gradients");
     if (options->style == WZ_PROMPT_FULL && policy->grammar != NULL)
-        return wz_fail(err, WZ_ERR_USAGE, "prompt_style full asks for free thinking: set answer_grammar: false");
+        return wz_fail(err, WZ_ERR_USAGE,
+                       "prompt_style full asks for free thinking: set answer_grammar: false");
     wz_status status = wz_alloc(&block, 1, sizeof(wz_trainer), "the trainer", err);
     if (status != WZ_OK)
         return status;
@@ -105,12 +107,13 @@ int64_t *wz_trainer_updates(wz_trainer *trainer)
     return &trainer->updates;
 }
 
-static wz_status make_batch(wz_policy *policy, const wz_trainer_options *o, const double *values, uint32_t first,
-                            int64_t problems, wz_batch **out, wz_error *err)
+static wz_status make_batch(wz_policy *policy, const wz_trainer_options *o, const double *values,
+                            uint32_t first, int64_t problems, wz_batch **out, wz_error *err)
 {
     wz_problem *list = NULL;
     *out = NULL;
-    wz_status status = wz_batch_generate(o->task, values, o->seed, WZ_SPLIT_TRAIN, first, problems, &list, err);
+    wz_status status =
+        wz_batch_generate(o->task, values, o->seed, WZ_SPLIT_TRAIN, first, problems, &list, err);
     if (status != WZ_OK)
         return status;
     return wz_batch_create(policy, o->style, list, problems, o->generations, o->groups_per_pack,
@@ -191,11 +194,12 @@ static wz_status roll_out(wz_trainer *trainer, int64_t step, wz_step_report *rep
     report->logp_difference_max = largest;
     report->logp_difference_mean = decisions > 0 ? sum / (double)decisions : 0.0;
     if (changed > 0)
-        return wz_fail(err, WZ_ERR_RUNTIME,
-                       "step %lld: %lld of %lld log-probabilities differ between sampler and trainer (at most %g): the "
-                       "promise of exactly on-policy training is broken on this machine; please report it with the "
-                       "output of `wavezero doctor`",
-                       (long long)step, (long long)changed, (long long)decisions, largest);
+        return wz_fail(
+            err, WZ_ERR_RUNTIME,
+            "step %lld: %lld of %lld log-probabilities differ between sampler and trainer (at most %g): the "
+            "promise of exactly on-policy training is broken on this machine; please report it with the "
+            "output of `wavezero doctor`",
+            (long long)step, (long long)changed, (long long)decisions, largest);
     return WZ_OK;
 }
 
@@ -211,11 +215,12 @@ static wz_status judge(wz_trainer *trainer, wz_step_report *report, wz_error *er
         const wz_pack *pack = batch->packs[c / batch->generations / batch->groups_per_pack];
         trainer->reward[c] =
             wz_reward(o->reward_mode, &batch->verdicts[c], &batch->references[c / batch->generations]);
-        trainer->left_out[c] = o->mask_truncated &&
-                               !pack->finished[c % (batch->groups_per_pack * batch->generations)];
+        trainer->left_out[c] =
+            o->mask_truncated && !pack->finished[c % (batch->groups_per_pack * batch->generations)];
     }
-    size_t flat = wz_advantages((wz_reward_scale)o->scale_rewards, o->leave_one_out, (size_t)batch->groups,
-                                (size_t)batch->generations, trainer->reward, trainer->advantage, trainer->flat);
+    size_t flat =
+        wz_advantages((wz_reward_scale)o->scale_rewards, o->leave_one_out, (size_t)batch->groups,
+                      (size_t)batch->generations, trainer->reward, trainer->advantage, trainer->flat);
     report->frac_reward_zero_std = (double)flat / (double)batch->groups;
     wz_report_batch(report, batch, trainer->reward);
     return WZ_OK;
@@ -224,7 +229,8 @@ static wz_status judge(wz_trainer *trainer, wz_step_report *report, wz_error *er
 static wz_loss_totals totals_of(const wz_trainer *trainer)
 {
     const wz_batch *batch = trainer->batch;
-    wz_loss_totals totals = {.completions = batch->groups * batch->generations, .micro_batches = batch->pack_count};
+    wz_loss_totals totals = {.completions = batch->groups * batch->generations,
+                             .micro_batches = batch->pack_count};
     for (int64_t p = 0; p < batch->pack_count; p++) {
         const wz_decisions *d = &batch->packs[p]->decisions;
         const uint8_t *left_out = trainer->left_out + p * batch->groups_per_pack * batch->generations;
@@ -280,11 +286,13 @@ static wz_status diverged(const wz_trainer *trainer, int64_t step, double loss, 
     const wz_model *model = trainer->policy->model;
     for (size_t i = 0; i < model->param_count; i++) {
         const wz_param *param = &model->params[i];
-        if (!isfinite(model->backend->ops->sum_squares(model->backend, model->gradients + param->offset, param->count)))
-            return wz_fail(err, WZ_ERR_DIVERGED,
-                           "step %lld: the gradient of %s is not finite (loss %g); the weights are those before this "
-                           "step: lower learning_rate or set max_grad_norm",
-                           (long long)step, param->name, loss);
+        if (!isfinite(model->backend->ops->sum_squares(model->backend, model->gradients + param->offset,
+                                                       param->count)))
+            return wz_fail(
+                err, WZ_ERR_DIVERGED,
+                "step %lld: the gradient of %s is not finite (loss %g); the weights are those before this "
+                "step: lower learning_rate or set max_grad_norm",
+                (long long)step, param->name, loss);
     }
     return wz_fail(err, WZ_ERR_DIVERGED,
                    "step %lld: the loss is %g; the weights are those before this step: lower learning_rate",
@@ -300,16 +308,16 @@ static void apply(wz_trainer *trainer, double norm, double learning_rate)
     adamw.learning_rate = (float)learning_rate;
     adamw.step = ++trainer->updates;
     if (adamw.weight_decay == 0.0f) {
-        model->backend->ops->adamw(model->backend, model->weights, model->adam_m, model->adam_v, model->gradients,
-                                   model->floats, scale, &adamw);
+        model->backend->ops->adamw(model->backend, model->weights, model->adam_m, model->adam_v,
+                                   model->gradients, model->floats, scale, &adamw);
         return;
     }
     for (size_t i = 0; i < model->param_count; i++) {
         const wz_param *param = &model->params[i];
         adamw.weight_decay = param->decays ? trainer->options.adamw.weight_decay : 0.0f;
-        model->backend->ops->adamw(model->backend, model->weights + param->offset, model->adam_m + param->offset,
-                                   model->adam_v + param->offset, model->gradients + param->offset, param->count,
-                                   scale, &adamw);
+        model->backend->ops->adamw(model->backend, model->weights + param->offset,
+                                   model->adam_m + param->offset, model->adam_v + param->offset,
+                                   model->gradients + param->offset, param->count, scale, &adamw);
     }
 }
 
@@ -318,8 +326,8 @@ static wz_status update(wz_trainer *trainer, int64_t step, wz_step_report *repor
     const wz_trainer_options *o = &trainer->options;
     const wz_model *model = trainer->policy->model;
     wz_loss_options loss = o->loss;
-    loss.entropy_coef = wz_schedule_value((wz_schedule)o->entropy_schedule, o->entropy_first, o->entropy_last, step,
-                                          o->max_steps);
+    loss.entropy_coef = wz_schedule_value((wz_schedule)o->entropy_schedule, o->entropy_first, o->entropy_last,
+                                          step, o->max_steps);
     report->entropy_coef = loss.entropy_coef;
     report->learning_rate = wz_learning_rate((wz_schedule)o->schedule, o->learning_rate, o->final_ratio,
                                              o->warmup_steps, step, o->max_steps);
@@ -329,7 +337,8 @@ static wz_status update(wz_trainer *trainer, int64_t step, wz_step_report *repor
         wz_status status = accumulate(trainer, iteration, &loss, &sums, err);
         if (status != WZ_OK)
             return status;
-        const double norm = sqrt(model->backend->ops->sum_squares(model->backend, model->gradients, model->floats));
+        const double norm =
+            sqrt(model->backend->ops->sum_squares(model->backend, model->gradients, model->floats));
         status = model->backend->ops->sync(model->backend, err);
         if (status != WZ_OK)
             return status;
@@ -356,8 +365,8 @@ wz_status wz_trainer_step(wz_trainer *trainer, int64_t step, wz_step_report *rep
     wz_batch_destroy(trainer->batch);
     trainer->batch = NULL;
     const double start = now_s();
-    wz_status status = make_batch(trainer->policy, o, trainer->values, (uint32_t)(step * o->problems), o->problems,
-                                  &trainer->batch, err);
+    wz_status status = make_batch(trainer->policy, o, trainer->values, (uint32_t)(step * o->problems),
+                                  o->problems, &trainer->batch, err);
     if (status == WZ_OK)
         status = reserve(trainer, err);
     const double made = now_s();
@@ -370,7 +379,8 @@ wz_status wz_trainer_step(wz_trainer *trainer, int64_t step, wz_step_report *rep
     if (status == WZ_OK)
         status = update(trainer, step, report, err);
     if (status == WZ_OK && o->curriculum_enabled)
-        report->size_grew = wz_curriculum_update(&trainer->curriculum, &o->curriculum, report->size, report->ratio);
+        report->size_grew =
+            wz_curriculum_update(&trainer->curriculum, &o->curriculum, report->size, report->ratio);
     report->verify_s = made - start + judged - rolled;
     report->rollout_s = rolled - made;
     report->train_s = now_s() - judged;

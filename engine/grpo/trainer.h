@@ -16,10 +16,10 @@ typedef struct wz_trainer_options {
     int64_t max_completion_length;
     wz_sampling sampling;
     int64_t num_iterations;
-    wz_loss_options loss;       /* entropy_coef is set from the schedule each step */
+    wz_loss_options loss; /* entropy_coef is set from the schedule each step */
     double entropy_first, entropy_last;
-    int entropy_schedule;       /* wz_schedule */
-    int scale_rewards;          /* wz_reward_scale */
+    int entropy_schedule; /* wz_schedule */
+    int scale_rewards;    /* wz_reward_scale */
     bool leave_one_out, mask_truncated;
     wz_reward_mode reward_mode;
     double grammar_coef;
@@ -42,10 +42,11 @@ typedef struct wz_step_report {
     double ratio, feasible, exact_optimum; /* of sampled answers: mean objective ratio, shares */
     double entropy;
     double clip_low_mean, clip_low_min, clip_high_mean, clip_high_max;
-    double mean_length, min_length, max_length, terminated_mean, terminated_min, terminated_max, clipped_ratio;
+    double mean_length, min_length, max_length, terminated_mean, terminated_min, terminated_max,
+        clipped_ratio;
     double logp_difference_mean, logp_difference_max, ratio_min, ratio_mean, ratio_max;
-    double tokens;          /* completion and prompt tokens of the step */
-    int64_t size, rows;     /* problem size; distinct rows computed */
+    double tokens;      /* completion and prompt tokens of the step */
+    int64_t size, rows; /* problem size; distinct rows computed */
     bool size_grew;
     double rollout_s, verify_s, train_s; /* wall time */
 } wz_step_report;
@@ -53,7 +54,8 @@ typedef struct wz_step_report {
 typedef struct wz_trainer wz_trainer;
 
 /* The policy stays the caller's; its model must have been created for training. */
-wz_status wz_trainer_create(wz_policy *policy, const wz_trainer_options *options, wz_trainer **out, wz_error *err);
+wz_status wz_trainer_create(wz_policy *policy, const wz_trainer_options *options, wz_trainer **out,
+                            wz_error *err);
 void wz_trainer_destroy(wz_trainer *trainer);
 
 /* Bytes of activations, gradients of activations and packs at the task's full size, and the rows of one pack. */
@@ -65,6 +67,6 @@ wz_status wz_trainer_plan(wz_policy *policy, const wz_trainer_options *options, 
 wz_status wz_trainer_step(wz_trainer *trainer, int64_t step, wz_step_report *report, wz_error *err);
 const wz_batch *wz_trainer_batch(const wz_trainer *trainer);
 wz_curriculum *wz_trainer_curriculum(wz_trainer *trainer); /* to save and restore */
-int64_t *wz_trainer_updates(wz_trainer *trainer);           /* optimiser updates so far, likewise */
+int64_t *wz_trainer_updates(wz_trainer *trainer);          /* optimiser updates so far, likewise */
 
 #endif

@@ -12,8 +12,8 @@ typedef struct head_entries {
     wz_groups groups;
 } head_entries;
 
-static wz_status open_entries(const wz_pack_update *u, const int32_t *row, const int32_t *completion, int64_t count,
-                              head_entries *out, wz_error *err)
+static wz_status open_entries(const wz_pack_update *u, const int32_t *row, const int32_t *completion,
+                              int64_t count, head_entries *out, wz_error *err)
 {
     wz_entry_vectors entry_vectors = {0};
     memset(out, 0, sizeof *out);
@@ -56,8 +56,8 @@ static wz_status decisions_backward(const wz_pack_update *u, wz_pack_scores *sco
         float *dlogp = slopes, *dentropy = dlogp + d->count;
         if (u->rescore)
             ops->head_score_forward(u->model->backend, scores->logp, scores->entropy,
-                                    vectors(u, entries.hidden, d->count), wz_model_head(u->model), d->target, d->mask,
-                                    &u->pack->mask_table, u->temperature);
+                                    vectors(u, entries.hidden, d->count), wz_model_head(u->model), d->target,
+                                    d->mask, &u->pack->mask_table, u->temperature);
         else {
             memcpy(scores->logp, d->logp, (size_t)d->count * sizeof(float));
             memcpy(scores->entropy, d->entropy, (size_t)d->count * sizeof(float));
@@ -73,8 +73,8 @@ static wz_status decisions_backward(const wz_pack_update *u, wz_pack_scores *sco
         wz_grpo_loss(u->loss, &input, u->totals, scores->sums, dlogp, dentropy);
         ops->head_score_backward(u->model->backend, vectors(u, entries.dhidden, d->count),
                                  wz_model_head_gradient(u->model), dlogp, dentropy,
-                                 vectors(u, entries.hidden, d->count), wz_model_head(u->model), d->target, d->mask,
-                                 &u->pack->mask_table, u->temperature, &entries.groups.view);
+                                 vectors(u, entries.hidden, d->count), wz_model_head(u->model), d->target,
+                                 d->mask, &u->pack->mask_table, u->temperature, &entries.groups.view);
         return_gradient(u, u->model, &entries);
     }
     free(slopes);
@@ -97,11 +97,13 @@ static wz_status lessons_backward(const wz_pack_update *u, wz_pack_scores *score
         float *dlogp = slopes;
         for (int64_t i = 0; i < l->count; i++)
             dlogp[i] = (float)-u->grammar_weight;
-        ops->head_allowed_forward(u->model->backend, scores->lesson_logp, vectors(u, entries.hidden, l->count),
-                                  wz_model_head(u->model), l->mask, &u->pack->mask_table);
+        ops->head_allowed_forward(u->model->backend, scores->lesson_logp,
+                                  vectors(u, entries.hidden, l->count), wz_model_head(u->model), l->mask,
+                                  &u->pack->mask_table);
         ops->head_allowed_backward(u->model->backend, vectors(u, entries.dhidden, l->count),
-                                   wz_model_head_gradient(&u->apart->lessons), dlogp, vectors(u, entries.hidden, l->count),
-                                   wz_model_head(u->model), l->mask, &u->pack->mask_table, &entries.groups.view);
+                                   wz_model_head_gradient(&u->apart->lessons), dlogp,
+                                   vectors(u, entries.hidden, l->count), wz_model_head(u->model), l->mask,
+                                   &u->pack->mask_table, &entries.groups.view);
         return_gradient(u, &u->apart->lessons, &entries);
     }
     free(slopes);
@@ -113,8 +115,8 @@ static wz_status allocate_scores(const wz_pack *pack, wz_pack_scores *scores, wz
 {
     void *block = NULL;
     memset(scores, 0, sizeof *scores);
-    wz_status status = wz_alloc(&block, (size_t)(2 * pack->decisions.count + pack->lessons.count), sizeof(float),
-                                "token scores", err);
+    wz_status status = wz_alloc(&block, (size_t)(2 * pack->decisions.count + pack->lessons.count),
+                                sizeof(float), "token scores", err);
     if (status != WZ_OK)
         return status;
     scores->logp = block;
@@ -136,13 +138,15 @@ wz_status wz_pack_gradients(const wz_pack_update *u, wz_pack_scores *scores, wz_
         if (u->recompute)
             wz_model_forward(u->model, u->activations, segments, u->pack->row_token, 0, segments->rows);
         u->model->backend->ops->fill_zero(u->model->backend, u->backward->dx,
-                                          (size_t)(segments->rows * u->model->config.hidden_size) * sizeof(float));
+                                          (size_t)(segments->rows * u->model->config.hidden_size) *
+                                              sizeof(float));
         status = decisions_backward(u, scores, err);
     }
     if (status == WZ_OK)
         status = lessons_backward(u, scores, err);
     if (status == WZ_OK) {
-        wz_model_backward(&u->apart->layers, u->activations, u->backward, segments, u->pack->row_token, &rows.view);
+        wz_model_backward(&u->apart->layers, u->activations, u->backward, segments, u->pack->row_token,
+                          &rows.view);
         status = u->model->backend->ops->sync(u->model->backend, err);
     }
     wz_groups_clear(&rows);
@@ -156,16 +160,16 @@ void wz_pack_scores_clear(wz_pack_scores *scores)
     memset(scores, 0, sizeof *scores);
 }
 
-wz_status wz_pack_exactness(const wz_model *model, wz_activations *activations, const wz_pack *pack, float temperature,
-                            int64_t *changed, double *largest, double *sum, wz_error *err)
+wz_status wz_pack_exactness(const wz_model *model, wz_activations *activations, const wz_pack *pack,
+                            float temperature, int64_t *changed, double *largest, double *sum, wz_error *err)
 {
     const wz_decisions *d = &pack->decisions;
     void *host = NULL, *memory = NULL;
     wz_status status = wz_alloc(&host, (size_t)d->count, 2 * sizeof(float), "an exactness check", err);
     if (status == WZ_OK)
-        status = model->backend->ops->alloc(model->backend,
-                                            (size_t)(d->count * (model->config.hidden_size + 1)) * sizeof(float),
-                                            "an exactness check", &memory, err);
+        status = model->backend->ops->alloc(
+            model->backend, (size_t)(d->count * (model->config.hidden_size + 1)) * sizeof(float),
+            "an exactness check", &memory, err);
     if (status == WZ_OK) {
         float *logp = host, *entropy = logp + d->count, *hidden = memory;
         wz_model_forward(model, activations, &pack->segments, pack->row_token, 0, pack->segments.rows);

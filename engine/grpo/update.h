@@ -9,9 +9,9 @@
 
 /* Per-decision results of one pack under the present weights. */
 typedef struct wz_pack_scores {
-    float *logp, *entropy;     /* [decisions] */
-    float *lesson_logp;        /* [lessons] log probability of the allowed set */
-    wz_loss_sums *sums;        /* [completions] */
+    float *logp, *entropy; /* [decisions] */
+    float *lesson_logp;    /* [lessons] log probability of the allowed set */
+    wz_loss_sums *sums;    /* [completions] */
 } wz_pack_scores;
 
 typedef struct wz_pack_update {
@@ -21,13 +21,13 @@ typedef struct wz_pack_update {
     wz_backward *backward;
     wz_pack *pack;
     bool recompute;
-    bool rescore;                /* score decisions again; else the sampled logp and entropy are the present ones */
+    bool rescore; /* score decisions again; else the sampled logp and entropy are the present ones */
     float temperature;
     const wz_loss_options *loss;
     const wz_loss_totals *totals;
-    const double *advantage;     /* [completions] */
-    const uint8_t *left_out;     /* [completions] or NULL */
-    double grammar_weight;       /* of each lesson: grammar_coef / lessons of the batch; 0: none */
+    const double *advantage; /* [completions] */
+    const uint8_t *left_out; /* [completions] or NULL */
+    double grammar_weight;   /* of each lesson: grammar_coef / lessons of the batch; 0: none */
 } wz_pack_update;
 
 /* Forward (if asked), loss, backward: adds to the model's gradients. scores are allocated here; free with
@@ -37,7 +37,7 @@ void wz_pack_scores_clear(wz_pack_scores *scores);
 
 /* Runs the pack's forward pass again in place and compares: number of decisions whose logp or entropy changed a bit,
  * and the largest and mean |difference| of logp. The activations are the same bytes afterwards if all is well. */
-wz_status wz_pack_exactness(const wz_model *model, wz_activations *activations, const wz_pack *pack, float temperature,
-                            int64_t *changed, double *largest, double *sum, wz_error *err);
+wz_status wz_pack_exactness(const wz_model *model, wz_activations *activations, const wz_pack *pack,
+                            float temperature, int64_t *changed, double *largest, double *sum, wz_error *err);
 
 #endif

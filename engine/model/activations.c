@@ -18,7 +18,8 @@ static float *cut(block_cutter *cutter, int64_t rows, int64_t width)
 }
 
 /* Buffers that inference shares between layers; with training each layer has its own. */
-static void cut_shared(block_cutter *cutter, const wz_model_config *c, int64_t rows, wz_layer_activations *layer)
+static void cut_shared(block_cutter *cutter, const wz_model_config *c, int64_t rows,
+                       wz_layer_activations *layer)
 {
     layer->norm1 = cut(cutter, rows, c->hidden_size);
     layer->rstd1 = cut(cutter, rows, 1);
@@ -54,8 +55,7 @@ static size_t lay_out(float *base, const wz_model_config *c, int64_t rows, bool 
         if (training)
             cut_shared(&cutter, c, rows, layer);
         layer->x = training ? cut(&cutter, rows, c->hidden_size) : stream[l % 2];
-        layer->qkv =
-            cut(&cutter, rows, (c->num_attention_heads + 2 * c->num_key_value_heads) * c->head_dim);
+        layer->qkv = cut(&cutter, rows, (c->num_attention_heads + 2 * c->num_key_value_heads) * c->head_dim);
     }
     *final = training ? cut(&cutter, rows, c->hidden_size) : stream[c->num_hidden_layers % 2];
     return cutter.floats * sizeof(float);
@@ -80,16 +80,19 @@ wz_status wz_activations_create(const wz_model *model, int64_t rows, bool traini
     activations->rows = rows;
     activations->training = training;
     activations->bytes = wz_activations_bytes(&model->config, rows, training);
-    status = wz_alloc(&block, (size_t)model->config.num_hidden_layers, sizeof(wz_layer_activations), "activations", err);
+    status = wz_alloc(&block, (size_t)model->config.num_hidden_layers, sizeof(wz_layer_activations),
+                      "activations", err);
     if (status == WZ_OK) {
         activations->layers = block;
-        status = model->backend->ops->alloc(model->backend, activations->bytes, "activations", &activations->block, err);
+        status = model->backend->ops->alloc(model->backend, activations->bytes, "activations",
+                                            &activations->block, err);
     }
     if (status != WZ_OK) {
         wz_activations_destroy(activations);
         return status;
     }
-    (void)lay_out(activations->block, &model->config, rows, training, activations->layers, &activations->final);
+    (void)lay_out(activations->block, &model->config, rows, training, activations->layers,
+                  &activations->final);
     *out = activations;
     return WZ_OK;
 }
@@ -133,7 +136,8 @@ wz_status wz_backward_create(const wz_model *model, int64_t rows, wz_backward **
     backward->backend = model->backend;
     backward->rows = rows;
     backward->bytes = wz_backward_bytes(&model->config, rows);
-    status = model->backend->ops->alloc(model->backend, backward->bytes, "the backward pass", &backward->block, err);
+    status = model->backend->ops->alloc(model->backend, backward->bytes, "the backward pass",
+                                        &backward->block, err);
     if (status != WZ_OK) {
         free(backward);
         return status;
@@ -153,8 +157,8 @@ void wz_backward_destroy(wz_backward *backward)
     free(backward);
 }
 
-wz_status wz_backward_entries(const wz_model *model, wz_backward *backward, int64_t count, wz_entry_vectors *out,
-                              wz_error *err)
+wz_status wz_backward_entries(const wz_model *model, wz_backward *backward, int64_t count,
+                              wz_entry_vectors *out, wz_error *err)
 {
     const int64_t width = model->config.hidden_size;
     const wz_backend_ops *ops = model->backend->ops;

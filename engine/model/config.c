@@ -36,8 +36,10 @@ double wz_model_config_parameters(const wz_model_config *config)
 {
     const double hidden = (double)config->hidden_size, vocab = (double)config->vocab_size;
     const double heads = 2.0 * ((double)config->num_attention_heads + (double)config->num_key_value_heads);
-    const double layer = hidden * (heads * (double)config->head_dim + 3.0 * (double)config->intermediate_size);
-    return (config->tie_word_embeddings ? 1.0 : 2.0) * vocab * hidden + (double)config->num_hidden_layers * layer;
+    const double layer =
+        hidden * (heads * (double)config->head_dim + 3.0 * (double)config->intermediate_size);
+    return (config->tie_word_embeddings ? 1.0 : 2.0) * vocab * hidden +
+           (double)config->num_hidden_layers * layer;
 }
 
 /* Sizes whose products stay far inside 64 bits, and counts that BLAS's 32-bit arguments hold. */
@@ -50,13 +52,14 @@ static wz_status check_limits(const wz_model_config *config, wz_error *err)
     const double positions = (double)config->max_position_embeddings * (double)config->head_dim;
     if (hidden > 0x1p24 || vocab > 0x1p24 || inner > 0x1p24 || width > 0x1p24 || positions > 0x1p34 ||
         (double)config->num_hidden_layers > 0x1p16 || parameters > 0x1p38)
-        return wz_fail(err, WZ_ERR_USAGE,
-                       "the model's sizes are impossible (%.3g parameters): lower model.hidden_size (%lld), "
-                       "intermediate_size (%lld), num_hidden_layers (%lld), vocab_size (%lld), head_dim (%lld), the "
-                       "numbers of heads or max_position_embeddings (%lld)",
-                       parameters, (long long)config->hidden_size, (long long)config->intermediate_size,
-                       (long long)config->num_hidden_layers, (long long)config->vocab_size, (long long)config->head_dim,
-                       (long long)config->max_position_embeddings);
+        return wz_fail(
+            err, WZ_ERR_USAGE,
+            "the model's sizes are impossible (%.3g parameters): lower model.hidden_size (%lld), "
+            "intermediate_size (%lld), num_hidden_layers (%lld), vocab_size (%lld), head_dim (%lld), the "
+            "numbers of heads or max_position_embeddings (%lld)",
+            parameters, (long long)config->hidden_size, (long long)config->intermediate_size,
+            (long long)config->num_hidden_layers, (long long)config->vocab_size, (long long)config->head_dim,
+            (long long)config->max_position_embeddings);
     return WZ_OK;
 }
 

@@ -12,7 +12,8 @@ static int64_t aligned(int64_t offset)
     return (offset + 15) / 16 * 16;
 }
 
-static int64_t add_param(wz_model *model, const char *name, int64_t rows, int64_t columns, bool decays, bool joins)
+static int64_t add_param(wz_model *model, const char *name, int64_t rows, int64_t columns, bool decays,
+                         bool joins)
 {
     wz_param *param = &model->params[model->param_count++];
     (void)snprintf(param->name, sizeof param->name, "%s", name);
@@ -26,8 +27,8 @@ static int64_t add_param(wz_model *model, const char *name, int64_t rows, int64_
     return param->offset;
 }
 
-static int64_t add_layer_param(wz_model *model, int64_t layer, const char *name, int64_t rows, int64_t columns,
-                               bool joins)
+static int64_t add_layer_param(wz_model *model, int64_t layer, const char *name, int64_t rows,
+                               int64_t columns, bool joins)
 {
     char full[sizeof model->params->name];
     (void)snprintf(full, sizeof full, "model.layers.%lld.%s", (long long)layer, name);
@@ -54,7 +55,8 @@ static void add_layer(wz_model *model, int64_t l)
     }
     at->o = add_layer_param(model, l, "self_attn.o_proj.weight", c->hidden_size, q, false);
     at->post_norm = add_layer_param(model, l, "post_attention_layernorm.weight", c->hidden_size, 0, false);
-    at->gate_up = add_layer_param(model, l, "mlp.gate_proj.weight", c->intermediate_size, c->hidden_size, false);
+    at->gate_up =
+        add_layer_param(model, l, "mlp.gate_proj.weight", c->intermediate_size, c->hidden_size, false);
     (void)add_layer_param(model, l, "mlp.up_proj.weight", c->intermediate_size, c->hidden_size, true);
     at->down = add_layer_param(model, l, "mlp.down_proj.weight", c->hidden_size, c->intermediate_size, false);
 }
@@ -83,7 +85,8 @@ static wz_status make_rope_table(wz_model *model, wz_error *err)
     const int64_t half = c->head_dim / 2, positions = c->max_position_embeddings;
     const size_t bytes = (size_t)(positions * c->head_dim) * sizeof(float);
     void *host = NULL, *table = NULL;
-    wz_status status = wz_alloc(&host, (size_t)(positions * c->head_dim), sizeof(float), "the RoPE table", err);
+    wz_status status =
+        wz_alloc(&host, (size_t)(positions * c->head_dim), sizeof(float), "the RoPE table", err);
     if (status == WZ_OK)
         status = model->backend->ops->alloc(model->backend, bytes, "the RoPE table", &table, err);
     if (status == WZ_OK) {
@@ -130,12 +133,13 @@ wz_status wz_model_create(const wz_model_config *config, wz_backend *backend, bo
     for (int64_t l = 0; l < config->num_hidden_layers; l++)
         add_layer(model, l);
     model->final_norm = add_param(model, "model.norm.weight", config->hidden_size, 0, false, false);
-    model->head = config->tie_word_embeddings
-                      ? model->embedding
-                      : add_param(model, "lm_head.weight", config->vocab_size, config->hidden_size, true, false);
+    model->head = config->tie_word_embeddings ? model->embedding
+                                              : add_param(model, "lm_head.weight", config->vocab_size,
+                                                          config->hidden_size, true, false);
     model->floats = aligned(model->floats);
     float **arrays[4] = {&model->weights, &model->gradients, &model->adam_m, &model->adam_v};
-    const char *names[4] = {"the weights", "the gradients", "AdamW's first moments", "AdamW's second moments"};
+    const char *names[4] = {"the weights", "the gradients", "AdamW's first moments",
+                            "AdamW's second moments"};
     for (int i = 0; i < (training ? 4 : 1); i++) {
         status = backend->ops->alloc(backend, (size_t)model->floats * sizeof(float), names[i], &block, err);
         if (status != WZ_OK)
@@ -161,7 +165,8 @@ void wz_model_destroy(wz_model *model)
 {
     if (model == NULL)
         return;
-    float *const arrays[5] = {model->weights, model->gradients, model->adam_m, model->adam_v, model->rope_table};
+    float *const arrays[5] = {model->weights, model->gradients, model->adam_m, model->adam_v,
+                              model->rope_table};
     for (int i = 0; i < 5; i++)
         if (arrays[i] != NULL)
             model->backend->ops->release(model->backend, arrays[i]);
@@ -238,7 +243,8 @@ static wz_status init_embedding(const wz_model *model, float *values, uint64_t s
         wz_alloc(&projection, (size_t)(2 * SMOOTH_WAVES * width), sizeof(float), "number embeddings", err);
     if (status != WZ_OK)
         return status;
-    fill_normal(projection, 2 * SMOOTH_WAVES * width, 0.1 / sqrt((double)SMOOTH_WAVES), seed, WZ_PURPOSE_SMOOTH, 0);
+    fill_normal(projection, 2 * SMOOTH_WAVES * width, 0.1 / sqrt((double)SMOOTH_WAVES), seed,
+                WZ_PURPOSE_SMOOTH, 0);
     for (int64_t t = 0; t < c->vocab_size; t++)
         if (integer[t] >= 0)
             smooth_embedding(values + t * width, width, projection, integer[t]);
@@ -263,11 +269,13 @@ wz_status wz_model_init_weights(wz_model *model, uint64_t seed, const int64_t *i
         } else if (param->offset == model->embedding) {
             status = init_embedding(model, values, seed, integer, err);
         } else if (param->offset != model->head || !model->config.zero_init_head) {
-            fill_normal(values, param->count, model->config.initializer_range, seed, WZ_PURPOSE_INIT, (uint32_t)i);
+            fill_normal(values, param->count, model->config.initializer_range, seed, WZ_PURPOSE_INIT,
+                        (uint32_t)i);
         }
     }
     if (status == WZ_OK)
-        model->backend->ops->upload(model->backend, model->weights, host, (size_t)model->floats * sizeof(float));
+        model->backend->ops->upload(model->backend, model->weights, host,
+                                    (size_t)model->floats * sizeof(float));
     free(block);
     return status;
 }

@@ -12,9 +12,9 @@
 typedef struct wz_param {
     char name[80];
     size_t rank;
-    int64_t shape[2]; /* [out, in], or [n] */
+    int64_t shape[2];      /* [out, in], or [n] */
     int64_t offset, count; /* floats in the flat array */
-    bool decays;      /* weight decay applies: matrices, not norms, biases or embeddings */
+    bool decays;           /* weight decay applies: matrices, not norms, biases or embeddings */
 } wz_param;
 
 typedef struct wz_layer_offsets {
@@ -26,10 +26,11 @@ typedef struct wz_model {
     wz_backend *backend;
     wz_param *params;
     size_t param_count;
-    int64_t floats; /* of the flat array, padding included */
+    int64_t floats;                      /* of the flat array, padding included */
     int64_t embedding, final_norm, head; /* offsets; head = embedding when tied */
     wz_layer_offsets *layers;
-    float *weights, *gradients, *adam_m, *adam_v; /* flat, on the backend; the last three NULL without training */
+    float *weights, *gradients, *adam_m,
+        *adam_v; /* flat, on the backend; the last three NULL without training */
     /* Where the backward pass adds the gradients of the head, the final norm and the embedding: within `gradients`, unless
      * a trainer keeps a part of them apart (engine/grpo/apart.h). */
     float *head_gradient, *final_norm_gradient, *embedding_gradient;
@@ -52,14 +53,14 @@ wz_status wz_model_init_weights(wz_model *model, uint64_t seed, const int64_t *i
 
 /* Everything a forward pass keeps. Without training, buffers other than the KV cache are shared by all layers. */
 typedef struct wz_layer_activations {
-    float *x;                        /* [rows][hidden] input of the layer */
-    float *norm1, *rstd1;            /* [rows][hidden], [rows] */
-    float *qkv;                      /* [rows][(heads + 2 kv) head_dim] after norm and RoPE: the KV cache */
-    float *qk_raw, *qk_rstd;         /* QK-norm only: [rows][(heads + kv) head_dim], [rows][heads + kv] */
-    float *attention, *lse;          /* [rows][heads head_dim], [rows][heads] */
-    float *middle;                   /* [rows][hidden] after attention */
+    float *x;                /* [rows][hidden] input of the layer */
+    float *norm1, *rstd1;    /* [rows][hidden], [rows] */
+    float *qkv;              /* [rows][(heads + 2 kv) head_dim] after norm and RoPE: the KV cache */
+    float *qk_raw, *qk_rstd; /* QK-norm only: [rows][(heads + kv) head_dim], [rows][heads + kv] */
+    float *attention, *lse;  /* [rows][heads head_dim], [rows][heads] */
+    float *middle;           /* [rows][hidden] after attention */
     float *norm2, *rstd2;
-    float *gate_up, *swiglu;         /* [rows][2 intermediate], [rows][intermediate] */
+    float *gate_up, *swiglu; /* [rows][2 intermediate], [rows][intermediate] */
 } wz_layer_activations;
 
 typedef struct wz_activations {
@@ -83,7 +84,7 @@ typedef struct wz_backward {
     int64_t rows;
     void *block;
     size_t bytes;
-    float *dx;      /* [rows][hidden]: of the residual stream; the caller starts it with the head's share */
+    float *dx; /* [rows][hidden]: of the residual stream; the caller starts it with the head's share */
     float *dnorm, *dqkv, *dattention, *dgate_up, *dswiglu;
     float *entries; /* kept from step to step, see wz_backward_entries */
     int64_t entry_capacity;
@@ -99,8 +100,8 @@ typedef struct wz_entry_vectors {
     float *rstd;             /* [count] */
 } wz_entry_vectors;
 /* Room for `count` entries, valid until the next call. */
-wz_status wz_backward_entries(const wz_model *model, wz_backward *backward, int64_t count, wz_entry_vectors *out,
-                              wz_error *err);
+wz_status wz_backward_entries(const wz_model *model, wz_backward *backward, int64_t count,
+                              wz_entry_vectors *out, wz_error *err);
 
 /* Rows [row0, row1) of a pack through all layers; earlier rows' keys and values are read from the activations. */
 void wz_model_forward(const wz_model *model, wz_activations *activations, const wz_segments *segments,
@@ -109,14 +110,14 @@ void wz_model_forward(const wz_model *model, wz_activations *activations, const 
 void wz_model_final_norm(const wz_model *model, const wz_activations *activations, const int32_t *gather,
                          int64_t count, float *hidden, float *rstd);
 /* dx of row gather[i] += gradient through the final norm of entry i; groups list entries. */
-void wz_model_final_norm_backward(const wz_model *model, const wz_activations *activations, wz_backward *backward,
-                                  const int32_t *gather, int64_t count, const float *dhidden, const float *rstd,
-                                  const wz_row_groups *entry_groups);
+void wz_model_final_norm_backward(const wz_model *model, const wz_activations *activations,
+                                  wz_backward *backward, const int32_t *gather, int64_t count,
+                                  const float *dhidden, const float *rstd, const wz_row_groups *entry_groups);
 /* All layers and the embedding, from backward->dx down; gradients are added to model->gradients. */
 void wz_model_backward(const wz_model *model, const wz_activations *activations, wz_backward *backward,
                        const wz_segments *segments, const int32_t *token, const wz_row_groups *groups);
 
-wz_tensor wz_model_head(const wz_model *model);          /* [vocab, hidden] */
+wz_tensor wz_model_head(const wz_model *model); /* [vocab, hidden] */
 wz_tensor wz_model_head_gradient(const wz_model *model);
 static inline wz_tensor wz_matrix(float *data, int64_t rows, int64_t columns)
 {

@@ -32,7 +32,8 @@ static layer_linears linears_of(const wz_model *model, float *flat, int64_t l)
 {
     const wz_model_config *c = &model->config;
     const wz_layer_offsets *at = &model->layers[l];
-    const int64_t q = c->num_attention_heads * c->head_dim, qkv = q + 2 * c->num_key_value_heads * c->head_dim;
+    const int64_t q = c->num_attention_heads * c->head_dim,
+                  qkv = q + 2 * c->num_key_value_heads * c->head_dim;
     return (layer_linears){
         linear_at(flat, at->qkv, qkv, c->hidden_size, c->attention_bias ? &at->qkv_bias : NULL),
         linear_at(flat, at->o, c->hidden_size, q, NULL),
@@ -49,7 +50,8 @@ static void layer_forward(const wz_model *model, const wz_layer_activations *a, 
     const wz_layer_offsets *at = &model->layers[l];
     const layer_linears w = linears_of(model, model->weights, l);
     const wz_attention attention = attention_of(c);
-    const int64_t hidden = c->hidden_size, ff = c->intermediate_size, q = attention.heads * attention.head_dim;
+    const int64_t hidden = c->hidden_size, ff = c->intermediate_size,
+                  q = attention.heads * attention.head_dim;
     const int64_t qkv_width = w.qkv.weight.rows, heads = attention.heads + attention.kv_heads;
     const float eps = (float)c->rms_norm_eps;
     const wz_tensor none = {0};
@@ -66,7 +68,8 @@ static void layer_forward(const wz_model *model, const wz_layer_activations *a, 
                              model->weights + at->k_norm, eps);
     ops->rope(be, qkv, segments->row_position + row0, model->rope_table, &attention, false);
     ops->attention_forward(be, wz_matrix(a->attention, segments->rows, q), a->lse,
-                           wz_matrix(a->qkv, segments->rows, qkv_width), segments, row0, row0 + rows, &attention);
+                           wz_matrix(a->qkv, segments->rows, qkv_width), segments, row0, row0 + rows,
+                           &attention);
     ops->linear_forward(be, middle, block(a->attention, row0, rows, q), &w.o, x);
     ops->rmsnorm_forward(be, norm2, a->rstd2 + row0, middle, NULL, model->weights + at->post_norm, eps);
     ops->linear_forward(be, gate_up, norm2, &w.gate_up, none);
@@ -95,18 +98,19 @@ void wz_model_final_norm(const wz_model *model, const wz_activations *activation
     const int64_t width = model->config.hidden_size;
     model->backend->ops->rmsnorm_forward(model->backend, wz_matrix(hidden, count, width), rstd,
                                          wz_matrix(activations->final, activations->rows, width), gather,
-                                         model->weights + model->final_norm, (float)model->config.rms_norm_eps);
+                                         model->weights + model->final_norm,
+                                         (float)model->config.rms_norm_eps);
 }
 
-void wz_model_final_norm_backward(const wz_model *model, const wz_activations *activations, wz_backward *backward,
-                                  const int32_t *gather, int64_t count, const float *dhidden, const float *rstd,
-                                  const wz_row_groups *entry_groups)
+void wz_model_final_norm_backward(const wz_model *model, const wz_activations *activations,
+                                  wz_backward *backward, const int32_t *gather, int64_t count,
+                                  const float *dhidden, const float *rstd, const wz_row_groups *entry_groups)
 {
     const int64_t width = model->config.hidden_size;
     model->backend->ops->rmsnorm_backward(
         model->backend, wz_matrix(backward->dx, activations->rows, width), model->final_norm_gradient,
-        wz_matrix((float *)dhidden, count, width), wz_matrix(activations->final, activations->rows, width), gather, rstd,
-        model->weights + model->final_norm, entry_groups);
+        wz_matrix((float *)dhidden, count, width), wz_matrix(activations->final, activations->rows, width),
+        gather, rstd, model->weights + model->final_norm, entry_groups);
 }
 
 static void layer_backward(const wz_model *model, const wz_layer_activations *a, wz_backward *b, int64_t l,
@@ -129,22 +133,22 @@ static void layer_backward(const wz_model *model, const wz_layer_activations *a,
     ops->swiglu_backward(be, dgate_up, dswiglu, wz_matrix(a->gate_up, rows, 2 * ff));
     ops->linear_backward_input(be, dnorm, dgate_up, &w.gate_up);
     ops->linear_backward_weight(be, &g.gate_up, dgate_up, wz_matrix(a->norm2, rows, hidden), groups);
-    ops->rmsnorm_backward(be, dx, model->gradients + at->post_norm, dnorm, wz_matrix(a->middle, rows, hidden), NULL,
-                          a->rstd2, model->weights + at->post_norm, groups);
+    ops->rmsnorm_backward(be, dx, model->gradients + at->post_norm, dnorm, wz_matrix(a->middle, rows, hidden),
+                          NULL, a->rstd2, model->weights + at->post_norm, groups);
     ops->linear_backward_input(be, dattention, dx, &w.o);
     ops->linear_backward_weight(be, &g.o, dx, wz_matrix(a->attention, rows, q), groups);
     ops->attention_backward(be, dqkv, dattention, wz_matrix(a->attention, rows, q), a->lse,
                             wz_matrix(a->qkv, rows, qkv_width), segments, &attention);
     ops->rope(be, dqkv, segments->row_position, model->rope_table, &attention, true);
     if (c->use_qk_norm)
-        ops->qk_norm_backward(be, dqkv, model->gradients + at->q_norm, model->gradients + at->k_norm,
-                              wz_matrix(a->qk_raw, rows, (attention.heads + attention.kv_heads) * attention.head_dim),
-                              a->qk_rstd, &attention, model->weights + at->q_norm, model->weights + at->k_norm,
-                              groups);
+        ops->qk_norm_backward(
+            be, dqkv, model->gradients + at->q_norm, model->gradients + at->k_norm,
+            wz_matrix(a->qk_raw, rows, (attention.heads + attention.kv_heads) * attention.head_dim),
+            a->qk_rstd, &attention, model->weights + at->q_norm, model->weights + at->k_norm, groups);
     ops->linear_backward_input(be, dnorm, dqkv, &w.qkv);
     ops->linear_backward_weight(be, &g.qkv, dqkv, wz_matrix(a->norm1, rows, hidden), groups);
-    ops->rmsnorm_backward(be, dx, model->gradients + at->input_norm, dnorm, wz_matrix(a->x, rows, hidden), NULL,
-                          a->rstd1, model->weights + at->input_norm, groups);
+    ops->rmsnorm_backward(be, dx, model->gradients + at->input_norm, dnorm, wz_matrix(a->x, rows, hidden),
+                          NULL, a->rstd1, model->weights + at->input_norm, groups);
 }
 
 void wz_model_backward(const wz_model *model, const wz_activations *activations, wz_backward *backward,

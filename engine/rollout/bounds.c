@@ -24,7 +24,8 @@ static wz_status reserve(path_search *search, wz_grammar_state state, wz_error *
 {
     size_t old = search->capacity;
     void *bounds = search->bound;
-    wz_status status = wz_grow(&bounds, &search->capacity, (size_t)state + 1, sizeof(path_bound), "path bounds", err);
+    wz_status status =
+        wz_grow(&bounds, &search->capacity, (size_t)state + 1, sizeof(path_bound), "path bounds", err);
     search->bound = bounds;
     for (size_t i = old; status == WZ_OK && i < search->capacity; i++)
         search->bound[i] = (path_bound){UNKNOWN, NO_CHOICE};

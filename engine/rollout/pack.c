@@ -74,7 +74,8 @@ static wz_status allocate(wz_pack *pack, const pack_sizes *sizes, wz_error *err)
     return WZ_OK;
 }
 
-static void add_row(wz_pack *pack, int64_t group, int64_t completion, int64_t index, int64_t position, uint32_t token)
+static void add_row(wz_pack *pack, int64_t group, int64_t completion, int64_t index, int64_t position,
+                    uint32_t token)
 {
     const int64_t row = pack->segments.rows++;
     assert(row < pack->row_capacity);
@@ -93,7 +94,8 @@ wz_status wz_pack_create(const wz_pack_group *groups, int64_t group_count, int64
     *out = NULL;
     const pack_sizes sizes = sizes_of(groups, group_count);
     if (sizes.rows > INT32_MAX)
-        return wz_fail(err, WZ_ERR_RESOURCE, "a pack of %lld rows is too large: lower per_device_train_batch_size",
+        return wz_fail(err, WZ_ERR_RESOURCE,
+                       "a pack of %lld rows is too large: lower per_device_train_batch_size",
                        (long long)sizes.rows);
     wz_status status = wz_alloc(&block, 1, sizeof(wz_pack), "a pack", err);
     if (status != WZ_OK)
@@ -172,8 +174,8 @@ wz_status wz_pack_add_mask(wz_pack *pack, const uint32_t *tokens, uint32_t count
         }
     }
     void *offsets = pack->mask_offset, *all = pack->mask_tokens;
-    wz_status status = wz_grow(&offsets, &pack->mask_offset_capacity, (size_t)table->count + 2, sizeof(uint32_t),
-                               "token sets", err);
+    wz_status status = wz_grow(&offsets, &pack->mask_offset_capacity, (size_t)table->count + 2,
+                               sizeof(uint32_t), "token sets", err);
     pack->mask_offset = offsets;
     if (status != WZ_OK)
         return status;
@@ -194,7 +196,8 @@ wz_status wz_pack_add_mask(wz_pack *pack, const uint32_t *tokens, uint32_t count
 }
 
 /* Grows parallel arrays of 4-byte elements together. */
-static wz_status grow_columns(void **columns[], size_t column_count, int64_t *capacity, int64_t need, wz_error *err)
+static wz_status grow_columns(void **columns[], size_t column_count, int64_t *capacity, int64_t need,
+                              wz_error *err)
 {
     if (need <= *capacity)
         return WZ_OK;

@@ -19,11 +19,11 @@ typedef enum wz_origin {
 /* One sampled token: what the loss is made of. Parallel arrays, in order of sampling. */
 typedef struct wz_decisions {
     int64_t count, capacity;
-    int32_t *row;        /* row whose hidden state predicts the token */
-    int32_t *target;     /* the token */
-    uint32_t *mask;      /* token set it was chosen from, in the pack's mask table */
+    int32_t *row;    /* row whose hidden state predicts the token */
+    int32_t *target; /* the token */
+    uint32_t *mask;  /* token set it was chosen from, in the pack's mask table */
     int32_t *completion;
-    int32_t *place;      /* index within the completion */
+    int32_t *place;        /* index within the completion */
     float *logp, *entropy; /* as sampled */
 } wz_decisions;
 
@@ -39,18 +39,19 @@ typedef struct wz_pack {
     int64_t groups, generations; /* completion g * generations + j is sample j of group g */
     int64_t completions;
     int64_t row_capacity;
-    wz_segments segments;        /* read-only view of the arrays below; segments.rows grows */
-    void *block;                 /* all arrays of fixed size */
+    wz_segments segments; /* read-only view of the arrays below; segments.rows grows */
+    void *block;          /* all arrays of fixed size */
     int32_t *row_token;
     int32_t *row_group, *row_completion, *row_index, *row_position;
-    int32_t *prompt_start, *prompt_length, *completion_rows, *completion_row_count, *group_rows, *group_length;
-    uint32_t *problem;           /* [groups] problem index: names the random draws */
-    int64_t completion_stride;   /* longest completion, tokens */
-    uint32_t *tokens;            /* [completions][completion_stride] */
-    uint8_t *origins;            /* [completions][completion_stride] wz_origin */
-    uint32_t *masks;             /* [completions][completion_stride] set each token was taken from */
-    int32_t *length;             /* [completions] */
-    uint8_t *finished;           /* [completions] reached the end by itself, not the length limit */
+    int32_t *prompt_start, *prompt_length, *completion_rows, *completion_row_count, *group_rows,
+        *group_length;
+    uint32_t *problem;         /* [groups] problem index: names the random draws */
+    int64_t completion_stride; /* longest completion, tokens */
+    uint32_t *tokens;          /* [completions][completion_stride] */
+    uint8_t *origins;          /* [completions][completion_stride] wz_origin */
+    uint32_t *masks;           /* [completions][completion_stride] set each token was taken from */
+    int32_t *length;           /* [completions] */
+    uint8_t *finished;         /* [completions] reached the end by itself, not the length limit */
     wz_decisions decisions;
     wz_lessons lessons;
     /* mask table: set 0 is every token */
@@ -64,8 +65,8 @@ typedef struct wz_pack_group {
     uint32_t problem;
     const uint32_t *prompt;
     int64_t prompt_length;
-    int64_t longest;  /* tokens of its longest completion */
-    int64_t rows;     /* most rows of all its completions together */
+    int64_t longest; /* tokens of its longest completion */
+    int64_t rows;    /* most rows of all its completions together */
 } wz_pack_group;
 
 wz_status wz_pack_create(const wz_pack_group *groups, int64_t group_count, int64_t generations, wz_pack **out,
@@ -76,7 +77,8 @@ size_t wz_pack_bytes(const wz_pack *pack);
 /* Adds the next row of a completion (its token number `index`). */
 void wz_pack_add_row(wz_pack *pack, int64_t completion, uint32_t token);
 /* Adds a set of ascending tokens; an equal set added before is found again among the last few. */
-wz_status wz_pack_add_mask(wz_pack *pack, const uint32_t *tokens, uint32_t count, uint32_t *id, wz_error *err);
+wz_status wz_pack_add_mask(wz_pack *pack, const uint32_t *tokens, uint32_t count, uint32_t *id,
+                           wz_error *err);
 wz_status wz_pack_add_decision(wz_pack *pack, int64_t completion, int32_t row, uint32_t token, uint32_t mask,
                                float logp, float entropy, wz_error *err);
 wz_status wz_pack_add_lesson(wz_pack *pack, int64_t completion, int32_t row, uint32_t mask, wz_error *err);

@@ -13,8 +13,8 @@ static void find_end_tokens(wz_policy *policy)
             policy->end_tokens[policy->end_token_count++] = (uint32_t)found[i];
 }
 
-wz_status wz_policy_create(wz_model *model, wz_tokenizer *tokenizer, bool answer_grammar, int64_t max_completion_length,
-                           wz_policy **out, wz_error *err)
+wz_status wz_policy_create(wz_model *model, wz_tokenizer *tokenizer, bool answer_grammar,
+                           int64_t max_completion_length, wz_policy **out, wz_error *err)
 {
     void *block = NULL;
     *out = NULL;
@@ -70,7 +70,8 @@ wz_status wz_policy_bounds(wz_policy *policy, const char *pattern, wz_pattern_bo
     status = wz_rollout_bounds(policy->grammar, out->start, limit, &out->longest, &out->rows, err);
     void *bounds = policy->bounds;
     if (status == WZ_OK)
-        status = wz_grow(&bounds, &policy->bound_capacity, policy->bound_count + 1, sizeof *out, "pattern bounds", err);
+        status = wz_grow(&bounds, &policy->bound_capacity, policy->bound_count + 1, sizeof *out,
+                         "pattern bounds", err);
     policy->bounds = bounds;
     if (status == WZ_OK)
         policy->bounds[policy->bound_count++] = *out;

@@ -24,8 +24,8 @@ typedef struct wz_policy {
 } wz_policy;
 
 /* Takes over the model and the tokenizer, also on failure. */
-wz_status wz_policy_create(wz_model *model, wz_tokenizer *tokenizer, bool answer_grammar, int64_t max_completion_length,
-                           wz_policy **out, wz_error *err);
+wz_status wz_policy_create(wz_model *model, wz_tokenizer *tokenizer, bool answer_grammar,
+                           int64_t max_completion_length, wz_policy **out, wz_error *err);
 void wz_policy_destroy(wz_policy *policy);
 
 /* Start state and bounds of an answer pattern; without a grammar, the length limit. */

@@ -20,7 +20,7 @@ typedef struct rollout {
     wz_sample_result *result;   /* [completions] */
     uint32_t *kept;             /* [completions][kept_stride], with top-k, top-p or min-p */
     int64_t kept_stride;
-    float *hidden, *rstd;       /* backend: [completions][hidden_size], [completions] */
+    float *hidden, *rstd; /* backend: [completions][hidden_size], [completions] */
     void *block;
 } rollout;
 
@@ -34,7 +34,8 @@ static wz_status pack_set(rollout *r, const wz_mask *mask, uint32_t *id, wz_erro
 {
     const size_t old = r->set_capacity;
     void *ids = r->set_id;
-    wz_status status = wz_grow(&ids, &r->set_capacity, (size_t)mask->id + 1, sizeof(uint32_t), "token sets", err);
+    wz_status status =
+        wz_grow(&ids, &r->set_capacity, (size_t)mask->id + 1, sizeof(uint32_t), "token sets", err);
     r->set_id = ids;
     if (status != WZ_OK)
         return status;
@@ -82,14 +83,16 @@ static wz_status follow_grammar(rollout *r, int64_t c, uint32_t *set, wz_error *
             return status;
         const bool accepts = wz_grammar_accepts(r->grammar, r->state[c]);
         if (accepts && mask.count > 0)
-            return wz_fail(err, WZ_ERR_RUNTIME,
-                           "the answer grammar allows a completion to end and to go on at the same place; end the "
-                           "pattern with a closing tag");
+            return wz_fail(
+                err, WZ_ERR_RUNTIME,
+                "the answer grammar allows a completion to end and to go on at the same place; end the "
+                "pattern with a closing tag");
         if (mask.count == 0) {
             pack->finished[c] = accepts;
             r->going[c] = 0;
             return accepts ? WZ_OK
-                           : wz_fail(err, WZ_ERR_RUNTIME, "the answer grammar has no admissible token after %d tokens",
+                           : wz_fail(err, WZ_ERR_RUNTIME,
+                                     "the answer grammar has no admissible token after %d tokens",
                                      pack->length[c]);
         }
         status = pack_set(r, &mask, set, err);
@@ -148,14 +151,14 @@ static wz_status decode_step(rollout *r, bool *any, wz_error *err)
         if (vectors == 0 || r->gather[vectors - 1] != row)
             r->gather[vectors++] = row;
         r->asker[requests] = (int32_t)c;
-        r->request[requests++] =
-            (wz_sample_request){(int32_t)(vectors - 1), set,
-                                {.seed = r->options->seed,
-                                 .step = r->options->step,
-                                 .problem = pack->problem[c / pack->generations],
-                                 .token = (uint32_t)pack->length[c],
-                                 .sample = (uint32_t)(c % pack->generations),
-                                 .purpose = (uint32_t)r->options->purpose}};
+        r->request[requests++] = (wz_sample_request){(int32_t)(vectors - 1),
+                                                     set,
+                                                     {.seed = r->options->seed,
+                                                      .step = r->options->step,
+                                                      .problem = pack->problem[c / pack->generations],
+                                                      .token = (uint32_t)pack->length[c],
+                                                      .sample = (uint32_t)(c % pack->generations),
+                                                      .purpose = (uint32_t)r->options->purpose}};
     }
     wz_model_forward(r->model, r->activations, &pack->segments, pack->row_token, row0, pack->segments.rows);
     *any = requests > 0;
@@ -163,8 +166,8 @@ static wz_status decode_step(rollout *r, bool *any, wz_error *err)
         return ops->sync(r->model->backend, err);
     wz_model_final_norm(r->model, r->activations, r->gather, vectors, r->hidden, r->rstd);
     wz_status status = ops->head_sample(r->model->backend, r->result, r->kept, r->kept_stride,
-                                        wz_matrix(r->hidden, vectors, width), wz_model_head(r->model), r->request,
-                                        requests, &pack->mask_table, &r->options->sampling, err);
+                                        wz_matrix(r->hidden, vectors, width), wz_model_head(r->model),
+                                        r->request, requests, &pack->mask_table, &r->options->sampling, err);
     for (int64_t i = 0; status == WZ_OK && i < requests; i++) {
         const int64_t c = r->asker[i];
         const wz_sample_result *result = &r->result[i];
@@ -174,8 +177,8 @@ static wz_status decode_step(rollout *r, bool *any, wz_error *err)
         if (result->kept < allowed)
             status = wz_pack_add_mask(pack, r->kept + i * r->kept_stride, result->kept, &set, err);
         if (status == WZ_OK)
-            status = wz_pack_add_decision(pack, c, r->gather[r->request[i].row], result->token, set, result->logp,
-                                          result->entropy, err);
+            status = wz_pack_add_decision(pack, c, r->gather[r->request[i].row], result->token, set,
+                                          result->logp, result->entropy, err);
         if (status == WZ_OK)
             status = append(r, c, result->token, r->request[i].mask, WZ_ORIGIN_SAMPLED, err);
     }
@@ -227,10 +230,12 @@ static wz_status prepare(rollout *r, const wz_grammar_state *start, wz_error *er
     return status;
 }
 
-wz_status wz_rollout_run(const wz_model *model, wz_activations *activations, wz_pack *pack, wz_grammar_set *grammar,
-                         const wz_grammar_state *start, const wz_rollout_options *options, wz_error *err)
+wz_status wz_rollout_run(const wz_model *model, wz_activations *activations, wz_pack *pack,
+                         wz_grammar_set *grammar, const wz_grammar_state *start,
+                         const wz_rollout_options *options, wz_error *err)
 {
-    rollout r = {.model = model, .activations = activations, .pack = pack, .grammar = grammar, .options = options};
+    rollout r = {
+        .model = model, .activations = activations, .pack = pack, .grammar = grammar, .options = options};
     wz_status status = prepare(&r, start, err);
     if (status == WZ_OK)
         wz_model_forward(model, activations, &pack->segments, pack->row_token, 0, pack->segments.rows);
@@ -246,12 +251,13 @@ wz_status wz_rollout_run(const wz_model *model, wz_activations *activations, wz_
 }
 
 wz_status wz_rollout_score(const wz_model *model, const wz_activations *activations, const wz_pack *pack,
-                           float temperature, float *hidden, float *rstd, float *logp, float *entropy, wz_error *err)
+                           float temperature, float *hidden, float *rstd, float *logp, float *entropy,
+                           wz_error *err)
 {
     const wz_decisions *d = &pack->decisions;
     wz_model_final_norm(model, activations, d->row, d->count, hidden, rstd);
-    model->backend->ops->head_score_forward(model->backend, logp, entropy,
-                                            wz_matrix(hidden, d->count, model->config.hidden_size),
-                                            wz_model_head(model), d->target, d->mask, &pack->mask_table, temperature);
+    model->backend->ops->head_score_forward(
+        model->backend, logp, entropy, wz_matrix(hidden, d->count, model->config.hidden_size),
+        wz_model_head(model), d->target, d->mask, &pack->mask_table, temperature);
     return model->backend->ops->sync(model->backend, err);
 }

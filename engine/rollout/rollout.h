@@ -31,12 +31,14 @@ int64_t wz_rollout_group_rows(int64_t longest, int64_t rows, int64_t generations
 
 /* Fills the pack. start[g]: grammar state of group g; grammar NULL: no grammar. The activations have room for the
  * pack's row_capacity. */
-wz_status wz_rollout_run(const wz_model *model, wz_activations *activations, wz_pack *pack, wz_grammar_set *grammar,
-                         const wz_grammar_state *start, const wz_rollout_options *options, wz_error *err);
+wz_status wz_rollout_run(const wz_model *model, wz_activations *activations, wz_pack *pack,
+                         wz_grammar_set *grammar, const wz_grammar_state *start,
+                         const wz_rollout_options *options, wz_error *err);
 
 /* logp and entropy of all decisions from the activations as they are, by head score. hidden [decisions][hidden_size] and
  * rstd [decisions] are kept for the backward pass (backend memory). */
 wz_status wz_rollout_score(const wz_model *model, const wz_activations *activations, const wz_pack *pack,
-                           float temperature, float *hidden, float *rstd, float *logp, float *entropy, wz_error *err);
+                           float temperature, float *hidden, float *rstd, float *logp, float *entropy,
+                           wz_error *err);
 
 #endif

@@ -63,12 +63,12 @@ static double median(double *values, int64_t count)
 }
 
 /* One weight matrix: forward, input gradient and weight gradient of `rows` rows in `calls` layers. */
-static void add_linear(wz_benchmark *out, wz_backend *backend, const char *name, int64_t outputs, int64_t inputs,
-                       int64_t rows, int64_t group_rows, int64_t calls)
+static void add_linear(wz_benchmark *out, wz_backend *backend, const char *name, int64_t outputs,
+                       int64_t inputs, int64_t rows, int64_t group_rows, int64_t calls)
 {
     const wz_sgemm_shape shapes[3] = {
-        {out->tile, outputs, inputs, false, true, false},  /* y = x w^T */
-        {out->tile, inputs, outputs, false, false, false}, /* dx = dy w */
+        {out->tile, outputs, inputs, false, true, false},                        /* y = x w^T */
+        {out->tile, inputs, outputs, false, false, false},                       /* dx = dy w */
         {outputs < 128 ? outputs : 128, inputs, group_rows, true, false, true}}; /* dw += dy^T x */
     static const char *const passes[3] = {"forward", "dx", "dw"};
     for (int i = 0; i < 3 && out->gemm_count < WZ_BENCH_GEMMS; i++) {
@@ -103,7 +103,8 @@ static void count_work(bench *b, wz_benchmark *out)
     const int64_t layers = c->num_hidden_layers, group_rows = out->rows / batch->groups;
     add_linear(out, b->backend, "qkv", q + 2 * kv, c->hidden_size, out->rows, group_rows, layers);
     add_linear(out, b->backend, "o", c->hidden_size, q, out->rows, group_rows, layers);
-    add_linear(out, b->backend, "gate_up", 2 * c->intermediate_size, c->hidden_size, out->rows, group_rows, layers);
+    add_linear(out, b->backend, "gate_up", 2 * c->intermediate_size, c->hidden_size, out->rows, group_rows,
+               layers);
     add_linear(out, b->backend, "down", c->hidden_size, c->intermediate_size, out->rows, group_rows, layers);
     out->other_flops = attention_flops(c, batch);
 }
@@ -117,7 +118,8 @@ wz_status wz_benchmark_run(const wz_config *config, int64_t steps, wz_benchmark 
     wz_status status = open_bench(config, &b, err);
     if (status == WZ_OK)
         status = wz_alloc(&block, (size_t)steps * 4, sizeof(double), "timings", err);
-    double *step_s = block, *rollout_s = step_s + steps, *train_s = rollout_s + steps, *verify_s = train_s + steps;
+    double *step_s = block, *rollout_s = step_s + steps, *train_s = rollout_s + steps,
+           *verify_s = train_s + steps;
     for (int64_t i = 0; status == WZ_OK && i < steps + 2; i++) {
         wz_step_report report;
         status = wz_trainer_step(b.trainer, i, &report, err);
@@ -237,8 +239,8 @@ wz_status wz_benchmark_write_table(const wz_benchmark *b, wz_text *out, wz_error
         "memory               %10.1f MiB planned, %.1f MiB peak growth\n"
         "plain sgemm at the model's shapes, GF/s:\n",
         wz_backend_cpu_core_name(), b->threads, (long long)b->tile, (long long)b->steps, b->step_s,
-        (double)b->completions / b->step_s, b->tokens / b->step_s, (long long)b->rows, b->rollout_s, b->train_s,
-        b->verify_s, b->gemm_flops / 1e9, b->other_flops / 1e9, b->gemm_flops / b->sgemm_s / 1e9,
+        (double)b->completions / b->step_s, b->tokens / b->step_s, (long long)b->rows, b->rollout_s,
+        b->train_s, b->verify_s, b->gemm_flops / 1e9, b->other_flops / 1e9, b->gemm_flops / b->sgemm_s / 1e9,
         (b->gemm_flops + b->other_flops) / b->step_s / 1e9, 100.0 * b->share, b->planned_bytes / 1048576.0,
         b->peak_bytes / 1048576.0);
     for (size_t i = 0; status == WZ_OK && i < b->gemm_count; i++)

@@ -9,21 +9,20 @@
 #define WZ_BENCH_GEMMS 12
 
 typedef struct wz_bench_gemm {
-    char name[32];           /* "qkv forward" */
-    double flops_per_step;   /* over all layers */
-    double rate;             /* of plain sgemm at this shape, operations per second, all threads */
+    char name[32];         /* "qkv forward" */
+    double flops_per_step; /* over all layers */
+    double rate;           /* of plain sgemm at this shape, operations per second, all threads */
 } wz_bench_gemm;
-
 
 typedef struct wz_benchmark {
     size_t threads;
     int64_t tile;
     int64_t rows, completions, steps;
-    double tokens;                 /* per step, prompts once per group */
+    double tokens;                               /* per step, prompts once per group */
     double step_s, rollout_s, train_s, verify_s; /* medians */
-    double gemm_flops, other_flops; /* per step: linear layers and head; attention scores and sums */
-    double sgemm_s;                /* the time the gemm_flops take at their shapes' sgemm rates */
-    double share;                  /* (all flops / step_s) / (gemm_flops / sgemm_s) */
+    double gemm_flops, other_flops;   /* per step: linear layers and head; attention scores and sums */
+    double sgemm_s;                   /* the time the gemm_flops take at their shapes' sgemm rates */
+    double share;                     /* (all flops / step_s) / (gemm_flops / sgemm_s) */
     double planned_bytes, peak_bytes; /* memory plan; growth of the process's peak resident size */
     wz_bench_gemm gemms[WZ_BENCH_GEMMS];
     size_t gemm_count;

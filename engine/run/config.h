@@ -61,17 +61,18 @@ typedef struct wz_config {
     double min_learning_rate_ratio; /* final learning rate / learning_rate */
     int lr_scheduler_type;          /* constant | linear | cosine */
     int64_t warmup_steps;
-    double adam_beta1, adam_beta2, adam_epsilon, weight_decay, max_grad_norm; /* max_grad_norm 0: no clipping */
+    double adam_beta1, adam_beta2, adam_epsilon, weight_decay,
+        max_grad_norm;              /* max_grad_norm 0: no clipping */
     bool reuse_rollout_activations; /* the first update's backward pass reads the rollout's activations */
     int64_t exactness_check_steps;  /* recompute the forward pass and compare every N steps; 0 = never */
 
     /* curriculum.*: grow the problem size */
-    bool curriculum_enabled;        /* curriculum.enabled */
-    int64_t curriculum_start;       /* curriculum.start: first size; the last is the task's own */
-    double curriculum_threshold;    /* curriculum.threshold: running objective ratio of sampled answers */
-    double curriculum_decay;        /* curriculum.decay: of the running mean, per step */
-    int64_t curriculum_min_steps;   /* curriculum.min_steps: steps at a size before moving on */
-    double curriculum_replay;       /* curriculum.replay: share of steps that train smaller sizes */
+    bool curriculum_enabled;      /* curriculum.enabled */
+    int64_t curriculum_start;     /* curriculum.start: first size; the last is the task's own */
+    double curriculum_threshold;  /* curriculum.threshold: running objective ratio of sampled answers */
+    double curriculum_decay;      /* curriculum.decay: of the running mean, per step */
+    int64_t curriculum_min_steps; /* curriculum.min_steps: steps at a size before moving on */
+    double curriculum_replay;     /* curriculum.replay: share of steps that train smaller sizes */
 
     /* logging, evaluation, saving */
     int64_t logging_steps;
@@ -92,7 +93,8 @@ void wz_config_default(wz_config *config);
 /* Reads a YAML file over the present values (`path` appears in messages as path:line:column). */
 wz_status wz_config_read_file(wz_config *config, const char *path, wz_error *err);
 /* The same from text in memory, e.g. the copy inside a checkpoint. */
-wz_status wz_config_read_text(wz_config *config, const char *name, const char *text, size_t length, wz_error *err);
+wz_status wz_config_read_text(wz_config *config, const char *name, const char *text, size_t length,
+                              wz_error *err);
 /* Applies one `a.b=value` override; task.name must precede the options of a family. */
 wz_status wz_config_override(wz_config *config, const char *assignment, wz_error *err);
 /* Whole-configuration checks: ranges across keys, divisibility, task values, model sizes. */

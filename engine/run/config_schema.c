@@ -75,7 +75,8 @@ const wz_config_key wz_config_keys[] = {
     REAL("model.rms_norm_eps", model.rms_norm_eps, "1e-5", 1e-12, 1.0, FIXED,
          "added to the mean square in RMSNorm"),
     REAL("model.rope_theta", model.rope_theta, "100", 1.0, 1e9, FIXED,
-         "base of the rotary wavelengths; 100 suits prompts of a few hundred tokens, language models use 1e4..1e6"),
+         "base of the rotary wavelengths; 100 suits prompts of a few hundred tokens, language models use "
+         "1e4..1e6"),
     REAL("model.rope_scaling_factor", model.rope_scaling_factor, "0", 0.0, 1e6, FIXED,
          "llama3 RoPE scaling; 0 = none"),
     REAL("model.rope_low_freq_factor", model.rope_low_freq_factor, "1", 0.0, 1e6, FIXED,

@@ -72,7 +72,8 @@ static void take_verdicts(tally *t, const wz_batch *batch, int64_t g, int64_t pl
     }
 }
 
-static wz_status take_baselines(tally *t, const wz_problem *problem, int64_t place, wz_evaluation *out, wz_error *err)
+static wz_status take_baselines(tally *t, const wz_problem *problem, int64_t place, wz_evaluation *out,
+                                wz_error *err)
 {
     wz_status status = WZ_OK;
     for (size_t b = 0; status == WZ_OK && b < t->verifier->baseline_count; b++) {
@@ -85,12 +86,13 @@ static wz_status take_baselines(tally *t, const wz_problem *problem, int64_t pla
             out->field_s += now_s() - start;
     }
     if (status == WZ_OK && t->samples > 1)
-        status = t->verifier->random_best(problem, t->options.seed, (size_t)t->samples, &t->random_best[place], err);
+        status = t->verifier->random_best(problem, t->options.seed, (size_t)t->samples,
+                                          &t->random_best[place], err);
     return status;
 }
 
-static wz_status run_batch(tally *t, wz_policy *policy, wz_activations **activations, int64_t first, int64_t count,
-                           wz_evaluation *out, wz_error *err)
+static wz_status run_batch(tally *t, wz_policy *policy, wz_activations **activations, int64_t first,
+                           int64_t count, wz_evaluation *out, wz_error *err)
 {
     const wz_eval_options *o = &t->options;
     wz_problem *problems = NULL;
@@ -164,8 +166,8 @@ static wz_status score_all(tally *t, wz_evaluation *out, wz_error *err)
     return status;
 }
 
-wz_status wz_evaluate(wz_policy *policy, const wz_eval_options *options, wz_eval_progress progress, void *argument,
-                      wz_evaluation *out, wz_error *err)
+wz_status wz_evaluate(wz_policy *policy, const wz_eval_options *options, wz_eval_progress progress,
+                      void *argument, wz_evaluation *out, wz_error *err)
 {
     tally t;
     wz_activations *activations = NULL;

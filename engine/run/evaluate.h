@@ -10,13 +10,13 @@
 
 typedef struct wz_eval_options {
     const wz_task *task;
-    const double *values;     /* task options */
+    const double *values; /* task options */
     wz_prompt_style style;
-    uint64_t seed;            /* of problems, samples, random baselines, bootstrap */
+    uint64_t seed; /* of problems, samples, random baselines, bootstrap */
     wz_split split;
     int64_t problems, batch_size; /* batch_size: problems at once */
-    wz_sampling sampling;     /* temperature 0: greedy */
-    int64_t samples;          /* best-of-k: completions per problem, verified, the best kept; 0 or 1: one answer */
+    wz_sampling sampling;         /* temperature 0: greedy */
+    int64_t samples; /* best-of-k: completions per problem, verified, the best kept; 0 or 1: one answer */
     bool baselines;
     int64_t max_completion_length;
 } wz_eval_options;
@@ -37,26 +37,27 @@ typedef struct wz_eval_baseline {
 
 typedef struct wz_evaluation {
     int64_t problems;
-    bool is_exact;            /* all references are exact optima */
+    bool is_exact; /* all references are exact optima */
     const char *field_algorithm;
     wz_score policy;
     int64_t samples;
     wz_score best_of, random_best_of; /* with samples >= 2 */
     wz_eval_baseline baselines[WZ_MAX_BASELINES];
     size_t baseline_count;
-    double model_s, field_s;  /* seconds per problem */
+    double model_s, field_s; /* seconds per problem */
 } wz_evaluation;
 
 /* Called after each batch with the problems done. */
 typedef void (*wz_eval_progress)(void *argument, int64_t done, int64_t total);
 
-wz_status wz_evaluate(wz_policy *policy, const wz_eval_options *options, wz_eval_progress progress, void *argument,
-                      wz_evaluation *out, wz_error *err);
+wz_status wz_evaluate(wz_policy *policy, const wz_eval_options *options, wz_eval_progress progress,
+                      void *argument, wz_evaluation *out, wz_error *err);
 
 /* {"objective_ratio": {"mean", "ci_low", "ci_high"}, "percent_of_wmmse", "feasible", "exact_optimum", "problems",
  * "baselines": {...}, ...}; timing adds seconds per problem. */
 wz_status wz_evaluation_write_json(const wz_evaluation *evaluation, bool timing, wz_text *out, wz_error *err);
 /* The same as a table for people. */
-wz_status wz_evaluation_write_table(const wz_evaluation *evaluation, bool timing, wz_text *out, wz_error *err);
+wz_status wz_evaluation_write_table(const wz_evaluation *evaluation, bool timing, wz_text *out,
+                                    wz_error *err);
 
 #endif

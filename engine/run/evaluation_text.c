@@ -21,7 +21,8 @@ static void write_score(wz_json *json, const wz_score *score, const char *percen
     wz_json_end_object(json);
 }
 
-static void write_named_score(wz_json *json, const char *name, const wz_score *score, const char *percent_name)
+static void write_named_score(wz_json *json, const char *name, const wz_score *score,
+                              const char *percent_name)
 {
     wz_json_key(json, name);
     wz_json_begin_object(json);
@@ -62,21 +63,31 @@ wz_status wz_evaluation_write_json(const wz_evaluation *e, bool timing, wz_text 
 
 static wz_status write_row(wz_text *out, const char *name, const wz_score *s, wz_error *err)
 {
-    return wz_text_printf(out, err, "%-18s %8.4f  %.4f..%.4f %8.2f %9.4f %9.4f %8.4f %8.4f\n", name, s->mean, s->ci_low,
-                          s->ci_high, s->percent_of_field, s->feasible, s->exact_optimum, s->gap_p50, s->gap_p99);
+    return wz_text_printf(out, err, "%-18s %8.4f  %.4f..%.4f %8.2f %9.4f %9.4f %8.4f %8.4f\n", name, s->mean,
+                          s->ci_low, s->ci_high, s->percent_of_field, s->feasible, s->exact_optimum,
+                          s->gap_p50, s->gap_p99);
 }
 
 wz_status wz_evaluation_write_table(const wz_evaluation *e, bool timing, wz_text *out, wz_error *err)
 {
-    const wz_score optimum = {1.0, 1.0, 1.0, 1.0, e->policy.ratio_of_means > 0.0
-                                                      ? e->policy.percent_of_field / e->policy.ratio_of_means
-                                                      : 0.0,
-                              1.0, 1.0, 0.0, 0.0, 0.0};
+    const wz_score optimum = {
+        1.0,
+        1.0,
+        1.0,
+        1.0,
+        e->policy.ratio_of_means > 0.0 ? e->policy.percent_of_field / e->policy.ratio_of_means : 0.0,
+        1.0,
+        1.0,
+        0.0,
+        0.0,
+        0.0};
     wz_text name = {0};
-    wz_status status =
-        wz_text_printf(out, err, "%lld problems; ratio = objective / %s, 95%% interval by bootstrap\n%-18s %8s  %14s %7s%% %9s %9s %8s %8s\n",
-                       (long long)e->problems, e->is_exact ? "exact optimum" : "best known objective", "", "ratio",
-                       "95% interval", e->field_algorithm, "feasible", "optimal", "gap p50", "gap p99");
+    wz_status status = wz_text_printf(
+        out, err,
+        "%lld problems; ratio = objective / %s, 95%% interval by bootstrap\n%-18s %8s  %14s %7s%% %9s %9s "
+        "%8s %8s\n",
+        (long long)e->problems, e->is_exact ? "exact optimum" : "best known objective", "", "ratio",
+        "95% interval", e->field_algorithm, "feasible", "optimal", "gap p50", "gap p99");
     if (status == WZ_OK)
         status = write_row(out, "policy", &e->policy, err);
     if (status == WZ_OK)

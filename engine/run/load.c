@@ -49,11 +49,12 @@ static wz_status check_memory(const wz_config *config, wz_error *err)
     const double limit = config->memory_limit_gb > 0.0 ? config->memory_limit_gb * 1e9 : (double)available;
     if (limit == 0.0 || need <= limit)
         return WZ_OK;
-    return wz_fail(err, WZ_ERR_RESOURCE,
-                   "weights, gradients and AdamW moments of %.4g parameters need %.1f MiB of memory, more than the %.1f "
-                   "MiB the run may use: lower model.hidden_size, model.intermediate_size or model.num_hidden_layers, "
-                   "or raise memory_limit_gb",
-                   wz_model_config_parameters(&config->model), need / 1048576.0, limit / 1048576.0);
+    return wz_fail(
+        err, WZ_ERR_RESOURCE,
+        "weights, gradients and AdamW moments of %.4g parameters need %.1f MiB of memory, more than the %.1f "
+        "MiB the run may use: lower model.hidden_size, model.intermediate_size or model.num_hidden_layers, "
+        "or raise memory_limit_gb",
+        wz_model_config_parameters(&config->model), need / 1048576.0, limit / 1048576.0);
 }
 
 static wz_status from_random(wz_config *config, wz_backend *backend, wz_policy **out, wz_error *err)
@@ -77,7 +78,8 @@ static wz_status from_random(wz_config *config, wz_backend *backend, wz_policy *
         status = wz_model_init_weights(model, (uint64_t)config->seed, integer, err);
     free(integer);
     if (status == WZ_OK)
-        return wz_policy_create(model, tokenizer, config->answer_grammar, config->max_completion_length, out, err);
+        return wz_policy_create(model, tokenizer, config->answer_grammar, config->max_completion_length, out,
+                                err);
     wz_model_destroy(model);
     wz_tokenizer_destroy(tokenizer);
     return status;
@@ -101,7 +103,8 @@ wz_status wz_policy_from_config(wz_config *config, wz_backend *backend, wz_polic
     return status == WZ_OK ? WZ_OK : wz_fail_prefix(err, status, "init_from: ");
 }
 
-wz_status wz_config_from_checkpoint(wz_checkpoint *checkpoint, const char *path, wz_config *config, wz_error *err)
+wz_status wz_config_from_checkpoint(wz_checkpoint *checkpoint, const char *path, wz_config *config,
+                                    wz_error *err)
 {
     wz_text text = {0};
     wz_config_default(config);
@@ -129,8 +132,8 @@ wz_status wz_read_tensors(wz_checkpoint *checkpoint, const wz_model *model, cons
     return status;
 }
 
-wz_status wz_policy_from_checkpoint(wz_checkpoint *checkpoint, const wz_config *config, wz_backend *backend, bool training,
-                                    wz_policy **out, wz_error *err)
+wz_status wz_policy_from_checkpoint(wz_checkpoint *checkpoint, const wz_config *config, wz_backend *backend,
+                                    bool training, wz_policy **out, wz_error *err)
 {
     wz_text json = {0};
     wz_tokenizer *tokenizer = NULL;
@@ -145,14 +148,15 @@ wz_status wz_policy_from_checkpoint(wz_checkpoint *checkpoint, const wz_config *
     if (status == WZ_OK)
         status = wz_read_tensors(checkpoint, model, "weights", model->weights, err);
     if (status == WZ_OK)
-        return wz_policy_create(model, tokenizer, config->answer_grammar, config->max_completion_length, out, err);
+        return wz_policy_create(model, tokenizer, config->answer_grammar, config->max_completion_length, out,
+                                err);
     wz_model_destroy(model);
     wz_tokenizer_destroy(tokenizer);
     return status;
 }
 
-wz_status wz_load_for_inference(const char *path, const char *const *overrides, size_t override_count, wz_config *config,
-                                wz_backend **backend, wz_policy **policy, wz_error *err)
+wz_status wz_load_for_inference(const char *path, const char *const *overrides, size_t override_count,
+                                wz_config *config, wz_backend **backend, wz_policy **policy, wz_error *err)
 {
     wz_checkpoint *checkpoint = NULL;
     wz_status status = wz_checkpoint_open(path, &checkpoint, err);

@@ -14,12 +14,13 @@ wz_status wz_open_backend(const wz_config *config, wz_backend **out, wz_text *no
 wz_status wz_policy_from_config(wz_config *config, wz_backend *backend, wz_policy **out, wz_error *err);
 
 /* The configuration a checkpoint carries. */
-wz_status wz_config_from_checkpoint(wz_checkpoint *checkpoint, const char *path, wz_config *config, wz_error *err);
+wz_status wz_config_from_checkpoint(wz_checkpoint *checkpoint, const char *path, wz_config *config,
+                                    wz_error *err);
 
 /* The policy a checkpoint carries; config is that of the checkpoint, perhaps changed. training: gradients and AdamW moments
  * are allocated too. */
-wz_status wz_policy_from_checkpoint(wz_checkpoint *checkpoint, const wz_config *config, wz_backend *backend, bool training,
-                                    wz_policy **out, wz_error *err);
+wz_status wz_policy_from_checkpoint(wz_checkpoint *checkpoint, const wz_config *config, wz_backend *backend,
+                                    bool training, wz_policy **out, wz_error *err);
 
 /* Reads a group ("weights", "adam_m", "adam_v") into a flat array laid out as the model's. */
 wz_status wz_read_tensors(wz_checkpoint *checkpoint, const wz_model *model, const char *group, float *flat,
@@ -27,7 +28,7 @@ wz_status wz_read_tensors(wz_checkpoint *checkpoint, const wz_model *model, cons
 
 /* Checkpoint to policy for `eval` and `generate`: the checkpoint's configuration with `key=value` overrides, its backend
  * and its weights alone. What was created stays the caller's to free, also on failure. */
-wz_status wz_load_for_inference(const char *path, const char *const *overrides, size_t override_count, wz_config *config,
-                                wz_backend **backend, wz_policy **policy, wz_error *err);
+wz_status wz_load_for_inference(const char *path, const char *const *overrides, size_t override_count,
+                                wz_config *config, wz_backend **backend, wz_policy **policy, wz_error *err);
 
 #endif

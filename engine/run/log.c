@@ -6,7 +6,8 @@
 
 wz_status wz_run_log_step(wz_run *run, int64_t step, const wz_step_report *r, double step_s, wz_error *err)
 {
-    const double rollout_s = r->rollout_s > 0.0 ? r->rollout_s : NAN, train_s = r->train_s > 0.0 ? r->train_s : NAN;
+    const double rollout_s = r->rollout_s > 0.0 ? r->rollout_s : NAN,
+                 train_s = r->train_s > 0.0 ? r->train_s : NAN;
     const wz_metric values[] = {
         {"loss", r->loss},
         {"policy_loss", r->policy_loss},
@@ -49,7 +50,8 @@ wz_status wz_run_log_step(wz_run *run, int64_t step, const wz_step_report *r, do
     }
     wz_metrics_add_integer(&run->metrics, "task/size", r->size);
     if (run->config.curriculum_enabled)
-        wz_metrics_add(&run->metrics, "curriculum/score", wz_curriculum_score(wz_trainer_curriculum(run->trainer)));
+        wz_metrics_add(&run->metrics, "curriculum/score",
+                       wz_curriculum_score(wz_trainer_curriculum(run->trainer)));
     wz_metrics_add(&run->metrics, "step_time", step_s);
     wz_metrics_add(&run->metrics, "tokens_per_second/rollout", r->tokens / rollout_s);
     wz_metrics_add(&run->metrics, "tokens_per_second/train", r->tokens / train_s);

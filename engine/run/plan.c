@@ -3,49 +3,49 @@
 
 void wz_run_trainer_options(const wz_config *c, int64_t groups_per_pack, wz_trainer_options *out)
 {
-    *out = (wz_trainer_options){
-        .task = c->task,
-        .task_values = c->task_values,
-        .style = (wz_prompt_style)c->prompt_style,
-        .seed = (uint64_t)c->seed,
-        .max_steps = c->max_steps,
-        .problems = c->generation_batch_size / c->num_generations,
-        .generations = c->num_generations,
-        .groups_per_pack = groups_per_pack,
-        .max_completion_length = c->max_completion_length,
-        .sampling = {(float)c->temperature, c->top_k, (float)c->top_p, (float)c->min_p},
-        .num_iterations = c->num_iterations,
-        .loss = {.type = (wz_loss_type)c->loss_type,
-                 .epsilon = c->epsilon,
-                 .epsilon_high = c->epsilon_high > 0.0 ? c->epsilon_high : c->epsilon,
-                 .max_completion_length = c->max_completion_length},
-        .entropy_first = c->entropy_coef,
-        .entropy_last = c->entropy_coef_final,
-        .entropy_schedule = c->entropy_schedule,
-        .scale_rewards = c->scale_rewards,
-        .leave_one_out = c->leave_one_out,
-        .mask_truncated = c->mask_truncated_completions,
-        .reward_mode = (wz_reward_mode)c->reward_mode,
-        .grammar_coef = c->grammar_coef,
-        .grammar_generations = c->grammar_generations,
-        .adamw = {.beta1 = (float)c->adam_beta1,
-                  .beta2 = (float)c->adam_beta2,
-                  .epsilon = (float)c->adam_epsilon,
-                  .weight_decay = (float)c->weight_decay},
-        .learning_rate = c->learning_rate,
-        .final_ratio = c->min_learning_rate_ratio,
-        .schedule = c->lr_scheduler_type,
-        .warmup_steps = c->warmup_steps,
-        .max_grad_norm = c->max_grad_norm,
-        .reuse_activations = c->reuse_rollout_activations,
-        .exactness_check_steps = c->exactness_check_steps,
-        .curriculum_enabled = c->curriculum_enabled,
-        .curriculum = {.first = c->curriculum_start,
-                       .last = (int64_t)c->task_values[c->task->size_option],
-                       .threshold = c->curriculum_threshold,
-                       .decay = c->curriculum_decay,
-                       .min_steps = c->curriculum_min_steps,
-                       .replay = c->curriculum_replay}};
+    *out =
+        (wz_trainer_options){.task = c->task,
+                             .task_values = c->task_values,
+                             .style = (wz_prompt_style)c->prompt_style,
+                             .seed = (uint64_t)c->seed,
+                             .max_steps = c->max_steps,
+                             .problems = c->generation_batch_size / c->num_generations,
+                             .generations = c->num_generations,
+                             .groups_per_pack = groups_per_pack,
+                             .max_completion_length = c->max_completion_length,
+                             .sampling = {(float)c->temperature, c->top_k, (float)c->top_p, (float)c->min_p},
+                             .num_iterations = c->num_iterations,
+                             .loss = {.type = (wz_loss_type)c->loss_type,
+                                      .epsilon = c->epsilon,
+                                      .epsilon_high = c->epsilon_high > 0.0 ? c->epsilon_high : c->epsilon,
+                                      .max_completion_length = c->max_completion_length},
+                             .entropy_first = c->entropy_coef,
+                             .entropy_last = c->entropy_coef_final,
+                             .entropy_schedule = c->entropy_schedule,
+                             .scale_rewards = c->scale_rewards,
+                             .leave_one_out = c->leave_one_out,
+                             .mask_truncated = c->mask_truncated_completions,
+                             .reward_mode = (wz_reward_mode)c->reward_mode,
+                             .grammar_coef = c->grammar_coef,
+                             .grammar_generations = c->grammar_generations,
+                             .adamw = {.beta1 = (float)c->adam_beta1,
+                                       .beta2 = (float)c->adam_beta2,
+                                       .epsilon = (float)c->adam_epsilon,
+                                       .weight_decay = (float)c->weight_decay},
+                             .learning_rate = c->learning_rate,
+                             .final_ratio = c->min_learning_rate_ratio,
+                             .schedule = c->lr_scheduler_type,
+                             .warmup_steps = c->warmup_steps,
+                             .max_grad_norm = c->max_grad_norm,
+                             .reuse_activations = c->reuse_rollout_activations,
+                             .exactness_check_steps = c->exactness_check_steps,
+                             .curriculum_enabled = c->curriculum_enabled,
+                             .curriculum = {.first = c->curriculum_start,
+                                            .last = (int64_t)c->task_values[c->task->size_option],
+                                            .threshold = c->curriculum_threshold,
+                                            .decay = c->curriculum_decay,
+                                            .min_steps = c->curriculum_min_steps,
+                                            .replay = c->curriculum_replay}};
 }
 
 typedef struct memory_plan {
@@ -58,7 +58,8 @@ static size_t total_of(const memory_plan *plan)
     return plan->model + plan->activations + plan->backward;
 }
 
-static wz_status plan_for(wz_policy *policy, const wz_trainer_options *options, memory_plan *plan, wz_error *err)
+static wz_status plan_for(wz_policy *policy, const wz_trainer_options *options, memory_plan *plan,
+                          wz_error *err)
 {
     plan->model = wz_model_bytes(policy->model);
     return wz_trainer_plan(policy, options, &plan->activations, &plan->backward, &plan->rows, err);
@@ -69,8 +70,8 @@ static double mebibytes(size_t bytes)
     return (double)bytes / 1048576.0;
 }
 
-static wz_status write_plan(const wz_policy *policy, const wz_trainer_options *options, const memory_plan *plan,
-                            wz_text *table, wz_error *err)
+static wz_status write_plan(const wz_policy *policy, const wz_trainer_options *options,
+                            const memory_plan *plan, wz_text *table, wz_error *err)
 {
     const size_t flat = (size_t)policy->model->floats * sizeof(float);
     return wz_text_printf(
@@ -82,15 +83,15 @@ static wz_status write_plan(const wz_policy *policy, const wz_trainer_options *o
         "  activations           %10.1f   %lld rows in each of %lld packs, %s\n"
         "  backward pass         %10.1f\n"
         "  total                 %10.1f   of %.1f\n",
-        mebibytes(flat), (long long)wz_model_parameter_count(policy->model), mebibytes(flat), mebibytes(2 * flat),
-        mebibytes(plan->activations), (long long)plan->rows,
+        mebibytes(flat), (long long)wz_model_parameter_count(policy->model), mebibytes(flat),
+        mebibytes(2 * flat), mebibytes(plan->activations), (long long)plan->rows,
         (long long)((options->problems + options->groups_per_pack - 1) / options->groups_per_pack),
-        options->reuse_activations ? "kept from rollout to update" : "computed twice", mebibytes(plan->backward),
-        mebibytes(total_of(plan)), mebibytes(plan->limit));
+        options->reuse_activations ? "kept from rollout to update" : "computed twice",
+        mebibytes(plan->backward), mebibytes(total_of(plan)), mebibytes(plan->limit));
 }
 
-wz_status wz_run_plan_memory(wz_policy *policy, const wz_config *config, wz_trainer_options *options, wz_text *table,
-                             wz_error *err)
+wz_status wz_run_plan_memory(wz_policy *policy, const wz_config *config, wz_trainer_options *options,
+                             wz_text *table, wz_error *err)
 {
     uint64_t all = 0, available = 0;
     memory_plan plan = {0};
@@ -120,7 +121,7 @@ wz_status wz_run_plan_memory(wz_policy *policy, const wz_config *config, wz_trai
                        "the run needs %.1f MiB, %.1f MiB more than the %.1f MiB it may use: lower "
                        "per_device_train_batch_size (now %lld completions), generation_batch_size or "
                        "model.hidden_size, or raise memory_limit_gb",
-                       mebibytes(total_of(&plan)), mebibytes(total_of(&plan) - plan.limit), mebibytes(plan.limit),
-                       (long long)(options->groups_per_pack * options->generations));
+                       mebibytes(total_of(&plan)), mebibytes(total_of(&plan) - plan.limit),
+                       mebibytes(plan.limit), (long long)(options->groups_per_pack * options->generations));
     return status;
 }

@@ -90,7 +90,8 @@ static wz_status list_tensors(const wz_model *model, bool with_optimiser, tensor
         if (status != WZ_OK)
             break;
         list->host[g] = block;
-        model->backend->ops->download(model->backend, block, arrays[g], (size_t)model->floats * sizeof(float));
+        model->backend->ops->download(model->backend, block, arrays[g],
+                                      (size_t)model->floats * sizeof(float));
         for (size_t i = 0; i < model->param_count; i++) {
             const wz_param *param = &model->params[i];
             list->items[list->count++] =
@@ -105,7 +106,8 @@ static wz_status list_tensors(const wz_model *model, bool with_optimiser, tensor
 }
 
 wz_status wz_snapshot_write(const char *path, const wz_snapshot *snapshot, const wz_policy *policy,
-                            const wz_config *config, const char *environment, bool with_optimiser, wz_error *err)
+                            const wz_config *config, const char *environment, bool with_optimiser,
+                            wz_error *err)
 {
     tensor_list tensors = {0};
     wz_text state = {0}, yaml = {0}, tokenizer = {0};

@@ -44,7 +44,8 @@ static wz_status describe_environment(wz_run *run, wz_error *err)
         (void)strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%SZ", &utc);
     const wz_environment environment = {.blas_core = wz_backend_cpu_core_name(),
                                         .device = run->backend->ops->name,
-                                        .threads = (int64_t)wz_pool_threads(wz_backend_cpu_pool(run->backend)),
+                                        .threads =
+                                            (int64_t)wz_pool_threads(wz_backend_cpu_pool(run->backend)),
                                         .date = date};
     wz_status status = wz_environment_write_json(&environment, &run->environment, err);
     if (status == WZ_OK)
@@ -69,7 +70,8 @@ static wz_status start_run(wz_run *run, wz_error *err)
     if (status == WZ_OK)
         status = wz_rundir_write_config(&run->directory, &run->config, err);
     if (status == WZ_OK)
-        status = wz_metrics_open(&run->metrics, run->directory.path, WZ_METRICS_FILE, run->state.metrics_bytes, err);
+        status = wz_metrics_open(&run->metrics, run->directory.path, WZ_METRICS_FILE,
+                                 run->state.metrics_bytes, err);
     if (status == WZ_OK)
         status = wz_metrics_open(&run->completions, run->directory.path, WZ_COMPLETIONS_FILE,
                                  run->state.completions_bytes, err);
@@ -88,7 +90,8 @@ static wz_status save(wz_run *run, bool is_best, wz_error *err)
         status = is_best ? wz_rundir_file(&run->directory, "checkpoints/best.h5", path, err)
                          : wz_rundir_checkpoint_file(&run->directory, run->state.step, path, err);
     if (status == WZ_OK)
-        status = wz_snapshot_write(path, &run->state, run->policy, &run->config, run->environment.data, true, err);
+        status =
+            wz_snapshot_write(path, &run->state, run->policy, &run->config, run->environment.data, true, err);
     if (status == WZ_OK && !is_best)
         status = wz_checkpoint_prune(run->directory.checkpoints, (size_t)run->config.save_total_limit, err);
     return status;
@@ -162,7 +165,8 @@ static wz_status loop(wz_run *run, int *signal, wz_error *err)
     const wz_config *c = &run->config;
     wz_status status = WZ_OK;
     bool is_saved = run->state.step > 0;
-    wz_progress_start(&run->progress, run->io->log, &run->io->progress, "step", run->state.step, c->max_steps, now_s());
+    wz_progress_start(&run->progress, run->io->log, &run->io->progress, "step", run->state.step, c->max_steps,
+                      now_s());
     run->last_score = NAN;
     *signal = 0;
     if (!is_saved) { /* from here on resume can take over, and a full disk is known before the first step */
@@ -186,7 +190,8 @@ static wz_status loop(wz_run *run, int *signal, wz_error *err)
     return status;
 }
 
-wz_status wz_run_train(const wz_config *config, bool overwrite, const wz_run_io *io, int *signal, wz_error *err)
+wz_status wz_run_train(const wz_config *config, bool overwrite, const wz_run_io *io, int *signal,
+                       wz_error *err)
 {
     wz_run run = {.config = *config, .io = io, .directory = {.lock = -1}};
     wz_text note = {0};
@@ -238,7 +243,8 @@ static wz_status resumed_config(wz_checkpoint *checkpoint, const char *path, con
         return wz_fail(err, WZ_ERR_USAGE,
                        "resume cannot change '%s%s': the run would no longer be the one that was started%s",
                        section_of(&saved, conflict), conflict,
-                       strcmp(conflict, "max_steps") == 0 ? "; a longer run needs --extend" : "; use init_from for a new run");
+                       strcmp(conflict, "max_steps") == 0 ? "; a longer run needs --extend"
+                                                          : "; use init_from for a new run");
     return wz_config_check(out, err);
 }
 
@@ -260,8 +266,8 @@ static wz_status restore(wz_run *run, wz_checkpoint *checkpoint, const char *pat
     return status;
 }
 
-wz_status wz_run_resume(const char *directory, const char *const *overrides, size_t override_count, bool extend,
-                        const wz_run_io *io, int *signal, wz_error *err)
+wz_status wz_run_resume(const char *directory, const char *const *overrides, size_t override_count,
+                        bool extend, const wz_run_io *io, int *signal, wz_error *err)
 {
     wz_run run = {.io = io, .directory = {.lock = -1}};
     wz_text path = {0}, skipped = {0};

@@ -10,18 +10,19 @@
 
 /* What a run needs of its caller. */
 typedef struct wz_run_io {
-    FILE *log;                              /* progress and messages */
+    FILE *log; /* progress and messages */
     wz_progress_style progress;
     const volatile sig_atomic_t *interrupt; /* number of a signal that asks the run to stop; 0: none */
 } wz_run_io;
 
 /* Trains config->output_dir anew. overwrite: an earlier run's checkpoints there are deleted. On an interrupt the run
  * finishes its step, saves and returns WZ_OK with *signal set to its number. */
-wz_status wz_run_train(const wz_config *config, bool overwrite, const wz_run_io *io, int *signal, wz_error *err);
+wz_status wz_run_train(const wz_config *config, bool overwrite, const wz_run_io *io, int *signal,
+                       wz_error *err);
 
 /* Goes on from the newest checkpoint that verifies. overrides: `key=value` texts, only keys that resume may change; extend
  * also allows a larger max_steps. */
-wz_status wz_run_resume(const char *directory, const char *const *overrides, size_t override_count, bool extend,
-                        const wz_run_io *io, int *signal, wz_error *err);
+wz_status wz_run_resume(const char *directory, const char *const *overrides, size_t override_count,
+                        bool extend, const wz_run_io *io, int *signal, wz_error *err);
 
 #endif

@@ -18,7 +18,7 @@ typedef struct backward_job {
 /* One task's view of its prompt, all in thread scratch. */
 typedef struct task_state {
     int64_t q_column, k_column, v_column;
-    int64_t length, keys16; /* the prompt */
+    int64_t length, keys16;          /* the prompt */
     float *keys_t, *values_t, *keys; /* [hd][keys16] twice, [keys16][width16] */
     float *dkeys_t, *dvalues_t;      /* [hd][keys16] */
     float *weight, *slope;           /* [ROW_BLOCK][score_stride]: p and ds */
@@ -51,7 +51,8 @@ static void own_keys(const backward_job *job, const task_state *state, int32_t r
     }
 }
 
-static void block_rows(const backward_job *job, const task_state *state, const int32_t *rows, int count, int64_t h)
+static void block_rows(const backward_job *job, const task_state *state, const int32_t *rows, int count,
+                       int64_t h)
 {
     const wz_attention *at = job->attention;
     const int64_t hd = at->head_dim;
@@ -109,8 +110,8 @@ static task_state lay_out(const backward_job *job, int64_t group, int64_t kv, fl
     state.weight = state.keys + job->keys16 * job->width16;
     state.slope = state.weight + ROW_BLOCK * job->score_stride;
     state.dq = state.slope + ROW_BLOCK * job->score_stride;
-    lay_out_prompt(job->qkv, start, state.length, state.keys16, state.k_column, hd, job->width16, state.keys_t,
-                   state.keys);
+    lay_out_prompt(job->qkv, start, state.length, state.keys16, state.k_column, hd, job->width16,
+                   state.keys_t, state.keys);
     lay_out_prompt(job->qkv, start, state.length, state.keys16, state.v_column, hd, 0, state.values_t, NULL);
     memset(state.dkeys_t, 0, (size_t)(2 * matrix) * sizeof(float));
     return state;
@@ -150,8 +151,9 @@ static void backward_task(void *argument, size_t task, size_t thread)
     }
 }
 
-void cpu_attention_backward(wz_backend *backend, wz_tensor dqkv, wz_tensor dout, wz_tensor out, const float *lse,
-                            wz_tensor qkv, const wz_segments *segments, const wz_attention *attention)
+void cpu_attention_backward(wz_backend *backend, wz_tensor dqkv, wz_tensor dout, wz_tensor out,
+                            const float *lse, wz_tensor qkv, const wz_segments *segments,
+                            const wz_attention *attention)
 {
     backward_job job = {.cpu = cpu_of(backend),
                         .dqkv = dqkv,

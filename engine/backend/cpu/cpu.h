@@ -15,20 +15,20 @@
 /* How rows of one sgemm shape are cut. */
 typedef struct gemm_plan {
     int64_t in, out;
-    bool transposed;  /* B given as [out, in] */
-    int64_t tile;     /* rows per call */
-    int64_t tail;     /* the last rows may use a call of any multiple of this height, bit for bit the same */
+    bool transposed; /* B given as [out, in] */
+    int64_t tile;    /* rows per call */
+    int64_t tail;    /* the last rows may use a call of any multiple of this height, bit for bit the same */
 } gemm_plan;
 
 typedef struct cpu_backend {
     wz_backend base;
     wz_pool *pool;
-    wz_arena *scratch;    /* [threads] per-thread, grown between ops */
-    float *shared;        /* scratch of one op, all threads */
+    wz_arena *scratch; /* [threads] per-thread, grown between ops */
+    float *shared;     /* scratch of one op, all threads */
     size_t shared_bytes;
     gemm_plan *plans;
     size_t plan_count, plan_capacity;
-    wz_status failed;     /* first failure since the last sync */
+    wz_status failed; /* first failure since the last sync */
     wz_error failure;
 } cpu_backend;
 
@@ -67,38 +67,43 @@ void cpu_rmsnorm_forward(wz_backend *backend, wz_tensor y, float *rstd, wz_tenso
 void cpu_rmsnorm_backward(wz_backend *backend, wz_tensor dx, float *dweight, wz_tensor dy, wz_tensor x,
                           const int32_t *gather, const float *rstd, const float *weight,
                           const wz_row_groups *groups);
-void cpu_linear_forward(wz_backend *backend, wz_tensor y, wz_tensor x, const wz_linear *linear, wz_tensor residual);
+void cpu_linear_forward(wz_backend *backend, wz_tensor y, wz_tensor x, const wz_linear *linear,
+                        wz_tensor residual);
 void cpu_linear_backward_input(wz_backend *backend, wz_tensor dx, wz_tensor dy, const wz_linear *linear);
 void cpu_linear_backward_weight(wz_backend *backend, const wz_linear *gradient, wz_tensor dy, wz_tensor x,
                                 const wz_row_groups *groups);
-void cpu_qk_norm_forward(wz_backend *backend, wz_tensor qkv, wz_tensor raw, float *rstd, const wz_attention *attention,
-                         const float *q_weight, const float *k_weight, float eps);
-void cpu_qk_norm_backward(wz_backend *backend, wz_tensor dqkv, float *dq_weight, float *dk_weight, wz_tensor raw,
-                          const float *rstd, const wz_attention *attention, const float *q_weight,
-                          const float *k_weight, const wz_row_groups *groups);
+void cpu_qk_norm_forward(wz_backend *backend, wz_tensor qkv, wz_tensor raw, float *rstd,
+                         const wz_attention *attention, const float *q_weight, const float *k_weight,
+                         float eps);
+void cpu_qk_norm_backward(wz_backend *backend, wz_tensor dqkv, float *dq_weight, float *dk_weight,
+                          wz_tensor raw, const float *rstd, const wz_attention *attention,
+                          const float *q_weight, const float *k_weight, const wz_row_groups *groups);
 void cpu_rope(wz_backend *backend, wz_tensor qkv, const int32_t *position, const float *table,
               const wz_attention *attention, bool inverse);
-void cpu_attention_forward(wz_backend *backend, wz_tensor out, float *lse, wz_tensor qkv, const wz_segments *segments,
-                           int64_t row0, int64_t row1, const wz_attention *attention);
-void cpu_attention_backward(wz_backend *backend, wz_tensor dqkv, wz_tensor dout, wz_tensor out, const float *lse,
-                            wz_tensor qkv, const wz_segments *segments, const wz_attention *attention);
+void cpu_attention_forward(wz_backend *backend, wz_tensor out, float *lse, wz_tensor qkv,
+                           const wz_segments *segments, int64_t row0, int64_t row1,
+                           const wz_attention *attention);
+void cpu_attention_backward(wz_backend *backend, wz_tensor dqkv, wz_tensor dout, wz_tensor out,
+                            const float *lse, wz_tensor qkv, const wz_segments *segments,
+                            const wz_attention *attention);
 void cpu_swiglu_forward(wz_backend *backend, wz_tensor y, wz_tensor gate_up);
 void cpu_swiglu_backward(wz_backend *backend, wz_tensor dgate_up, wz_tensor dy, wz_tensor gate_up);
-void cpu_head_score_forward(wz_backend *backend, float *logp, float *entropy, wz_tensor hidden, wz_tensor head,
-                            const int32_t *target, const uint32_t *mask, const wz_mask_table *masks,
-                            float temperature);
+void cpu_head_score_forward(wz_backend *backend, float *logp, float *entropy, wz_tensor hidden,
+                            wz_tensor head, const int32_t *target, const uint32_t *mask,
+                            const wz_mask_table *masks, float temperature);
 void cpu_head_score_backward(wz_backend *backend, wz_tensor dhidden, wz_tensor dhead, const float *dlogp,
                              const float *dentropy, wz_tensor hidden, wz_tensor head, const int32_t *target,
                              const uint32_t *mask, const wz_mask_table *masks, float temperature,
                              const wz_row_groups *groups);
-wz_status cpu_head_sample(wz_backend *backend, wz_sample_result *result, uint32_t *kept_tokens, int64_t kept_stride,
-                          wz_tensor hidden, wz_tensor head, const wz_sample_request *request, int64_t requests,
-                          const wz_mask_table *masks, const wz_sampling *sampling, wz_error *err);
+wz_status cpu_head_sample(wz_backend *backend, wz_sample_result *result, uint32_t *kept_tokens,
+                          int64_t kept_stride, wz_tensor hidden, wz_tensor head,
+                          const wz_sample_request *request, int64_t requests, const wz_mask_table *masks,
+                          const wz_sampling *sampling, wz_error *err);
 void cpu_head_allowed_forward(wz_backend *backend, float *logp, wz_tensor hidden, wz_tensor head,
                               const uint32_t *mask, const wz_mask_table *masks);
 void cpu_head_allowed_backward(wz_backend *backend, wz_tensor dhidden, wz_tensor dhead, const float *dlogp,
-                               wz_tensor hidden, wz_tensor head, const uint32_t *mask, const wz_mask_table *masks,
-                               const wz_row_groups *groups);
+                               wz_tensor hidden, wz_tensor head, const uint32_t *mask,
+                               const wz_mask_table *masks, const wz_row_groups *groups);
 double cpu_sum_squares(wz_backend *backend, const float *values, int64_t count);
 void cpu_adamw(wz_backend *backend, float *weight, float *m, float *v, const float *gradient, int64_t count,
                float gradient_scale, const wz_adamw *adamw);

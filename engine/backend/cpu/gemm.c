@@ -37,12 +37,13 @@ static void fill_random(float *values, int64_t count, uint32_t what)
 }
 
 /* Equal input rows in a call of height m: are all output rows equal to `expected` (or, when first, to row 0)? */
-static bool rows_agree(const gemm_plan *plan, const probe_buffers *probe, int64_t m, bool accumulate, bool first)
+static bool rows_agree(const gemm_plan *plan, const probe_buffers *probe, int64_t m, bool accumulate,
+                       bool first)
 {
     for (int64_t i = 0; accumulate && i < m * plan->out; i++)
         probe->c[i] = (float)(i % plan->out) * 0.01f;
-    gemm_rows(plan, m, probe->a, plan->in, probe->b, plan->transposed ? plan->in : plan->out, accumulate, probe->c,
-              plan->out);
+    gemm_rows(plan, m, probe->a, plan->in, probe->b, plan->transposed ? plan->in : plan->out, accumulate,
+              probe->c, plan->out);
     size_t bytes = (size_t)plan->out * sizeof(float);
     if (first)
         memcpy(probe->expected, probe->c, bytes);
@@ -95,11 +96,12 @@ const gemm_plan *gemm_plan_for(cpu_backend *cpu, int64_t in, int64_t out, bool t
     }
     void *plans = cpu->plans;
     wz_error err = {{0}};
-    if (wz_grow(&plans, &cpu->plan_capacity, cpu->plan_count + 1, sizeof(gemm_plan), "sgemm plans", &err) != WZ_OK)
+    if (wz_grow(&plans, &cpu->plan_capacity, cpu->plan_count + 1, sizeof(gemm_plan), "sgemm plans", &err) !=
+        WZ_OK)
         return NULL;
     cpu->plans = plans;
-    float *block = cpu_shared_reserve(
-        cpu, (size_t)(TILE_MAX * in + in * out + TILE_MAX * out + out + 64) * sizeof(float));
+    float *block = cpu_shared_reserve(cpu, (size_t)(TILE_MAX * in + in * out + TILE_MAX * out + out + 64) *
+                                               sizeof(float));
     if (block == NULL)
         return NULL;
     probe_buffers probe = {.a = block, .b = block + TILE_MAX * in};

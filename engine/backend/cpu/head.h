@@ -47,12 +47,14 @@ typedef struct vocab_walk {
     gemm_plan plan[2];
     int64_t chunks;
 } vocab_walk;
-#define VOCAB_WALK_FLOATS(width) (TILE_MAX * ((width) + VOCAB_CHUNK)) /* scratch of one walk: a tile and its logits */
+#define VOCAB_WALK_FLOATS(width)                                                                             \
+    (TILE_MAX * ((width) + VOCAB_CHUNK)) /* scratch of one walk: a tile and its logits */
 
 bool vocab_walk_begin(vocab_walk *walk, cpu_backend *cpu, wz_tensor hidden, wz_tensor head);
 /* Gathers hidden rows index[0 .. rows), rows <= TILE_MAX, into tile, zero rows below. */
 void vocab_walk_gather(const vocab_walk *walk, float *tile, const int32_t *index, int64_t rows);
 /* logits [TILE_MAX][VOCAB_CHUNK] of the tile's rows for one chunk; returns the chunk's width. */
-int64_t vocab_walk_logits(const vocab_walk *walk, float *logits, const float *tile, int64_t rows, int64_t chunk);
+int64_t vocab_walk_logits(const vocab_walk *walk, float *logits, const float *tile, int64_t rows,
+                          int64_t chunk);
 
 #endif

@@ -94,12 +94,13 @@ void vocab_walk_gather(const vocab_walk *walk, float *tile, const int32_t *index
     memset(tile + rows * width, 0, (size_t)((TILE_MAX - rows) * width) * sizeof(float));
 }
 
-int64_t vocab_walk_logits(const vocab_walk *walk, float *logits, const float *tile, int64_t rows, int64_t chunk)
+int64_t vocab_walk_logits(const vocab_walk *walk, float *logits, const float *tile, int64_t rows,
+                          int64_t chunk)
 {
     const gemm_plan *plan = &walk->plan[chunk == walk->chunks - 1];
     const float *head = row_of(walk->head, chunk * VOCAB_CHUNK);
     for (int64_t row = 0; row < rows; row += plan->tile)
-        gemm_rows(plan, gemm_height(plan, rows - row), tile + row * plan->in, plan->in, head, walk->head.stride,
-                  false, logits + row * VOCAB_CHUNK, VOCAB_CHUNK);
+        gemm_rows(plan, gemm_height(plan, rows - row), tile + row * plan->in, plan->in, head,
+                  walk->head.stride, false, logits + row * VOCAB_CHUNK, VOCAB_CHUNK);
     return plan->out;
 }

@@ -42,8 +42,8 @@ static void rows_task(void *argument, size_t task, size_t thread)
         if (accumulate)
             for (int64_t i = 0; i < rows; i++)
                 prefill(job, row0 + i, row_of(job->y, row0 + i));
-        gemm_rows(plan, rows, row_of(job->x, row0), job->x.stride, job->weight, job->weight_stride, accumulate,
-                  row_of(job->y, row0), job->y.stride);
+        gemm_rows(plan, rows, row_of(job->x, row0), job->x.stride, job->weight, job->weight_stride,
+                  accumulate, row_of(job->y, row0), job->y.stride);
         return;
     }
     /* The last tile: rows the plan does not allow are computed beside rows of zeros. */
@@ -72,7 +72,8 @@ static void run_rows(cpu_backend *cpu, rows_job *job, bool transposed)
     wz_pool_run(cpu->pool, rows_task, job, (size_t)((job->x.rows + plan->tile - 1) / plan->tile));
 }
 
-void cpu_linear_forward(wz_backend *backend, wz_tensor y, wz_tensor x, const wz_linear *linear, wz_tensor residual)
+void cpu_linear_forward(wz_backend *backend, wz_tensor y, wz_tensor x, const wz_linear *linear,
+                        wz_tensor residual)
 {
     assert(linear->weight.rows == y.columns && linear->weight.columns == x.columns && x.rows == y.rows);
     assert(linear->low_rank_a.data == NULL);
@@ -126,9 +127,10 @@ static void weight_task(void *argument, size_t task, size_t thread)
             memcpy(dy + i * out, row_of(job->dy, index[i]) + out0, (size_t)out * sizeof(float));
         }
         for (int64_t s = 0; s < out; s += job->slice)
-            cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (blasint)(out - s < job->slice ? out - s : job->slice),
-                        (blasint)in, (blasint)rows, 1.0f, dy + s, (blasint)out, x, (blasint)in, 1.0f,
-                        row_of(job->dweight, out0 + s), (blasint)job->dweight.stride);
+            cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans,
+                        (blasint)(out - s < job->slice ? out - s : job->slice), (blasint)in, (blasint)rows,
+                        1.0f, dy + s, (blasint)out, x, (blasint)in, 1.0f, row_of(job->dweight, out0 + s),
+                        (blasint)job->dweight.stride);
         if (job->dbias != NULL) {
             float *sum = dy + rows * out;
             memset(sum, 0, (size_t)out * sizeof(float));
@@ -152,13 +154,15 @@ void cpu_linear_backward_weight(wz_backend *backend, const wz_linear *gradient, 
                       .dbias = gradient->bias.data,
                       .groups = groups,
                       .slice = dy.columns < 1024 ? 64 : 128};
-    const int64_t all = (dy.columns + job.slice - 1) / job.slice, threads = (int64_t)wz_pool_threads(cpu->pool);
+    const int64_t all = (dy.columns + job.slice - 1) / job.slice,
+                  threads = (int64_t)wz_pool_threads(cpu->pool);
     job.slices = (all + threads - 1) / threads;
     int64_t longest = 0;
     for (int64_t g = 0; g < groups->groups; g++)
         if (groups->offset[g + 1] - groups->offset[g] > longest)
             longest = groups->offset[g + 1] - groups->offset[g];
-    if (!cpu_scratch_reserve(cpu, (size_t)((longest + 1) * (x.columns + job.slice * job.slices)) * sizeof(float)))
+    if (!cpu_scratch_reserve(cpu,
+                             (size_t)((longest + 1) * (x.columns + job.slice * job.slices)) * sizeof(float)))
         return;
     wz_pool_run(cpu->pool, weight_task, &job, (size_t)((all + job.slices - 1) / job.slices));
 }

@@ -69,7 +69,8 @@ void cpu_rmsnorm_forward(wz_backend *backend, wz_tensor y, float *rstd, wz_tenso
                          const float *weight, float eps)
 {
     norm_job job = {.y = y, .x = x, .rstd_out = rstd, .gather = gather, .weight = weight, .eps = eps};
-    wz_pool_run(cpu_of(backend)->pool, forward_task, &job, (size_t)((y.rows + ROWS_PER_TASK - 1) / ROWS_PER_TASK));
+    wz_pool_run(cpu_of(backend)->pool, forward_task, &job,
+                (size_t)((y.rows + ROWS_PER_TASK - 1) / ROWS_PER_TASK));
 }
 
 /* One group's rows: two rows of a group may gather the same input row, two groups never do. */
@@ -83,13 +84,14 @@ static void backward_task(void *argument, size_t task, size_t thread)
     for (int64_t k = job->groups->offset[task]; k < job->groups->offset[task + 1]; k++) {
         int64_t i = job->groups->index[k];
         int64_t source = job->gather != NULL ? job->gather[i] : i;
-        norm_row_backward(row_of(job->dx, source), dweight, row_of(job->dy, i), row_of(job->x, source), job->rstd[i],
-                          job->weight, n, true);
+        norm_row_backward(row_of(job->dx, source), dweight, row_of(job->dy, i), row_of(job->x, source),
+                          job->rstd[i], job->weight, n, true);
     }
 }
 
 void cpu_rmsnorm_backward(wz_backend *backend, wz_tensor dx, float *dweight, wz_tensor dy, wz_tensor x,
-                          const int32_t *gather, const float *rstd, const float *weight, const wz_row_groups *groups)
+                          const int32_t *gather, const float *rstd, const float *weight,
+                          const wz_row_groups *groups)
 {
     cpu_backend *cpu = cpu_of(backend);
     float *partial = cpu_shared_reserve(cpu, (size_t)(groups->groups * x.columns) * sizeof(float));
@@ -130,13 +132,14 @@ static void head_norm_task(void *argument, size_t task, size_t thread)
         float *x = row_of(job->qkv, i), *raw = row_of(job->raw, i);
         memcpy(raw, x, (size_t)(heads * hd) * sizeof(float));
         for (int64_t h = 0; h < heads; h++)
-            job->rstd_out[i * heads + h] =
-                norm_row(x + h * hd, raw + h * hd, h < at->heads ? job->q_weight : job->k_weight, hd, job->eps);
+            job->rstd_out[i * heads + h] = norm_row(
+                x + h * hd, raw + h * hd, h < at->heads ? job->q_weight : job->k_weight, hd, job->eps);
     }
 }
 
-void cpu_qk_norm_forward(wz_backend *backend, wz_tensor qkv, wz_tensor raw, float *rstd, const wz_attention *attention,
-                         const float *q_weight, const float *k_weight, float eps)
+void cpu_qk_norm_forward(wz_backend *backend, wz_tensor qkv, wz_tensor raw, float *rstd,
+                         const wz_attention *attention, const float *q_weight, const float *k_weight,
+                         float eps)
 {
     head_norm_job job = {.qkv = qkv,
                          .raw = raw,
@@ -163,13 +166,14 @@ static void head_norm_backward_task(void *argument, size_t task, size_t thread)
         const float *raw = row_of(job->raw, i);
         for (int64_t h = 0; h < heads; h++)
             norm_row_backward(d + h * hd, partial + (h < at->heads ? 0 : hd), d + h * hd, raw + h * hd,
-                              job->rstd[i * heads + h], h < at->heads ? job->q_weight : job->k_weight, hd, false);
+                              job->rstd[i * heads + h], h < at->heads ? job->q_weight : job->k_weight, hd,
+                              false);
     }
 }
 
-void cpu_qk_norm_backward(wz_backend *backend, wz_tensor dqkv, float *dq_weight, float *dk_weight, wz_tensor raw,
-                          const float *rstd, const wz_attention *attention, const float *q_weight,
-                          const float *k_weight, const wz_row_groups *groups)
+void cpu_qk_norm_backward(wz_backend *backend, wz_tensor dqkv, float *dq_weight, float *dk_weight,
+                          wz_tensor raw, const float *rstd, const wz_attention *attention,
+                          const float *q_weight, const float *k_weight, const wz_row_groups *groups)
 {
     cpu_backend *cpu = cpu_of(backend);
     const int64_t hd = attention->head_dim;

@@ -21,7 +21,8 @@ static void sum_task(void *argument, size_t task, size_t thread)
     (void)thread;
     for (int64_t i = begin; i < end; i++)
         lane[i & 7] += (double)job->values[i] * (double)job->values[i];
-    job->partial[task] = ((lane[0] + lane[1]) + (lane[2] + lane[3])) + ((lane[4] + lane[5]) + (lane[6] + lane[7]));
+    job->partial[task] =
+        ((lane[0] + lane[1]) + (lane[2] + lane[3])) + ((lane[4] + lane[5]) + (lane[6] + lane[7]));
 }
 
 double cpu_sum_squares(wz_backend *backend, const float *values, int64_t count)
@@ -76,7 +77,8 @@ void cpu_adamw(wz_backend *backend, float *weight, float *m, float *v, const flo
                      .count = count,
                      .gradient_scale = gradient_scale,
                      .decay = 1.0f - adamw->learning_rate * adamw->weight_decay,
-                     .step_size = (float)((double)adamw->learning_rate / (1.0 - pow((double)adamw->beta1, t))),
+                     .step_size =
+                         (float)((double)adamw->learning_rate / (1.0 - pow((double)adamw->beta1, t))),
                      .inverse_root2 = (float)(1.0 / sqrt(1.0 - pow((double)adamw->beta2, t))),
                      .adamw = adamw};
     wz_pool_run(cpu_of(backend)->pool, adamw_task, &job, (size_t)((count + BLOCK - 1) / BLOCK));

@@ -28,9 +28,9 @@ static void rate_task(void *argument, size_t task, size_t thread)
     (void)thread;
     for (int64_t i = 0; i < job->calls; i++)
         cblas_sgemm(CblasRowMajor, s->a_transposed ? CblasTrans : CblasNoTrans,
-                    s->b_transposed ? CblasTrans : CblasNoTrans, (blasint)s->m, (blasint)s->n, (blasint)s->k, 1.0f, a,
-                    (blasint)(s->a_transposed ? s->m : s->k), b, (blasint)(s->b_transposed ? s->k : s->n),
-                    s->accumulate ? 1.0f : 0.0f, c, (blasint)s->n);
+                    s->b_transposed ? CblasTrans : CblasNoTrans, (blasint)s->m, (blasint)s->n, (blasint)s->k,
+                    1.0f, a, (blasint)(s->a_transposed ? s->m : s->k), b,
+                    (blasint)(s->b_transposed ? s->k : s->n), s->accumulate ? 1.0f : 0.0f, c, (blasint)s->n);
 }
 
 double wz_backend_cpu_sgemm_rate(wz_backend *backend, const wz_sgemm_shape *shape, double seconds)

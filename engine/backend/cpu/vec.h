@@ -95,7 +95,8 @@ static inline float v16_sum(v16 v)
 {
     v8 half = __builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7) +
               __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15);
-    v4 quarter = __builtin_shufflevector(half, half, 0, 1, 2, 3) + __builtin_shufflevector(half, half, 4, 5, 6, 7);
+    v4 quarter =
+        __builtin_shufflevector(half, half, 0, 1, 2, 3) + __builtin_shufflevector(half, half, 4, 5, 6, 7);
     return (quarter[0] + quarter[2]) + (quarter[1] + quarter[3]);
 }
 
@@ -106,7 +107,8 @@ static inline float v16_largest(v16 v)
     v8 half;
     for (int i = 0; i < 8; i++)
         half[i] = low[i] > high[i] ? low[i] : high[i];
-    v4 a = __builtin_shufflevector(half, half, 0, 1, 2, 3), b = __builtin_shufflevector(half, half, 4, 5, 6, 7);
+    v4 a = __builtin_shufflevector(half, half, 0, 1, 2, 3),
+       b = __builtin_shufflevector(half, half, 4, 5, 6, 7);
     float largest = a[0];
     for (int i = 1; i < 4; i++)
         largest = largest > a[i] ? largest : a[i];
