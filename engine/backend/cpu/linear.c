@@ -69,7 +69,11 @@ static void run_rows(cpu_backend *cpu, rows_job *job, bool transposed)
         !cpu_scratch_reserve(cpu, (size_t)(TILE_MAX * (plan->in + plan->out)) * sizeof(float)))
         return;
     job->plan = *plan;
-    wz_pool_run(cpu->pool, rows_task, job, (size_t)((job->x.rows + plan->tile - 1) / plan->tile));
+    /* Few rows: lower tiles give every thread one, where the probe found lower tiles equal bit for bit. */
+    const int64_t threads = (int64_t)wz_pool_threads(cpu->pool);
+    if (job->x.rows < plan->tile * threads)
+        job->plan.tile = gemm_height(plan, (job->x.rows + threads - 1) / threads);
+    wz_pool_run(cpu->pool, rows_task, job, (size_t)((job->x.rows + job->plan.tile - 1) / job->plan.tile));
 }
 
 void cpu_linear_forward(wz_backend *backend, wz_tensor y, wz_tensor x, const wz_linear *linear,
