@@ -1,8 +1,8 @@
 /* `wavezero eval CHECKPOINT`: the held-out score of a policy. */
 #include <string.h>
-#include <time.h>
 
 #include "engine/cli/cli.h"
+#include "engine/core/clock.h"
 #include "engine/cli/options.h"
 #include "engine/run/evaluate.h"
 #include "engine/run/load.h"
@@ -27,29 +27,10 @@ typedef struct eval_arguments {
     bool timing, json, help;
 } eval_arguments;
 
-static double now_s(void)
-{
-    struct timespec t;
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 static void show_progress(void *argument, int64_t done, int64_t total)
 {
     (void)total;
-    wz_progress_update(argument, done, NULL, 0.0, NULL, now_s());
-}
-
-static wz_status parse_split(const char *name, wz_split *out, wz_error *err)
-{
-    static const char *const names[] = {"train", "validation", "test"};
-    static const wz_split splits[] = {WZ_SPLIT_TRAIN, WZ_SPLIT_VALIDATION, WZ_SPLIT_TEST};
-    for (size_t i = 0; i < 3; i++)
-        if (strcmp(name, names[i]) == 0) {
-            *out = splits[i];
-            return WZ_OK;
-        }
-    return wz_fail(err, WZ_ERR_USAGE, "--split '%.64s' is none of train, validation, test", name);
+    wz_progress_update(argument, done, NULL, 0.0, NULL, wz_now_s());
 }
 
 static wz_status evaluate(const wz_cli *cli, const eval_arguments *a, wz_policy *policy,
@@ -70,15 +51,15 @@ static wz_status evaluate(const wz_cli *cli, const eval_arguments *a, wz_policy 
     wz_text text = {0};
     if (a->samples > 1 && a->temperature == 0.0)
         options.sampling.temperature = 1.0f; /* k equal answers would be no choice */
-    wz_status status = parse_split(a->split, &options.split, err);
+    wz_status status = wz_split_parse(a->split, &options.split, err);
     if (status == WZ_OK)
         status = wz_task_check_values(config->task, config->task_values, err);
     if (status != WZ_OK)
         return status;
     wz_progress_start(&progress, cli->progress.is_terminal ? cli->log : NULL, &cli->progress, "problem", 0,
-                      options.problems, now_s());
+                      options.problems, wz_now_s());
     status = wz_evaluate(policy, &options, show_progress, &progress, &evaluation, err);
-    wz_progress_finish(&progress, options.problems, NULL, 0.0, NULL, now_s());
+    wz_progress_finish(&progress, options.problems, NULL, 0.0, NULL, wz_now_s());
     if (status == WZ_OK)
         status = a->json ? wz_evaluation_write_json(&evaluation, a->timing, &text, err)
                          : wz_evaluation_write_table(&evaluation, a->timing, &text, err);

@@ -59,8 +59,7 @@ static wz_status import_problem(const char *path, wz_config *config, wz_problem 
 
 static wz_status make_problems(generate_arguments *a, wz_config *config, wz_problem **out, wz_error *err)
 {
-    static const char *const names[] = {"train", "validation", "test"};
-    static const wz_split splits[] = {WZ_SPLIT_TRAIN, WZ_SPLIT_VALIDATION, WZ_SPLIT_TEST};
+    wz_split split = WZ_SPLIT_TEST;
     if (a->gains != NULL) {
         a->count = 1;
         return import_problem(a->gains, config, out, err);
@@ -68,12 +67,12 @@ static wz_status make_problems(generate_arguments *a, wz_config *config, wz_prob
     wz_status status = wz_task_check_values(config->task, config->task_values, err);
     if (status != WZ_OK)
         return status;
-    for (size_t i = 0; i < 3; i++)
-        if (strcmp(a->split, names[i]) == 0)
-            return wz_batch_generate(config->task, config->task_values,
-                                     (uint64_t)(a->seed >= 0 ? a->seed : config->seed), splits[i],
-                                     (uint32_t)a->first, a->count, out, err);
-    return wz_fail(err, WZ_ERR_USAGE, "--split '%.64s' is none of train, validation, test", a->split);
+    status = wz_split_parse(a->split, &split, err);
+    if (status != WZ_OK)
+        return status;
+    return wz_batch_generate(config->task, config->task_values,
+                             (uint64_t)(a->seed >= 0 ? a->seed : config->seed), split, (uint32_t)a->first,
+                             a->count, out, err);
 }
 
 static wz_status write_json(const wz_batch *batch, int64_t number, const wz_text *prompt, wz_text *out,

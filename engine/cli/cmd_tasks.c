@@ -20,13 +20,6 @@ const char wz_tasks_details[] =
     "Configuration keys follow as key=value, e.g. task.name=power_control task.links=5 seed=2 "
     "prompt_style=full\n";
 
-static const char *const split_names[] = {"train", "validation", "test"};
-
-const char *wz_split_name(wz_split split)
-{
-    return split_names[split];
-}
-
 wz_status wz_tasks_problem(const wz_tasks_request *request, int64_t offset, wz_problem *problem,
                            wz_reference *reference, wz_error *err)
 {
@@ -170,21 +163,6 @@ static wz_status print_problems(const wz_cli *cli, const wz_tasks_request *reque
 
 /* ---- command line ---- */
 
-static wz_status parse_split(const char *text, wz_split *split, wz_error *err)
-{
-    wz_suggestion nearest = {0};
-    for (int i = 0; i < 3; ++i) {
-        wz_suggest(&nearest, text, split_names[i]);
-        if (strcmp(text, split_names[i]) == 0) {
-            *split = (wz_split)i;
-            return WZ_OK;
-        }
-    }
-    return wz_fail(err, WZ_ERR_USAGE, "--split: expected train, validation or test, found '%.64s'%s%s%s",
-                   text, nearest.best != NULL ? " (did you mean '" : "",
-                   nearest.best != NULL ? nearest.best : "", nearest.best != NULL ? "'?)" : "");
-}
-
 static wz_status configure(wz_tasks_request *request, const char *file, const char *const *overrides,
                            size_t count, wz_error *err)
 {
@@ -252,7 +230,7 @@ wz_status wz_cmd_tasks(const wz_cli *cli, const wz_command *self, int argc, cons
     if (status == WZ_OK && help)
         return wz_command_help(cli, self, err);
     if (status == WZ_OK)
-        status = parse_split(split, &request.split, err);
+        status = wz_split_parse(split, &request.split, err);
     if (status != WZ_OK)
         return status;
     bool has_form = rest.count > 0 && strchr(rest.items[0], '=') == NULL;

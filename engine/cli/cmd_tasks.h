@@ -19,7 +19,6 @@ typedef struct wz_tasks_request {
 /* Problem number `first + offset`, with its reference. Clear *problem with wz_problem_clear. */
 wz_status wz_tasks_problem(const wz_tasks_request *request, int64_t offset, wz_problem *problem,
                            wz_reference *reference, wz_error *err);
-const char *wz_split_name(wz_split split);
 /* Appends "links 3, levels 8, snr_db 10". */
 wz_status wz_tasks_write_options(const wz_tasks_request *request, wz_text *out, wz_error *err);
 

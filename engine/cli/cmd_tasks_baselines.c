@@ -9,9 +9,10 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "engine/cli/cmd_tasks.h"
+#include "engine/cli/options.h"
+#include "engine/core/clock.h"
 #include "engine/core/json.h"
 
 #define ROWS (WZ_MAX_BASELINES + 2)
@@ -28,13 +29,6 @@ typedef struct baseline_table {
     bool is_exact; /* every reference is the optimum */
     int64_t problems;
 } baseline_table;
-
-static double now_s(void)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
 
 static void add_result(table_row *row, double objective, const wz_reference *reference)
 {
@@ -91,10 +85,10 @@ static wz_status fill_table(const wz_cli *cli, const wz_tasks_request *request, 
     (void)snprintf(table->rows[table->count - 1].name, sizeof table->rows[0].name, "random_best_of_%lld",
                    (long long)request->best_of);
     wz_progress_start(&progress, cli->progress.is_terminal ? cli->log : NULL, &cli->progress, "problem", 0,
-                      request->problems, now_s());
+                      request->problems, wz_now_s());
     for (int64_t i = 0; i < request->problems && status == WZ_OK; ++i) {
         status = add_problem(request, i, table, err);
-        wz_progress_update(&progress, i + 1, "", NAN, NULL, now_s());
+        wz_progress_update(&progress, i + 1, "", NAN, NULL, wz_now_s());
     }
     wz_progress_clear(&progress);
     (void)snprintf(table->rows[0].name, sizeof table->rows[0].name, "%s",

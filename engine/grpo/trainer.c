@@ -3,8 +3,8 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "engine/core/clock.h"
 #include "engine/grpo/advantage.h"
 #include "engine/grpo/report.h"
 #include "engine/grpo/schedule.h"
@@ -24,13 +24,6 @@ struct wz_trainer {
     double *reward, *advantage; /* [problems * generations] */
     uint8_t *flat, *left_out;   /* [problems], [problems * generations] */
 };
-
-static double now_s(void)
-{
-    struct timespec t;
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 wz_status wz_trainer_create(wz_policy *policy, const wz_trainer_options *options, wz_trainer **out,
                             wz_error *err)
@@ -364,18 +357,18 @@ wz_status wz_trainer_step(wz_trainer *trainer, int64_t step, wz_step_report *rep
         return wz_fail(err, WZ_ERR_USAGE, "step %lld: problem numbers run past 2^32", (long long)step);
     wz_batch_destroy(trainer->batch);
     trainer->batch = NULL;
-    const double start = now_s();
+    const double start = wz_now_s();
     wz_status status = make_batch(trainer->policy, o, trainer->values, (uint32_t)(step * o->problems),
                                   o->problems, &trainer->batch, err);
     if (status == WZ_OK)
         status = reserve(trainer, err);
-    const double made = now_s();
+    const double made = wz_now_s();
     if (status == WZ_OK)
         status = roll_out(trainer, step, report, err);
-    const double rolled = now_s();
+    const double rolled = wz_now_s();
     if (status == WZ_OK)
         status = judge(trainer, report, err);
-    const double judged = now_s();
+    const double judged = wz_now_s();
     if (status == WZ_OK)
         status = update(trainer, step, report, err);
     if (status == WZ_OK && o->curriculum_enabled)
@@ -383,6 +376,6 @@ wz_status wz_trainer_step(wz_trainer *trainer, int64_t step, wz_step_report *rep
             wz_curriculum_update(&trainer->curriculum, &o->curriculum, report->size, report->ratio);
     report->verify_s = made - start + judged - rolled;
     report->rollout_s = rolled - made;
-    report->train_s = now_s() - judged;
+    report->train_s = wz_now_s() - judged;
     return status;
 }

@@ -3,8 +3,8 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "engine/core/clock.h"
 #include "engine/run/score.h"
 
 /* Objectives of all problems, one row per contestant. */
@@ -17,13 +17,6 @@ typedef struct tally {
     double *baseline[WZ_MAX_BASELINES];
     void *block;
 } tally;
-
-static double now_s(void)
-{
-    struct timespec t;
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static wz_status tally_begin(tally *t, const wz_eval_options *options, wz_error *err)
 {
@@ -80,10 +73,10 @@ static wz_status take_baselines(tally *t, const wz_problem *problem, int64_t pla
         const bool is_field = strcmp(t->verifier->baselines[b].name, t->verifier->field_algorithm) == 0;
         if (!is_field && !t->options.baselines)
             continue;
-        const double start = now_s();
+        const double start = wz_now_s();
         status = t->verifier->baselines[b].solve(problem, t->options.seed, &t->baseline[b][place], err);
         if (is_field)
-            out->field_s += now_s() - start;
+            out->field_s += wz_now_s() - start;
     }
     if (status == WZ_OK && t->samples > 1)
         status = t->verifier->random_best(problem, t->options.seed, (size_t)t->samples,
@@ -113,10 +106,10 @@ static wz_status run_batch(tally *t, wz_policy *policy, wz_activations **activat
                                         .seed = o->seed,
                                         .purpose = WZ_PURPOSE_EVAL_SAMPLE,
                                         .max_completion_length = o->max_completion_length};
-    const double start = now_s();
+    const double start = wz_now_s();
     if (status == WZ_OK)
         status = wz_batch_rollout(batch, 0, *activations, &rollout, err);
-    out->model_s += now_s() - start;
+    out->model_s += wz_now_s() - start;
     if (status == WZ_OK)
         status = wz_batch_verify(batch, err);
     for (int64_t g = 0; status == WZ_OK && g < count; g++) {

@@ -5,15 +5,9 @@
 #include <string.h>
 #include <time.h>
 
+#include "engine/core/clock.h"
 #include "engine/core/file.h"
 #include "engine/run/run.h"
-
-static double now_s(void)
-{
-    struct timespec t;
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static void say(const wz_run *run, const char *text)
 {
@@ -131,11 +125,11 @@ static wz_status one_step(wz_run *run, wz_error *err)
     const int64_t step = run->state.step;
     wz_step_report report;
     char note[96];
-    const double start = now_s();
+    const double start = wz_now_s();
     wz_status status = wz_trainer_step(run->trainer, step, &report, err);
     if (status != WZ_OK)
         return status;
-    const double seconds = now_s() - start;
+    const double seconds = wz_now_s() - start;
     run->state.step = step + 1;
     run->state.tokens += report.tokens;
     run->last_score = report.ratio;
@@ -145,7 +139,7 @@ static wz_status one_step(wz_run *run, wz_error *err)
         status = wz_run_log_completions(run, step, err);
     (void)snprintf(note, sizeof note, "size %lld  entropy %.3f  %.0f completions/s", (long long)report.size,
                    report.entropy, (double)c->generation_batch_size / seconds);
-    wz_progress_update(&run->progress, run->state.step, "ratio", report.ratio, note, now_s());
+    wz_progress_update(&run->progress, run->state.step, "ratio", report.ratio, note, wz_now_s());
     if (report.size_grew) {
         (void)snprintf(note, sizeof note, "step %lld: problem size grows to %lld", (long long)run->state.step,
                        (long long)wz_trainer_curriculum(run->trainer)->size);
@@ -166,7 +160,7 @@ static wz_status loop(wz_run *run, int *signal, wz_error *err)
     wz_status status = WZ_OK;
     bool is_saved = run->state.step > 0;
     wz_progress_start(&run->progress, run->io->log, &run->io->progress, "step", run->state.step, c->max_steps,
-                      now_s());
+                      wz_now_s());
     run->last_score = NAN;
     *signal = 0;
     if (!is_saved) { /* from here on resume can take over, and a full disk is known before the first step */
@@ -184,7 +178,7 @@ static wz_status loop(wz_run *run, int *signal, wz_error *err)
             is_saved = true;
         }
     }
-    wz_progress_finish(&run->progress, run->state.step, "ratio", run->last_score, NULL, now_s());
+    wz_progress_finish(&run->progress, run->state.step, "ratio", run->last_score, NULL, wz_now_s());
     if (status == WZ_OK && !is_saved)
         status = save(run, false, err);
     return status;

@@ -4,7 +4,8 @@
 #include <cblas.h>
 #include <math.h>
 #include <stdlib.h>
-#include <time.h>
+
+#include "engine/core/clock.h"
 
 typedef struct rate_job {
     const wz_sgemm_shape *shape;
@@ -12,13 +13,6 @@ typedef struct rate_job {
     int64_t floats; /* of one thread's matrices */
     int64_t calls;  /* per thread */
 } rate_job;
-
-static double now_s(void)
-{
-    struct timespec t;
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static void rate_task(void *argument, size_t task, size_t thread)
 {
@@ -47,9 +41,9 @@ double wz_backend_cpu_sgemm_rate(wz_backend *backend, const wz_sgemm_shape *shap
     const double flops = 2.0 * (double)shape->m * (double)shape->n * (double)shape->k * (double)threads;
     double best = 0.0, spent = 0.0;
     while (spent < seconds) {
-        const double start = now_s();
+        const double start = wz_now_s();
         wz_pool_run(cpu->pool, rate_task, &job, threads);
-        const double elapsed = now_s() - start;
+        const double elapsed = wz_now_s() - start;
         spent += elapsed;
         if (elapsed < 0.005)
             job.calls *= 2;

@@ -1,0 +1,8 @@
+/* Elapsed time. Nothing that a run computes depends on it. */
+#ifndef WZ_CORE_CLOCK_H
+#define WZ_CORE_CLOCK_H
+
+/* Seconds since some fixed moment, monotonic. */
+double wz_now_s(void);
+
+#endif
