@@ -148,6 +148,11 @@ wz_status wz_benchmark_run(const wz_config *config, int64_t steps, wz_benchmark 
         out->verify_s = median(verify_s, steps);
         count_work(&b, out);
         out->share = (out->gemm_flops + out->other_flops) / out->step_s * out->sgemm_s / out->gemm_flops;
+        const double flops = out->gemm_flops + out->other_flops, rate = out->gemm_flops / out->sgemm_s;
+        out->rollout_share = flops / 3.0 / out->rollout_s / rate;
+        out->update_share = flops / 1.5 / out->train_s / rate;
+        const wz_batch *batch = wz_trainer_batch(b.trainer);
+        status = wz_benchmark_ops(b.policy->model, batch->packs[0], batch->pack_count, out, err);
     }
     free(block);
     close_bench(&b);
@@ -213,12 +218,19 @@ wz_status wz_benchmark_write_json(const wz_benchmark *b, wz_text *out, wz_error 
     wz_json_field_number(&json, "attention_flops_per_step", b->other_flops);
     wz_json_field_number(&json, "sgemm_rate", b->gemm_flops / b->sgemm_s);
     wz_json_field_number(&json, "share_of_sgemm_rate", b->share);
+    wz_json_field_number(&json, "rollout_share_of_sgemm_rate", b->rollout_share);
+    wz_json_field_number(&json, "update_share_of_sgemm_rate", b->update_share);
     wz_json_field_number(&json, "planned_bytes", b->planned_bytes);
     wz_json_field_number(&json, "peak_bytes", b->peak_bytes);
     wz_json_key(&json, "sgemm");
     wz_json_begin_object(&json);
     for (size_t i = 0; i < b->gemm_count; i++)
         wz_json_field_number(&json, b->gemms[i].name, b->gemms[i].rate);
+    wz_json_end_object(&json);
+    wz_json_key(&json, "op_seconds_per_step");
+    wz_json_begin_object(&json);
+    for (size_t i = 0; i < b->op_count; i++)
+        wz_json_field_number(&json, b->ops[i].name, b->ops[i].seconds_per_step);
     wz_json_end_object(&json);
     wz_json_end_object(&json);
     return wz_json_finish(&json);
@@ -230,8 +242,8 @@ wz_status wz_benchmark_write_table(const wz_benchmark *b, wz_text *out, wz_error
         out, err,
         "OpenBLAS core %s, %zu threads, row tile %lld; %lld timed steps, medians\n"
         "step                 %10.4f s   %.0f completions/s, %.0f tokens/s, %lld distinct rows\n"
-        "  rollout            %10.4f s\n"
-        "  update             %10.4f s\n"
+        "  rollout            %10.4f s   %.1f%% of the sgemm rate\n"
+        "  update             %10.4f s   %.1f%% of the sgemm rate\n"
         "  problems, verdicts %10.4f s\n"
         "work                 %10.2f GF in linear layers, %.2f GF in attention\n"
         "sgemm rate           %10.1f GF/s at these shapes\n"
@@ -240,11 +252,16 @@ wz_status wz_benchmark_write_table(const wz_benchmark *b, wz_text *out, wz_error
         "plain sgemm at the model's shapes, GF/s:\n",
         wz_backend_cpu_core_name(), b->threads, (long long)b->tile, (long long)b->steps, b->step_s,
         (double)b->completions / b->step_s, b->tokens / b->step_s, (long long)b->rows, b->rollout_s,
-        b->train_s, b->verify_s, b->gemm_flops / 1e9, b->other_flops / 1e9, b->gemm_flops / b->sgemm_s / 1e9,
+        100.0 * b->rollout_share, b->train_s, 100.0 * b->update_share, b->verify_s, b->gemm_flops / 1e9,
+        b->other_flops / 1e9, b->gemm_flops / b->sgemm_s / 1e9,
         (b->gemm_flops + b->other_flops) / b->step_s / 1e9, 100.0 * b->share, b->planned_bytes / 1048576.0,
         b->peak_bytes / 1048576.0);
     for (size_t i = 0; status == WZ_OK && i < b->gemm_count; i++)
         status = wz_text_printf(out, err, "  %-18s %10.1f   %5.1f%% of the work\n", b->gemms[i].name,
                                 b->gemms[i].rate / 1e9, 100.0 * b->gemms[i].flops_per_step / b->gemm_flops);
+    if (status == WZ_OK)
+        status = wz_text_printf(out, err, "ops alone, seconds of a step:\n");
+    for (size_t i = 0; status == WZ_OK && i < b->op_count; i++)
+        status = wz_text_printf(out, err, "  %-20s %8.4f\n", b->ops[i].name, b->ops[i].seconds_per_step);
     return status;
 }

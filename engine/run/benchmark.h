@@ -14,6 +14,13 @@ typedef struct wz_bench_gemm {
     double rate;           /* of plain sgemm at this shape, operations per second, all threads */
 } wz_bench_gemm;
 
+#define WZ_BENCH_OPS 16
+typedef struct wz_bench_op {
+    const char *name;
+    double
+        seconds_per_step; /* of the op alone at one pack's rows (best of several), times its calls in a step */
+} wz_bench_op;
+
 typedef struct wz_benchmark {
     size_t threads;
     int64_t tile;
@@ -26,10 +33,17 @@ typedef struct wz_benchmark {
     double planned_bytes, peak_bytes; /* memory plan; growth of the process's peak resident size */
     wz_bench_gemm gemms[WZ_BENCH_GEMMS];
     size_t gemm_count;
+    double rollout_share,
+        update_share; /* of the sgemm rate: a third of the work in the rollout, the rest in the update */
+    wz_bench_op ops[WZ_BENCH_OPS];
+    size_t op_count;
 } wz_benchmark;
 
 /* `steps` timed training steps after two of warm-up, on the configuration's task and model. */
 wz_status wz_benchmark_run(const wz_config *config, int64_t steps, wz_benchmark *out, wz_error *err);
+/* The ops of the table one by one, on a rolled-out pack; part of wz_benchmark_run. Overwrites the weights' gradients. */
+wz_status wz_benchmark_ops(const wz_model *model, const wz_pack *pack, int64_t packs, wz_benchmark *out,
+                           wz_error *err);
 wz_status wz_benchmark_write_json(const wz_benchmark *benchmark, wz_text *out, wz_error *err);
 wz_status wz_benchmark_write_table(const wz_benchmark *benchmark, wz_text *out, wz_error *err);
 
