@@ -152,7 +152,8 @@ wz_status wz_benchmark_run(const wz_config *config, int64_t steps, wz_benchmark 
         out->rollout_share = flops / 3.0 / out->rollout_s / rate;
         out->update_share = flops / 1.5 / out->train_s / rate;
         const wz_batch *batch = wz_trainer_batch(b.trainer);
-        status = wz_benchmark_ops(b.policy->model, batch->packs[0], batch->pack_count, out, err);
+        if (status == WZ_OK)
+            status = wz_benchmark_ops(b.policy->model, batch->packs[0], batch->pack_count, out, err);
     }
     free(block);
     close_bench(&b);
