@@ -51,6 +51,19 @@ static inline float *row_of(wz_tensor tensor, int64_t row)
     return (float *)tensor.data + row * tensor.stride;
 }
 
+/* Row-wise ops and head entries are shared out in pieces of 64: the tasks of `rows` rows, and where one ends. */
+#define ROWS_PER_TASK 64
+static inline size_t row_tasks(int64_t rows)
+{
+    return (size_t)((rows + ROWS_PER_TASK - 1) / ROWS_PER_TASK);
+}
+
+static inline int64_t task_end(size_t task, int64_t rows)
+{
+    int64_t end = (int64_t)(task + 1) * ROWS_PER_TASK;
+    return end < rows ? end : rows;
+}
+
 /* The plan of a shape; probes it when new. NULL on no memory. */
 const gemm_plan *gemm_plan_for(cpu_backend *cpu, int64_t in, int64_t out, bool transposed);
 /* C [m, out] (+)= A [m, in] op(B), op(B) [in, out]; m is a height that the plan allows. */

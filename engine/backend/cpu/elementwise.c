@@ -5,19 +5,6 @@
 
 #include "engine/backend/cpu/vec.h"
 
-#define ROWS_PER_TASK 64
-
-static size_t row_tasks(int64_t rows)
-{
-    return (size_t)((rows + ROWS_PER_TASK - 1) / ROWS_PER_TASK);
-}
-
-static int64_t task_end(size_t task, int64_t rows)
-{
-    int64_t end = (int64_t)(task + 1) * ROWS_PER_TASK;
-    return end < rows ? end : rows;
-}
-
 void cpu_embedding_forward(wz_backend *backend, wz_tensor y, wz_tensor table, const int32_t *token)
 {
     (void)backend;

@@ -5,27 +5,32 @@
 #include <assert.h>
 #include <string.h>
 
-#define ENTRIES_PER_TASK 64
 #define COLUMNS_PER_TASK 64 /* of the head's gradient */
+
+/* Scaled logits of entry i's small set, with their entropy; returns the log sum exp. */
+static float small_set_softmax(const score_job *job, int64_t i, float *logits, float *entropy)
+{
+    const uint32_t set = job->mask[i];
+    const int64_t count = set_size(job->masks, set);
+    softmax_state state;
+    float lse = 0.0f;
+    gather_logits(logits, row_of(job->hidden, i), job->head, job->masks->tokens + job->masks->offset[set],
+                  count);
+    softmax_begin(&state);
+    softmax_add(&state, logits, count, job->scale);
+    softmax_end(&state, &lse, entropy);
+    return lse;
+}
 
 static void score_task(void *argument, size_t task, size_t thread)
 {
     const score_job *job = argument;
     float *logits = cpu_scratch(job->cpu, thread);
-    int64_t end = (int64_t)(task + 1) * ENTRIES_PER_TASK;
-    end = end < job->hidden.rows ? end : job->hidden.rows;
-    for (int64_t i = (int64_t)task * ENTRIES_PER_TASK; i < end; i++) {
+    for (int64_t i = (int64_t)task * ROWS_PER_TASK; i < task_end(task, job->hidden.rows); i++) {
         const uint32_t set = job->mask[i];
         if (set == 0)
             continue;
-        const uint32_t *tokens = job->masks->tokens + job->masks->offset[set];
-        const int64_t count = set_size(job->masks, set);
-        softmax_state state;
-        float lse = 0.0f;
-        gather_logits(logits, row_of(job->hidden, i), job->head, tokens, count);
-        softmax_begin(&state);
-        softmax_add(&state, logits, count, job->scale);
-        softmax_end(&state, &lse, &job->entropy[i]);
+        const float lse = small_set_softmax(job, i, logits, &job->entropy[i]);
         int64_t place = set_place(job->masks, set, (uint32_t)job->target[i]);
         assert(place >= 0);
         job->logp[i] = logits[place] - lse;
@@ -67,8 +72,7 @@ void cpu_head_score_forward(wz_backend *backend, float *logp, float *entropy, wz
                      .scale = inverse_temperature(temperature)};
     if (!cpu_scratch_reserve(job.cpu, (size_t)(largest_set(masks) + WZ_LANES) * sizeof(float)))
         return;
-    wz_pool_run(job.cpu->pool, score_task, &job,
-                (size_t)((hidden.rows + ENTRIES_PER_TASK - 1) / ENTRIES_PER_TASK));
+    wz_pool_run(job.cpu->pool, score_task, &job, row_tasks(hidden.rows));
     vocab_score_forward(&job);
 }
 
@@ -77,21 +81,15 @@ static void slope_task(void *argument, size_t task, size_t thread)
 {
     const score_job *job = argument;
     (void)thread;
-    int64_t end = (int64_t)(task + 1) * ENTRIES_PER_TASK;
-    end = end < job->hidden.rows ? end : job->hidden.rows;
-    for (int64_t i = (int64_t)task * ENTRIES_PER_TASK; i < end; i++) {
+    for (int64_t i = (int64_t)task * ROWS_PER_TASK; i < task_end(task, job->hidden.rows); i++) {
         const uint32_t set = job->mask[i];
         if (set == 0)
             continue;
         const uint32_t *tokens = job->masks->tokens + job->masks->offset[set];
         const int64_t count = set_size(job->masks, set);
         float *slope = job->slope + job->slope_offset[i], *dhidden = row_of(job->dhidden, i);
-        float lse = 0.0f, entropy = 0.0f;
-        softmax_state state;
-        gather_logits(slope, row_of(job->hidden, i), job->head, tokens, count);
-        softmax_begin(&state);
-        softmax_add(&state, slope, count, job->scale);
-        softmax_end(&state, &lse, &entropy);
+        float entropy = 0.0f;
+        const float lse = small_set_softmax(job, i, slope, &entropy);
         softmax_gradient(slope, count, job->scale, lse, entropy, job->dlogp[i], job->dentropy[i],
                          set_place(job->masks, set, (uint32_t)job->target[i]));
         memset(dhidden, 0, (size_t)job->hidden.columns * sizeof(float));
@@ -164,8 +162,7 @@ void cpu_head_score_backward(wz_backend *backend, wz_tensor dhidden, wz_tensor d
         job.slope_offset[i] = next;
         next += mask[i] == 0 ? 0 : round_lanes(set_size(masks, mask[i]));
     }
-    wz_pool_run(job.cpu->pool, slope_task, &job,
-                (size_t)((hidden.rows + ENTRIES_PER_TASK - 1) / ENTRIES_PER_TASK));
+    wz_pool_run(job.cpu->pool, slope_task, &job, row_tasks(hidden.rows));
     if (any_whole)
         vocab_score_backward(&job);
     else if (dhead.data != NULL)

@@ -6,8 +6,6 @@
 
 #include "engine/backend/cpu/vec.h"
 
-#define ROWS_PER_TASK 64
-
 /* y = x * rstd * weight, rstd = 1 / sqrt(mean(x^2) + eps)  (Zhang & Sennrich 2019) */
 static float norm_row(float *y, const float *x, const float *weight, int64_t n, float eps)
 {
@@ -55,9 +53,7 @@ static void forward_task(void *argument, size_t task, size_t thread)
 {
     const norm_job *job = argument;
     (void)thread;
-    int64_t end = (int64_t)(task + 1) * ROWS_PER_TASK;
-    end = end < job->y.rows ? end : job->y.rows;
-    for (int64_t i = (int64_t)task * ROWS_PER_TASK; i < end; i++) {
+    for (int64_t i = (int64_t)task * ROWS_PER_TASK; i < task_end(task, job->y.rows); i++) {
         const float *x = row_of(job->x, job->gather != NULL ? job->gather[i] : i);
         float rstd = norm_row(row_of(job->y, i), x, job->weight, job->x.columns, job->eps);
         if (job->rstd_out != NULL)
@@ -69,8 +65,7 @@ void cpu_rmsnorm_forward(wz_backend *backend, wz_tensor y, float *rstd, wz_tenso
                          const float *weight, float eps)
 {
     norm_job job = {.y = y, .x = x, .rstd_out = rstd, .gather = gather, .weight = weight, .eps = eps};
-    wz_pool_run(cpu_of(backend)->pool, forward_task, &job,
-                (size_t)((y.rows + ROWS_PER_TASK - 1) / ROWS_PER_TASK));
+    wz_pool_run(cpu_of(backend)->pool, forward_task, &job, row_tasks(y.rows));
 }
 
 /* One group's rows: two rows of a group may gather the same input row, two groups never do. */
@@ -126,9 +121,7 @@ static void head_norm_task(void *argument, size_t task, size_t thread)
     const wz_attention *at = job->attention;
     const int64_t heads = at->heads + at->kv_heads, hd = at->head_dim;
     (void)thread;
-    int64_t end = (int64_t)(task + 1) * ROWS_PER_TASK;
-    end = end < job->qkv.rows ? end : job->qkv.rows;
-    for (int64_t i = (int64_t)task * ROWS_PER_TASK; i < end; i++) {
+    for (int64_t i = (int64_t)task * ROWS_PER_TASK; i < task_end(task, job->qkv.rows); i++) {
         float *x = row_of(job->qkv, i), *raw = row_of(job->raw, i);
         memcpy(raw, x, (size_t)(heads * hd) * sizeof(float));
         for (int64_t h = 0; h < heads; h++)
@@ -148,8 +141,7 @@ void cpu_qk_norm_forward(wz_backend *backend, wz_tensor qkv, wz_tensor raw, floa
                          .k_weight = k_weight,
                          .attention = attention,
                          .eps = eps};
-    wz_pool_run(cpu_of(backend)->pool, head_norm_task, &job,
-                (size_t)((qkv.rows + ROWS_PER_TASK - 1) / ROWS_PER_TASK));
+    wz_pool_run(cpu_of(backend)->pool, head_norm_task, &job, row_tasks(qkv.rows));
 }
 
 static void head_norm_backward_task(void *argument, size_t task, size_t thread)
