@@ -4,6 +4,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+
+/* Blocks from this size on ask for huge pages. A pass through activations touches rows that lie pages apart; with
+ * pages of 4 KiB the processor spends a good part of it looking up addresses. */
+#define LARGE_BLOCK ((size_t)8 << 20)
+#define HUGE_PAGE ((size_t)2 << 20)
 
 bool wz_size_multiply(size_t a, size_t b, size_t *out)
 {
@@ -21,10 +27,16 @@ wz_status wz_alloc(void **out, size_t count, size_t size, const char *what, wz_e
     *out = NULL;
     if (!wz_size_multiply(count, size, &bytes) || bytes > SIZE_MAX - WZ_ALIGNMENT)
         return fail_memory(count, size, what, err);
+    const bool large = bytes >= LARGE_BLOCK;
+    const size_t alignment = large ? HUGE_PAGE : WZ_ALIGNMENT;
     bytes = (bytes + WZ_ALIGNMENT) / WZ_ALIGNMENT * WZ_ALIGNMENT;
-    void *block = aligned_alloc(WZ_ALIGNMENT, bytes);
+    if (bytes > SIZE_MAX - alignment)
+        return fail_memory(count, size, what, err);
+    void *block = aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
     if (block == NULL)
         return fail_memory(count, size, what, err);
+    if (large)
+        (void)madvise(block, bytes, MADV_HUGEPAGE); /* a wish: without it everything works, slower */
     memset(block, 0, bytes);
     *out = block;
     return WZ_OK;

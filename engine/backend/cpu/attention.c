@@ -96,6 +96,23 @@ static void block_rows(const forward_job *job, const int32_t *rows, int count, i
     }
 }
 
+/* Asks for what the next block reads beside the prompt: its queries, and its own keys and values. */
+static void fetch_block(const forward_job *job, const int32_t *rows, int64_t count, int64_t h, int64_t kv)
+{
+    const wz_attention *at = job->attention;
+    const int64_t hd = at->head_dim;
+    for (int64_t r = 0; r < count && r < ROW_BLOCK; r++) {
+        int64_t prompt = 0, own = 0;
+        visible_keys(job->segments, rows[r], &prompt, &own);
+        const int32_t *own_row = own_rows(job->segments, rows[r]);
+        fetch_ahead(job->qkv, rows[r], h * hd, hd);
+        for (int64_t j = 0; j < own; j++) {
+            fetch_ahead(job->qkv, own_row[j], (at->heads + kv) * hd, hd);
+            fetch_ahead(job->qkv, own_row[j], (at->heads + at->kv_heads + kv) * hd, hd);
+        }
+    }
+}
+
 static void forward_task(void *argument, size_t task, size_t thread)
 {
     const forward_job *job = argument;
@@ -122,6 +139,7 @@ static void forward_task(void *argument, size_t task, size_t thread)
             while (count < ROW_BLOCK && i + count < end &&
                    (job->segments->row_completion[rows[i + count]] < 0) == is_prompt)
                 count++;
+            fetch_block(job, rows + i + count, end - i - count, h, kv);
             block_rows(job, rows + i, count, h, length, keys, values, scratch);
             i += count;
         }

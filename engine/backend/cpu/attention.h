@@ -147,25 +147,41 @@ static inline const int32_t *own_rows(const wz_segments *segments, int64_t row)
     return completion < 0 ? NULL : segments->completion_rows + completion * segments->completion_stride;
 }
 
+/* Sixteen keys by sixteen features of the prompt's rows, to both layouts. */
+static inline void lay_out_tile(wz_tensor qkv, int64_t start, int64_t keys, int64_t keys16, int64_t column,
+                                int64_t features, int64_t width16, float *transposed, float *plain, int64_t j,
+                                int64_t d)
+{
+    v16 tile[WZ_LANES];
+    for (int64_t i = 0; i < WZ_LANES; i++)
+        tile[i] = j + i < keys ? v16_load_n(row_of(qkv, start + j + i) + column + d, features - d)
+                               : (v16){0};
+    if (plain != NULL)
+        for (int64_t i = 0; i < WZ_LANES && j + i < keys; i++)
+            v16_store(plain + (j + i) * width16 + d, tile[i]);
+    if (transposed == NULL)
+        return;
+    v16_transpose(tile);
+    for (int64_t i = 0; i < WZ_LANES && d + i < features; i++)
+        v16_store(transposed + (d + i) * keys16 + j, tile[i]);
+}
+
 /* transposed[d][j] (stride keys16) and plain[j][d] (stride width16) of columns [column, column + features) of the
  * prompt's rows; padding is 0. Either may be NULL. */
 static inline void lay_out_prompt(wz_tensor qkv, int64_t start, int64_t keys, int64_t keys16, int64_t column,
                                   int64_t features, int64_t width16, float *transposed, float *plain)
 {
-    if (plain != NULL && width16 != features)
-        memset(plain, 0, (size_t)(keys * width16) * sizeof(float));
-    for (int64_t j = 0; j < keys; j++) {
-        const float *x = row_of(qkv, start + j) + column;
-        if (plain != NULL)
-            memcpy(plain + j * width16, x, (size_t)features * sizeof(float));
-        if (transposed != NULL)
-            for (int64_t d = 0; d < features; d++)
-                transposed[d * keys16 + j] = x[d];
-    }
-    if (transposed != NULL)
-        for (int64_t d = 0; d < features; d++)
-            for (int64_t j = keys; j < keys16; j++)
-                transposed[d * keys16 + j] = 0.0f;
+    for (int64_t j = 0; j < keys; j += WZ_LANES)
+        for (int64_t d = 0; d < features; d += WZ_LANES)
+            lay_out_tile(qkv, start, keys, keys16, column, features, width16, transposed, plain, j, d);
+}
+
+/* Asks for a row's columns [column, column + features) ahead of their use: the rows of one group lie far apart. */
+static inline void fetch_ahead(wz_tensor tensor, int64_t row, int64_t column, int64_t features)
+{
+    const float *at = row_of(tensor, row) + column;
+    for (int64_t d = 0; d < features; d += WZ_LANES)
+        __builtin_prefetch(at + d);
 }
 
 #endif

@@ -94,6 +94,29 @@ static void block_rows(const backward_job *job, const task_state *state, const i
     }
 }
 
+/* Asks for what the next block reads beside the prompt: its queries, its output and the output's gradient, and its
+ * own keys and values and their gradients. */
+static void fetch_block(const backward_job *job, const task_state *state, const int32_t *rows, int64_t count,
+                        int64_t h)
+{
+    const int64_t hd = job->attention->head_dim;
+    for (int64_t r = 0; r < count && r < ROW_BLOCK; r++) {
+        int64_t prompt = 0, own = 0;
+        visible_keys(job->segments, rows[r], &prompt, &own);
+        const int32_t *own_row = own_rows(job->segments, rows[r]);
+        fetch_ahead(job->qkv, rows[r], state->q_column, hd);
+        fetch_ahead(job->dqkv, rows[r], state->q_column, hd);
+        fetch_ahead(job->out, rows[r], h * hd, hd);
+        fetch_ahead(job->dout, rows[r], h * hd, hd);
+        for (int64_t j = 0; j < own; j++) {
+            fetch_ahead(job->qkv, own_row[j], state->k_column, hd);
+            fetch_ahead(job->qkv, own_row[j], state->v_column, hd);
+            fetch_ahead(job->dqkv, own_row[j], state->k_column, hd);
+            fetch_ahead(job->dqkv, own_row[j], state->v_column, hd);
+        }
+    }
+}
+
 static task_state lay_out(const backward_job *job, int64_t group, int64_t kv, float *scratch)
 {
     const wz_attention *at = job->attention;
@@ -138,6 +161,7 @@ static void backward_task(void *argument, size_t task, size_t thread)
             while (block < ROW_BLOCK && i + block < count &&
                    (job->segments->row_completion[rows[i + block]] < 0) == is_prompt)
                 block++;
+            fetch_block(job, &state, rows + i + block, count - i - block, h);
             block_rows(job, &state, rows + i, block, h);
             i += block;
         }
