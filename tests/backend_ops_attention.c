@@ -66,7 +66,7 @@ static void forward(bench *b)
 {
     const wz_attention attention = bench_attention(b);
     b->be->ops->attention_forward(b->be, bench_tensor(b, OUT), b->value[LSE], bench_tensor(b, QKV),
-                                  &b->pack->segments, 0, b->s->rows, &attention);
+                                  &b->pack->segments, 0, b->s->rows, false, &attention);
 }
 
 static void backward(bench *b)
@@ -74,7 +74,7 @@ static void backward(bench *b)
     const wz_attention attention = bench_attention(b);
     b->be->ops->attention_backward(b->be, bench_gradient(b, QKV), bench_gradient(b, OUT),
                                    bench_tensor(b, OUT), b->value[LSE], bench_tensor(b, QKV),
-                                   &b->pack->segments, &attention);
+                                   &b->pack->segments, false, &attention);
 }
 
 static int64_t terms(const shape *s)

@@ -344,7 +344,8 @@ static void swiglu_forward(bench *b)
 
 static void swiglu_backward(bench *b)
 {
-    b->be->ops->swiglu_backward(b->be, bench_gradient(b, GATE_UP), bench_gradient(b, SWIGLU_Y),
+    const wz_tensor none = {0};
+    b->be->ops->swiglu_backward(b->be, bench_gradient(b, GATE_UP), none, bench_gradient(b, SWIGLU_Y),
                                 bench_tensor(b, GATE_UP));
 }
 

@@ -68,11 +68,9 @@ static void fill_pack(packed *p, int32_t first, int32_t last)
             if (e->completion_group[c] < first || e->completion_group[c] >= last || t >= length_of(e, c))
                 continue;
             const int64_t at = pack_completion(p, c, first);
-            const int32_t token = e->completion_offsets[c] + t, group = e->completion_group[c] - first;
-            const int32_t row = t == 0 ? p->pack->prompt_start[group] + p->pack->prompt_length[group] - 1
-                                       : p->pack->completion_rows[at * p->pack->completion_stride + t - 1];
+            const int32_t token = e->completion_offsets[c] + t;
             p->token[p->pack->decisions.count] = token;
-            ck_assert_int_eq(wz_pack_add_decision(p->pack, at, row, (uint32_t)e->completion_ids[token],
+            ck_assert_int_eq(wz_pack_add_decision(p->pack, at, wz_pack_site(p->pack, at, t), (uint32_t)e->completion_ids[token],
                                                   set_id[e->set[token]], 0.0f, 0.0f, &err),
                              WZ_OK);
             p->pack->length[at]++;
@@ -133,7 +131,7 @@ void packed_forward(packed *p, bool stepwise)
     }
     if (!stepwise)
         wz_model_forward(model, p->activations, &segments, p->pack->row_token, 0, segments.rows);
-    wz_model_final_norm(model, p->activations, d->row, d->count, p->hidden, p->rstd);
+    wz_model_final_norm(model, p->activations, d->site, d->count, p->hidden, p->rstd);
     model->backend->ops->head_score_forward(
         model->backend, p->logp, p->entropy, wz_matrix(p->hidden, d->count, model->config.hidden_size),
         wz_model_head(model), d->target, d->mask, &p->pack->mask_table, (float)p->e->temperature);
@@ -147,7 +145,7 @@ static void head_backward(const packed *p, const wz_model *model, wz_backward *b
     const wz_decisions *d = &p->pack->decisions;
     const int64_t width = model->config.hidden_size;
     float *dlogp = zeroed(d->count, sizeof(float)), *dentropy = zeroed(d->count, sizeof(float));
-    int32_t *row = zeroed(d->count, sizeof(int32_t)), *completion = zeroed(d->count, sizeof(int32_t));
+    int32_t *site = zeroed(d->count, sizeof(int32_t)), *completion = zeroed(d->count, sizeof(int32_t));
     uint32_t *mask = zeroed(d->count, sizeof(uint32_t));
     void *block = NULL;
     int64_t n = 0;
@@ -158,7 +156,7 @@ static void head_backward(const packed *p, const wz_model *model, wz_backward *b
             continue;
         dlogp[n] = (float)p->e->w[p->token[i]];
         dentropy[n] = (float)p->e->v[p->token[i]];
-        row[n] = d->row[i];
+        site[n] = d->site[i];
         completion[n] = d->completion[i];
         mask[n++] = d->mask[i];
     }
@@ -168,7 +166,7 @@ static void head_backward(const packed *p, const wz_model *model, wz_backward *b
                      WZ_OK);
     float *hidden = block, *dhidden = hidden + n * width, *rstd = dhidden + n * width;
     const wz_tensor x = wz_matrix(hidden, n, width), dx = wz_matrix(dhidden, n, width);
-    wz_model_final_norm(model, p->activations, row, n, hidden, rstd);
+    wz_model_final_norm(model, p->activations, site, n, hidden, rstd);
     if (lessons)
         ops->head_allowed_backward(model->backend, dx, wz_model_head_gradient(model), dlogp, x,
                                    wz_model_head(model), mask, &p->pack->mask_table, &groups.view);
@@ -176,10 +174,10 @@ static void head_backward(const packed *p, const wz_model *model, wz_backward *b
         ops->head_score_backward(model->backend, dx, wz_model_head_gradient(model), dlogp, dentropy, x,
                                  wz_model_head(model), d->target, mask, &p->pack->mask_table,
                                  (float)p->e->temperature, &groups.view);
-    wz_model_final_norm_backward(model, p->activations, backward, row, n, dhidden, rstd, &groups.view);
+    wz_model_final_norm_backward(model, p->activations, backward, site, n, dhidden, rstd, &groups.view);
     ops->release(model->backend, block);
     wz_groups_clear(&groups);
-    void *const blocks[] = {dlogp, dentropy, row, completion, mask};
+    void *const blocks[] = {dlogp, dentropy, site, completion, mask};
     for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++)
         free(blocks[i]);
 }
@@ -189,18 +187,19 @@ void packed_backward(packed *p, const wz_apart *apart)
     const wz_model *model = p->model;
     const wz_backend_ops *ops = model->backend->ops;
     wz_backward *backward = NULL;
-    wz_groups rows;
+    wz_groups rows, sites;
     wz_error err = {{0}};
     ck_assert_int_eq(wz_pack_row_groups(p->pack, &rows, &err), WZ_OK);
+    ck_assert_int_eq(wz_pack_site_groups(p->pack, &sites, &err), WZ_OK);
     ck_assert_int_eq(wz_backward_create(model, p->pack->row_capacity, &backward, &err), WZ_OK);
-    ops->fill_zero(model->backend, backward->dx,
-                   (size_t)(p->pack->row_capacity * model->config.hidden_size) * sizeof(float));
+    wz_model_backward_begin(model, backward, &p->pack->segments);
     head_backward(p, model, backward, false);
     if (apart != NULL)
         head_backward(p, &apart->lessons, backward, true);
     wz_model_backward(apart != NULL ? &apart->layers : model, p->activations, backward, &p->pack->segments,
-                      p->pack->row_token, &rows.view);
+                      p->pack->row_token, &rows.view, &sites.view);
     ck_assert_msg(ops->sync(model->backend, &err) == WZ_OK, "%s", err.text);
     wz_backward_destroy(backward);
     wz_groups_clear(&rows);
+    wz_groups_clear(&sites);
 }

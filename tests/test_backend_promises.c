@@ -230,7 +230,7 @@ static void attention_range(bench *b, const wz_segments *segments, int64_t row0,
 {
     const wz_attention attention = bench_attention(b);
     b->be->ops->attention_forward(b->be, bench_tensor(b, OUT), b->value[LSE], bench_tensor(b, QKV), segments,
-                                  row0, row1, &attention);
+                                  row0, row1, false, &attention);
 }
 
 START_TEST(attention_cut_into_any_ranges_gives_the_same_bits)

@@ -88,7 +88,7 @@ static void check_completion(const wz_pack *pack, int64_t c, int64_t lessons)
         ck_assert_uint_gt(set_size(pack, d->mask[i]), 1);
         /* predicted from the token before it, or from the prompt's last */
         const int64_t group = c / pack->generations;
-        ck_assert_int_eq(d->row[i], last == 0 ? pack->prompt_start[group] + pack->prompt_length[group] - 1
+        ck_assert_int_eq(pack->site_row[d->site[i]], last == 0 ? pack->prompt_start[group] + pack->prompt_length[group] - 1
                                               : pack->completion_rows[base + last - 1]);
         found++;
     }
@@ -247,7 +247,7 @@ static void probabilities(const rolled *r, int64_t decision, float temperature, 
     void *memory = NULL;
     ck_assert(row != NULL && target != NULL && mask != NULL && logp != NULL);
     for (int64_t i = 0; i < n; i++) {
-        row[i] = pack->decisions.row[decision];
+        row[i] = pack->decisions.site[decision];
         target[i] = set == 0 ? (int32_t)i : (int32_t)pack->mask_tokens[pack->mask_offset[set] + (uint32_t)i];
         mask[i] = set;
     }

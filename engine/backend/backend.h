@@ -46,6 +46,11 @@ typedef struct wz_segments {
     const int32_t *group_rows;   /* [groups][group_stride] all rows of a group, ascending */
     const int32_t *group_length; /* [groups] rows in the group */
     int64_t group_stride;
+    /* Sites: the rows that something is predicted from, the last row of each prompt and every completion row, numbered in
+     * row order. The last layer's output is wanted at sites only. */
+    int64_t sites;
+    const int32_t *row_site; /* [rows] -1: none */
+    const int32_t *site_row; /* [sites] */
 } wz_segments;
 
 /* Which rows of an op's input belong to which group: group g has rows index[offset[g] .. offset[g+1]). */
@@ -107,6 +112,7 @@ typedef struct wz_adamw {
 } wz_adamw;
 
 typedef struct wz_backend wz_backend;
+typedef void (*wz_row_block)(void *context, int64_t row0, int64_t row1);
 
 typedef struct wz_backend_ops {
     const char *name;
@@ -123,6 +129,12 @@ typedef struct wz_backend_ops {
     void (*fill_zero)(wz_backend *backend, void *block, size_t bytes);
     /* Waits for all ops; the first failure since the last sync. */
     wz_status (*sync)(wz_backend *backend, wz_error *err);
+
+    /* Calls body(context, row0, row1) for blocks that cover [0, rows), perhaps several at once: what a chain of ops
+     * leaves of one block stays in a core's cache. Only ops whose result rows depend on the same input rows may be
+     * called within: embedding_forward, rmsnorm_forward, linear_forward, linear_backward_input, qk_norm_forward, rope,
+     * swiglu. A backend without such caches calls body once. */
+    void (*for_row_blocks)(wz_backend *backend, int64_t rows, wz_row_block body, void *context);
 
     /* y[i] = table[token[i]]. */
     void (*embedding_forward)(wz_backend *backend, wz_tensor y, wz_tensor table, const int32_t *token);
@@ -162,19 +174,21 @@ typedef struct wz_backend_ops {
     void (*rope)(wz_backend *backend, wz_tensor qkv, const int32_t *position, const float *table,
                  const wz_attention *attention, bool inverse);
 
-    /* Attention of rows [row0, row1) over the whole pack's qkv; out and lse ([rows][heads]: log sum exp of
-     * the scaled scores) are indexed by row of the pack. */
+    /* Attention of rows [row0, row1) over the whole pack's qkv. out and lse ([][heads]: log sum exp of the scaled scores)
+     * are indexed by row of the pack; with at_sites, only sites are computed and out and lse are indexed by site. */
     void (*attention_forward)(wz_backend *backend, wz_tensor out, float *lse, wz_tensor qkv,
-                              const wz_segments *segments, int64_t row0, int64_t row1,
+                              const wz_segments *segments, int64_t row0, int64_t row1, bool at_sites,
                               const wz_attention *attention);
-    /* dqkv (written, all rows) from dout, out, lse, qkv. */
+    /* dqkv (written, all rows) from dout, out, lse, qkv; at_sites as in the forward pass. */
     void (*attention_backward)(wz_backend *backend, wz_tensor dqkv, wz_tensor dout, wz_tensor out,
-                               const float *lse, wz_tensor qkv, const wz_segments *segments,
+                               const float *lse, wz_tensor qkv, const wz_segments *segments, bool at_sites,
                                const wz_attention *attention);
 
     /* gate_up [rows, 2F] = gate then up; y [rows, F] = gate sigmoid(gate) up. */
     void (*swiglu_forward)(wz_backend *backend, wz_tensor y, wz_tensor gate_up);
-    void (*swiglu_backward)(wz_backend *backend, wz_tensor dgate_up, wz_tensor dy, wz_tensor gate_up);
+    /* y (data NULL: not wanted) receives the forward pass's result again. */
+    void (*swiglu_backward)(wz_backend *backend, wz_tensor dgate_up, wz_tensor y, wz_tensor dy,
+                            wz_tensor gate_up);
 
     /* Head score: logp[i] = log softmax(l/temperature over set mask[i])[target[i]] and the entropy of that
      * distribution, l = head hidden[i]. Rows x vocabulary is never materialised. */

@@ -32,6 +32,12 @@ struct wz_pool {
     atomic_size_t working; /* workers that have not finished the present job */
 };
 
+/* The task this thread is running, for runs within it. */
+static _Thread_local struct {
+    const wz_pool *pool; /* NULL: none */
+    size_t thread;
+} running;
+
 typedef struct worker_start {
     wz_pool *pool;
     size_t thread;
@@ -57,12 +63,15 @@ static void relax(void)
 
 static void take_tasks(wz_pool *pool, size_t thread)
 {
+    running.pool = pool;
+    running.thread = thread;
     for (;;) {
         size_t task = atomic_fetch_add_explicit(&pool->next, 1, memory_order_relaxed);
         if (task >= pool->count)
-            return;
+            break;
         pool->task(pool->argument, task, thread);
     }
+    running.pool = NULL;
 }
 
 static void wait_for_job(wz_pool *pool, size_t seen)
@@ -164,11 +173,19 @@ size_t wz_pool_threads(const wz_pool *pool)
     return pool->threads;
 }
 
+bool wz_pool_within(const wz_pool *pool, size_t *thread)
+{
+    *thread = running.thread;
+    return running.pool == pool;
+}
+
 void wz_pool_run(wz_pool *pool, wz_pool_task task, void *argument, size_t count)
 {
-    if (pool->threads == 1 || count <= 1) {
+    size_t thread = 0;
+    const bool within = wz_pool_within(pool, &thread);
+    if (within || pool->threads == 1 || count <= 1) {
         for (size_t i = 0; i < count; i++)
-            task(argument, i, 0);
+            task(argument, i, within ? thread : 0);
         return;
     }
     pool->task = task;

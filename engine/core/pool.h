@@ -6,6 +6,7 @@
 #ifndef WZ_CORE_POOL_H
 #define WZ_CORE_POOL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "engine/core/status.h"
@@ -19,7 +20,10 @@ typedef void (*wz_pool_task)(void *argument, size_t task, size_t thread);
 wz_status wz_pool_create(size_t threads, wz_pool **out, wz_error *err);
 void wz_pool_destroy(wz_pool *pool);
 size_t wz_pool_threads(const wz_pool *pool);
+/* A run within a task of the same pool is done by the task's thread alone. */
 void wz_pool_run(wz_pool *pool, wz_pool_task task, void *argument, size_t count);
+/* Is the calling thread inside a task of this pool's many-threaded run? *thread: its number then. */
+bool wz_pool_within(const wz_pool *pool, size_t *thread);
 
 /* Sets flush-to-zero and denormals-are-zero in the calling thread (a no-op where unknown). */
 void wz_flush_denormals(void);

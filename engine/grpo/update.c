@@ -6,13 +6,13 @@
 
 /* Entries of the head (decisions or lessons) with their hidden vectors. */
 typedef struct head_entries {
-    const int32_t *row;
+    const int32_t *site;
     int64_t count;
     float *hidden, *rstd, *dhidden; /* as wz_entry_vectors */
     wz_groups groups;
 } head_entries;
 
-static wz_status open_entries(const wz_pack_update *u, const int32_t *row, const int32_t *completion,
+static wz_status open_entries(const wz_pack_update *u, const int32_t *site, const int32_t *completion,
                               int64_t count, head_entries *out, wz_error *err)
 {
     wz_entry_vectors entry_vectors = {0};
@@ -22,12 +22,12 @@ static wz_status open_entries(const wz_pack_update *u, const int32_t *row, const
         status = wz_backward_entries(u->model, u->backward, count, &entry_vectors, err);
     if (status != WZ_OK)
         return status;
-    out->row = row;
+    out->site = site;
     out->count = count;
     out->hidden = entry_vectors.hidden;
     out->dhidden = entry_vectors.dhidden;
     out->rstd = entry_vectors.rstd;
-    wz_model_final_norm(u->model, u->activations, row, count, out->hidden, out->rstd);
+    wz_model_final_norm(u->model, u->activations, site, count, out->hidden, out->rstd);
     return WZ_OK;
 }
 
@@ -36,10 +36,10 @@ static wz_tensor vectors(const wz_pack_update *u, float *data, int64_t count)
     return wz_matrix(data, count, u->model->config.hidden_size);
 }
 
-/* dx += the entries' share, through the final norm. */
+/* dfinal += the entries' share, through the final norm. */
 static void return_gradient(const wz_pack_update *u, const wz_model *model, const head_entries *entries)
 {
-    wz_model_final_norm_backward(model, u->activations, u->backward, entries->row, entries->count,
+    wz_model_final_norm_backward(model, u->activations, u->backward, entries->site, entries->count,
                                  entries->dhidden, entries->rstd, &entries->groups.view);
 }
 
@@ -49,7 +49,7 @@ static wz_status decisions_backward(const wz_pack_update *u, wz_pack_scores *sco
     const wz_backend_ops *ops = u->model->backend->ops;
     head_entries entries;
     void *slopes = NULL;
-    wz_status status = open_entries(u, d->row, d->completion, d->count, &entries, err);
+    wz_status status = open_entries(u, d->site, d->completion, d->count, &entries, err);
     if (status == WZ_OK)
         status = wz_alloc(&slopes, (size_t)d->count, 2 * sizeof(float), "loss derivatives", err);
     if (status == WZ_OK) {
@@ -90,7 +90,7 @@ static wz_status lessons_backward(const wz_pack_update *u, wz_pack_scores *score
     void *slopes = NULL;
     if (l->count == 0 || u->grammar_weight == 0.0)
         return WZ_OK;
-    wz_status status = open_entries(u, l->row, l->completion, l->count, &entries, err);
+    wz_status status = open_entries(u, l->site, l->completion, l->count, &entries, err);
     if (status == WZ_OK)
         status = wz_alloc(&slopes, (size_t)l->count, sizeof(float), "loss derivatives", err);
     if (status == WZ_OK) {
@@ -130,26 +130,27 @@ static wz_status allocate_scores(const wz_pack *pack, wz_pack_scores *scores, wz
 wz_status wz_pack_gradients(const wz_pack_update *u, wz_pack_scores *scores, wz_error *err)
 {
     const wz_segments *segments = &u->pack->segments;
-    wz_groups rows = {0};
+    wz_groups rows = {0}, sites = {0};
     wz_status status = allocate_scores(u->pack, scores, err);
     if (status == WZ_OK)
         status = wz_pack_row_groups(u->pack, &rows, err);
+    if (status == WZ_OK)
+        status = wz_pack_site_groups(u->pack, &sites, err);
     if (status == WZ_OK) {
         if (u->recompute)
             wz_model_forward(u->model, u->activations, segments, u->pack->row_token, 0, segments->rows);
-        u->model->backend->ops->fill_zero(u->model->backend, u->backward->dx,
-                                          (size_t)(segments->rows * u->model->config.hidden_size) *
-                                              sizeof(float));
+        wz_model_backward_begin(u->model, u->backward, segments);
         status = decisions_backward(u, scores, err);
     }
     if (status == WZ_OK)
         status = lessons_backward(u, scores, err);
     if (status == WZ_OK) {
         wz_model_backward(&u->apart->layers, u->activations, u->backward, segments, u->pack->row_token,
-                          &rows.view);
+                          &rows.view, &sites.view);
         status = u->model->backend->ops->sync(u->model->backend, err);
     }
     wz_groups_clear(&rows);
+    wz_groups_clear(&sites);
     return status;
 }
 

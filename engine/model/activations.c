@@ -17,11 +17,19 @@ static float *cut(block_cutter *cutter, int64_t rows, int64_t width)
     return cutter->base == NULL ? NULL : cutter->base + at;
 }
 
-/* Buffers that inference shares between layers; with training each layer has its own. */
-static void cut_shared(block_cutter *cutter, const wz_model_config *c, int64_t rows,
-                       wz_layer_activations *layer)
+/* What all layers share: cheap to compute again from what each layer keeps. */
+static void cut_scratch(block_cutter *cutter, const wz_model_config *c, int64_t rows,
+                        wz_layer_activations *layer)
 {
     layer->norm1 = cut(cutter, rows, c->hidden_size);
+    layer->norm2 = cut(cutter, rows, c->hidden_size);
+    layer->swiglu = cut(cutter, rows, c->intermediate_size);
+}
+
+/* What the backward pass needs of each layer, and inference shares between layers. */
+static void cut_kept(block_cutter *cutter, const wz_model_config *c, int64_t rows,
+                     wz_layer_activations *layer)
+{
     layer->rstd1 = cut(cutter, rows, 1);
     if (c->use_qk_norm) {
         const int64_t heads = c->num_attention_heads + c->num_key_value_heads;
@@ -31,10 +39,8 @@ static void cut_shared(block_cutter *cutter, const wz_model_config *c, int64_t r
     layer->attention = cut(cutter, rows, c->num_attention_heads * c->head_dim);
     layer->lse = cut(cutter, rows, c->num_attention_heads);
     layer->middle = cut(cutter, rows, c->hidden_size);
-    layer->norm2 = cut(cutter, rows, c->hidden_size);
     layer->rstd2 = cut(cutter, rows, 1);
     layer->gate_up = cut(cutter, rows, 2 * c->intermediate_size);
-    layer->swiglu = cut(cutter, rows, c->intermediate_size);
 }
 
 /* layers NULL: only count. */
@@ -44,8 +50,9 @@ static size_t lay_out(float *base, const wz_model_config *c, int64_t rows, bool 
     block_cutter cutter = {base, 0};
     wz_layer_activations shared = {0}, unused;
     float *stream[2] = {NULL, NULL};
+    cut_scratch(&cutter, c, rows, &shared);
     if (!training) {
-        cut_shared(&cutter, c, rows, &shared);
+        cut_kept(&cutter, c, rows, &shared);
         stream[0] = cut(&cutter, rows, c->hidden_size);
         stream[1] = cut(&cutter, rows, c->hidden_size);
     }
@@ -53,7 +60,7 @@ static size_t lay_out(float *base, const wz_model_config *c, int64_t rows, bool 
         wz_layer_activations *layer = layers != NULL ? &layers[l] : &unused;
         *layer = shared;
         if (training)
-            cut_shared(&cutter, c, rows, layer);
+            cut_kept(&cutter, c, rows, layer);
         layer->x = training ? cut(&cutter, rows, c->hidden_size) : stream[l % 2];
         layer->qkv = cut(&cutter, rows, (c->num_attention_heads + 2 * c->num_key_value_heads) * c->head_dim);
     }
@@ -111,6 +118,7 @@ static size_t lay_out_backward(float *base, const wz_model_config *c, int64_t ro
 {
     block_cutter cutter = {base, 0};
     b->dx = cut(&cutter, rows, c->hidden_size);
+    b->dfinal = cut(&cutter, rows, c->hidden_size);
     b->dnorm = cut(&cutter, rows, c->hidden_size);
     b->dqkv = cut(&cutter, rows, (c->num_attention_heads + 2 * c->num_key_value_heads) * c->head_dim);
     b->dattention = cut(&cutter, rows, c->num_attention_heads * c->head_dim);

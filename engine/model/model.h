@@ -51,7 +51,9 @@ size_t wz_model_bytes(const wz_model *model);
  * deviation 0.1/sqrt(6). A function of the seed and names' order alone. */
 wz_status wz_model_init_weights(wz_model *model, uint64_t seed, const int64_t *integer, wz_error *err);
 
-/* Everything a forward pass keeps. Without training, buffers other than the KV cache are shared by all layers. */
+/* Everything a forward pass keeps. norm1, norm2 and swiglu are shared by all layers and computed again in the backward
+ * pass, which costs less than writing and reading them in memory. Without training, other buffers are shared too, but
+ * for the KV cache. Of the last layer, what comes after qkv is indexed by site. */
 typedef struct wz_layer_activations {
     float *x;                /* [rows][hidden] input of the layer */
     float *norm1, *rstd1;    /* [rows][hidden], [rows] */
@@ -70,7 +72,7 @@ typedef struct wz_activations {
     void *block;
     size_t bytes;
     wz_layer_activations *layers;
-    float *final; /* [rows][hidden] output of the last layer */
+    float *final; /* [sites][hidden] output of the last layer */
 } wz_activations;
 
 size_t wz_activations_bytes(const wz_model_config *config, int64_t rows, bool training);
@@ -84,7 +86,8 @@ typedef struct wz_backward {
     int64_t rows;
     void *block;
     size_t bytes;
-    float *dx; /* [rows][hidden]: of the residual stream; the caller starts it with the head's share */
+    float *dfinal; /* [sites][hidden]: of the last layer's output, summed over the head's entries */
+    float *dx;     /* [rows][hidden]: of the residual stream */
     float *dnorm, *dqkv, *dattention, *dgate_up, *dswiglu;
     float *entries; /* kept from step to step, see wz_backward_entries */
     int64_t entry_capacity;
@@ -106,16 +109,20 @@ wz_status wz_backward_entries(const wz_model *model, wz_backward *backward, int6
 /* Rows [row0, row1) of a pack through all layers; earlier rows' keys and values are read from the activations. */
 void wz_model_forward(const wz_model *model, wz_activations *activations, const wz_segments *segments,
                       const int32_t *token, int64_t row0, int64_t row1);
-/* hidden[i] = final norm of row gather[i]; rstd [count] kept for the backward pass. */
-void wz_model_final_norm(const wz_model *model, const wz_activations *activations, const int32_t *gather,
+/* hidden[i] = final norm of site site[i]; rstd [count] kept for the backward pass. */
+void wz_model_final_norm(const wz_model *model, const wz_activations *activations, const int32_t *site,
                          int64_t count, float *hidden, float *rstd);
-/* dx of row gather[i] += gradient through the final norm of entry i; groups list entries. */
+/* Starts a backward pass: no entry of the head has contributed yet. */
+void wz_model_backward_begin(const wz_model *model, wz_backward *backward, const wz_segments *segments);
+/* dfinal of site[i] += gradient through the final norm of entry i; groups list entries. */
 void wz_model_final_norm_backward(const wz_model *model, const wz_activations *activations,
-                                  wz_backward *backward, const int32_t *gather, int64_t count,
+                                  wz_backward *backward, const int32_t *site, int64_t count,
                                   const float *dhidden, const float *rstd, const wz_row_groups *entry_groups);
-/* All layers and the embedding, from backward->dx down; gradients are added to model->gradients. */
+/* All layers and the embedding, from backward->dfinal down; gradients are added to model->gradients. `rows` and
+ * `sites` list the pack's rows and sites by group. */
 void wz_model_backward(const wz_model *model, const wz_activations *activations, wz_backward *backward,
-                       const wz_segments *segments, const int32_t *token, const wz_row_groups *groups);
+                       const wz_segments *segments, const int32_t *token, const wz_row_groups *rows,
+                       const wz_row_groups *sites);
 
 wz_tensor wz_model_head(const wz_model *model); /* [vocab, hidden] */
 wz_tensor wz_model_head_gradient(const wz_model *model);

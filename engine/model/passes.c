@@ -41,24 +41,54 @@ static layer_linears linears_of(const wz_model *model, float *flat, int64_t l)
         linear_at(flat, at->down, c->hidden_size, c->intermediate_size, NULL)};
 }
 
-static void layer_forward(const wz_model *model, const wz_layer_activations *a, float *next, int64_t l,
-                          const wz_segments *segments, int64_t row0, int64_t rows)
+/* Which rows a pass goes over. Tensors of a layer's first half (up to qkv) are indexed by row, those of the last layer's
+ * second half by site: nothing is predicted from the other rows, and no later layer reads them. */
+typedef struct pass {
+    const wz_model *model;
+    const wz_activations *activations;
+    wz_backward *backward; /* backward pass only */
+    const wz_segments *segments;
+    const int32_t *token;
+    int64_t layer;
+    int64_t row0, row1;   /* rows */
+    int64_t site0, site1; /* their sites */
+} pass;
+
+static bool is_last(const pass *p, int64_t l)
 {
+    return l + 1 == p->model->config.num_hidden_layers;
+}
+
+/* First site from row `row` on. */
+static int64_t site_from(const wz_segments *segments, int64_t row)
+{
+    int64_t low = 0, high = segments->sites;
+    while (low < high) {
+        const int64_t middle = (low + high) / 2;
+        if (segments->site_row[middle] < row)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* Up to the layer's keys, queries and values. */
+static void begin_layer(const pass *p, int64_t l, int64_t row0, int64_t rows)
+{
+    const wz_model *model = p->model;
     const wz_model_config *c = &model->config;
     const wz_backend_ops *ops = model->backend->ops;
     wz_backend *be = model->backend;
+    const wz_layer_activations *a = &p->activations->layers[l];
     const wz_layer_offsets *at = &model->layers[l];
     const layer_linears w = linears_of(model, model->weights, l);
     const wz_attention attention = attention_of(c);
-    const int64_t hidden = c->hidden_size, ff = c->intermediate_size,
-                  q = attention.heads * attention.head_dim;
-    const int64_t qkv_width = w.qkv.weight.rows, heads = attention.heads + attention.kv_heads;
+    const int64_t heads = attention.heads + attention.kv_heads;
     const float eps = (float)c->rms_norm_eps;
     const wz_tensor none = {0};
-    wz_tensor x = block(a->x, row0, rows, hidden), norm1 = block(a->norm1, row0, rows, hidden);
-    wz_tensor qkv = block(a->qkv, row0, rows, qkv_width), middle = block(a->middle, row0, rows, hidden);
-    wz_tensor norm2 = block(a->norm2, row0, rows, hidden), gate_up = block(a->gate_up, row0, rows, 2 * ff);
-    wz_tensor swiglu = block(a->swiglu, row0, rows, ff);
+    wz_tensor x = block(a->x, row0, rows, c->hidden_size), norm1 = block(a->norm1, row0, rows, c->hidden_size);
+    wz_tensor qkv = block(a->qkv, row0, rows, w.qkv.weight.rows);
 
     ops->rmsnorm_forward(be, norm1, a->rstd1 + row0, x, NULL, model->weights + at->input_norm, eps);
     ops->linear_forward(be, qkv, norm1, &w.qkv, none);
@@ -66,98 +96,234 @@ static void layer_forward(const wz_model *model, const wz_layer_activations *a, 
         ops->qk_norm_forward(be, qkv, block(a->qk_raw, row0, rows, heads * attention.head_dim),
                              a->qk_rstd + row0 * heads, &attention, model->weights + at->q_norm,
                              model->weights + at->k_norm, eps);
-    ops->rope(be, qkv, segments->row_position + row0, model->rope_table, &attention, false);
-    ops->attention_forward(be, wz_matrix(a->attention, segments->rows, q), a->lse,
-                           wz_matrix(a->qkv, segments->rows, qkv_width), segments, row0, row0 + rows,
-                           &attention);
+    ops->rope(be, qkv, p->segments->row_position + row0, model->rope_table, &attention, false);
+}
+
+/* From attention's result to the layer's output `next`, for rows (of the last layer: sites) [row0, row0 + rows). */
+static void finish_layer(const pass *p, int64_t l, float *next, int64_t row0, int64_t rows)
+{
+    const wz_model *model = p->model;
+    const wz_model_config *c = &model->config;
+    const wz_backend_ops *ops = model->backend->ops;
+    wz_backend *be = model->backend;
+    const wz_layer_activations *a = &p->activations->layers[l];
+    const layer_linears w = linears_of(model, model->weights, l);
+    const int64_t hidden = c->hidden_size, ff = c->intermediate_size, q = w.o.weight.columns;
+    const wz_tensor none = {0};
+    wz_tensor middle = block(a->middle, row0, rows, hidden), norm2 = block(a->norm2, row0, rows, hidden);
+    wz_tensor gate_up = block(a->gate_up, row0, rows, 2 * ff), swiglu = block(a->swiglu, row0, rows, ff);
+    wz_tensor x = block(a->x, row0, rows, hidden);
+
+    if (is_last(p, l)) { /* gather the residual stream of the sites */
+        x = middle;
+        ops->embedding_forward(be, x, wz_matrix(a->x, p->segments->rows, hidden),
+                               p->segments->site_row + row0);
+    }
     ops->linear_forward(be, middle, block(a->attention, row0, rows, q), &w.o, x);
-    ops->rmsnorm_forward(be, norm2, a->rstd2 + row0, middle, NULL, model->weights + at->post_norm, eps);
+    ops->rmsnorm_forward(be, norm2, a->rstd2 + row0, middle, NULL, model->weights + model->layers[l].post_norm,
+                         (float)c->rms_norm_eps);
     ops->linear_forward(be, gate_up, norm2, &w.gate_up, none);
     ops->swiglu_forward(be, swiglu, gate_up);
     ops->linear_forward(be, block(next, row0, rows, hidden), swiglu, &w.down, middle);
+}
+
+/* What lies between the attention of layer p->layer - 1 and that of p->layer, for a block of the pass's rows. */
+static void between_attentions(void *context, int64_t first, int64_t end)
+{
+    const pass *p = context;
+    const wz_model *model = p->model;
+    const int64_t row0 = p->row0 + first, rows = end - first, hidden = model->config.hidden_size;
+    float *x = p->activations->layers[p->layer].x;
+    if (p->layer == 0)
+        model->backend->ops->embedding_forward(
+            model->backend, block(x, row0, rows, hidden),
+            wz_matrix(model->weights + model->embedding, model->config.vocab_size, hidden), p->token + row0);
+    else
+        finish_layer(p, p->layer - 1, x, row0, rows);
+    begin_layer(p, p->layer, row0, rows);
+}
+
+/* What follows the last attention, for a block of the pass's sites. */
+static void after_attentions(void *context, int64_t first, int64_t end)
+{
+    const pass *p = context;
+    finish_layer(p, p->layer, p->activations->final, p->site0 + first, end - first);
 }
 
 void wz_model_forward(const wz_model *model, wz_activations *activations, const wz_segments *segments,
                       const int32_t *token, int64_t row0, int64_t row1)
 {
     const wz_model_config *c = &model->config;
+    const wz_backend_ops *ops = model->backend->ops;
+    const wz_attention attention = attention_of(c);
+    const int64_t q = attention.heads * attention.head_dim,
+                  qkv = q + 2 * attention.kv_heads * attention.head_dim;
+    pass p = {.model = model,
+              .activations = activations,
+              .segments = segments,
+              .token = token,
+              .row0 = row0,
+              .row1 = row1,
+              .site0 = site_from(segments, row0),
+              .site1 = site_from(segments, row1)};
     if (row0 >= row1)
         return;
-    model->backend->ops->embedding_forward(
-        model->backend, block(activations->layers[0].x, row0, row1 - row0, c->hidden_size),
-        wz_matrix(model->weights + model->embedding, c->vocab_size, c->hidden_size), token + row0);
-    for (int64_t l = 0; l < c->num_hidden_layers; l++) {
-        float *next = l + 1 < c->num_hidden_layers ? activations->layers[l + 1].x : activations->final;
-        layer_forward(model, &activations->layers[l], next, l, segments, row0, row1 - row0);
+    for (p.layer = 0; p.layer < c->num_hidden_layers; p.layer++) {
+        const wz_layer_activations *a = &activations->layers[p.layer];
+        ops->for_row_blocks(model->backend, row1 - row0, between_attentions, &p);
+        ops->attention_forward(model->backend, wz_matrix(a->attention, segments->rows, q), a->lse,
+                               wz_matrix(a->qkv, segments->rows, qkv), segments, row0, row1,
+                               is_last(&p, p.layer), &attention);
     }
+    p.layer = c->num_hidden_layers - 1;
+    ops->for_row_blocks(model->backend, p.site1 - p.site0, after_attentions, &p);
 }
 
-void wz_model_final_norm(const wz_model *model, const wz_activations *activations, const int32_t *gather,
+void wz_model_final_norm(const wz_model *model, const wz_activations *activations, const int32_t *site,
                          int64_t count, float *hidden, float *rstd)
 {
     const int64_t width = model->config.hidden_size;
     model->backend->ops->rmsnorm_forward(model->backend, wz_matrix(hidden, count, width), rstd,
-                                         wz_matrix(activations->final, activations->rows, width), gather,
+                                         wz_matrix(activations->final, activations->rows, width), site,
                                          model->weights + model->final_norm,
                                          (float)model->config.rms_norm_eps);
 }
 
+void wz_model_backward_begin(const wz_model *model, wz_backward *backward, const wz_segments *segments)
+{
+    model->backend->ops->fill_zero(model->backend, backward->dfinal,
+                                   (size_t)(segments->sites * model->config.hidden_size) * sizeof(float));
+}
+
 void wz_model_final_norm_backward(const wz_model *model, const wz_activations *activations,
-                                  wz_backward *backward, const int32_t *gather, int64_t count,
+                                  wz_backward *backward, const int32_t *site, int64_t count,
                                   const float *dhidden, const float *rstd, const wz_row_groups *entry_groups)
 {
     const int64_t width = model->config.hidden_size;
     model->backend->ops->rmsnorm_backward(
-        model->backend, wz_matrix(backward->dx, activations->rows, width), model->final_norm_gradient,
+        model->backend, wz_matrix(backward->dfinal, activations->rows, width), model->final_norm_gradient,
         wz_matrix((float *)dhidden, count, width), wz_matrix(activations->final, activations->rows, width),
-        gather, rstd, model->weights + model->final_norm, entry_groups);
+        site, rstd, model->weights + model->final_norm, entry_groups);
 }
 
-static void layer_backward(const wz_model *model, const wz_layer_activations *a, wz_backward *b, int64_t l,
-                           const wz_segments *segments, const wz_row_groups *groups)
+/* Through the MLP to its norm's output, for a block of rows; swiglu and norm2 are computed again on the way. */
+static void mlp_backward(void *context, int64_t row0, int64_t end)
 {
+    const pass *p = context;
+    const wz_model *model = p->model;
+    const wz_backend_ops *ops = model->backend->ops;
+    wz_backend *be = model->backend;
+    const wz_layer_activations *a = &p->activations->layers[p->layer];
+    const wz_backward *b = p->backward;
+    const layer_linears w = linears_of(model, model->weights, p->layer);
+    const int64_t rows = end - row0, hidden = model->config.hidden_size, ff = model->config.intermediate_size;
+    float *dy = is_last(p, p->layer) ? b->dfinal : b->dx;
+    wz_tensor dswiglu = block(b->dswiglu, row0, rows, ff), dgate_up = block(b->dgate_up, row0, rows, 2 * ff);
+
+    ops->linear_backward_input(be, dswiglu, block(dy, row0, rows, hidden), &w.down);
+    ops->swiglu_backward(be, dgate_up, block(a->swiglu, row0, rows, ff), dswiglu,
+                         block(a->gate_up, row0, rows, 2 * ff));
+    ops->linear_backward_input(be, block(b->dnorm, row0, rows, hidden), dgate_up, &w.gate_up);
+    ops->rmsnorm_forward(be, block(a->norm2, row0, rows, hidden), a->rstd2 + row0,
+                         block(a->middle, row0, rows, hidden), NULL,
+                         model->weights + model->layers[p->layer].post_norm, (float)model->config.rms_norm_eps);
+}
+
+/* Through the linear layer of q, k and v to its norm's output; norm1 is computed again. */
+static void qkv_backward(void *context, int64_t row0, int64_t end)
+{
+    const pass *p = context;
+    const wz_model *model = p->model;
+    const wz_layer_activations *a = &p->activations->layers[p->layer];
+    const layer_linears w = linears_of(model, model->weights, p->layer);
+    const int64_t rows = end - row0, hidden = model->config.hidden_size;
+    model->backend->ops->linear_backward_input(model->backend, block(p->backward->dnorm, row0, rows, hidden),
+                                               block(p->backward->dqkv, row0, rows, w.qkv.weight.rows),
+                                               &w.qkv);
+    model->backend->ops->rmsnorm_forward(
+        model->backend, block(a->norm1, row0, rows, hidden), a->rstd1 + row0, block(a->x, row0, rows, hidden),
+        NULL, model->weights + model->layers[p->layer].input_norm, (float)model->config.rms_norm_eps);
+}
+
+/* The layer's second half, from its output's gradient dy [count] to those of the residual stream (in place) and of
+ * attention's result. */
+static void finish_backward(const pass *p, wz_tensor dy, const wz_row_groups *groups)
+{
+    const wz_model *model = p->model;
+    const wz_backend_ops *ops = model->backend->ops;
+    wz_backend *be = model->backend;
+    const wz_layer_activations *a = &p->activations->layers[p->layer];
+    const wz_backward *b = p->backward;
+    const wz_layer_offsets *at = &model->layers[p->layer];
+    const layer_linears w = linears_of(model, model->weights, p->layer),
+                        g = linears_of(model, model->gradients, p->layer);
+    const int64_t rows = dy.rows, hidden = dy.columns, ff = model->config.intermediate_size;
+    const int64_t q = w.o.weight.columns;
+
+    ops->for_row_blocks(be, rows, mlp_backward, (void *)p);
+    ops->linear_backward_weight(be, &g.down, dy, wz_matrix(a->swiglu, rows, ff), groups);
+    ops->linear_backward_weight(be, &g.gate_up, wz_matrix(b->dgate_up, rows, 2 * ff),
+                                wz_matrix(a->norm2, rows, hidden), groups);
+    ops->rmsnorm_backward(be, dy, model->gradients + at->post_norm, wz_matrix(b->dnorm, rows, hidden),
+                          wz_matrix(a->middle, rows, hidden), NULL, a->rstd2, model->weights + at->post_norm,
+                          groups);
+    ops->linear_backward_input(be, wz_matrix(b->dattention, rows, q), dy, &w.o);
+    ops->linear_backward_weight(be, &g.o, dy, wz_matrix(a->attention, rows, q), groups);
+}
+
+/* The first half, from the gradients of attention's result and the residual stream to that of the layer's input. */
+static void begin_backward(const pass *p, const wz_row_groups *groups)
+{
+    const wz_model *model = p->model;
     const wz_model_config *c = &model->config;
     const wz_backend_ops *ops = model->backend->ops;
     wz_backend *be = model->backend;
-    const wz_layer_offsets *at = &model->layers[l];
-    const layer_linears w = linears_of(model, model->weights, l), g = linears_of(model, model->gradients, l);
+    const wz_layer_activations *a = &p->activations->layers[p->layer];
+    const wz_backward *b = p->backward;
+    const wz_layer_offsets *at = &model->layers[p->layer];
+    const layer_linears g = linears_of(model, model->gradients, p->layer);
     const wz_attention attention = attention_of(c);
-    const int64_t rows = segments->rows, hidden = c->hidden_size, ff = c->intermediate_size;
-    const int64_t q = attention.heads * attention.head_dim, qkv_width = w.qkv.weight.rows;
-    wz_tensor dx = wz_matrix(b->dx, rows, hidden), dnorm = wz_matrix(b->dnorm, rows, hidden);
-    wz_tensor dswiglu = wz_matrix(b->dswiglu, rows, ff), dgate_up = wz_matrix(b->dgate_up, rows, 2 * ff);
-    wz_tensor dattention = wz_matrix(b->dattention, rows, q), dqkv = wz_matrix(b->dqkv, rows, qkv_width);
+    const int64_t rows = p->segments->rows, hidden = c->hidden_size, q = g.o.weight.columns,
+                  qkv = g.qkv.weight.rows;
+    wz_tensor dqkv = wz_matrix(b->dqkv, rows, qkv);
 
-    ops->linear_backward_input(be, dswiglu, dx, &w.down);
-    ops->linear_backward_weight(be, &g.down, dx, wz_matrix(a->swiglu, rows, ff), groups);
-    ops->swiglu_backward(be, dgate_up, dswiglu, wz_matrix(a->gate_up, rows, 2 * ff));
-    ops->linear_backward_input(be, dnorm, dgate_up, &w.gate_up);
-    ops->linear_backward_weight(be, &g.gate_up, dgate_up, wz_matrix(a->norm2, rows, hidden), groups);
-    ops->rmsnorm_backward(be, dx, model->gradients + at->post_norm, dnorm, wz_matrix(a->middle, rows, hidden),
-                          NULL, a->rstd2, model->weights + at->post_norm, groups);
-    ops->linear_backward_input(be, dattention, dx, &w.o);
-    ops->linear_backward_weight(be, &g.o, dx, wz_matrix(a->attention, rows, q), groups);
-    ops->attention_backward(be, dqkv, dattention, wz_matrix(a->attention, rows, q), a->lse,
-                            wz_matrix(a->qkv, rows, qkv_width), segments, &attention);
-    ops->rope(be, dqkv, segments->row_position, model->rope_table, &attention, true);
+    ops->attention_backward(be, dqkv, wz_matrix(b->dattention, rows, q), wz_matrix(a->attention, rows, q),
+                            a->lse, wz_matrix(a->qkv, rows, qkv), p->segments, is_last(p, p->layer),
+                            &attention);
+    ops->rope(be, dqkv, p->segments->row_position, model->rope_table, &attention, true);
     if (c->use_qk_norm)
         ops->qk_norm_backward(
             be, dqkv, model->gradients + at->q_norm, model->gradients + at->k_norm,
             wz_matrix(a->qk_raw, rows, (attention.heads + attention.kv_heads) * attention.head_dim),
             a->qk_rstd, &attention, model->weights + at->q_norm, model->weights + at->k_norm, groups);
-    ops->linear_backward_input(be, dnorm, dqkv, &w.qkv);
+    ops->for_row_blocks(be, rows, qkv_backward, (void *)p);
     ops->linear_backward_weight(be, &g.qkv, dqkv, wz_matrix(a->norm1, rows, hidden), groups);
-    ops->rmsnorm_backward(be, dx, model->gradients + at->input_norm, dnorm, wz_matrix(a->x, rows, hidden),
-                          NULL, a->rstd1, model->weights + at->input_norm, groups);
+    ops->rmsnorm_backward(be, wz_matrix(b->dx, rows, hidden), model->gradients + at->input_norm,
+                          wz_matrix(b->dnorm, rows, hidden), wz_matrix(a->x, rows, hidden), NULL, a->rstd1,
+                          model->weights + at->input_norm, groups);
 }
 
 void wz_model_backward(const wz_model *model, const wz_activations *activations, wz_backward *backward,
-                       const wz_segments *segments, const int32_t *token, const wz_row_groups *groups)
+                       const wz_segments *segments, const int32_t *token, const wz_row_groups *rows,
+                       const wz_row_groups *sites)
 {
     const wz_model_config *c = &model->config;
-    for (int64_t l = c->num_hidden_layers - 1; l >= 0; l--)
-        layer_backward(model, &activations->layers[l], backward, l, segments, groups);
-    model->backend->ops->embedding_backward(
-        model->backend, wz_matrix(model->embedding_gradient, c->vocab_size, c->hidden_size),
-        wz_matrix(backward->dx, segments->rows, c->hidden_size), token, groups);
+    const wz_backend_ops *ops = model->backend->ops;
+    wz_tensor dx = wz_matrix(backward->dx, segments->rows, c->hidden_size),
+              dfinal = wz_matrix(backward->dfinal, segments->sites, c->hidden_size);
+    pass p = {.model = model, .activations = activations, .backward = backward, .segments = segments};
+    for (p.layer = c->num_hidden_layers - 1; p.layer >= 0; p.layer--) {
+        if (is_last(&p, p.layer)) { /* sites first, then their gradients take their rows' places */
+            finish_backward(&p, dfinal, sites);
+            ops->fill_zero(model->backend, backward->dx,
+                           (size_t)(segments->rows * c->hidden_size) * sizeof(float));
+            ops->embedding_backward(model->backend, dx, dfinal, segments->site_row, sites);
+        } else {
+            finish_backward(&p, dx, rows);
+        }
+        begin_backward(&p, rows);
+    }
+    ops->embedding_backward(model->backend,
+                            wz_matrix(model->embedding_gradient, c->vocab_size, c->hidden_size), dx, token,
+                            rows);
 }

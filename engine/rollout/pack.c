@@ -32,7 +32,7 @@ static wz_status allocate(wz_pack *pack, const pack_sizes *sizes, wz_error *err)
 {
     const int64_t rows = sizes->rows, c = pack->completions, g = pack->groups, stride = sizes->longest;
     void *block = NULL;
-    const int64_t words = 5 * rows + 4 * g + g * sizes->group_rows + 2 * c + 3 * c * stride;
+    const int64_t words = 7 * rows + 4 * g + g * sizes->group_rows + 2 * c + 3 * c * stride;
     wz_status status = wz_alloc(&block, (size_t)words * sizeof(int32_t) + (size_t)(c * stride + c), 1,
                                 "a pack's row tables", err);
     if (status != WZ_OK)
@@ -46,6 +46,8 @@ static wz_status allocate(wz_pack *pack, const pack_sizes *sizes, wz_error *err)
     pack->row_completion = take(&at, rows);
     pack->row_index = take(&at, rows);
     pack->row_position = take(&at, rows);
+    pack->row_site = take(&at, rows);
+    pack->site_row = take(&at, rows);
     pack->prompt_start = take(&at, g);
     pack->prompt_length = take(&at, g);
     pack->group_length = take(&at, g);
@@ -64,6 +66,8 @@ static wz_status allocate(wz_pack *pack, const pack_sizes *sizes, wz_error *err)
                                    .row_completion = pack->row_completion,
                                    .row_index = pack->row_index,
                                    .row_position = pack->row_position,
+                                   .row_site = pack->row_site,
+                                   .site_row = pack->site_row,
                                    .prompt_start = pack->prompt_start,
                                    .prompt_length = pack->prompt_length,
                                    .completion_rows = pack->completion_rows,
@@ -84,6 +88,11 @@ static void add_row(wz_pack *pack, int64_t group, int64_t completion, int64_t in
     pack->row_completion[row] = (int32_t)completion;
     pack->row_index[row] = (int32_t)index;
     pack->row_position[row] = (int32_t)position;
+    pack->row_site[row] = -1;
+    if (completion >= 0 || index + 1 == pack->prompt_length[group]) {
+        pack->row_site[row] = (int32_t)pack->segments.sites;
+        pack->site_row[pack->segments.sites++] = (int32_t)row;
+    }
     pack->group_rows[group * pack->segments.group_stride + pack->group_length[group]++] = (int32_t)row;
 }
 
@@ -127,14 +136,14 @@ void wz_pack_destroy(wz_pack *pack)
 {
     if (pack == NULL)
         return;
-    free(pack->decisions.row);
+    free(pack->decisions.site);
     free(pack->decisions.target);
     free(pack->decisions.mask);
     free(pack->decisions.completion);
     free(pack->decisions.place);
     free(pack->decisions.logp);
     free(pack->decisions.entropy);
-    free(pack->lessons.row);
+    free(pack->lessons.site);
     free(pack->lessons.mask);
     free(pack->lessons.completion);
     free(pack->mask_offset);
@@ -145,7 +154,7 @@ void wz_pack_destroy(wz_pack *pack)
 
 size_t wz_pack_bytes(const wz_pack *pack)
 {
-    const size_t words = (size_t)(5 * pack->row_capacity + pack->groups * (4 + pack->segments.group_stride) +
+    const size_t words = (size_t)(7 * pack->row_capacity + pack->groups * (4 + pack->segments.group_stride) +
                                   pack->completions * (2 + 3 * pack->completion_stride));
     return words * 4 + (size_t)(pack->decisions.capacity * 28 + pack->lessons.capacity * 12) +
            (pack->mask_offset_capacity + pack->mask_token_capacity) * 4;
@@ -212,17 +221,17 @@ static wz_status grow_columns(void **columns[], size_t column_count, int64_t *ca
     return WZ_OK;
 }
 
-wz_status wz_pack_add_decision(wz_pack *pack, int64_t completion, int32_t row, uint32_t token, uint32_t mask,
+wz_status wz_pack_add_decision(wz_pack *pack, int64_t completion, int32_t site, uint32_t token, uint32_t mask,
                                float logp, float entropy, wz_error *err)
 {
     wz_decisions *d = &pack->decisions;
-    void **columns[7] = {(void **)&d->row,        (void **)&d->target, (void **)&d->mask,
+    void **columns[7] = {(void **)&d->site,       (void **)&d->target, (void **)&d->mask,
                          (void **)&d->completion, (void **)&d->place,  (void **)&d->logp,
                          (void **)&d->entropy};
     wz_status status = grow_columns(columns, 7, &d->capacity, d->count + 1, err);
     if (status != WZ_OK)
         return status;
-    d->row[d->count] = row;
+    d->site[d->count] = site;
     d->target[d->count] = (int32_t)token;
     d->mask[d->count] = mask;
     d->completion[d->count] = (int32_t)completion;
@@ -233,18 +242,27 @@ wz_status wz_pack_add_decision(wz_pack *pack, int64_t completion, int32_t row, u
     return WZ_OK;
 }
 
-wz_status wz_pack_add_lesson(wz_pack *pack, int64_t completion, int32_t row, uint32_t mask, wz_error *err)
+wz_status wz_pack_add_lesson(wz_pack *pack, int64_t completion, int32_t site, uint32_t mask, wz_error *err)
 {
     wz_lessons *l = &pack->lessons;
-    void **columns[3] = {(void **)&l->row, (void **)&l->mask, (void **)&l->completion};
+    void **columns[3] = {(void **)&l->site, (void **)&l->mask, (void **)&l->completion};
     wz_status status = grow_columns(columns, 3, &l->capacity, l->count + 1, err);
     if (status != WZ_OK)
         return status;
-    l->row[l->count] = row;
+    l->site[l->count] = site;
     l->mask[l->count] = mask;
     l->completion[l->count] = (int32_t)completion;
     l->count++;
     return WZ_OK;
+}
+
+int32_t wz_pack_site(const wz_pack *pack, int64_t completion, int64_t place)
+{
+    const int64_t group = completion / pack->generations;
+    const int32_t row = place == 0
+                            ? pack->prompt_start[group] + pack->prompt_length[group] - 1
+                            : pack->completion_rows[completion * pack->completion_stride + place - 1];
+    return pack->row_site[row];
 }
 
 static wz_status allocate_groups(int64_t groups, int64_t entries, wz_groups *out, wz_error *err)
@@ -272,6 +290,19 @@ wz_status wz_pack_row_groups(const wz_pack *pack, wz_groups *out, wz_error *err)
         memcpy(out->index + out->offset[g], pack->group_rows + g * pack->segments.group_stride,
                (size_t)pack->group_length[g] * sizeof(int32_t));
         out->offset[g + 1] = out->offset[g] + pack->group_length[g];
+    }
+    return status;
+}
+
+wz_status wz_pack_site_groups(const wz_pack *pack, wz_groups *out, wz_error *err)
+{
+    wz_status status = allocate_groups(pack->groups, pack->segments.sites, out, err);
+    for (int64_t g = 0; status == WZ_OK && g < pack->groups; g++) {
+        const int32_t *rows = pack->group_rows + g * pack->segments.group_stride;
+        out->offset[g + 1] = out->offset[g];
+        for (int64_t i = 0; i < pack->group_length[g]; i++)
+            if (pack->row_site[rows[i]] >= 0)
+                out->index[out->offset[g + 1]++] = pack->row_site[rows[i]];
     }
     return status;
 }

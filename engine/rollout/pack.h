@@ -19,7 +19,7 @@ typedef enum wz_origin {
 /* One sampled token: what the loss is made of. Parallel arrays, in order of sampling. */
 typedef struct wz_decisions {
     int64_t count, capacity;
-    int32_t *row;    /* row whose hidden state predicts the token */
+    int32_t *site;   /* site whose hidden state predicts the token */
     int32_t *target; /* the token */
     uint32_t *mask;  /* token set it was chosen from, in the pack's mask table */
     int32_t *completion;
@@ -30,7 +30,7 @@ typedef struct wz_decisions {
 /* One place where the grammar is taught: -log(probability the full softmax gives to the allowed set). */
 typedef struct wz_lessons {
     int64_t count, capacity;
-    int32_t *row;
+    int32_t *site;
     uint32_t *mask;
     int32_t *completion;
 } wz_lessons;
@@ -43,6 +43,7 @@ typedef struct wz_pack {
     void *block;          /* all arrays of fixed size */
     int32_t *row_token;
     int32_t *row_group, *row_completion, *row_index, *row_position;
+    int32_t *row_site, *site_row; /* as in wz_segments */
     int32_t *prompt_start, *prompt_length, *completion_rows, *completion_row_count, *group_rows,
         *group_length;
     uint32_t *problem;         /* [groups] problem index: names the random draws */
@@ -79,17 +80,21 @@ void wz_pack_add_row(wz_pack *pack, int64_t completion, uint32_t token);
 /* Adds a set of ascending tokens; an equal set added before is found again among the last few. */
 wz_status wz_pack_add_mask(wz_pack *pack, const uint32_t *tokens, uint32_t count, uint32_t *id,
                            wz_error *err);
-wz_status wz_pack_add_decision(wz_pack *pack, int64_t completion, int32_t row, uint32_t token, uint32_t mask,
+wz_status wz_pack_add_decision(wz_pack *pack, int64_t completion, int32_t site, uint32_t token, uint32_t mask,
                                float logp, float entropy, wz_error *err);
-wz_status wz_pack_add_lesson(wz_pack *pack, int64_t completion, int32_t row, uint32_t mask, wz_error *err);
+wz_status wz_pack_add_lesson(wz_pack *pack, int64_t completion, int32_t site, uint32_t mask, wz_error *err);
 
-/* Lists of rows, decisions or lessons by group, for the backward pass. Free with wz_groups_clear. */
+/* The site that predicts token `place` of a completion. */
+int32_t wz_pack_site(const wz_pack *pack, int64_t completion, int64_t place);
+
+/* Lists of rows, sites, decisions or lessons by group, for the backward pass. Free with wz_groups_clear. */
 typedef struct wz_groups {
     wz_row_groups view;
     int64_t *offset;
     int32_t *index;
 } wz_groups;
 wz_status wz_pack_row_groups(const wz_pack *pack, wz_groups *out, wz_error *err);
+wz_status wz_pack_site_groups(const wz_pack *pack, wz_groups *out, wz_error *err);
 /* By completion number of each entry. */
 wz_status wz_pack_entry_groups(const wz_pack *pack, const int32_t *completion, int64_t count, wz_groups *out,
                                wz_error *err);

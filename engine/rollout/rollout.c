@@ -16,7 +16,7 @@ typedef struct rollout {
     /* one decode step: */
     wz_sample_request *request; /* [completions] */
     int32_t *asker;             /* [completions] completion of each request */
-    int32_t *gather;            /* [completions] row of each hidden vector */
+    int32_t *gather;            /* [completions] site of each hidden vector */
     wz_sample_result *result;   /* [completions] */
     uint32_t *kept;             /* [completions][kept_stride], with top-k, top-p or min-p */
     int64_t kept_stride;
@@ -121,14 +121,6 @@ static void add_rows(rollout *r, int64_t c)
         wz_pack_add_row(pack, c, pack->tokens[c * pack->completion_stride + i]);
 }
 
-/* Row that predicts token `place` of a completion. */
-static int32_t predicting_row(const wz_pack *pack, int64_t c, int64_t place)
-{
-    const int64_t group = c / pack->generations;
-    return place == 0 ? pack->prompt_start[group] + pack->prompt_length[group] - 1
-                      : pack->completion_rows[c * pack->completion_stride + place - 1];
-}
-
 /* One decode step: rows for what is known, then one sampled token for every completion still going. */
 static wz_status decode_step(rollout *r, bool *any, wz_error *err)
 {
@@ -146,10 +138,10 @@ static wz_status decode_step(rollout *r, bool *any, wz_error *err)
         add_rows(r, c);
         if (!r->going[c])
             continue;
-        const int32_t row = predicting_row(pack, c, pack->length[c]);
+        const int32_t site = wz_pack_site(pack, c, pack->length[c]);
         /* completions of one group start from the same prompt row: one hidden vector serves them */
-        if (vectors == 0 || r->gather[vectors - 1] != row)
-            r->gather[vectors++] = row;
+        if (vectors == 0 || r->gather[vectors - 1] != site)
+            r->gather[vectors++] = site;
         r->asker[requests] = (int32_t)c;
         r->request[requests++] = (wz_sample_request){(int32_t)(vectors - 1),
                                                      set,
@@ -191,7 +183,7 @@ static wz_status add_lessons(rollout *r, wz_error *err)
     wz_status status = WZ_OK;
     for (int64_t c = 0; c < pack->completions && r->grammar != NULL; c++)
         for (int64_t i = 0; status == WZ_OK && teaches(r, c) && i < pack->length[c]; i++)
-            status = wz_pack_add_lesson(pack, c, predicting_row(pack, c, i),
+            status = wz_pack_add_lesson(pack, c, wz_pack_site(pack, c, i),
                                         pack->masks[c * pack->completion_stride + i], err);
     return status;
 }
@@ -255,7 +247,7 @@ wz_status wz_rollout_score(const wz_model *model, const wz_activations *activati
                            wz_error *err)
 {
     const wz_decisions *d = &pack->decisions;
-    wz_model_final_norm(model, activations, d->row, d->count, hidden, rstd);
+    wz_model_final_norm(model, activations, d->site, d->count, hidden, rstd);
     model->backend->ops->head_score_forward(
         model->backend, logp, entropy, wz_matrix(hidden, d->count, model->config.hidden_size),
         wz_model_head(model), d->target, d->mask, &pack->mask_table, temperature);

@@ -62,9 +62,9 @@ static double median(double *values, int64_t count)
     return count % 2 == 1 ? values[count / 2] : 0.5 * (values[count / 2 - 1] + values[count / 2]);
 }
 
-/* One weight matrix: forward, input gradient and weight gradient of `rows` rows in `calls` layers. */
+/* One weight matrix: forward, input gradient and weight gradient of `rows` rows, all layers together. */
 static void add_linear(wz_benchmark *out, wz_backend *backend, const char *name, int64_t outputs,
-                       int64_t inputs, int64_t rows, int64_t group_rows, int64_t calls)
+                       int64_t inputs, int64_t rows, int64_t group_rows)
 {
     const wz_sgemm_shape shapes[3] = {
         {out->tile, outputs, inputs, false, true, false},                        /* y = x w^T */
@@ -74,25 +74,29 @@ static void add_linear(wz_benchmark *out, wz_backend *backend, const char *name,
     for (int i = 0; i < 3 && out->gemm_count < WZ_BENCH_GEMMS; i++) {
         wz_bench_gemm *gemm = &out->gemms[out->gemm_count++];
         (void)snprintf(gemm->name, sizeof gemm->name, "%s %s", name, passes[i]);
-        gemm->flops_per_step = 2.0 * (double)rows * (double)outputs * (double)inputs * (double)calls;
+        gemm->flops_per_step = 2.0 * (double)rows * (double)outputs * (double)inputs;
         gemm->rate = wz_backend_cpu_sgemm_rate(backend, &shapes[i], 0.15);
         out->gemm_flops += gemm->flops_per_step;
         out->sgemm_s += gemm->flops_per_step / gemm->rate;
     }
 }
 
-/* Scores and weighted sums of attention, forward, and twice that backward (no recomputation counted). */
+/* Scores and weighted sums of attention, forward, and twice that backward (no recomputation counted); the last layer
+ * at sites only. */
 static double attention_flops(const wz_model_config *c, const wz_batch *batch)
 {
     double keys = 0.0;
     for (int64_t p = 0; p < batch->pack_count; p++) {
         const wz_segments *s = &batch->packs[p]->segments;
-        for (int64_t row = 0; row < s->rows; row++)
-            keys += s->row_completion[row] < 0
-                        ? (double)s->row_index[row] + 1.0
-                        : (double)s->prompt_length[s->row_group[row]] + (double)s->row_index[row] + 1.0;
+        for (int64_t row = 0; row < s->rows; row++) {
+            const double seen =
+                s->row_completion[row] < 0
+                    ? (double)s->row_index[row] + 1.0
+                    : (double)s->prompt_length[s->row_group[row]] + (double)s->row_index[row] + 1.0;
+            keys += seen * (double)(c->num_hidden_layers - (s->row_site[row] < 0));
+        }
     }
-    return 3.0 * 4.0 * keys * (double)(c->num_attention_heads * c->head_dim * c->num_hidden_layers);
+    return 3.0 * 4.0 * keys * (double)(c->num_attention_heads * c->head_dim);
 }
 
 static void count_work(bench *b, wz_benchmark *out)
@@ -101,11 +105,14 @@ static void count_work(bench *b, wz_benchmark *out)
     const wz_batch *batch = wz_trainer_batch(b->trainer);
     const int64_t q = c->num_attention_heads * c->head_dim, kv = c->num_key_value_heads * c->head_dim;
     const int64_t layers = c->num_hidden_layers, group_rows = out->rows / batch->groups;
-    add_linear(out, b->backend, "qkv", q + 2 * kv, c->hidden_size, out->rows, group_rows, layers);
-    add_linear(out, b->backend, "o", c->hidden_size, q, out->rows, group_rows, layers);
-    add_linear(out, b->backend, "gate_up", 2 * c->intermediate_size, c->hidden_size, out->rows, group_rows,
-               layers);
-    add_linear(out, b->backend, "down", c->hidden_size, c->intermediate_size, out->rows, group_rows, layers);
+    int64_t sites = 0; /* what follows the last attention is computed at sites only, and counted so */
+    for (int64_t p = 0; p < batch->pack_count; p++)
+        sites += batch->packs[p]->segments.sites;
+    const int64_t begun = layers * out->rows, finished = (layers - 1) * out->rows + sites;
+    add_linear(out, b->backend, "qkv", q + 2 * kv, c->hidden_size, begun, group_rows);
+    add_linear(out, b->backend, "o", c->hidden_size, q, finished, group_rows);
+    add_linear(out, b->backend, "gate_up", 2 * c->intermediate_size, c->hidden_size, finished, group_rows);
+    add_linear(out, b->backend, "down", c->hidden_size, c->intermediate_size, finished, group_rows);
     out->other_flops = attention_flops(c, batch);
 }
 

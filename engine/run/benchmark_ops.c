@@ -78,14 +78,14 @@ static void time_attention(op_bench *b)
 {
     const wz_layer_activations *a = &b->activations->layers[0];
     ops_of(b)->attention_forward(b->model->backend, b->input[1], a->lse, b->output[0], &b->pack->segments, 0,
-                                 b->pack->segments.rows, &b->attention);
+                                 b->pack->segments.rows, false, &b->attention);
 }
 
 static void time_attention_backward(op_bench *b)
 {
     const wz_layer_activations *a = &b->activations->layers[0];
     ops_of(b)->attention_backward(b->model->backend, b->doutput[0], b->dinput[1], b->input[1], a->lse,
-                                  b->output[0], &b->pack->segments, &b->attention);
+                                  b->output[0], &b->pack->segments, false, &b->attention);
 }
 
 static void time_swiglu(op_bench *b)
@@ -95,7 +95,7 @@ static void time_swiglu(op_bench *b)
 
 static void time_swiglu_backward(op_bench *b)
 {
-    ops_of(b)->swiglu_backward(b->model->backend, b->doutput[2], b->dinput[3], b->output[2]);
+    ops_of(b)->swiglu_backward(b->model->backend, b->doutput[2], b->input[3], b->dinput[3], b->output[2]);
 }
 
 static void time_head_score_backward(op_bench *b)
@@ -191,7 +191,7 @@ wz_status wz_benchmark_ops(const wz_model *model, const wz_pack *pack, int64_t p
             wz_pack_entry_groups(pack, pack->decisions.completion, pack->decisions.count, &b.decisions, err);
     if (status == WZ_OK) {
         wz_model_forward(model, b.activations, &pack->segments, pack->row_token, 0, rows);
-        wz_model_final_norm(model, b.activations, pack->decisions.row, pack->decisions.count,
+        wz_model_final_norm(model, b.activations, pack->decisions.site, pack->decisions.count,
                             b.entries.hidden, b.entries.rstd);
         set_tensors(&b);
         out->op_count = sizeof cases / sizeof cases[0];

@@ -10,6 +10,7 @@ typedef struct forward_job {
     const wz_segments *segments;
     const wz_attention *attention;
     int64_t row0, row1;
+    bool at_sites;
     int64_t keys16, width16, score_stride; /* of the longest prompt; of a head; of one row's scores */
 } forward_job;
 
@@ -44,9 +45,9 @@ static void score_own(const forward_job *job, float *score, const float *q, cons
         score[j] = dot(q, row_of(job->qkv, rows[j]) + k_column, job->attention->head_dim);
 }
 
-/* Query rows rows[0 .. count), count <= ROW_BLOCK, of head h. */
-static void block_rows(const forward_job *job, const int32_t *rows, int count, int64_t h,
-                       int64_t prompt_length, const float *keys, const float *values, float *scratch)
+/* A block's query rows, of head h. */
+static void block_rows(const forward_job *job, const row_block *block, int64_t h, int64_t prompt_length,
+                       const float *keys, const float *values, float *scratch)
 {
     const wz_attention *at = job->attention;
     const int64_t hd = at->head_dim, kv = h / (at->heads / at->kv_heads);
@@ -56,7 +57,7 @@ static void block_rows(const forward_job *job, const int32_t *rows, int count, i
     const float *q[ROW_BLOCK];
     int64_t prompt[ROW_BLOCK], own[ROW_BLOCK], least = prompt_length, most = 0;
     for (int r = 0; r < ROW_BLOCK; r++) {
-        int32_t row = rows[r < count ? r : count - 1]; /* a short block repeats its last row */
+        const int32_t row = block->row[r];
         q[r] = row_of(job->qkv, row) + h * hd;
         score[r] = scratch + r * job->score_stride;
         result[r] = scratch + ROW_BLOCK * job->score_stride + r * job->width16;
@@ -69,43 +70,45 @@ static void block_rows(const forward_job *job, const int32_t *rows, int count, i
     const float *weight[ROW_BLOCK];
     for (int r = 0; r < ROW_BLOCK; r++) {
         weight[r] = score[r];
-        if (r >= count)
+        if (r >= block->count)
             continue;
         /* places up to most16 are read below; those this row does not see become 0 */
         const int64_t place = round_lanes(most);
         if (own[r] > 0)
-            score_own(job, score[r] + place, q[r], own_rows(job->segments, rows[r]), own[r], k_column);
+            score_own(job, score[r] + place, q[r], own_rows(job->segments, block->row[r]), own[r],
+                      k_column);
         for (int64_t j = 0; j < place + own[r]; j++)
             score[r][j] *= at->scale;
         float lse = softmax_row(score[r], prompt[r], place, own[r], &scale[r]);
         if (job->lse != NULL)
-            job->lse[rows[r] * at->heads + h] = lse;
+            job->lse[block->result[r] * at->heads + h] = lse;
     }
     multiply_values(result, weight, values, job->width16, least);
-    for (int r = 0; r < count; r++) {
+    for (int r = 0; r < block->count; r++) {
         /* Keys that only some rows of the block see: a row must not even multiply with 0 what it does not see. */
         for (int64_t j = least; j < prompt[r]; j++)
             axpy(result[r], weight[r][j], values + j * job->width16, job->width16);
-        const int32_t *own_row = own_rows(job->segments, rows[r]);
+        const int32_t *own_row = own_rows(job->segments, block->row[r]);
         const float *own_weight = score[r] + round_lanes(most);
         for (int64_t j = 0; j < own[r]; j++)
             axpy(result[r], own_weight[j], row_of(job->qkv, own_row[j]) + v_column, hd);
-        float *out = row_of(job->out, rows[r]) + h * hd;
+        float *out = row_of(job->out, block->result[r]) + h * hd;
         for (int64_t d = 0; d < hd; d++)
             out[d] = result[r][d] * scale[r];
     }
 }
 
 /* Asks for what the next block reads beside the prompt: its queries, and its own keys and values. */
-static void fetch_block(const forward_job *job, const int32_t *rows, int64_t count, int64_t h, int64_t kv)
+static void fetch_block(const forward_job *job, const row_block *block, int64_t h, int64_t kv)
 {
     const wz_attention *at = job->attention;
     const int64_t hd = at->head_dim;
-    for (int64_t r = 0; r < count && r < ROW_BLOCK; r++) {
+    for (int r = 0; r < block->count; r++) {
+        const int32_t row = block->row[r];
         int64_t prompt = 0, own = 0;
-        visible_keys(job->segments, rows[r], &prompt, &own);
-        const int32_t *own_row = own_rows(job->segments, rows[r]);
-        fetch_ahead(job->qkv, rows[r], h * hd, hd);
+        visible_keys(job->segments, row, &prompt, &own);
+        const int32_t *own_row = own_rows(job->segments, row);
+        fetch_ahead(job->qkv, row, h * hd, hd);
         for (int64_t j = 0; j < own; j++) {
             fetch_ahead(job->qkv, own_row[j], (at->heads + kv) * hd, hd);
             fetch_ahead(job->qkv, own_row[j], (at->heads + at->kv_heads + kv) * hd, hd);
@@ -131,18 +134,16 @@ static void forward_task(void *argument, size_t task, size_t thread)
     lay_out_prompt(job->qkv, job->segments->prompt_start[group], length, keys16,
                    (at->heads + at->kv_heads + kv) * hd, hd, job->width16, NULL, values);
     const int64_t per_kv = at->heads / at->kv_heads;
-    for (int64_t h = kv * per_kv; h < (kv + 1) * per_kv; h++)
-        for (int64_t i = begin; i < end;) {
-            /* A block is all prompt rows or all completion rows, so that its layout is the same for every row. */
-            const bool is_prompt = job->segments->row_completion[rows[i]] < 0;
-            int count = 1;
-            while (count < ROW_BLOCK && i + count < end &&
-                   (job->segments->row_completion[rows[i + count]] < 0) == is_prompt)
-                count++;
-            fetch_block(job, rows + i + count, end - i - count, h, kv);
-            block_rows(job, rows + i, count, h, length, keys, values, scratch);
-            i += count;
+    for (int64_t h = kv * per_kv; h < (kv + 1) * per_kv; h++) {
+        int64_t i = begin;
+        row_block block = next_block(job->segments, job->at_sites, rows, &i, end);
+        while (block.count > 0) {
+            const row_block next = next_block(job->segments, job->at_sites, rows, &i, end);
+            fetch_block(job, &next, h, kv);
+            block_rows(job, &block, h, length, keys, values, scratch);
+            block = next;
         }
+    }
 }
 
 static int64_t longest(const int32_t *length, int64_t count)
@@ -154,7 +155,7 @@ static int64_t longest(const int32_t *length, int64_t count)
 }
 
 void cpu_attention_forward(wz_backend *backend, wz_tensor out, float *lse, wz_tensor qkv,
-                           const wz_segments *segments, int64_t row0, int64_t row1,
+                           const wz_segments *segments, int64_t row0, int64_t row1, bool at_sites,
                            const wz_attention *attention)
 {
     forward_job job = {.cpu = cpu_of(backend),
@@ -164,7 +165,8 @@ void cpu_attention_forward(wz_backend *backend, wz_tensor out, float *lse, wz_te
                        .segments = segments,
                        .attention = attention,
                        .row0 = row0,
-                       .row1 = row1};
+                       .row1 = row1,
+                       .at_sites = at_sites};
     job.keys16 = round_lanes(longest(segments->prompt_length, segments->groups));
     job.width16 = round_lanes(attention->head_dim);
     job.score_stride = job.keys16 + round_lanes(segments->completion_stride);

@@ -129,6 +129,34 @@ static inline void rows_between(const wz_segments *segments, int64_t group, int6
     *end = low;
 }
 
+/* The next block of a group's rows from place *i on: rows to compute, and where their results go. */
+typedef struct row_block {
+    int32_t row[ROW_BLOCK];    /* a short block repeats its last row */
+    int32_t result[ROW_BLOCK]; /* the row, or its site */
+    int count;                 /* 0: no more rows */
+} row_block;
+
+/* A block is all prompt rows or all completion rows, so that its layout is the same for every row. */
+static inline row_block next_block(const wz_segments *segments, bool at_sites, const int32_t *rows, int64_t *i,
+                                   int64_t end)
+{
+    row_block block = {.count = 0};
+    for (; *i < end && block.count < ROW_BLOCK; (*i)++) {
+        const int32_t row = rows[*i];
+        if (at_sites && segments->row_site[row] < 0)
+            continue;
+        if (block.count > 0 && (segments->row_completion[row] < 0) != (segments->row_completion[block.row[0]] < 0))
+            break;
+        block.row[block.count] = row;
+        block.result[block.count++] = at_sites ? segments->row_site[row] : row;
+    }
+    for (int r = block.count; block.count > 0 && r < ROW_BLOCK; r++) {
+        block.row[r] = block.row[block.count - 1];
+        block.result[r] = block.result[block.count - 1];
+    }
+    return block;
+}
+
 /* How many prompt keys and own keys a row sees. */
 static inline void visible_keys(const wz_segments *segments, int64_t row, int64_t *prompt, int64_t *own)
 {

@@ -12,6 +12,7 @@ typedef struct backward_job {
     const float *lse;
     const wz_segments *segments;
     const wz_attention *attention;
+    bool at_sites;
     int64_t keys16, width16, score_stride;
 } backward_job;
 
@@ -26,14 +27,13 @@ typedef struct task_state {
 } task_state;
 
 /* p and ds of one row's own keys, 16 keys at a time, and their share of dq, dk, dv. */
-static void own_keys(const backward_job *job, const task_state *state, int32_t row, int64_t h, int64_t own,
-                     float row_lse, float delta, float *dq)
+static void own_keys(const backward_job *job, const task_state *state, int32_t row, const float *dout,
+                     int64_t own, float row_lse, float delta, float *dq)
 {
     const wz_attention *at = job->attention;
     const int64_t hd = at->head_dim;
     const int32_t *rows = own_rows(job->segments, row);
     const float *q = row_of(job->qkv, row) + state->q_column;
-    const float *dout = row_of(job->dout, row) + h * hd;
     for (int64_t first = 0; first < own; first += WZ_LANES) {
         const int64_t count = own - first < WZ_LANES ? own - first : WZ_LANES;
         float p[WZ_LANES] = {0};
@@ -51,8 +51,7 @@ static void own_keys(const backward_job *job, const task_state *state, int32_t r
     }
 }
 
-static void block_rows(const backward_job *job, const task_state *state, const int32_t *rows, int count,
-                       int64_t h)
+static void block_rows(const backward_job *job, const task_state *state, const row_block *block, int64_t h)
 {
     const wz_attention *at = job->attention;
     const int64_t hd = at->head_dim;
@@ -61,11 +60,11 @@ static void block_rows(const backward_job *job, const task_state *state, const i
     int64_t prompt[ROW_BLOCK], own[ROW_BLOCK], most = 0;
     float delta[ROW_BLOCK], row_lse[ROW_BLOCK];
     for (int r = 0; r < ROW_BLOCK; r++) {
-        int32_t row = rows[r < count ? r : count - 1];
+        const int32_t row = block->row[r], result = block->result[r];
         q[r] = row_of(job->qkv, row) + state->q_column;
-        dout[r] = row_of(job->dout, row) + h * hd;
-        delta[r] = dot(dout[r], row_of(job->out, row) + h * hd, hd);
-        row_lse[r] = job->lse[row * at->heads + h];
+        dout[r] = row_of(job->dout, result) + h * hd;
+        delta[r] = dot(dout[r], row_of(job->out, result) + h * hd, hd);
+        row_lse[r] = job->lse[result * at->heads + h];
         weight_in[r] = weight[r] = state->weight + r * job->score_stride;
         slope_in[r] = slope[r] = state->slope + r * job->score_stride;
         dq[r] = state->dq + r * job->width16;
@@ -85,29 +84,29 @@ static void block_rows(const backward_job *job, const task_state *state, const i
         }
     }
     multiply_values(dq, slope_in, state->keys, job->width16, most);
-    add_outer(state->dkeys_t, state->keys16, q, slope_in, hd, most, count);
-    add_outer(state->dvalues_t, state->keys16, dout, weight_in, hd, most, count);
-    for (int r = 0; r < count; r++) {
+    add_outer(state->dkeys_t, state->keys16, q, slope_in, hd, most, block->count);
+    add_outer(state->dvalues_t, state->keys16, dout, weight_in, hd, most, block->count);
+    for (int r = 0; r < block->count; r++) {
         if (own[r] > 0)
-            own_keys(job, state, rows[r], h, own[r], row_lse[r], delta[r], dq[r]);
-        memcpy(row_of(job->dqkv, rows[r]) + state->q_column, dq[r], (size_t)hd * sizeof(float));
+            own_keys(job, state, block->row[r], dout[r], own[r], row_lse[r], delta[r], dq[r]);
+        memcpy(row_of(job->dqkv, block->row[r]) + state->q_column, dq[r], (size_t)hd * sizeof(float));
     }
 }
 
 /* Asks for what the next block reads beside the prompt: its queries, its output and the output's gradient, and its
  * own keys and values and their gradients. */
-static void fetch_block(const backward_job *job, const task_state *state, const int32_t *rows, int64_t count,
-                        int64_t h)
+static void fetch_block(const backward_job *job, const task_state *state, const row_block *block, int64_t h)
 {
     const int64_t hd = job->attention->head_dim;
-    for (int64_t r = 0; r < count && r < ROW_BLOCK; r++) {
+    for (int r = 0; r < block->count; r++) {
+        const int32_t row = block->row[r];
         int64_t prompt = 0, own = 0;
-        visible_keys(job->segments, rows[r], &prompt, &own);
-        const int32_t *own_row = own_rows(job->segments, rows[r]);
-        fetch_ahead(job->qkv, rows[r], state->q_column, hd);
-        fetch_ahead(job->dqkv, rows[r], state->q_column, hd);
-        fetch_ahead(job->out, rows[r], h * hd, hd);
-        fetch_ahead(job->dout, rows[r], h * hd, hd);
+        visible_keys(job->segments, row, &prompt, &own);
+        const int32_t *own_row = own_rows(job->segments, row);
+        fetch_ahead(job->qkv, row, state->q_column, hd);
+        fetch_ahead(job->dqkv, row, state->q_column, hd);
+        fetch_ahead(job->out, block->result[r], h * hd, hd);
+        fetch_ahead(job->dout, block->result[r], h * hd, hd);
         for (int64_t j = 0; j < own; j++) {
             fetch_ahead(job->qkv, own_row[j], state->k_column, hd);
             fetch_ahead(job->qkv, own_row[j], state->v_column, hd);
@@ -148,22 +147,22 @@ static void backward_task(void *argument, size_t task, size_t thread)
     const int32_t *rows = job->segments->group_rows + group * job->segments->group_stride;
     const int64_t count = job->segments->group_length[group];
     task_state state = lay_out(job, group, kv, cpu_scratch(job->cpu, thread));
+    const int64_t per_kv = at->heads / at->kv_heads;
     for (int64_t i = 0; i < count; i++) {
         memset(row_of(job->dqkv, rows[i]) + state.k_column, 0, (size_t)hd * sizeof(float));
         memset(row_of(job->dqkv, rows[i]) + state.v_column, 0, (size_t)hd * sizeof(float));
+        if (job->at_sites && job->segments->row_site[rows[i]] < 0) /* no query */
+            memset(row_of(job->dqkv, rows[i]) + kv * per_kv * hd, 0, (size_t)(per_kv * hd) * sizeof(float));
     }
-    const int64_t per_kv = at->heads / at->kv_heads;
     for (int64_t h = kv * per_kv; h < (kv + 1) * per_kv; h++) {
         state.q_column = h * hd;
-        for (int64_t i = 0; i < count;) {
-            const bool is_prompt = job->segments->row_completion[rows[i]] < 0;
-            int block = 1;
-            while (block < ROW_BLOCK && i + block < count &&
-                   (job->segments->row_completion[rows[i + block]] < 0) == is_prompt)
-                block++;
-            fetch_block(job, &state, rows + i + block, count - i - block, h);
-            block_rows(job, &state, rows + i, block, h);
-            i += block;
+        int64_t i = 0;
+        row_block block = next_block(job->segments, job->at_sites, rows, &i, count);
+        while (block.count > 0) {
+            const row_block next = next_block(job->segments, job->at_sites, rows, &i, count);
+            fetch_block(job, &state, &next, h);
+            block_rows(job, &state, &block, h);
+            block = next;
         }
     }
     for (int64_t j = 0; j < state.length; j++) {
@@ -176,7 +175,7 @@ static void backward_task(void *argument, size_t task, size_t thread)
 }
 
 void cpu_attention_backward(wz_backend *backend, wz_tensor dqkv, wz_tensor dout, wz_tensor out,
-                            const float *lse, wz_tensor qkv, const wz_segments *segments,
+                            const float *lse, wz_tensor qkv, const wz_segments *segments, bool at_sites,
                             const wz_attention *attention)
 {
     backward_job job = {.cpu = cpu_of(backend),
@@ -186,7 +185,8 @@ void cpu_attention_backward(wz_backend *backend, wz_tensor dqkv, wz_tensor dout,
                         .qkv = qkv,
                         .lse = lse,
                         .segments = segments,
-                        .attention = attention};
+                        .attention = attention,
+                        .at_sites = at_sites};
     int64_t most = 0;
     for (int64_t g = 0; g < segments->groups; g++)
         most = segments->prompt_length[g] > most ? segments->prompt_length[g] : most;

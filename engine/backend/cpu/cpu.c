@@ -16,6 +16,7 @@ static void cpu_destroy(wz_backend *backend)
     free(cpu->scratch);
     free(cpu->shared);
     free(cpu->plans);
+    (void)pthread_mutex_destroy(&cpu->mutex);
     wz_pool_destroy(cpu->pool);
     free(cpu);
 }
@@ -62,12 +63,14 @@ static void cpu_fill_zero(wz_backend *backend, void *block, size_t bytes)
     memset(block, 0, bytes);
 }
 
-static void fail_op(cpu_backend *cpu, wz_status status, const wz_error *err)
+void cpu_fail(cpu_backend *cpu, wz_status status, const wz_error *err)
 {
+    (void)pthread_mutex_lock(&cpu->mutex);
     if (cpu->failed == WZ_OK) {
         cpu->failed = status;
         cpu->failure = *err;
     }
+    (void)pthread_mutex_unlock(&cpu->mutex);
 }
 
 static wz_status cpu_sync(wz_backend *backend, wz_error *err)
@@ -80,14 +83,17 @@ static wz_status cpu_sync(wz_backend *backend, wz_error *err)
 
 bool cpu_scratch_reserve(cpu_backend *cpu, size_t bytes_per_thread)
 {
-    for (size_t i = 0; i < wz_pool_threads(cpu->pool); i++) {
+    size_t first = 0;
+    const bool within = wz_pool_within(cpu->pool, &first);
+    const size_t end = within ? first + 1 : wz_pool_threads(cpu->pool);
+    for (size_t i = within ? first : 0; i < end; i++) {
         if (cpu->scratch[i].size >= bytes_per_thread)
             continue;
         wz_error err = {{0}};
         wz_arena_clear(&cpu->scratch[i]);
         wz_status status = wz_arena_init(&cpu->scratch[i], bytes_per_thread, "an op's scratch memory", &err);
         if (status != WZ_OK) {
-            fail_op(cpu, status, &err);
+            cpu_fail(cpu, status, &err);
             return false;
         }
     }
@@ -104,13 +110,40 @@ float *cpu_shared_reserve(cpu_backend *cpu, size_t bytes)
         cpu->shared_bytes = 0;
         wz_status status = wz_alloc(&block, bytes, 1, "an op's shared scratch memory", &err);
         if (status != WZ_OK) {
-            fail_op(cpu, status, &err);
+            cpu_fail(cpu, status, &err);
             return NULL;
         }
         cpu->shared = block;
         cpu->shared_bytes = bytes;
     }
     return cpu->shared;
+}
+
+typedef struct blocks_job {
+    wz_row_block body;
+    void *context;
+    int64_t rows, height;
+} blocks_job;
+
+static void block_task(void *argument, size_t task, size_t thread)
+{
+    const blocks_job *job = argument;
+    const int64_t row0 = (int64_t)task * job->height, end = row0 + job->height;
+    (void)thread;
+    job->body(job->context, row0, end < job->rows ? end : job->rows);
+}
+
+/* As many blocks as fill all threads evenly, none higher than a tile. */
+static void cpu_for_row_blocks(wz_backend *backend, int64_t rows, wz_row_block body, void *context)
+{
+    wz_pool *pool = cpu_of(backend)->pool;
+    const int64_t threads = (int64_t)wz_pool_threads(pool), wave = threads * TILE_MAX;
+    const int64_t blocks = (rows + wave - 1) / wave * threads;
+    if (rows == 0)
+        return;
+    blocks_job job = {.body = body, .context = context, .rows = rows};
+    job.height = ((rows + blocks - 1) / blocks + TAIL_STEP - 1) / TAIL_STEP * TAIL_STEP;
+    wz_pool_run(pool, block_task, &job, (size_t)((rows + job.height - 1) / job.height));
 }
 
 static const wz_backend_ops cpu_ops = {
@@ -124,6 +157,7 @@ static const wz_backend_ops cpu_ops = {
     .download = cpu_download,
     .fill_zero = cpu_fill_zero,
     .sync = cpu_sync,
+    .for_row_blocks = cpu_for_row_blocks,
     .embedding_forward = cpu_embedding_forward,
     .embedding_backward = cpu_embedding_backward,
     .rmsnorm_forward = cpu_rmsnorm_forward,
@@ -158,8 +192,10 @@ wz_status wz_backend_cpu_create(size_t threads, wz_backend **out, wz_error *err)
     cpu->base.ops = &cpu_ops;
     /* Our own threads share the work; two pools would fight, and results differ with BLAS's thread count. */
     openblas_set_num_threads(1);
+    (void)pthread_mutex_init(&cpu->mutex, NULL);
     status = wz_pool_create(threads, &cpu->pool, err);
     if (status != WZ_OK) {
+        (void)pthread_mutex_destroy(&cpu->mutex);
         free(cpu);
         return status;
     }

@@ -2,6 +2,8 @@
 #ifndef WZ_BACKEND_CPU_CPU_H
 #define WZ_BACKEND_CPU_CPU_H
 
+#include <pthread.h>
+
 #include "engine/backend/backend.h"
 #include "engine/core/memory.h"
 
@@ -26,6 +28,7 @@ typedef struct cpu_backend {
     wz_arena *scratch; /* [threads] per-thread, grown between ops */
     float *shared;     /* scratch of one op, all threads */
     size_t shared_bytes;
+    pthread_mutex_t mutex; /* of what follows: ops within a row block run on several threads at once */
     gemm_plan *plans;
     size_t plan_count, plan_capacity;
     wz_status failed; /* first failure since the last sync */
@@ -37,13 +40,16 @@ static inline cpu_backend *cpu_of(wz_backend *backend)
     return (cpu_backend *)backend;
 }
 
-/* Makes every thread's scratch at least this large and empty; false (and a recorded failure) on no memory. */
+/* Records a failure for the next sync. */
+void cpu_fail(cpu_backend *cpu, wz_status status, const wz_error *err);
+/* Makes the scratch of every thread (within a row block: of this one) at least this large; false (and a recorded
+ * failure) on no memory. */
 bool cpu_scratch_reserve(cpu_backend *cpu, size_t bytes_per_thread);
 static inline float *cpu_scratch(cpu_backend *cpu, size_t thread)
 {
     return (float *)(void *)cpu->scratch[thread].base;
 }
-/* One block for the op, shared by its threads; NULL on no memory. */
+/* One block for the op, shared by its threads; NULL on no memory. Not for ops that a row block may call. */
 float *cpu_shared_reserve(cpu_backend *cpu, size_t bytes);
 
 static inline float *row_of(wz_tensor tensor, int64_t row)
@@ -64,8 +70,8 @@ static inline int64_t task_end(size_t task, int64_t rows)
     return end < rows ? end : rows;
 }
 
-/* The plan of a shape; probes it when new. NULL on no memory. */
-const gemm_plan *gemm_plan_for(cpu_backend *cpu, int64_t in, int64_t out, bool transposed);
+/* The plan of a shape; probes it when new. false on no memory. */
+bool gemm_plan_for(cpu_backend *cpu, int64_t in, int64_t out, bool transposed, gemm_plan *plan);
 /* C [m, out] (+)= A [m, in] op(B), op(B) [in, out]; m is a height that the plan allows. */
 void gemm_rows(const gemm_plan *plan, int64_t m, const float *a, int64_t lda, const float *b, int64_t ldb,
                bool accumulate, float *c, int64_t ldc);
@@ -94,13 +100,14 @@ void cpu_qk_norm_backward(wz_backend *backend, wz_tensor dqkv, float *dq_weight,
 void cpu_rope(wz_backend *backend, wz_tensor qkv, const int32_t *position, const float *table,
               const wz_attention *attention, bool inverse);
 void cpu_attention_forward(wz_backend *backend, wz_tensor out, float *lse, wz_tensor qkv,
-                           const wz_segments *segments, int64_t row0, int64_t row1,
+                           const wz_segments *segments, int64_t row0, int64_t row1, bool at_sites,
                            const wz_attention *attention);
 void cpu_attention_backward(wz_backend *backend, wz_tensor dqkv, wz_tensor dout, wz_tensor out,
-                            const float *lse, wz_tensor qkv, const wz_segments *segments,
+                            const float *lse, wz_tensor qkv, const wz_segments *segments, bool at_sites,
                             const wz_attention *attention);
 void cpu_swiglu_forward(wz_backend *backend, wz_tensor y, wz_tensor gate_up);
-void cpu_swiglu_backward(wz_backend *backend, wz_tensor dgate_up, wz_tensor dy, wz_tensor gate_up);
+void cpu_swiglu_backward(wz_backend *backend, wz_tensor dgate_up, wz_tensor y, wz_tensor dy,
+                         wz_tensor gate_up);
 void cpu_head_score_forward(wz_backend *backend, float *logp, float *entropy, wz_tensor hidden,
                             wz_tensor head, const int32_t *target, const uint32_t *mask,
                             const wz_mask_table *masks, float temperature);

@@ -100,17 +100,22 @@ static void swiglu_backward_task(void *argument, size_t task, size_t thread)
     for (int64_t i = (int64_t)task * ROWS_PER_TASK; i < task_end(task, job->dy.rows); i++) {
         const float *gate = row_of(job->gate_up, i), *up = gate + width, *dy = row_of(job->dy, i);
         float *dgate = row_of(job->dgate_up, i), *dup = dgate + width;
+        float *y = job->y.data != NULL ? row_of(job->y, i) : NULL;
         for (int64_t d = 0; d < width; d += WZ_LANES) {
             int64_t n = width - d;
-            v16 g = v16_load_n(gate + d, n), s = sigmoid(g), dyv = v16_load_n(dy + d, n);
+            v16 g = v16_load_n(gate + d, n), s = sigmoid(g), dyv = v16_load_n(dy + d, n),
+                u = v16_load_n(up + d, n);
             v16_store_n(dup + d, dyv * g * s, n);
-            v16_store_n(dgate + d, dyv * v16_load_n(up + d, n) * s * v16_fma(g, one - s, one), n);
+            v16_store_n(dgate + d, dyv * u * s * v16_fma(g, one - s, one), n);
+            if (y != NULL)
+                v16_store_n(y + d, g * s * u, n);
         }
     }
 }
 
-void cpu_swiglu_backward(wz_backend *backend, wz_tensor dgate_up, wz_tensor dy, wz_tensor gate_up)
+void cpu_swiglu_backward(wz_backend *backend, wz_tensor dgate_up, wz_tensor y, wz_tensor dy,
+                         wz_tensor gate_up)
 {
-    swiglu_job job = {.gate_up = gate_up, .dy = dy, .dgate_up = dgate_up};
+    swiglu_job job = {.y = y, .gate_up = gate_up, .dy = dy, .dgate_up = dgate_up};
     wz_pool_run(cpu_of(backend)->pool, swiglu_backward_task, &job, row_tasks(dy.rows));
 }

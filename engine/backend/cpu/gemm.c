@@ -87,29 +87,51 @@ static void choose_heights(gemm_plan *plan, const probe_buffers *probe)
     plan->tail = 1;
 }
 
-const gemm_plan *gemm_plan_for(cpu_backend *cpu, int64_t in, int64_t out, bool transposed)
+static bool find_plan(const cpu_backend *cpu, gemm_plan *plan)
 {
     for (size_t i = 0; i < cpu->plan_count; i++) {
-        const gemm_plan *plan = &cpu->plans[i];
-        if (plan->in == in && plan->out == out && plan->transposed == transposed)
-            return plan;
+        const gemm_plan *known = &cpu->plans[i];
+        if (known->in == plan->in && known->out == plan->out && known->transposed == plan->transposed) {
+            *plan = *known;
+            return true;
+        }
     }
-    void *plans = cpu->plans;
-    wz_error err = {{0}};
-    if (wz_grow(&plans, &cpu->plan_capacity, cpu->plan_count + 1, sizeof(gemm_plan), "sgemm plans", &err) !=
-        WZ_OK)
-        return NULL;
+    return false;
+}
+
+static wz_status make_plan(cpu_backend *cpu, gemm_plan *plan, wz_error *err)
+{
+    const int64_t in = plan->in, out = plan->out;
+    void *plans = cpu->plans, *block = NULL;
+    wz_status status =
+        wz_grow(&plans, &cpu->plan_capacity, cpu->plan_count + 1, sizeof(gemm_plan), "sgemm plans", err);
+    if (status != WZ_OK)
+        return status;
     cpu->plans = plans;
-    float *block = cpu_shared_reserve(cpu, (size_t)(TILE_MAX * in + in * out + TILE_MAX * out + out + 64) *
-                                               sizeof(float));
-    if (block == NULL)
-        return NULL;
-    probe_buffers probe = {.a = block, .b = block + TILE_MAX * in};
+    status = wz_alloc(&block, (size_t)(TILE_MAX * in + in * out + TILE_MAX * out + out), sizeof(float),
+                      "probing sgemm", err);
+    if (status != WZ_OK)
+        return status;
+    probe_buffers probe = {.a = block};
+    probe.b = probe.a + TILE_MAX * in;
     probe.c = probe.b + in * out;
     probe.expected = probe.c + TILE_MAX * out;
-    gemm_plan *plan = &cpu->plans[cpu->plan_count];
-    *plan = (gemm_plan){.in = in, .out = out, .transposed = transposed};
     choose_heights(plan, &probe);
-    cpu->plan_count++;
-    return plan;
+    free(block);
+    cpu->plans[cpu->plan_count++] = *plan;
+    return WZ_OK;
+}
+
+bool gemm_plan_for(cpu_backend *cpu, int64_t in, int64_t out, bool transposed, gemm_plan *plan)
+{
+    wz_error err = {{0}};
+    wz_status status = WZ_OK;
+    *plan = (gemm_plan){.in = in, .out = out, .transposed = transposed};
+    (void)pthread_mutex_lock(&cpu->mutex);
+    if (!find_plan(cpu, plan))
+        status = make_plan(cpu, plan, &err);
+    (void)pthread_mutex_unlock(&cpu->mutex);
+    if (status != WZ_OK)
+        cpu_fail(cpu, status, &err);
+    return status == WZ_OK;
 }

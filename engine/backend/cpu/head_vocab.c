@@ -222,13 +222,10 @@ static bool make_plans(vocab_job *job)
     const score_job *score = job->score;
     if (!vocab_walk_begin(&job->walk, score->cpu, score->hidden, score->head))
         return false;
-    for (int i = 0; i < 2; i++) {
-        const gemm_plan *plan =
-            gemm_plan_for(score->cpu, job->walk.plan[i].out, score->hidden.columns, false);
-        if (plan == NULL)
+    for (int i = 0; i < 2; i++)
+        if (!gemm_plan_for(score->cpu, job->walk.plan[i].out, score->hidden.columns, false,
+                           &job->input_plan[i]))
             return false;
-        job->input_plan[i] = *plan;
-    }
     return true;
 }
 

@@ -64,15 +64,16 @@ static void rows_task(void *argument, size_t task, size_t thread)
 
 static void run_rows(cpu_backend *cpu, rows_job *job, bool transposed)
 {
-    const gemm_plan *plan = gemm_plan_for(cpu, job->x.columns, job->y.columns, transposed);
-    if (plan == NULL || job->x.rows == 0 ||
+    gemm_plan *plan = &job->plan;
+    size_t thread = 0;
+    if (!gemm_plan_for(cpu, job->x.columns, job->y.columns, transposed, plan) || job->x.rows == 0 ||
         !cpu_scratch_reserve(cpu, (size_t)(TILE_MAX * (plan->in + plan->out)) * sizeof(float)))
         return;
-    job->plan = *plan;
     /* Few rows: lower tiles give every thread one, where the probe found lower tiles equal bit for bit. */
-    const int64_t threads = (int64_t)wz_pool_threads(cpu->pool);
+    const int64_t threads =
+        wz_pool_within(cpu->pool, &thread) ? 1 : (int64_t)wz_pool_threads(cpu->pool);
     if (job->x.rows < plan->tile * threads)
-        job->plan.tile = gemm_height(plan, (job->x.rows + threads - 1) / threads);
+        plan->tile = gemm_height(plan, (job->x.rows + threads - 1) / threads);
     wz_pool_run(cpu->pool, rows_task, job, (size_t)((job->x.rows + job->plan.tile - 1) / job->plan.tile));
 }
 
