@@ -12,37 +12,32 @@ typedef struct forward_job {
     int64_t row0, row1;
     bool at_sites;
     int64_t keys16, width16, score_stride; /* of the longest prompt; of a head; of one row's scores */
+    int64_t head_floats;                   /* one head's keys and values of the prompt */
+    int64_t piece, pieces;                 /* key/value heads of one task; tasks of one group */
 } forward_job;
 
-/* score: scaled logits of `keys` visible keys laid out as prompt16 prompt places, then the own keys. Unseen places
- * become 0. Returns log sum exp; *scale is what the weights must be multiplied with to sum to 1. */
-static float softmax_row(float *score, int64_t prompt, int64_t prompt16, int64_t own, float *scale)
+/* score: products of one query with the keys it might see, `places` of the prompt's (a multiple of 16) and then `own`
+ * places, rounded up likewise, whose unseen lanes are -infinity. On return exp(scale score - m) with m the largest
+ * scaled score; unseen places are 0. Returns log sum exp; *weight is what the results must be multiplied with to sum
+ * to 1. */
+static float softmax_row(float *score, int64_t prompt, int64_t places, int64_t own, float scale, float *weight)
 {
-    const int64_t total = prompt16 + own, total16 = round_lanes(total);
-    for (int64_t j = prompt; j < prompt16; j++)
-        score[j] = -INFINITY;
-    for (int64_t j = total; j < total16; j++)
-        score[j] = -INFINITY;
-    v16 most = v16_load(score);
-    for (int64_t j = WZ_LANES; j < total16; j += WZ_LANES)
+    const int64_t total = places + round_lanes(own);
+    v16 most = v16_set(-INFINITY), sum = {0};
+    for (int64_t j = prompt / WZ_LANES * WZ_LANES; j < places; j += WZ_LANES)
+        v16_store(score + j, v16_first(v16_load(score + j), prompt - j, v16_set(-INFINITY)));
+    for (int64_t j = 0; j < total; j += WZ_LANES)
         most = v16_max(most, v16_load(score + j));
-    const float largest = v16_largest(most);
-    v16 sum = {0};
-    for (int64_t j = 0; j < total16; j += WZ_LANES) {
-        v16 e = v16_exp(v16_load(score + j) - v16_set(largest));
+    const float largest = v16_largest(most) * scale;
+    const v16 factor = v16_set(scale), shift = v16_set(-largest);
+    for (int64_t j = 0; j < total; j += WZ_LANES) {
+        v16 e = v16_exp(v16_fma(v16_load(score + j), factor, shift));
         v16_store(score + j, e);
         sum = sum + e;
     }
     const float all = v16_sum(sum);
-    *scale = 1.0f / all;
+    *weight = 1.0f / all;
     return largest + logf(all);
-}
-
-static void score_own(const forward_job *job, float *score, const float *q, const int32_t *rows, int64_t own,
-                      int64_t k_column)
-{
-    for (int64_t j = 0; j < own; j++)
-        score[j] = dot(q, row_of(job->qkv, rows[j]) + k_column, job->attention->head_dim);
 }
 
 /* A block's query rows, of head h. */
@@ -66,20 +61,18 @@ static void block_rows(const forward_job *job, const row_block *block, int64_t h
         most = prompt[r] > most ? prompt[r] : most;
     }
     multiply_keys(score, q, keys, keys16, hd, most);
+    const int64_t places = round_lanes(most);
     float scale[ROW_BLOCK];
     const float *weight[ROW_BLOCK];
     for (int r = 0; r < ROW_BLOCK; r++) {
         weight[r] = score[r];
         if (r >= block->count)
             continue;
-        /* places up to most16 are read below; those this row does not see become 0 */
-        const int64_t place = round_lanes(most);
-        if (own[r] > 0)
-            score_own(job, score[r] + place, q[r], own_rows(job->segments, block->row[r]), own[r],
-                      k_column);
-        for (int64_t j = 0; j < place + own[r]; j++)
-            score[r][j] *= at->scale;
-        float lse = softmax_row(score[r], prompt[r], place, own[r], &scale[r]);
+        const int32_t *own_row = own_rows(job->segments, block->row[r]);
+        for (int64_t j = 0; j < own[r]; j += WZ_LANES)
+            v16_store(score[r] + places + j,
+                      dot_rows(q[r], job->qkv, own_row + j, own[r] - j, k_column, hd, -INFINITY));
+        float lse = softmax_row(score[r], prompt[r], places, own[r], at->scale, &scale[r]);
         if (job->lse != NULL)
             job->lse[block->result[r] * at->heads + h] = lse;
     }
@@ -89,7 +82,7 @@ static void block_rows(const forward_job *job, const row_block *block, int64_t h
         for (int64_t j = least; j < prompt[r]; j++)
             axpy(result[r], weight[r][j], values + j * job->width16, job->width16);
         const int32_t *own_row = own_rows(job->segments, block->row[r]);
-        const float *own_weight = score[r] + round_lanes(most);
+        const float *own_weight = score[r] + places;
         for (int64_t j = 0; j < own[r]; j++)
             axpy(result[r], own_weight[j], row_of(job->qkv, own_row[j]) + v_column, hd);
         float *out = row_of(job->out, block->result[r]) + h * hd;
@@ -98,49 +91,63 @@ static void block_rows(const forward_job *job, const row_block *block, int64_t h
     }
 }
 
-/* Asks for what the next block reads beside the prompt: its queries, and its own keys and values. */
-static void fetch_block(const forward_job *job, const row_block *block, int64_t h, int64_t kv)
+/* Asks for what the next block reads beside the prompt, of key/value heads [kv0, kv1): its queries, and its own keys and
+ * values. */
+static void fetch_block(const forward_job *job, const row_block *block, int64_t kv0, int64_t kv1)
 {
     const wz_attention *at = job->attention;
-    const int64_t hd = at->head_dim;
+    const int64_t hd = at->head_dim, width = (kv1 - kv0) * hd, per_kv = at->heads / at->kv_heads;
     for (int r = 0; r < block->count; r++) {
         const int32_t row = block->row[r];
         int64_t prompt = 0, own = 0;
         visible_keys(job->segments, row, &prompt, &own);
         const int32_t *own_row = own_rows(job->segments, row);
-        fetch_ahead(job->qkv, row, h * hd, hd);
+        fetch_ahead(job->qkv, row, kv0 * per_kv * hd, width * per_kv);
         for (int64_t j = 0; j < own; j++) {
-            fetch_ahead(job->qkv, own_row[j], (at->heads + kv) * hd, hd);
-            fetch_ahead(job->qkv, own_row[j], (at->heads + at->kv_heads + kv) * hd, hd);
+            fetch_ahead(job->qkv, own_row[j], (at->heads + kv0) * hd, width);
+            fetch_ahead(job->qkv, own_row[j], (at->heads + at->kv_heads + kv0) * hd, width);
         }
     }
+}
+
+static void lay_out(const forward_job *job, int64_t group, int64_t kv0, int64_t kv1, float *keys)
+{
+    const wz_attention *at = job->attention;
+    const int64_t hd = at->head_dim, start = job->segments->prompt_start[group];
+    const int64_t length = job->segments->prompt_length[group], keys16 = round_lanes(length);
+    for (int64_t j = 0; j < length; j += WZ_LANES)
+        for (int64_t kv = kv0; kv < kv1; kv++) {
+            float *head = keys + (kv - kv0) * job->head_floats;
+            const prompt_layout key = {(at->heads + kv) * hd, head, NULL},
+                                value = {(at->heads + at->kv_heads + kv) * hd, NULL, head + hd * job->keys16};
+            lay_out_keys(job->qkv, start, length, keys16, hd, 0, &key, j);
+            lay_out_keys(job->qkv, start, length, keys16, hd, job->width16, &value, j);
+        }
 }
 
 static void forward_task(void *argument, size_t task, size_t thread)
 {
     const forward_job *job = argument;
     const wz_attention *at = job->attention;
-    const int64_t group = (int64_t)task / at->kv_heads, kv = (int64_t)task % at->kv_heads, hd = at->head_dim;
+    const int64_t group = (int64_t)task / job->pieces, kv0 = (int64_t)task % job->pieces * job->piece;
+    const int64_t kv1 = kv0 + job->piece < at->kv_heads ? kv0 + job->piece : at->kv_heads;
+    const int64_t per_kv = at->heads / at->kv_heads, length = job->segments->prompt_length[group];
     const int32_t *rows = job->segments->group_rows + group * job->segments->group_stride;
+    float *prompt = cpu_scratch(job->cpu, thread), *scratch = prompt + job->piece * job->head_floats;
     int64_t begin = 0, end = 0;
     rows_between(job->segments, group, job->row0, job->row1, &begin, &end);
     if (begin == end)
         return;
-    const int64_t length = job->segments->prompt_length[group], keys16 = round_lanes(length);
-    float *keys = cpu_scratch(job->cpu, thread), *values = keys + hd * job->keys16;
-    float *scratch = values + job->keys16 * job->width16;
-    lay_out_prompt(job->qkv, job->segments->prompt_start[group], length, keys16, (at->heads + kv) * hd, hd, 0,
-                   keys, NULL);
-    lay_out_prompt(job->qkv, job->segments->prompt_start[group], length, keys16,
-                   (at->heads + at->kv_heads + kv) * hd, hd, job->width16, NULL, values);
-    const int64_t per_kv = at->heads / at->kv_heads;
-    for (int64_t h = kv * per_kv; h < (kv + 1) * per_kv; h++) {
+    lay_out(job, group, kv0, kv1, prompt);
+    for (int64_t h = kv0 * per_kv; h < kv1 * per_kv; h++) {
+        const float *keys = prompt + (h / per_kv - kv0) * job->head_floats;
         int64_t i = begin;
         row_block block = next_block(job->segments, job->at_sites, rows, &i, end);
         while (block.count > 0) {
             const row_block next = next_block(job->segments, job->at_sites, rows, &i, end);
-            fetch_block(job, &next, h, kv);
-            block_rows(job, &block, h, length, keys, values, scratch);
+            if (h == kv0 * per_kv)
+                fetch_block(job, &next, kv0, kv1);
+            block_rows(job, &block, h, length, keys, keys + at->head_dim * job->keys16, scratch);
             block = next;
         }
     }
@@ -170,9 +177,11 @@ void cpu_attention_forward(wz_backend *backend, wz_tensor out, float *lse, wz_te
     job.keys16 = round_lanes(longest(segments->prompt_length, segments->groups));
     job.width16 = round_lanes(attention->head_dim);
     job.score_stride = job.keys16 + round_lanes(segments->completion_stride);
-    const int64_t floats = attention->head_dim * job.keys16 + job.keys16 * job.width16 +
-                           ROW_BLOCK * (job.score_stride + job.width16);
+    job.head_floats = (attention->head_dim + job.width16) * job.keys16;
+    job.piece = heads_per_task(attention, job.head_floats);
+    job.pieces = (attention->kv_heads + job.piece - 1) / job.piece;
+    const int64_t floats = job.piece * job.head_floats + ROW_BLOCK * (job.score_stride + job.width16);
     if (!cpu_scratch_reserve(job.cpu, (size_t)floats * sizeof(float)))
         return;
-    wz_pool_run(job.cpu->pool, forward_task, &job, (size_t)(segments->groups * attention->kv_heads));
+    wz_pool_run(job.cpu->pool, forward_task, &job, (size_t)(segments->groups * job.pieces));
 }

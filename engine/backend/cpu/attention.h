@@ -1,7 +1,8 @@
-/* Pieces shared by attention's forward and backward pass: one task is one (group, key/value head).
+/* Pieces shared by attention's forward and backward pass: one task is one group and some of its key/value heads.
  *
  * The group's prompt keys and values are laid out once per task for vector work over keys (transposed)
- * and over features (plain); the keys of a completion's own rows are read where they are. A row's keys
+ * and over features (plain); the keys of a completion's own rows are read where they are. The heads of a row
+ * lie next to each other in memory, so one task takes as many of them as its cache holds the prompt of. A row's keys
  * are always walked in the same order: the prompt in vectors of 16 keys from its start, then the own
  * rows one by one, so decoding one row and training on all of them give the same bits. */
 #ifndef WZ_BACKEND_CPU_ATTENTION_H
@@ -10,6 +11,7 @@
 #include "engine/backend/cpu/cpu.h"
 #include "engine/backend/cpu/vec.h"
 
+#define TASK_BYTES ((size_t)256 << 10) /* of laid out prompts: a part of a core's second-level cache */
 #define ROW_BLOCK 4 /* query rows computed together; rows of a block do not mix */
 
 /* Sums for one row block and two vectors at a time: eight independent chains hide the latency of one. */
@@ -169,39 +171,69 @@ static inline void visible_keys(const wz_segments *segments, int64_t row, int64_
     }
 }
 
+/* Lane j: x times columns [column, column + n) of row rows[j]; `other` from lane `count` on. */
+static inline v16 dot_rows(const float *x, wz_tensor tensor, const int32_t *rows, int64_t count, int64_t column,
+                           int64_t n, float other)
+{
+    v16 products = v16_set(other);
+    for (int64_t j = 0; j < count && j < WZ_LANES; j++)
+        products = v16_insert(products, j, dot(x, row_of(tensor, rows[j]) + column, n));
+    return products;
+}
+
 static inline const int32_t *own_rows(const wz_segments *segments, int64_t row)
 {
     int64_t completion = segments->row_completion[row];
     return completion < 0 ? NULL : segments->completion_rows + completion * segments->completion_stride;
 }
 
-/* Sixteen keys by sixteen features of the prompt's rows, to both layouts. */
-static inline void lay_out_tile(wz_tensor qkv, int64_t start, int64_t keys, int64_t keys16, int64_t column,
-                                int64_t features, int64_t width16, float *transposed, float *plain, int64_t j,
-                                int64_t d)
+/* Key/value heads of one task, when the prompt of one takes `floats`. */
+static inline int64_t heads_per_task(const wz_attention *attention, int64_t floats)
 {
-    v16 tile[WZ_LANES];
-    for (int64_t i = 0; i < WZ_LANES; i++)
-        tile[i] = j + i < keys ? v16_load_n(row_of(qkv, start + j + i) + column + d, features - d)
-                               : (v16){0};
-    if (plain != NULL)
-        for (int64_t i = 0; i < WZ_LANES && j + i < keys; i++)
-            v16_store(plain + (j + i) * width16 + d, tile[i]);
-    if (transposed == NULL)
-        return;
-    v16_transpose(tile);
-    for (int64_t i = 0; i < WZ_LANES && d + i < features; i++)
-        v16_store(transposed + (d + i) * keys16 + j, tile[i]);
+    const int64_t fit = (int64_t)(TASK_BYTES / sizeof(float)) / floats;
+    return fit < 1 ? 1 : fit < attention->kv_heads ? fit : attention->kv_heads;
 }
 
-/* transposed[d][j] (stride keys16) and plain[j][d] (stride width16) of columns [column, column + features) of the
- * prompt's rows; padding is 0. Either may be NULL. */
-static inline void lay_out_prompt(wz_tensor qkv, int64_t start, int64_t keys, int64_t keys16, int64_t column,
-                                  int64_t features, int64_t width16, float *transposed, float *plain)
+/* Where a head's prompt goes: transposed[d][j] (stride keys16) and plain[j][d] (stride width16); padding is 0. Either may
+ * be NULL. */
+typedef struct prompt_layout {
+    int64_t column; /* of the features in qkv */
+    float *transposed, *plain;
+} prompt_layout;
+
+/* Keys [j, j + 16) of one head. */
+static inline void lay_out_keys(wz_tensor qkv, int64_t start, int64_t keys, int64_t keys16, int64_t features,
+                                int64_t width16, const prompt_layout *to, int64_t j)
+{
+    for (int64_t d = 0; d < features; d += WZ_LANES) {
+        v16 tile[WZ_LANES];
+        for (int64_t i = 0; i < WZ_LANES; i++)
+            tile[i] = j + i < keys ? v16_load_n(row_of(qkv, start + j + i) + to->column + d, features - d)
+                                   : (v16){0};
+        if (to->plain != NULL)
+            for (int64_t i = 0; i < WZ_LANES; i++)
+                v16_store(to->plain + (j + i) * width16 + d, tile[i]);
+        if (to->transposed == NULL)
+            continue;
+        v16_transpose(tile);
+        for (int64_t i = 0; i < WZ_LANES && d + i < features; i++)
+            v16_store(to->transposed + (d + i) * keys16 + j, tile[i]);
+    }
+}
+
+/* Writes transposed[d][j] back to columns [column, column + features) of the prompt's rows. */
+static inline void put_back_keys(wz_tensor rows, int64_t start, int64_t keys, int64_t keys16, int64_t column,
+                                 int64_t features, const float *transposed)
 {
     for (int64_t j = 0; j < keys; j += WZ_LANES)
-        for (int64_t d = 0; d < features; d += WZ_LANES)
-            lay_out_tile(qkv, start, keys, keys16, column, features, width16, transposed, plain, j, d);
+        for (int64_t d = 0; d < features; d += WZ_LANES) {
+            v16 tile[WZ_LANES];
+            for (int64_t i = 0; i < WZ_LANES; i++)
+                tile[i] = d + i < features ? v16_load(transposed + (d + i) * keys16 + j) : (v16){0};
+            v16_transpose(tile);
+            for (int64_t i = 0; i < WZ_LANES && j + i < keys; i++)
+                v16_store_n(row_of(rows, start + j + i) + column + d, tile[i], features - d);
+        }
 }
 
 /* Asks for a row's columns [column, column + features) ahead of their use: the rows of one group lie far apart. */

@@ -14,9 +14,11 @@ typedef struct backward_job {
     const wz_attention *attention;
     bool at_sites;
     int64_t keys16, width16, score_stride;
+    int64_t head_floats;   /* one head's matrices over the prompt */
+    int64_t piece, pieces; /* key/value heads of one task; tasks of one group */
 } backward_job;
 
-/* One task's view of its prompt, all in thread scratch. */
+/* One head's view of its prompt, all in thread scratch. */
 typedef struct task_state {
     int64_t q_column, k_column, v_column;
     int64_t length, keys16;          /* the prompt */
@@ -36,17 +38,17 @@ static void own_keys(const backward_job *job, const task_state *state, int32_t r
     const float *q = row_of(job->qkv, row) + state->q_column;
     for (int64_t first = 0; first < own; first += WZ_LANES) {
         const int64_t count = own - first < WZ_LANES ? own - first : WZ_LANES;
-        float p[WZ_LANES] = {0};
-        for (int64_t j = 0; j < count; j++)
-            p[j] = dot(q, row_of(job->qkv, rows[first + j]) + state->k_column, hd);
-        v16_store(p, v16_exp(v16_fma(v16_load(p), v16_set(at->scale), v16_set(-row_lse))));
+        const v16 score = dot_rows(q, job->qkv, rows + first, count, state->k_column, hd, 0.0f);
+        const v16 dp = dot_rows(dout, job->qkv, rows + first, count, state->v_column, hd, 0.0f);
+        const v16 p = v16_exp(v16_fma(score, v16_set(at->scale), v16_set(-row_lse)));
+        float weight[WZ_LANES], slope[WZ_LANES];
+        v16_store(weight, p);
+        v16_store(slope, p * (dp - v16_set(delta)) * v16_set(at->scale));
         for (int64_t j = 0; j < count; j++) {
-            const float *kv = row_of(job->qkv, rows[first + j]);
             float *dkv = row_of(job->dqkv, rows[first + j]);
-            const float ds = p[j] * (dot(dout, kv + state->v_column, hd) - delta) * at->scale;
-            axpy(dq, ds, kv + state->k_column, hd);
-            axpy(dkv + state->k_column, ds, q, hd);
-            axpy(dkv + state->v_column, p[j], dout, hd);
+            axpy(dq, slope[j], row_of(job->qkv, rows[first + j]) + state->k_column, hd);
+            axpy(dkv + state->k_column, slope[j], q, hd);
+            axpy(dkv + state->v_column, weight[j], dout, hd);
         }
     }
 }
@@ -75,10 +77,9 @@ static void block_rows(const backward_job *job, const task_state *state, const r
     multiply_keys(slope, dout, state->values_t, state->keys16, hd, most);
     for (int r = 0; r < ROW_BLOCK; r++) {
         const v16 lse = v16_set(row_lse[r]), scale = v16_set(at->scale), d = v16_set(delta[r]);
-        for (int64_t j = prompt[r]; j < round_lanes(most); j++)
-            weight[r][j] = -INFINITY;
         for (int64_t j = 0; j < most; j += WZ_LANES) {
-            v16 p = v16_exp(v16_fma(v16_load(weight[r] + j), scale, -lse));
+            const v16 score = v16_first(v16_load(weight[r] + j), prompt[r] - j, v16_set(-INFINITY));
+            v16 p = v16_exp(v16_fma(score, scale, -lse));
             v16_store(weight[r] + j, p);
             v16_store(slope[r] + j, p * (v16_load(slope[r] + j) - d) * scale);
         }
@@ -93,84 +94,115 @@ static void block_rows(const backward_job *job, const task_state *state, const r
     }
 }
 
-/* Asks for what the next block reads beside the prompt: its queries, its output and the output's gradient, and its
- * own keys and values and their gradients. */
-static void fetch_block(const backward_job *job, const task_state *state, const row_block *block, int64_t h)
+/* Asks for what the next block reads beside the prompt, of key/value heads [kv0, kv1): its queries, its output and the
+ * output's gradient, and its own keys and values and their gradients. */
+static void fetch_block(const backward_job *job, const row_block *block, int64_t kv0, int64_t kv1)
 {
-    const int64_t hd = job->attention->head_dim;
+    const wz_attention *at = job->attention;
+    const int64_t hd = at->head_dim, width = (kv1 - kv0) * hd, per_kv = at->heads / at->kv_heads;
+    const int64_t q = kv0 * per_kv * hd, k = (at->heads + kv0) * hd,
+                  v = (at->heads + at->kv_heads + kv0) * hd;
     for (int r = 0; r < block->count; r++) {
         const int32_t row = block->row[r];
         int64_t prompt = 0, own = 0;
         visible_keys(job->segments, row, &prompt, &own);
         const int32_t *own_row = own_rows(job->segments, row);
-        fetch_ahead(job->qkv, row, state->q_column, hd);
-        fetch_ahead(job->dqkv, row, state->q_column, hd);
-        fetch_ahead(job->out, block->result[r], h * hd, hd);
-        fetch_ahead(job->dout, block->result[r], h * hd, hd);
+        fetch_ahead(job->qkv, row, q, width * per_kv);
+        fetch_ahead(job->dqkv, row, q, width * per_kv);
+        fetch_ahead(job->out, block->result[r], q, width * per_kv);
+        fetch_ahead(job->dout, block->result[r], q, width * per_kv);
         for (int64_t j = 0; j < own; j++) {
-            fetch_ahead(job->qkv, own_row[j], state->k_column, hd);
-            fetch_ahead(job->qkv, own_row[j], state->v_column, hd);
-            fetch_ahead(job->dqkv, own_row[j], state->k_column, hd);
-            fetch_ahead(job->dqkv, own_row[j], state->v_column, hd);
+            fetch_ahead(job->qkv, own_row[j], k, width);
+            fetch_ahead(job->qkv, own_row[j], v, width);
+            fetch_ahead(job->dqkv, own_row[j], k, width);
+            fetch_ahead(job->dqkv, own_row[j], v, width);
         }
     }
 }
 
-static task_state lay_out(const backward_job *job, int64_t group, int64_t kv, float *scratch)
+static task_state state_of(const backward_job *job, int64_t group, int64_t kv, float *head, float *rows)
 {
     const wz_attention *at = job->attention;
     const int64_t hd = at->head_dim, matrix = job->keys16 * hd;
-    const int64_t start = job->segments->prompt_start[group];
     task_state state = {.k_column = (at->heads + kv) * hd, .v_column = (at->heads + at->kv_heads + kv) * hd};
     state.length = job->segments->prompt_length[group];
     state.keys16 = round_lanes(state.length);
-    state.keys_t = scratch;
+    state.keys_t = head;
     state.values_t = state.keys_t + matrix;
     state.dkeys_t = state.values_t + matrix;
     state.dvalues_t = state.dkeys_t + matrix;
     state.keys = state.dvalues_t + matrix;
-    state.weight = state.keys + job->keys16 * job->width16;
+    state.weight = rows;
     state.slope = state.weight + ROW_BLOCK * job->score_stride;
     state.dq = state.slope + ROW_BLOCK * job->score_stride;
-    lay_out_prompt(job->qkv, start, state.length, state.keys16, state.k_column, hd, job->width16,
-                   state.keys_t, state.keys);
-    lay_out_prompt(job->qkv, start, state.length, state.keys16, state.v_column, hd, 0, state.values_t, NULL);
-    memset(state.dkeys_t, 0, (size_t)(2 * matrix) * sizeof(float));
     return state;
+}
+
+/* The prompt's keys and values, and zeros where gradients will be added. */
+static void lay_out(const backward_job *job, int64_t group, const task_state *state, int64_t j)
+{
+    const int64_t hd = job->attention->head_dim, start = job->segments->prompt_start[group];
+    const prompt_layout key = {state->k_column, state->keys_t, state->keys},
+                        value = {state->v_column, state->values_t, NULL};
+    lay_out_keys(job->qkv, start, state->length, state->keys16, hd, job->width16, &key, j);
+    lay_out_keys(job->qkv, start, state->length, state->keys16, hd, 0, &value, j);
+    for (int64_t d = 0; d < hd; d++) {
+        v16_store(state->dkeys_t + d * state->keys16 + j, (v16){0});
+        v16_store(state->dvalues_t + d * state->keys16 + j, (v16){0});
+    }
+}
+
+/* Zeros where a row's own keys and values will receive gradients, and for queries that are not computed. */
+static void clear_rows(const backward_job *job, const int32_t *rows, int64_t count, int64_t kv0, int64_t kv1)
+{
+    const wz_attention *at = job->attention;
+    const int64_t hd = at->head_dim, per_kv = at->heads / at->kv_heads;
+    const size_t width = (size_t)((kv1 - kv0) * hd) * sizeof(float);
+    for (int64_t i = 0; i < count; i++) {
+        float *d = row_of(job->dqkv, rows[i]);
+        if (job->segments->row_completion[rows[i]] >= 0) {
+            memset(d + (at->heads + kv0) * hd, 0, width);
+            memset(d + (at->heads + at->kv_heads + kv0) * hd, 0, width);
+        } else if (job->at_sites && job->segments->row_site[rows[i]] < 0) {
+            memset(d + kv0 * per_kv * hd, 0, width * (size_t)per_kv);
+        }
+    }
 }
 
 static void backward_task(void *argument, size_t task, size_t thread)
 {
     const backward_job *job = argument;
     const wz_attention *at = job->attention;
-    const int64_t group = (int64_t)task / at->kv_heads, kv = (int64_t)task % at->kv_heads, hd = at->head_dim;
+    const int64_t group = (int64_t)task / job->pieces, kv0 = (int64_t)task % job->pieces * job->piece;
+    const int64_t kv1 = kv0 + job->piece < at->kv_heads ? kv0 + job->piece : at->kv_heads;
+    const int64_t hd = at->head_dim, per_kv = at->heads / at->kv_heads;
+    const int64_t count = job->segments->group_length[group], start = job->segments->prompt_start[group];
     const int32_t *rows = job->segments->group_rows + group * job->segments->group_stride;
-    const int64_t count = job->segments->group_length[group];
-    task_state state = lay_out(job, group, kv, cpu_scratch(job->cpu, thread));
-    const int64_t per_kv = at->heads / at->kv_heads;
-    for (int64_t i = 0; i < count; i++) {
-        memset(row_of(job->dqkv, rows[i]) + state.k_column, 0, (size_t)hd * sizeof(float));
-        memset(row_of(job->dqkv, rows[i]) + state.v_column, 0, (size_t)hd * sizeof(float));
-        if (job->at_sites && job->segments->row_site[rows[i]] < 0) /* no query */
-            memset(row_of(job->dqkv, rows[i]) + kv * per_kv * hd, 0, (size_t)(per_kv * hd) * sizeof(float));
-    }
-    for (int64_t h = kv * per_kv; h < (kv + 1) * per_kv; h++) {
+    float *heads = cpu_scratch(job->cpu, thread), *scratch = heads + job->piece * job->head_floats;
+    for (int64_t j = 0; j < job->segments->prompt_length[group]; j += WZ_LANES)
+        for (int64_t kv = kv0; kv < kv1; kv++) {
+            const task_state state =
+                state_of(job, group, kv, heads + (kv - kv0) * job->head_floats, scratch);
+            lay_out(job, group, &state, j);
+        }
+    clear_rows(job, rows, count, kv0, kv1);
+    for (int64_t h = kv0 * per_kv; h < kv1 * per_kv; h++) {
+        const int64_t kv = h / per_kv;
+        task_state state = state_of(job, group, kv, heads + (kv - kv0) * job->head_floats, scratch);
         state.q_column = h * hd;
         int64_t i = 0;
         row_block block = next_block(job->segments, job->at_sites, rows, &i, count);
         while (block.count > 0) {
             const row_block next = next_block(job->segments, job->at_sites, rows, &i, count);
-            fetch_block(job, &state, &next, h);
+            if (h == kv0 * per_kv)
+                fetch_block(job, &next, kv0, kv1);
             block_rows(job, &state, &block, h);
             block = next;
         }
-    }
-    for (int64_t j = 0; j < state.length; j++) {
-        float *d = row_of(job->dqkv, job->segments->prompt_start[group] + j);
-        for (int64_t f = 0; f < hd; f++) {
-            d[state.k_column + f] = state.dkeys_t[f * state.keys16 + j];
-            d[state.v_column + f] = state.dvalues_t[f * state.keys16 + j];
-        }
+        if ((h + 1) % per_kv != 0)
+            continue;
+        put_back_keys(job->dqkv, start, state.length, state.keys16, state.k_column, hd, state.dkeys_t);
+        put_back_keys(job->dqkv, start, state.length, state.keys16, state.v_column, hd, state.dvalues_t);
     }
 }
 
@@ -193,9 +225,11 @@ void cpu_attention_backward(wz_backend *backend, wz_tensor dqkv, wz_tensor dout,
     job.keys16 = round_lanes(most);
     job.width16 = round_lanes(attention->head_dim);
     job.score_stride = job.keys16;
-    const int64_t floats = 4 * job.keys16 * attention->head_dim + job.keys16 * job.width16 +
-                           ROW_BLOCK * (2 * job.score_stride + job.width16);
+    job.head_floats = 4 * job.keys16 * attention->head_dim + job.keys16 * job.width16;
+    job.piece = heads_per_task(attention, job.head_floats);
+    job.pieces = (attention->kv_heads + job.piece - 1) / job.piece;
+    const int64_t floats = job.piece * job.head_floats + ROW_BLOCK * (2 * job.score_stride + job.width16);
     if (!cpu_scratch_reserve(job.cpu, (size_t)floats * sizeof(float)))
         return;
-    wz_pool_run(job.cpu->pool, backward_task, &job, (size_t)(segments->groups * attention->kv_heads));
+    wz_pool_run(job.cpu->pool, backward_task, &job, (size_t)(segments->groups * job.pieces));
 }

@@ -82,6 +82,24 @@ static inline v16 v16_select(v16i condition, v16 yes, v16 no)
     return (v16)((condition & (v16i)yes) | (~condition & (v16i)no));
 }
 
+static inline v16i v16_lane(void)
+{
+    return (v16i){0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+}
+
+/* Lanes below n of v, the others of `other`. n may be negative or more than 16. */
+static inline v16 v16_first(v16 v, int64_t n, v16 other)
+{
+    const int32_t lanes = n < 0 ? 0 : n < WZ_LANES ? (int32_t)n : WZ_LANES;
+    return v16_select(v16_lane() < lanes, v, other);
+}
+
+/* v with lane i set to x. */
+static inline v16 v16_insert(v16 v, int64_t i, float x)
+{
+    return v16_select(v16_lane() == (int32_t)i, v16_set(x), v);
+}
+
 static inline v16 v16_max(v16 a, v16 b)
 {
     return v16_select(a > b, a, b);
@@ -102,19 +120,11 @@ static inline float v16_sum(v16 v)
 
 static inline float v16_largest(v16 v)
 {
-    v8 low = __builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7);
-    v8 high = __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15);
-    v8 half;
-    for (int i = 0; i < 8; i++)
-        half[i] = low[i] > high[i] ? low[i] : high[i];
-    v4 a = __builtin_shufflevector(half, half, 0, 1, 2, 3),
-       b = __builtin_shufflevector(half, half, 4, 5, 6, 7);
-    float largest = a[0];
-    for (int i = 1; i < 4; i++)
-        largest = largest > a[i] ? largest : a[i];
-    for (int i = 0; i < 4; i++)
-        largest = largest > b[i] ? largest : b[i];
-    return largest;
+    v = v16_max(v, __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7));
+    v = v16_max(v, __builtin_shufflevector(v, v, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11));
+    v = v16_max(v, __builtin_shufflevector(v, v, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13));
+    v = v16_max(v, __builtin_shufflevector(v, v, 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14));
+    return v[0];
 }
 
 /* Transposes a 16 x 16 matrix in registers: at step n, rows n apart trade halves of their blocks of 2n lanes. */
