@@ -2,10 +2,11 @@
  *     " power" " levels" " dB" " plus" " to"  link labels " A".." Z" " AA".." BL" and " a".." bl"
  *     integers " 0".." 99"                    tags "<answer>" "</answer>"
  * The frame is nine words (" power levels 8 dB plus 30 0 to 44") and the opening tag; with the closing
- * tag and an end token that makes twelve tokens beside the K(K+1) of the table. */
+ * tag and an end token that makes twelve tokens beside the K(2K+1) of the table. */
 #include "tasks/power_control.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -221,19 +222,36 @@ static char *write_number(char *at, unsigned number)
     return at;
 }
 
+/* Writes " " and a link's label, capital or small; returns its end. */
+static char *write_label(char *at, size_t link, bool capital)
+{
+    char label[3];
+    if (capital)
+        wz_link_label(link, label);
+    else
+        wz_link_label_off(link, label);
+    *at++ = ' ';
+    for (const char *c = label; *c != '\0'; c++)
+        *at++ = *c;
+    return at;
+}
+
+static char *write_gain(char *at, const wz_power_control *p, size_t receiver, size_t transmitter)
+{
+    at = write_label(at, transmitter, true);
+    return write_number(at, p->gain_db_above_floor[receiver * p->links + transmitter]);
+}
+
 static wz_status print_compact(const wz_power_control *p, wz_text *out, wz_error *err)
 {
     wz_status status = wz_text_printf(out, err, " power levels %zu dB plus %d 0 to %d", p->levels,
                                       WZ_GAIN_DB_OFFSET, WZ_GAIN_DB_MAX);
     for (size_t i = 0; i < p->links && status == WZ_OK; i++) {
-        char row[4 + 4 * WZ_MAX_LINKS], label[3];
-        char *at = row;
+        char row[3 + 6 * WZ_MAX_LINKS]; /* " bl" and, for each transmitter, " BL 44" */
+        char *at = write_gain(write_label(row, i, false), p, i, i);
         for (size_t j = 0; j < p->links; j++)
-            at = write_number(at, p->gain_db_above_floor[i * p->links + j]);
-        wz_link_label(i, label);
-        *at++ = ' ';
-        for (const char *c = label; *c != '\0'; c++)
-            *at++ = *c;
+            if (j != i)
+                at = write_gain(at, p, i, j);
         status = wz_text_append(out, row, (size_t)(at - row), err);
     }
     if (status == WZ_OK)

@@ -8,6 +8,11 @@
  * and the printed table *is* the problem: references and verdicts use gain_ij = 10^((d_ij - 30) / 10).
  * An answer is one integer l_i in 0..levels-1 per link; its power is p_i = budget * l_i / (levels - 1).
  *
+ * Compact prompts. A row is a receiver: its label in small letters, then the gain from its own transmitter, then the
+ * others', each behind the transmitter's label: " b B 40 A 33 C 0". A gain so says by itself whose it is. Tables of
+ * bare numbers take half the tokens, but a small policy can only tell their entries apart by counting: with ten links
+ * it learned nothing in hundreds of steps where it now reaches 0.84 of the optimum in four hundred.
+ *
  * Compact answers. With two levels each link is named in order, in capitals if it transmits and in small
  * letters if it is silent: " A b C</answer>". A decision so says which link it is about, and a small policy
  * that only knows relative positions learns several times faster than from bare bits. With more levels the

@@ -103,7 +103,7 @@ def corpus():
         "0 1 12 123 1234 12345 007 3.14 -17 1e-9 ½ Ⅷ ٣٤ ²³", "a1b22c333d4444", " 10 100 1000 10000",
         " power levels 8 dB plus 30 0 to 44 A 12 30 7 B 4 44 31<answer> 7 0</answer>",
         " power levels 2 dB plus 30 0 to 44 A 31 22 B 0 44<answer> 1 0</answer>",
-        " power levels 2 dB plus 30 0 to 44 31 22 12 A 0 44 9 B 29 30 31 C<answer> A b C</answer>",
+        " power levels 2 dB plus 30 0 to 44 a A 31 B 22 C 12 b B 44 A 0 C 9 c C 31 A 29 B 30<answer> A b C</answer>",
         " Z z AA aa AZ az BA ba BL bl BM bm abc ABC a.b A1<answer> A b</answer>",
         "<think>why</think><answer>1 0</answer><|endoftext|>", "<answer>  1</answer>\n", "</think></answer", "<thin k>",
         "<x><x><y><x", "<x><y><y>", "<|im_start|>user\nHello<|im_end|>\n<|im_start|>assistant\n",
