@@ -65,6 +65,47 @@ START_TEST(v16_exp_special_values_are_those_of_exp)
 }
 END_TEST
 
+START_TEST(v16_scale_is_ldexp_where_no_denormal_comes_out)
+{
+    static const float mantissa[] = {0.7072f, 1.0f, 1.4141f, -1.0f};
+    for (int n = -127; n <= 129; n++)
+        for (size_t i = 0; i < sizeof mantissa / sizeof *mantissa; i++) {
+            const float expected = ldexpf(mantissa[i], n);
+            const v16 found = v16_scale(v16_set(mantissa[i]), v16_set((float)n));
+            if (fabsf(expected) >= FLT_MIN)
+                ck_assert_msg(found[3] == expected, "%g 2^%d = %g", (double)mantissa[i], n, (double)found[3]);
+        }
+}
+END_TEST
+
+START_TEST(v16_first_and_largest_take_the_lanes_they_say)
+{
+    const v16 v = {3, -1, 7, 2, 9, -5, 4, 8, 1, 0, 6, 5, -2, 11, 10, -3};
+    for (int64_t n = -2; n < 19; n++) {
+        const v16 first = v16_first(v, n, v16_set(-20.0f));
+        float most = -20.0f;
+        for (int i = 0; i < WZ_LANES; i++) {
+            ck_assert_double_eq((double)first[i], i < n ? (double)v[i] : -20.0);
+            most = fmaxf(most, first[i]);
+        }
+        ck_assert_double_eq((double)v16_largest(first), (double)most);
+    }
+}
+END_TEST
+
+START_TEST(v16_transpose_exchanges_rows_and_columns)
+{
+    v16 row[WZ_LANES];
+    for (int i = 0; i < WZ_LANES; i++)
+        for (int j = 0; j < WZ_LANES; j++)
+            row[i][j] = (float)(100 * i + j);
+    v16_transpose(row);
+    for (int i = 0; i < WZ_LANES; i++)
+        for (int j = 0; j < WZ_LANES; j++)
+            ck_assert_double_eq((double)row[i][j], 100 * j + i);
+}
+END_TEST
+
 /* Integers: every order of additions is exact. */
 START_TEST(dot_any_length_is_the_sum)
 {
@@ -103,6 +144,9 @@ int main(void)
     tcase_set_timeout(all, 300);
     tcase_add_test(all, v16_exp_over_the_whole_range_has_the_stated_accuracy);
     tcase_add_test(all, v16_exp_special_values_are_those_of_exp);
+    tcase_add_test(all, v16_scale_is_ldexp_where_no_denormal_comes_out);
+    tcase_add_test(all, v16_first_and_largest_take_the_lanes_they_say);
+    tcase_add_test(all, v16_transpose_exchanges_rows_and_columns);
     tcase_add_test(all, dot_any_length_is_the_sum);
     tcase_add_test(all, axpy_any_length_touches_only_its_elements);
     suite_add_tcase(suite, all);

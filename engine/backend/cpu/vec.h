@@ -156,13 +156,37 @@ static inline void v16_transpose(v16 row[WZ_LANES])
         }
 }
 
+/* x within [low, high]; NaN stays NaN. */
+static inline v16 v16_clip(v16 x, float low, float high)
+{
+#if defined(__AVX512F__)
+    /* these return their second operand if either is NaN */
+    return (v16)_mm512_max_ps((__m512)v16_set(low), _mm512_min_ps((__m512)v16_set(high), (__m512)x));
+#else
+    x = v16_select(x > v16_set(high), v16_set(high), x);
+    return v16_select(x < v16_set(low), v16_set(low), x);
+#endif
+}
+
+/* x 2^n for whole n in -127 .. 129: exact, or infinite, where the result is no denormal number; NaN for n = NaN. */
+static inline v16 v16_scale(v16 x, v16 n)
+{
+#if defined(__AVX512F__)
+    return (v16)_mm512_scalef_ps((__m512)x, (__m512)n);
+#else
+    /* 2^n in two halves, so that n = 128 does not overflow the exponent field */
+    const v16i whole = __builtin_convertvector(v16_select(n != n, v16_set(0.0f), n), v16i), half = whole >> 1;
+    const v16 low = (v16)((half + 127) << 23), high = (v16)((whole - half + 127) << 23);
+    return v16_select(n != n, n, x * low * high);
+#endif
+}
+
 /* exp(x), relative error at most 8.5e-8 (measured at every float between the ends, with and without fused
  * multiply-add; tests/test_vec.c repeats a seventh of them); 0 below -87.33, infinity above 88.72, NaN for NaN. Range reduction by ln 2 in two parts and a degree-6 polynomial (Cephes expf, Moshier). */
 static inline v16 v16_exp(v16 x)
 {
     const v16 magic = v16_set(12582912.0f); /* 1.5 * 2^23: adding it rounds to an integer */
-    v16 clipped = v16_select(x > v16_set(89.0f), v16_set(89.0f), x);
-    clipped = v16_select(clipped < v16_set(-88.0f), v16_set(-88.0f), clipped);
+    const v16 clipped = v16_clip(x, -88.0f, 89.0f);
     v16 n = v16_fma(clipped, v16_set(1.44269504088896341f), magic) - magic;
     v16 r = v16_fma(n, v16_set(-0.693359375f), clipped);
     r = v16_fma(n, v16_set(2.12194440e-4f), r);
@@ -173,14 +197,7 @@ static inline v16 v16_exp(v16 x)
     p = v16_fma(p, r, v16_set(1.6666665459e-1f));
     p = v16_fma(p, r, v16_set(5.0000001201e-1f));
     p = v16_fma(p, r * r, r) + v16_set(1.0f);
-    /* 2^n in two halves, so that n = 128 does not overflow the exponent field */
-    v16i whole = __builtin_convertvector(n, v16i);
-    v16i half = whole >> 1;
-    v16 low = (v16)((half + 127) << 23);
-    v16 high = (v16)((whole - half + 127) << 23);
-    v16 y = p * low * high;
-    y = v16_select(x < v16_set(-87.33f), v16_set(0.0f), y);
-    return v16_select(x != x, x, y);
+    return v16_select(x < v16_set(-87.33f), v16_set(0.0f), v16_scale(p, n));
 }
 
 static inline float scalar_exp(float x)
