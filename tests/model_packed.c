@@ -70,8 +70,9 @@ static void fill_pack(packed *p, int32_t first, int32_t last)
             const int64_t at = pack_completion(p, c, first);
             const int32_t token = e->completion_offsets[c] + t;
             p->token[p->pack->decisions.count] = token;
-            ck_assert_int_eq(wz_pack_add_decision(p->pack, at, wz_pack_site(p->pack, at, t), (uint32_t)e->completion_ids[token],
-                                                  set_id[e->set[token]], 0.0f, 0.0f, &err),
+            ck_assert_int_eq(wz_pack_add_decision(p->pack, at, wz_pack_site(p->pack, at, t),
+                                                  (uint32_t)e->completion_ids[token], set_id[e->set[token]],
+                                                  0.0f, 0.0f, &err),
                              WZ_OK);
             p->pack->length[at]++;
             if (t + 1 < length_of(e, c))

@@ -303,6 +303,116 @@ START_TEST(attention_rows_that_a_row_does_not_see_may_hold_nan)
 }
 END_TEST
 
+/* Attention at sites is attention at all rows where nothing is asked of the others. */
+START_TEST(attention_at_sites_is_that_of_all_rows)
+{
+    bench all, some;
+    wz_backend *be = cpu_backend_with(2);
+    bench_create(&all, wide_attention(), be);
+    bench_create(&some, wide_attention(), be);
+    const wz_segments *segments = &all.pack->segments;
+    const wz_attention attention = bench_attention(&all);
+    const int64_t sites = segments->sites, rows = all.s->rows, width = all.fields[OUT].columns,
+                  heads = all.fields[LSE].columns;
+    ck_assert_int_lt(sites, rows);
+    float *dout = uniform(rows * width, 7), *dout_sites = uniform(sites * width, 8);
+    float *out_sites = uniform(sites * width, 9), *lse_sites = uniform(sites * heads, 10);
+    for (int64_t i = 0; i < rows; i++)
+        if (segments->row_site[i] >= 0)
+            memcpy(dout_sites + segments->row_site[i] * width, dout + i * width,
+                   sizeof(float) * (size_t)width);
+        else
+            memset(dout + i * width, 0, sizeof(float) * (size_t)width);
+    attention_range(&all, segments, 0, rows);
+    be->ops->attention_backward(be, bench_gradient(&all, QKV), matrix(dout, rows, width),
+                                bench_tensor(&all, OUT), all.value[LSE], bench_tensor(&all, QKV), segments,
+                                false, &attention);
+    be->ops->attention_forward(be, matrix(out_sites, sites, width), lse_sites, bench_tensor(&some, QKV),
+                               segments, 0, rows, true, &attention);
+    be->ops->attention_backward(be, bench_gradient(&some, QKV), matrix(dout_sites, sites, width),
+                                matrix(out_sites, sites, width), lse_sites, bench_tensor(&some, QKV),
+                                segments, true, &attention);
+    float *out = bench_fetch(&all, OUT, false), *lse = bench_fetch(&all, LSE, false);
+    float *one = bench_fetch(&all, QKV, true), *two = bench_fetch(&some, QKV, true);
+    for (int64_t i = 0; i < sites; i++) {
+        const int64_t row = segments->site_row[i];
+        ck_assert_int_eq(memcmp(out_sites + i * width, out + row * width, sizeof(float) * (size_t)width), 0);
+        ck_assert_int_eq(memcmp(lse_sites + i * heads, lse + row * heads, sizeof(float) * (size_t)heads), 0);
+    }
+    for (int64_t i = 0; i < rows * all.fields[QKV].columns; i++)
+        ck_assert_msg(one[i] == two[i], "dqkv differs at %lld: %g, %g", (long long)i, (double)one[i],
+                      (double)two[i]); /* zeros may differ in sign */
+    float *const blocks[] = {dout, dout_sites, out_sites, lse_sites, out, lse, one, two};
+    for (size_t i = 0; i < 8; i++)
+        free(blocks[i]);
+    bench_destroy(&some);
+    bench_destroy(&all);
+    be->ops->destroy(be);
+}
+END_TEST
+
+START_TEST(swiglu_backward_repeats_the_forward_pass)
+{
+    const int64_t width = 75;
+    wz_backend *be = cpu_backend_with(2);
+    float *gate_up = uniform(MANY * 2 * width, 1), *dy = uniform(MANY * width, 2);
+    float *dgate_up = uniform(MANY * 2 * width, 3), *y = uniform(MANY * width, 4),
+          *again = uniform(MANY * width, 5);
+    be->ops->swiglu_forward(be, matrix(y, MANY, width), matrix(gate_up, MANY, 2 * width));
+    be->ops->swiglu_backward(be, matrix(dgate_up, MANY, 2 * width), matrix(again, MANY, width),
+                             matrix(dy, MANY, width), matrix(gate_up, MANY, 2 * width));
+    ck_assert_int_eq(memcmp(y, again, sizeof(float) * (size_t)(MANY * width)), 0);
+    float *const blocks[] = {gate_up, dy, dgate_up, y, again};
+    for (size_t i = 0; i < 5; i++)
+        free(blocks[i]);
+    be->ops->destroy(be);
+}
+END_TEST
+
+/* ---- blocks of rows ---- */
+
+typedef struct block_world {
+    const linear_world *linear;
+    int visits[MANY];
+    float *y; /* [MANY][out] */
+} block_world;
+
+/* A chain of ops, each sharing its work out as it would outside. Shapes are new to the backend: plans are made within. */
+static void linear_block(void *context, int64_t row0, int64_t row1)
+{
+    block_world *world = context;
+    for (int64_t i = row0; i < row1; i++)
+        world->visits[i]++;
+    linear_rows(world->linear, false, row0, row1 - row0, world->y + row0 * world->linear->shape->out);
+}
+
+START_TEST(row_blocks_any_threads_give_the_bits_of_the_whole)
+{
+    const linear_shape *s = &linear_shapes[_i];
+    float *const values[] = {uniform(MANY * s->in, 1),  uniform(s->in * s->out, 2),
+                             uniform(s->out, 3),        uniform(MANY * s->out, 4),
+                             uniform(MANY * s->out, 5), uniform(MANY * s->out, 6)};
+    for (size_t threads = 1; threads <= 4; threads++) {
+        wz_backend *whole = cpu_backend_with(1), *be = cpu_backend_with(threads);
+        const linear_world one = {s, whole, values[0], values[1], values[2], values[3]},
+                           many = {s, be, values[0], values[1], values[2], values[3]};
+        block_world world = {.linear = &many, .y = values[5]};
+        wz_error err;
+        linear_rows(&one, false, 0, MANY, values[4]);
+        be->ops->for_row_blocks(be, MANY, linear_block, &world);
+        be->ops->for_row_blocks(be, 0, linear_block, &world);
+        ck_assert_int_eq(be->ops->sync(be, &err), WZ_OK);
+        for (int64_t i = 0; i < MANY; i++)
+            ck_assert_int_eq(world.visits[i], 1);
+        ck_assert_int_eq(memcmp(values[4], values[5], sizeof(float) * (size_t)(MANY * s->out)), 0);
+        be->ops->destroy(be);
+        whole->ops->destroy(whole);
+    }
+    for (size_t i = 0; i < 6; i++)
+        free(values[i]);
+}
+END_TEST
+
 static Suite *promises_suite(void)
 {
     Suite *suite = suite_create("backend promises");
@@ -318,6 +428,9 @@ static Suite *promises_suite(void)
     tcase_add_test(rows, rmsnorm_row_is_the_same_among_any_rows);
     tcase_add_test(rows, attention_cut_into_any_ranges_gives_the_same_bits);
     tcase_add_test(rows, attention_rows_that_a_row_does_not_see_may_hold_nan);
+    tcase_add_test(rows, attention_at_sites_is_that_of_all_rows);
+    tcase_add_test(rows, swiglu_backward_repeats_the_forward_pass);
+    tcase_add_loop_test(rows, row_blocks_any_threads_give_the_bits_of_the_whole, 0, linears);
     suite_add_tcase(suite, table);
     suite_add_tcase(suite, rows);
     return suite;

@@ -88,8 +88,9 @@ static void check_completion(const wz_pack *pack, int64_t c, int64_t lessons)
         ck_assert_uint_gt(set_size(pack, d->mask[i]), 1);
         /* predicted from the token before it, or from the prompt's last */
         const int64_t group = c / pack->generations;
-        ck_assert_int_eq(pack->site_row[d->site[i]], last == 0 ? pack->prompt_start[group] + pack->prompt_length[group] - 1
-                                              : pack->completion_rows[base + last - 1]);
+        ck_assert_int_eq(pack->site_row[d->site[i]],
+                         last == 0 ? pack->prompt_start[group] + pack->prompt_length[group] - 1
+                                   : pack->completion_rows[base + last - 1]);
         found++;
     }
     for (int64_t i = 0; i < pack->length[c]; i++) {

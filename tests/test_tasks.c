@@ -219,7 +219,7 @@ START_TEST(print_compact_is_the_frame_and_the_table)
     ck_assert_int_eq(task->import(values, 3, 3, small, 0, &problem, &err), WZ_OK);
     ck_assert_int_eq(task->print(&problem, WZ_PROMPT_COMPACT, &text, &err), WZ_OK);
     ck_assert_str_eq(text.data, " power levels 4 dB plus 30 0 to 44"
-                                 " a A 30 B 20 C 0 b B 40 A 33 C 0 c C 44 A 27 B 24<answer>");
+                                " a A 30 B 20 C 0 b B 40 A 33 C 0 c C 44 A 27 B 24<answer>");
     wz_text_clear(&text);
     wz_problem_clear(&problem);
 }

@@ -87,7 +87,8 @@ static void begin_layer(const pass *p, int64_t l, int64_t row0, int64_t rows)
     const int64_t heads = attention.heads + attention.kv_heads;
     const float eps = (float)c->rms_norm_eps;
     const wz_tensor none = {0};
-    wz_tensor x = block(a->x, row0, rows, c->hidden_size), norm1 = block(a->norm1, row0, rows, c->hidden_size);
+    wz_tensor x = block(a->x, row0, rows, c->hidden_size),
+              norm1 = block(a->norm1, row0, rows, c->hidden_size);
     wz_tensor qkv = block(a->qkv, row0, rows, w.qkv.weight.rows);
 
     ops->rmsnorm_forward(be, norm1, a->rstd1 + row0, x, NULL, model->weights + at->input_norm, eps);
@@ -120,8 +121,8 @@ static void finish_layer(const pass *p, int64_t l, float *next, int64_t row0, in
                                p->segments->site_row + row0);
     }
     ops->linear_forward(be, middle, block(a->attention, row0, rows, q), &w.o, x);
-    ops->rmsnorm_forward(be, norm2, a->rstd2 + row0, middle, NULL, model->weights + model->layers[l].post_norm,
-                         (float)c->rms_norm_eps);
+    ops->rmsnorm_forward(be, norm2, a->rstd2 + row0, middle, NULL,
+                         model->weights + model->layers[l].post_norm, (float)c->rms_norm_eps);
     ops->linear_forward(be, gate_up, norm2, &w.gate_up, none);
     ops->swiglu_forward(be, swiglu, gate_up);
     ops->linear_forward(be, block(next, row0, rows, hidden), swiglu, &w.down, middle);
@@ -224,9 +225,9 @@ static void mlp_backward(void *context, int64_t row0, int64_t end)
     ops->swiglu_backward(be, dgate_up, block(a->swiglu, row0, rows, ff), dswiglu,
                          block(a->gate_up, row0, rows, 2 * ff));
     ops->linear_backward_input(be, block(b->dnorm, row0, rows, hidden), dgate_up, &w.gate_up);
-    ops->rmsnorm_forward(be, block(a->norm2, row0, rows, hidden), a->rstd2 + row0,
-                         block(a->middle, row0, rows, hidden), NULL,
-                         model->weights + model->layers[p->layer].post_norm, (float)model->config.rms_norm_eps);
+    ops->rmsnorm_forward(
+        be, block(a->norm2, row0, rows, hidden), a->rstd2 + row0, block(a->middle, row0, rows, hidden), NULL,
+        model->weights + model->layers[p->layer].post_norm, (float)model->config.rms_norm_eps);
 }
 
 /* Through the linear layer of q, k and v to its norm's output; norm1 is computed again. */
@@ -323,7 +324,6 @@ void wz_model_backward(const wz_model *model, const wz_activations *activations,
         }
         begin_backward(&p, rows);
     }
-    ops->embedding_backward(model->backend,
-                            wz_matrix(model->embedding_gradient, c->vocab_size, c->hidden_size), dx, token,
-                            rows);
+    ops->embedding_backward(
+        model->backend, wz_matrix(model->embedding_gradient, c->vocab_size, c->hidden_size), dx, token, rows);
 }

@@ -259,9 +259,8 @@ wz_status wz_pack_add_lesson(wz_pack *pack, int64_t completion, int32_t site, ui
 int32_t wz_pack_site(const wz_pack *pack, int64_t completion, int64_t place)
 {
     const int64_t group = completion / pack->generations;
-    const int32_t row = place == 0
-                            ? pack->prompt_start[group] + pack->prompt_length[group] - 1
-                            : pack->completion_rows[completion * pack->completion_stride + place - 1];
+    const int32_t row = place == 0 ? pack->prompt_start[group] + pack->prompt_length[group] - 1
+                                   : pack->completion_rows[completion * pack->completion_stride + place - 1];
     return pack->row_site[row];
 }
 

@@ -89,10 +89,9 @@ static double attention_flops(const wz_model_config *c, const wz_batch *batch)
     for (int64_t p = 0; p < batch->pack_count; p++) {
         const wz_segments *s = &batch->packs[p]->segments;
         for (int64_t row = 0; row < s->rows; row++) {
-            const double seen =
-                s->row_completion[row] < 0
-                    ? (double)s->row_index[row] + 1.0
-                    : (double)s->prompt_length[s->row_group[row]] + (double)s->row_index[row] + 1.0;
+            const double seen = s->row_completion[row] < 0 ? (double)s->row_index[row] + 1.0
+                                                           : (double)s->prompt_length[s->row_group[row]] +
+                                                                 (double)s->row_index[row] + 1.0;
             keys += seen * (double)(c->num_hidden_layers - (s->row_site[row] < 0));
         }
     }

@@ -20,7 +20,8 @@ typedef struct forward_job {
  * places, rounded up likewise, whose unseen lanes are -infinity. On return exp(scale score - m) with m the largest
  * scaled score; unseen places are 0. Returns log sum exp; *weight is what the results must be multiplied with to sum
  * to 1. */
-static float softmax_row(float *score, int64_t prompt, int64_t places, int64_t own, float scale, float *weight)
+static float softmax_row(float *score, int64_t prompt, int64_t places, int64_t own, float scale,
+                         float *weight)
 {
     const int64_t total = places + round_lanes(own);
     v16 most = v16_set(-INFINITY), sum = {0};

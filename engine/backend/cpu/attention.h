@@ -12,7 +12,7 @@
 #include "engine/backend/cpu/vec.h"
 
 #define TASK_BYTES ((size_t)256 << 10) /* of laid out prompts: a part of a core's second-level cache */
-#define ROW_BLOCK 4 /* query rows computed together; rows of a block do not mix */
+#define ROW_BLOCK 4                    /* query rows computed together; rows of a block do not mix */
 
 /* Sums for one row block and two vectors at a time: eight independent chains hide the latency of one. */
 typedef struct block_sums {
@@ -139,15 +139,16 @@ typedef struct row_block {
 } row_block;
 
 /* A block is all prompt rows or all completion rows, so that its layout is the same for every row. */
-static inline row_block next_block(const wz_segments *segments, bool at_sites, const int32_t *rows, int64_t *i,
-                                   int64_t end)
+static inline row_block next_block(const wz_segments *segments, bool at_sites, const int32_t *rows,
+                                   int64_t *i, int64_t end)
 {
     row_block block = {.count = 0};
     for (; *i < end && block.count < ROW_BLOCK; (*i)++) {
         const int32_t row = rows[*i];
         if (at_sites && segments->row_site[row] < 0)
             continue;
-        if (block.count > 0 && (segments->row_completion[row] < 0) != (segments->row_completion[block.row[0]] < 0))
+        if (block.count > 0 &&
+            (segments->row_completion[row] < 0) != (segments->row_completion[block.row[0]] < 0))
             break;
         block.row[block.count] = row;
         block.result[block.count++] = at_sites ? segments->row_site[row] : row;
@@ -172,8 +173,8 @@ static inline void visible_keys(const wz_segments *segments, int64_t row, int64_
 }
 
 /* Lane j: x times columns [column, column + n) of row rows[j]; `other` from lane `count` on. */
-static inline v16 dot_rows(const float *x, wz_tensor tensor, const int32_t *rows, int64_t count, int64_t column,
-                           int64_t n, float other)
+static inline v16 dot_rows(const float *x, wz_tensor tensor, const int32_t *rows, int64_t count,
+                           int64_t column, int64_t n, float other)
 {
     v16 products = v16_set(other);
     for (int64_t j = 0; j < count && j < WZ_LANES; j++)

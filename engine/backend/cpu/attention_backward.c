@@ -181,8 +181,7 @@ static void backward_task(void *argument, size_t task, size_t thread)
     float *heads = cpu_scratch(job->cpu, thread), *scratch = heads + job->piece * job->head_floats;
     for (int64_t j = 0; j < job->segments->prompt_length[group]; j += WZ_LANES)
         for (int64_t kv = kv0; kv < kv1; kv++) {
-            const task_state state =
-                state_of(job, group, kv, heads + (kv - kv0) * job->head_floats, scratch);
+            const task_state state = state_of(job, group, kv, heads + (kv - kv0) * job->head_floats, scratch);
             lay_out(job, group, &state, j);
         }
     clear_rows(job, rows, count, kv0, kv1);

@@ -70,8 +70,7 @@ static void run_rows(cpu_backend *cpu, rows_job *job, bool transposed)
         !cpu_scratch_reserve(cpu, (size_t)(TILE_MAX * (plan->in + plan->out)) * sizeof(float)))
         return;
     /* Few rows: lower tiles give every thread one, where the probe found lower tiles equal bit for bit. */
-    const int64_t threads =
-        wz_pool_within(cpu->pool, &thread) ? 1 : (int64_t)wz_pool_threads(cpu->pool);
+    const int64_t threads = wz_pool_within(cpu->pool, &thread) ? 1 : (int64_t)wz_pool_threads(cpu->pool);
     if (job->x.rows < plan->tile * threads)
         plan->tile = gemm_height(plan, (job->x.rows + threads - 1) / threads);
     wz_pool_run(cpu->pool, rows_task, job, (size_t)((job->x.rows + job->plan.tile - 1) / job->plan.tile));
