@@ -96,8 +96,12 @@ START_TEST(backend_cpu_says_what_it_is)
     ck_assert_str_eq(be->ops->name, "cpu");
     ck_assert(be->ops->supports_type(be, WZ_F32));
     ck_assert(!be->ops->supports_type(be, WZ_BF16) && !be->ops->supports_low_rank(be));
-    ck_assert_uint_eq(wz_pool_threads(wz_backend_cpu_pool(be)), 2);
-    ck_assert_ptr_nonnull(wz_backend_cpu_core_name());
+    wz_backend_info info;
+    be->ops->describe(be, &info);
+    ck_assert_int_eq(info.threads, 2);
+    ck_assert_str_eq(info.kernels, wz_backend_cpu_core_name());
+    ck_assert_int_ge(info.row_tile, 1);
+    ck_assert_int_ge(info.micro_batch, 1);
     be->ops->destroy(be);
 }
 END_TEST

@@ -19,7 +19,6 @@
 #include <stdint.h>
 
 #include "engine/core/philox.h"
-#include "engine/core/pool.h"
 #include "engine/core/status.h"
 
 typedef enum wz_dtype { WZ_F32, WZ_BF16, WZ_F16 } wz_dtype;
@@ -111,12 +110,31 @@ typedef struct wz_adamw {
     int64_t step; /* 1 for the first update: bias correction */
 } wz_adamw;
 
+/* C [m, n] (+)= op(A) op(B), row-major. */
+typedef struct wz_gemm_shape {
+    int64_t m, n, k;
+    bool a_transposed, b_transposed, accumulate;
+} wz_gemm_shape;
+
+/* What a backend runs on, for the environment of a run, `doctor` and benchmarks. */
+typedef struct wz_backend_info {
+    const char *kernels; /* family of matrix kernels: OpenBLAS's core name */
+    int64_t threads;     /* of the host that compute */
+    int64_t row_tile;    /* most rows of one matrix product */
+    int64_t
+        micro_batch; /* completions of a micro-batch that suits it, where the configuration says nothing */
+} wz_backend_info;
+
 typedef struct wz_backend wz_backend;
 typedef void (*wz_row_block)(void *context, int64_t row0, int64_t row1);
 
 typedef struct wz_backend_ops {
     const char *name;
     void (*destroy)(wz_backend *backend);
+    void (*describe)(const wz_backend *backend, wz_backend_info *out);
+    /* Operations per second of plain matrix products of one shape on the whole backend, each host thread on matrices of
+     * its own: the best of the rounds that fit into `seconds`. NaN: out of memory. */
+    double (*gemm_rate)(wz_backend *backend, const wz_gemm_shape *shape, double seconds);
     /* Whether a tensor type / a low-rank pair is implemented. */
     bool (*supports_type)(const wz_backend *backend, wz_dtype type);
     bool (*supports_low_rank)(const wz_backend *backend);
@@ -227,18 +245,6 @@ struct wz_backend {
 
 /* CPU backend over OpenBLAS; threads 0: one per processor. */
 wz_status wz_backend_cpu_create(size_t threads, wz_backend **out, wz_error *err);
-/* For benchmarks and `doctor`: the BLAS kernel family and the row tile of every sgemm call. */
-const char *wz_backend_cpu_core_name(void);
-int64_t wz_backend_cpu_tile(const wz_backend *backend);
-wz_pool *wz_backend_cpu_pool(wz_backend *backend);
-
-/* C [m, n] (+)= op(A) op(B), row-major. */
-typedef struct wz_sgemm_shape {
-    int64_t m, n, k;
-    bool a_transposed, b_transposed, accumulate;
-} wz_sgemm_shape;
-/* Floating-point operations per second of plain sgemm calls of one shape on all the backend's threads at once, each on
- * matrices of its own: the best of the rounds that fit into `seconds`. NaN: out of memory. */
-double wz_backend_cpu_sgemm_rate(wz_backend *backend, const wz_sgemm_shape *shape, double seconds);
+const char *wz_backend_cpu_core_name(void); /* OpenBLAS's kernel family */
 
 #endif

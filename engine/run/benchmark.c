@@ -66,7 +66,7 @@ static double median(double *values, int64_t count)
 static void add_linear(wz_benchmark *out, wz_backend *backend, const char *name, int64_t outputs,
                        int64_t inputs, int64_t rows, int64_t group_rows)
 {
-    const wz_sgemm_shape shapes[3] = {
+    const wz_gemm_shape shapes[3] = {
         {out->tile, outputs, inputs, false, true, false},                        /* y = x w^T */
         {out->tile, inputs, outputs, false, false, false},                       /* dx = dy w */
         {outputs < 128 ? outputs : 128, inputs, group_rows, true, false, true}}; /* dw += dy^T x */
@@ -75,7 +75,7 @@ static void add_linear(wz_benchmark *out, wz_backend *backend, const char *name,
         wz_bench_gemm *gemm = &out->gemms[out->gemm_count++];
         (void)snprintf(gemm->name, sizeof gemm->name, "%s %s", name, passes[i]);
         gemm->flops_per_step = 2.0 * (double)rows * (double)outputs * (double)inputs;
-        gemm->rate = wz_backend_cpu_sgemm_rate(backend, &shapes[i], 0.15);
+        gemm->rate = backend->ops->gemm_rate(backend, &shapes[i], 0.15);
         out->gemm_flops += gemm->flops_per_step;
         out->sgemm_s += gemm->flops_per_step / gemm->rate;
     }
@@ -144,8 +144,11 @@ wz_status wz_benchmark_run(const wz_config *config, int64_t steps, wz_benchmark 
         out->peak_bytes = peak_resident_bytes() - resident;
         status = wz_trainer_plan(b.policy, &b.options, &activations, &backward, &rows, err);
         out->planned_bytes = (double)(wz_model_bytes(b.policy->model) + activations + backward);
-        out->threads = wz_pool_threads(wz_backend_cpu_pool(b.backend));
-        out->tile = wz_backend_cpu_tile(b.backend);
+        wz_backend_info info;
+        b.backend->ops->describe(b.backend, &info);
+        out->kernels = info.kernels;
+        out->threads = info.threads;
+        out->tile = info.row_tile;
         out->steps = steps;
         out->completions = b.options.problems * b.options.generations;
         out->step_s = median(step_s, steps);
@@ -211,8 +214,8 @@ wz_status wz_benchmark_write_json(const wz_benchmark *b, wz_text *out, wz_error 
     wz_json json;
     wz_json_start(&json, out, err);
     wz_json_begin_object(&json);
-    wz_json_field_string(&json, "blas_core", wz_backend_cpu_core_name());
-    wz_json_field_integer(&json, "threads", (int64_t)b->threads);
+    wz_json_field_string(&json, "blas_core", b->kernels);
+    wz_json_field_integer(&json, "threads", b->threads);
     wz_json_field_integer(&json, "row_tile", b->tile);
     wz_json_field_integer(&json, "rows_per_step", b->rows);
     wz_json_field_number(&json, "completions_per_s", (double)b->completions / b->step_s);
@@ -247,7 +250,7 @@ wz_status wz_benchmark_write_table(const wz_benchmark *b, wz_text *out, wz_error
 {
     wz_status status = wz_text_printf(
         out, err,
-        "OpenBLAS core %s, %zu threads, row tile %lld; %lld timed steps, medians\n"
+        "OpenBLAS core %s, %lld threads, row tile %lld; %lld timed steps, medians\n"
         "step                 %10.4f s   %.0f completions/s, %.0f tokens/s, %lld distinct rows\n"
         "  rollout            %10.4f s   %.1f%% of the sgemm rate\n"
         "  update             %10.4f s   %.1f%% of the sgemm rate\n"
@@ -257,7 +260,7 @@ wz_status wz_benchmark_write_table(const wz_benchmark *b, wz_text *out, wz_error
         "whole step           %10.1f GF/s = %.1f%% of the sgemm rate\n"
         "memory               %10.1f MiB planned, %.1f MiB peak growth\n"
         "plain sgemm at the model's shapes, GF/s:\n",
-        wz_backend_cpu_core_name(), b->threads, (long long)b->tile, (long long)b->steps, b->step_s,
+        b->kernels, (long long)b->threads, (long long)b->tile, (long long)b->steps, b->step_s,
         (double)b->completions / b->step_s, b->tokens / b->step_s, (long long)b->rows, b->rollout_s,
         100.0 * b->rollout_share, b->train_s, 100.0 * b->update_share, b->verify_s, b->gemm_flops / 1e9,
         b->other_flops / 1e9, b->gemm_flops / b->sgemm_s / 1e9,

@@ -22,7 +22,8 @@ typedef struct wz_bench_op {
 } wz_bench_op;
 
 typedef struct wz_benchmark {
-    size_t threads;
+    const char *kernels; /* family of matrix kernels */
+    int64_t threads;
     int64_t tile;
     int64_t rows, completions, steps;
     double tokens;                               /* per step, prompts once per group */

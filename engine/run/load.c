@@ -15,9 +15,12 @@ wz_status wz_open_backend(const wz_config *config, wz_backend **out, wz_text *no
         return wz_fail(err, WZ_ERR_DEVICE,
                        "device: cuda, but this build has no CUDA backend; use device: cpu or device: auto");
     wz_status status = wz_backend_cpu_create((size_t)config->threads, out, err);
-    if (status == WZ_OK && note != NULL)
-        status = wz_text_printf(note, err, "device cpu: %zu threads, OpenBLAS core %s",
-                                wz_pool_threads(wz_backend_cpu_pool(*out)), wz_backend_cpu_core_name());
+    if (status == WZ_OK && note != NULL) {
+        wz_backend_info info;
+        (*out)->ops->describe(*out, &info);
+        status = wz_text_printf(note, err, "device cpu: %lld threads, OpenBLAS core %s",
+                                (long long)info.threads, info.kernels);
+    }
     if (status != WZ_OK && *out != NULL) {
         (*out)->ops->destroy(*out);
         *out = NULL;

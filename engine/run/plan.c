@@ -1,12 +1,11 @@
 /* Trainer options from the configuration, and the memory they need. */
 #include "engine/run/run.h"
 
-/* Completions of a micro-batch where the configuration leaves it open: few, so that what one layer leaves in its
- * stay in the processor's cache (4% faster than 1,024 at 4 layers x 128); more threads want fewer, longer ops (5 to 10%
- * the other way). */
 static int64_t usual_pack(const wz_policy *policy)
 {
-    return 128 * (int64_t)wz_pool_threads(wz_backend_cpu_pool(policy->model->backend));
+    wz_backend_info info;
+    policy->model->backend->ops->describe(policy->model->backend, &info);
+    return info.micro_batch;
 }
 
 void wz_run_trainer_options(const wz_config *c, int64_t groups_per_pack, wz_trainer_options *out)

@@ -36,11 +36,10 @@ static wz_status describe_environment(wz_run *run, wz_error *err)
     struct tm utc;
     if (gmtime_r(&now, &utc) != NULL)
         (void)strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%SZ", &utc);
-    const wz_environment environment = {.blas_core = wz_backend_cpu_core_name(),
-                                        .device = run->backend->ops->name,
-                                        .threads =
-                                            (int64_t)wz_pool_threads(wz_backend_cpu_pool(run->backend)),
-                                        .date = date};
+    wz_backend_info info;
+    run->backend->ops->describe(run->backend, &info);
+    const wz_environment environment = {
+        .blas_core = info.kernels, .device = run->backend->ops->name, .threads = info.threads, .date = date};
     wz_status status = wz_environment_write_json(&environment, &run->environment, err);
     if (status == WZ_OK)
         status = wz_rundir_write_environment(&run->directory, &environment, err);

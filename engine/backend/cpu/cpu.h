@@ -6,6 +6,7 @@
 
 #include "engine/backend/backend.h"
 #include "engine/core/memory.h"
+#include "engine/core/pool.h"
 
 /* Greatest height of a row tile, the M of every sgemm call over rows. On Debian 12's OpenBLAS 0.3.21 a
  * row's result is the same at every position of a 128-row tile with the AVX-512 kernels, but not with
@@ -78,6 +79,7 @@ void gemm_rows(const gemm_plan *plan, int64_t m, const float *a, int64_t lda, co
 /* Rows rounded up to a height the plan allows (rows <= plan->tile). */
 int64_t gemm_height(const gemm_plan *plan, int64_t rows);
 
+double cpu_gemm_rate(wz_backend *backend, const wz_gemm_shape *shape, double seconds);
 void cpu_embedding_forward(wz_backend *backend, wz_tensor y, wz_tensor table, const int32_t *token);
 void cpu_embedding_backward(wz_backend *backend, wz_tensor dtable, wz_tensor dy, const int32_t *token,
                             const wz_row_groups *groups);

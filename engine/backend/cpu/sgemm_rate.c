@@ -8,7 +8,7 @@
 #include "engine/core/clock.h"
 
 typedef struct rate_job {
-    const wz_sgemm_shape *shape;
+    const wz_gemm_shape *shape;
     float *block;
     int64_t floats; /* of one thread's matrices */
     int64_t calls;  /* per thread */
@@ -17,7 +17,7 @@ typedef struct rate_job {
 static void rate_task(void *argument, size_t task, size_t thread)
 {
     const rate_job *job = argument;
-    const wz_sgemm_shape *s = job->shape;
+    const wz_gemm_shape *s = job->shape;
     float *a = job->block + (int64_t)task * job->floats, *b = a + s->m * s->k, *c = b + s->k * s->n;
     (void)thread;
     for (int64_t i = 0; i < job->calls; i++)
@@ -27,7 +27,7 @@ static void rate_task(void *argument, size_t task, size_t thread)
                     (blasint)(s->b_transposed ? s->k : s->n), s->accumulate ? 1.0f : 0.0f, c, (blasint)s->n);
 }
 
-double wz_backend_cpu_sgemm_rate(wz_backend *backend, const wz_sgemm_shape *shape, double seconds)
+double cpu_gemm_rate(wz_backend *backend, const wz_gemm_shape *shape, double seconds)
 {
     cpu_backend *cpu = cpu_of(backend);
     const size_t threads = wz_pool_threads(cpu->pool);
