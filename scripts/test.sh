@@ -3,6 +3,7 @@
 #
 #   release     gcc, Release, warnings are errors; all tests in parallel
 #   sanitize    AddressSanitizer and UndefinedBehaviorSanitizer, all tests
+#   portable    gcc without -march=native: any x86-64; the backend's and the model's tests
 #   clang       clang, warnings are errors (build only)
 #   tidy        clang-tidy
 #   format      clang-format
@@ -26,13 +27,13 @@ filter=()
 for argument in "$@"; do
     case $argument in
         --quick) parts+=(release format) filter=(-LE slow) ;;
-        release | sanitize | clang | tidy | format | shell) parts+=("$argument") ;;
+        release | sanitize | portable | clang | tidy | format | shell) parts+=("$argument") ;;
         -h | --help) sed -n '2,/^set/{/^set/!s/^# \{0,1\}//p}' "$0"; exit 0 ;;
         *) echo "test.sh: unknown part '$argument'; --help lists them" >&2; exit 2 ;;
     esac
 done
 if [ ${#parts[@]} -eq 0 ]; then
-    parts=(release sanitize clang tidy format shell)
+    parts=(release sanitize portable clang tidy format shell)
 fi
 mkdir -p "$build"
 summary=$build/summary.txt
@@ -76,6 +77,12 @@ test_release() {
 test_sanitize() {
     configure_and_build sanitize -DCMAKE_BUILD_TYPE=RelWithDebInfo -DWZ_SANITIZE=ON &&
         run_tests sanitize -E '_(Haswell|SkylakeX|Sandybridge)$'
+}
+
+# A binary for any processor of the family: other vectors, the same arithmetic.
+test_portable() {
+    configure_and_build portable -DCMAKE_BUILD_TYPE=Release -DWZ_NATIVE=OFF &&
+        run_tests portable -R '^test_(vec|backend|backend_promises|model)$'
 }
 
 test_clang() {

@@ -63,15 +63,14 @@ static wz_status payload_create(size_t links, size_t levels, wz_power_control **
     return WZ_OK;
 }
 
-/* Rounds one linear gain (finite, >= 0) to its printed form. */
-static void payload_set(wz_power_control *payload, size_t entry, double linear)
+/* Rounds one linear gain (finite, >= 0) to its printed form; false where the printed range could not hold it. */
+static bool payload_set(wz_power_control *payload, size_t entry, double linear)
 {
     double above = linear > 0 ? round(10.0 * log10(linear)) + WZ_GAIN_DB_OFFSET : -1.0;
-    if (above < 0.0 || above > WZ_GAIN_DB_MAX)
-        payload->clipped++;
     double clipped = fmin(fmax(above, 0.0), WZ_GAIN_DB_MAX);
     payload->gain_db_above_floor[entry] = (uint8_t)clipped;
     payload->gain[entry] = pow(10.0, (clipped - WZ_GAIN_DB_OFFSET) / 10.0);
+    return above == clipped;
 }
 
 static void finish(wz_power_control *payload, wz_split split, uint32_t index, wz_problem *out)
@@ -115,7 +114,7 @@ static wz_status generate(const double *values, uint64_t seed, wz_split split, u
     for (size_t entry = 0; entry < payload->links * payload->links; entry++) {
         if (entry % 4 == 0)
             wz_draw_words(&key, (uint32_t)(entry / 4), words);
-        payload_set(payload, entry, -log(wz_uniform(words[entry % 4])) * snr);
+        (void)payload_set(payload, entry, -log(wz_uniform(words[entry % 4])) * snr);
     }
     finish(payload, split, index, out);
     return WZ_OK;
@@ -165,7 +164,7 @@ static wz_status check_scale(size_t links, const wz_power_control *payload, cons
 
 /* data (rows, columns): gain[i][j] from transmitter j to receiver i, linear, in units of the noise power at
  * full transmit power. `links` is taken from the table, `levels` from the options; entries outside the
- * printed range are clipped and counted in the payload. */
+ * printed range are clipped and counted in the problem. */
 static wz_status import(const double *values, size_t rows, size_t columns, const double *data, uint32_t index,
                         wz_problem *out, wz_error *err)
 {
@@ -191,14 +190,16 @@ static wz_status import(const double *values, size_t rows, size_t columns, const
     status = payload_create(rows, (size_t)values[OPTION_LEVELS], &payload, err);
     if (status != WZ_OK)
         return status;
+    size_t clipped = 0;
     for (size_t entry = 0; entry < rows * rows; entry++)
-        payload_set(payload, entry, data[entry]);
+        clipped += !payload_set(payload, entry, data[entry]);
     status = check_scale(rows, payload, data, err);
     if (status != WZ_OK) {
         free(payload);
         return status;
     }
     finish(payload, WZ_SPLIT_TEST, index, out);
+    out->clipped = clipped;
     return WZ_OK;
 }
 

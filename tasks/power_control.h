@@ -31,9 +31,8 @@
 typedef struct wz_power_control {
     size_t links;
     size_t levels;
-    size_t clipped; /* entries the printed range -30..14 dB could not hold */
-    double noise;   /* receiver noise power: 1 */
-    double budget;  /* largest power of a transmitter: 1 */
+    double noise;  /* receiver noise power: 1 */
+    double budget; /* largest power of a transmitter: 1 */
     double *gain; /* (links, links): the printed gains, linear; gain[i][j] from transmitter j to receiver i */
     uint8_t *gain_db_above_floor; /* (links, links): d, 0..44 */
 } wz_power_control;

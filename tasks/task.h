@@ -38,6 +38,8 @@ typedef struct wz_problem {
     uint32_t index; /* the problem's own index in its split: names its random draws */
     wz_split split;
     size_t size; /* what the curriculum grows: links, users, ... */
+    size_t
+        clipped; /* imported numbers that the prompt cannot print as they are: the problem is another one */
     void *payload;
 } wz_problem;
 

@@ -197,6 +197,40 @@ START_TEST(eval_of_a_foreign_file_exits_3_and_of_none_2)
 }
 END_TEST
 
+START_TEST(eval_with_another_model_or_training_key_exits_2)
+{
+    static const char *const keys[] = {"model.rope_theta=10000", "model.hidden_size=128", "temperature=1",
+                                       "max_steps=3", "learning_rate=1"};
+    program_succeed(&p, "train " TINY " output_dir=@/run max_steps=2");
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        char arguments[128];
+        (void)snprintf(arguments, sizeof arguments, "eval @/run/checkpoints/step-00000002.h5 %s", keys[i]);
+        program_fail(&p, 2, "used as it was trained", arguments);
+    }
+    program_fail(&p, 2, "did you mean 'task.links'", "eval @/run/checkpoints/step-00000002.h5 task.lnks=3");
+    program_succeed(&p, "eval @/run/checkpoints/step-00000002.h5 --problems 5 task.links=3 seed=2");
+}
+END_TEST
+
+START_TEST(generate_from_gains_beyond_the_printed_range_says_so)
+{
+    static const char beyond[] = "1,0\n1000,1\n", within[] = "1,0.5\n2,1\n", small[] = "1\n";
+    program_succeed(&p, "train " TINY " output_dir=@/run max_steps=2");
+    temporary_write(temporary_path(&p.where, "beyond.csv"), beyond, strlen(beyond));
+    temporary_write(temporary_path(&p.where, "within.csv"), within, strlen(within));
+    temporary_write(temporary_path(&p.where, "small.csv"), small, strlen(small));
+    program_succeed(&p, "generate @/run/checkpoints/step-00000002.h5 --gains @/beyond.csv");
+    ck_assert_ptr_nonnull(strstr(p.out, "2 of your numbers lie outside the range"));
+    program_succeed(&p, "generate @/run/checkpoints/step-00000002.h5 --gains @/beyond.csv --json");
+    ck_assert_ptr_nonnull(strstr(p.out, "\"clipped\": 2"));
+    program_succeed(&p, "generate @/run/checkpoints/step-00000002.h5 --gains @/within.csv");
+    ck_assert_ptr_null(strstr(p.out, "outside the range"));
+    program_fail(&p, 3, "1 x 1", "generate @/run/checkpoints/step-00000002.h5 --gains @/small.csv");
+    program_fail(&p, 2, "--count",
+                 "generate @/run/checkpoints/step-00000002.h5 --gains @/within.csv --count 2");
+}
+END_TEST
+
 /* ---- divergence ---- */
 
 /* What diverged must not be saved: the last checkpoint is that of a step before, and holds numbers only. */
@@ -256,6 +290,8 @@ int main(void)
     tcase_add_test(tests, resume_passes_over_a_damaged_checkpoint);
     tcase_add_test(tests, resume_with_a_shortened_log_exits_3);
     tcase_add_test(tests, eval_of_a_foreign_file_exits_3_and_of_none_2);
+    tcase_add_test(tests, eval_with_another_model_or_training_key_exits_2);
+    tcase_add_test(tests, generate_from_gains_beyond_the_printed_range_says_so);
     tcase_add_test(tests, train_that_diverges_exits_4_and_names_the_tensor);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);

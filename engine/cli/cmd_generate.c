@@ -40,10 +40,7 @@ static wz_status import_problem(const char *path, wz_config *config, wz_problem 
     wz_status status = wz_csv_read(path, &table, err);
     if (status != WZ_OK)
         return status;
-    config->task_values[config->task->size_option] = (double)table.rows;
-    status = wz_task_check_values(config->task, config->task_values, err);
-    if (status == WZ_OK)
-        status = wz_alloc(&block, 1, sizeof(wz_problem), "a problem", err);
+    status = wz_alloc(&block, 1, sizeof(wz_problem), "a problem", err);
     if (status == WZ_OK)
         status =
             config->task->import(config->task_values, table.rows, table.columns, table.data, 0, block, err);
@@ -52,6 +49,8 @@ static wz_status import_problem(const char *path, wz_config *config, wz_problem 
         block = NULL;
         status = wz_fail_prefix(err, status, "%s: ", path);
     }
+    if (status == WZ_OK)
+        config->task_values[config->task->size_option] = (double)table.rows;
     free(table.data);
     *out = block;
     return status;
@@ -85,6 +84,7 @@ static wz_status write_json(const wz_batch *batch, int64_t number, const wz_text
     wz_json_begin_object(&json);
     wz_json_field_integer(&json, "problem", (int64_t)batch->problems[number / batch->generations].index);
     wz_json_field_integer(&json, "sample", number % batch->generations);
+    wz_json_field_integer(&json, "clipped", (int64_t)batch->problems[number / batch->generations].clipped);
     wz_json_key(&json, "prompt");
     wz_json_bytes(&json, prompt->data, prompt->length);
     wz_json_key(&json, "completion");
@@ -99,6 +99,18 @@ static wz_status write_json(const wz_batch *batch, int64_t number, const wz_text
     return status == WZ_OK ? wz_text_append(out, "\n", 1, err) : status;
 }
 
+/* The problem answered is the printed one. */
+static wz_status write_clipped(const wz_problem *problem, wz_text *out, wz_error *err)
+{
+    if (problem->clipped == 0)
+        return WZ_OK;
+    return wz_text_printf(
+        out, err,
+        "note        %zu of your numbers lie outside the range the prompt can print and were "
+        "clipped to it: the answer is to the problem as printed\n",
+        problem->clipped);
+}
+
 static wz_status write_plain(const wz_batch *batch, int64_t number, const wz_text *prompt, wz_text *out,
                              wz_error *err)
 {
@@ -108,6 +120,8 @@ static wz_status write_plain(const wz_batch *batch, int64_t number, const wz_tex
     if (number % batch->generations == 0)
         status = wz_text_printf(out, err, "problem %u\nprompt      %s\n",
                                 batch->problems[number / batch->generations].index, prompt->data);
+    if (status == WZ_OK && number % batch->generations == 0)
+        status = write_clipped(&batch->problems[number / batch->generations], out, err);
     if (status == WZ_OK)
         status = wz_text_printf(out, err, "completion  %s\n", batch->completions[number].data);
     if (status == WZ_OK && verdict->kind == WZ_VERDICT_FEASIBLE)
@@ -176,6 +190,10 @@ wz_status wz_cmd_generate(const wz_cli *cli, const wz_command *self, int argc, c
         return wz_command_help(cli, self, err);
     if (status == WZ_OK)
         status = wz_arguments_check(&rest, 1, SIZE_MAX, self->usage, err);
+    if (status == WZ_OK && a.gains != NULL && (a.count != 1 || a.first != 0 || strcmp(a.split, "test") != 0))
+        status =
+            wz_fail(err, WZ_ERR_USAGE,
+                    "--gains answers the one problem of the file: leave out --count, --problem and --split");
     if (status == WZ_OK)
         status = wz_load_for_inference(rest.items[0], rest.items + 1, rest.count - 1, &config, &backend,
                                        &policy, err);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <malloc.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -46,10 +47,17 @@ const wz_command *wz_command_find(const char *name, const char **suggestion)
     return NULL;
 }
 
+static wz_status write_failed(wz_error *err)
+{
+    const bool is_full = errno == ENOSPC || errno == EDQUOT || errno == EFBIG;
+    return wz_fail(err, is_full ? WZ_ERR_RESOURCE : WZ_ERR_RUNTIME, "cannot write the results: %s",
+                   strerror(errno));
+}
+
 wz_status wz_cli_print(const wz_cli *cli, wz_text *text, wz_status status, wz_error *err)
 {
     if (status == WZ_OK && text->length > 0 && fwrite(text->data, 1, text->length, cli->out) != text->length)
-        status = wz_fail(err, WZ_ERR_RUNTIME, "cannot write the results: %s", strerror(errno));
+        status = write_failed(err);
     wz_text_clear(text);
     return status;
 }
@@ -97,10 +105,12 @@ int main(int argc, char **argv)
      * page faults for them again. */
     (void)mallopt(M_MMAP_THRESHOLD, 32 << 20);
     (void)mallopt(M_TRIM_THRESHOLD, 256 << 20);
+    (void)signal(SIGXFSZ,
+                 SIG_IGN); /* a file size limit is then an error of write(), with a message and a remedy */
     const wz_cli cli = describe_process();
     wz_status status = dispatch(&cli, argc, argv, &err);
     if (fflush(stdout) != 0 && status == WZ_OK)
-        status = wz_fail(&err, WZ_ERR_RUNTIME, "cannot write the results: %s", strerror(errno));
+        status = write_failed(&err);
     if (status != WZ_OK && err.text[0] != '\0')
         (void)fprintf(stderr, "wavezero: error: %s\n", err.text);
     return (int)status;

@@ -33,7 +33,7 @@ struct wz_pool {
 };
 
 /* The task this thread is running, for runs within it. */
-static _Thread_local struct {
+static _Thread_local struct running_task {
     const wz_pool *pool; /* NULL: none */
     size_t thread;
 } running;
@@ -63,15 +63,15 @@ static void relax(void)
 
 static void take_tasks(wz_pool *pool, size_t thread)
 {
-    running.pool = pool;
-    running.thread = thread;
+    const struct running_task before = running; /* a task of another pool, perhaps */
+    running = (struct running_task){pool, thread};
     for (;;) {
         size_t task = atomic_fetch_add_explicit(&pool->next, 1, memory_order_relaxed);
         if (task >= pool->count)
             break;
         pool->task(pool->argument, task, thread);
     }
-    running.pool = NULL;
+    running = before;
 }
 
 static void wait_for_job(wz_pool *pool, size_t seen)

@@ -156,7 +156,8 @@ size_t wz_pack_bytes(const wz_pack *pack)
 {
     const size_t words = (size_t)(7 * pack->row_capacity + pack->groups * (4 + pack->segments.group_stride) +
                                   pack->completions * (2 + 3 * pack->completion_stride));
-    return words * 4 + (size_t)(pack->decisions.capacity * 28 + pack->lessons.capacity * 12) +
+    return words * 4 + (size_t)(pack->completions * (pack->completion_stride + 1)) +
+           (size_t)(pack->decisions.capacity * 28 + pack->lessons.capacity * 12) +
            (pack->mask_offset_capacity + pack->mask_token_capacity) * 4;
 }
 

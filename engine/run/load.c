@@ -158,6 +158,30 @@ wz_status wz_policy_from_checkpoint(wz_checkpoint *checkpoint, const wz_config *
     return status;
 }
 
+/* The policy is the checkpoint's: only the problems it meets and the machine it runs on may change. */
+static wz_status override_for_inference(wz_config *config, const char *assignment, wz_error *err)
+{
+    static const char *const allowed[] = {"task.",
+                                          "seed=",
+                                          "threads=",
+                                          "device=",
+                                          "memory_limit_gb=",
+                                          "prompt_style=",
+                                          "max_completion_length="};
+    for (size_t i = 0; i < sizeof allowed / sizeof allowed[0]; i++)
+        if (strncmp(assignment, allowed[i], strlen(allowed[i])) == 0)
+            return wz_config_override(config, assignment, err);
+    wz_config scratch = *config; /* a mistyped key is told so first */
+    wz_status status = wz_config_override(&scratch, assignment, err);
+    return status != WZ_OK
+               ? status
+               : wz_fail(err, WZ_ERR_USAGE,
+                         "%s: a checkpoint's policy is used as it was trained; only task.*, seed, "
+                         "prompt_style, max_completion_length, device, threads and memory_limit_gb "
+                         "can be given here (see --help for options)",
+                         assignment);
+}
+
 wz_status wz_load_for_inference(const char *path, const char *const *overrides, size_t override_count,
                                 wz_config *config, wz_backend **backend, wz_policy **policy, wz_error *err)
 {
@@ -166,7 +190,7 @@ wz_status wz_load_for_inference(const char *path, const char *const *overrides, 
     if (status == WZ_OK)
         status = wz_config_from_checkpoint(checkpoint, path, config, err);
     for (size_t i = 0; status == WZ_OK && i < override_count; i++)
-        status = wz_config_override(config, overrides[i], err);
+        status = override_for_inference(config, overrides[i], err);
     if (status == WZ_OK)
         status = wz_open_backend(config, backend, NULL, err);
     if (status == WZ_OK)

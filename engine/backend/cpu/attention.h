@@ -191,7 +191,7 @@ static inline const int32_t *own_rows(const wz_segments *segments, int64_t row)
 /* Key/value heads of one task, when the prompt of one takes `floats`. */
 static inline int64_t heads_per_task(const wz_attention *attention, int64_t floats)
 {
-    const int64_t fit = (int64_t)(TASK_BYTES / sizeof(float)) / floats;
+    const int64_t fit = (int64_t)(TASK_BYTES / sizeof(float)) / (floats > 0 ? floats : 1);
     return fit < 1 ? 1 : fit < attention->kv_heads ? fit : attention->kv_heads;
 }
 
