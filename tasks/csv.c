@@ -44,10 +44,14 @@ static wz_status read_field(csv_reader *r, double *value, wz_error *err)
     const size_t size = (size_t)(last - start);
     if (size == 0)
         return complain(r, start, "an empty field where a number is expected", err);
-    if (size > FIELD_MAX || strspn(start, "+-.0123456789eE") < size)
+    if (memchr(start, ';', size) != NULL)
+        return complain(r, start, "a semicolon: columns are separated by commas", err);
+    if (size > FIELD_MAX)
         return complain(r, start, "not a plain decimal number", err);
     memcpy(field, start, size);
     field[size] = '\0';
+    if (strspn(field, "+-.0123456789eE") < size)
+        return complain(r, start, "not a plain decimal number", err);
     char *rest = NULL;
     *value = strtod_l(field, &rest, r->plain);
     if (*rest != '\0')
@@ -95,7 +99,10 @@ static bool is_skipped(const csv_reader *r)
 
 wz_status wz_csv_parse(const char *name, const char *text, size_t length, wz_table *out, wz_error *err)
 {
+    static const char mark[] = "\xEF\xBB\xBF"; /* a byte-order mark, as spreadsheets write it */
     csv_reader r = {.name = name, .at = text, .end = text + length, .table = out};
+    if (length >= strlen(mark) && memcmp(text, mark, strlen(mark)) == 0)
+        r.at += strlen(mark);
     wz_status status = WZ_OK;
     memset(out, 0, sizeof *out);
     r.plain = newlocale(LC_ALL_MASK, "C", (locale_t)0);

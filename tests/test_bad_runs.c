@@ -214,7 +214,12 @@ END_TEST
 
 START_TEST(generate_from_gains_beyond_the_printed_range_says_so)
 {
-    static const char beyond[] = "1,0\n1000,1\n", within[] = "1,0.5\n2,1\n", small[] = "1\n";
+    /* the second as a spreadsheet writes it, with a byte-order mark */
+    static const char beyond[] = "1,0\n1000,1\n",
+                      within[] = "\xEF\xBB\xBF"
+                                 "1,0.5\r\n2,1\r\n",
+                      small[] = "1\n";
+    static const char semicolons[] = "1;0.5\n2;1\n";
     program_succeed(&p, "train " TINY " output_dir=@/run max_steps=2");
     temporary_write(temporary_path(&p.where, "beyond.csv"), beyond, strlen(beyond));
     temporary_write(temporary_path(&p.where, "within.csv"), within, strlen(within));
@@ -225,6 +230,9 @@ START_TEST(generate_from_gains_beyond_the_printed_range_says_so)
     ck_assert_ptr_nonnull(strstr(p.out, "\"clipped\": 2"));
     program_succeed(&p, "generate @/run/checkpoints/step-00000002.h5 --gains @/within.csv");
     ck_assert_ptr_null(strstr(p.out, "outside the range"));
+    temporary_write(temporary_path(&p.where, "semicolons.csv"), semicolons, strlen(semicolons));
+    program_fail(&p, 3, "separated by commas",
+                 "generate @/run/checkpoints/step-00000002.h5 --gains @/semicolons.csv");
     program_fail(&p, 3, "1 x 1", "generate @/run/checkpoints/step-00000002.h5 --gains @/small.csv");
     program_fail(&p, 2, "--count",
                  "generate @/run/checkpoints/step-00000002.h5 --gains @/within.csv --count 2");

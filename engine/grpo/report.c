@@ -98,11 +98,14 @@ void wz_report_batch(wz_step_report *report, const wz_batch *batch, const double
         std_sum += std;
     }
     report->reward_std = std_sum / (double)batch->groups; /* within groups, as TRL reports it */
+    int64_t feasible = 0, optimal = 0;
     for (int64_t c = 0; c < count; c++) {
         const wz_verdict *verdict = &batch->verdicts[c];
         report->ratio += verdict->ratio / (double)count;
-        report->feasible += (verdict->kind == WZ_VERDICT_FEASIBLE ? 1.0 : 0.0) / (double)count;
-        report->exact_optimum += (verdict->is_optimum ? 1.0 : 0.0) / (double)count;
+        feasible += verdict->kind == WZ_VERDICT_FEASIBLE;
+        optimal += verdict->is_optimum;
     }
+    report->feasible = (double)feasible / (double)count;
+    report->exact_optimum = (double)optimal / (double)count;
     report_lengths(report, batch);
 }

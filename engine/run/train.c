@@ -232,12 +232,18 @@ static wz_status resumed_config(wz_checkpoint *checkpoint, const char *path, con
     if (extend && out->max_steps > saved.max_steps)
         saved.max_steps = out->max_steps;
     const char *conflict = wz_config_resume_conflict(&saved, out);
+    if (conflict != NULL && strcmp(conflict, "max_steps") == 0)
+        return wz_fail(
+            err, WZ_ERR_USAGE,
+            "resume cannot change 'max_steps' from %lld to %lld: schedules are laid out over it; a longer "
+            "run needs --extend, a shorter one a new run (init_from)",
+            (long long)saved.max_steps, (long long)out->max_steps);
     if (conflict != NULL)
-        return wz_fail(err, WZ_ERR_USAGE,
-                       "resume cannot change '%s%s': the run would no longer be the one that was started%s",
-                       section_of(&saved, conflict), conflict,
-                       strcmp(conflict, "max_steps") == 0 ? "; a longer run needs --extend"
-                                                          : "; use init_from for a new run");
+        return wz_fail(
+            err, WZ_ERR_USAGE,
+            "resume cannot change '%s%s': the run would no longer be the one that was started; use "
+            "init_from for a new run",
+            section_of(&saved, conflict), conflict);
     return wz_config_check(out, err);
 }
 
