@@ -121,8 +121,7 @@ typedef struct wz_backend_info {
     const char *kernels; /* family of matrix kernels: OpenBLAS's core name */
     int64_t threads;     /* of the host that compute */
     int64_t row_tile;    /* most rows of one matrix product */
-    int64_t
-        micro_batch; /* completions of a micro-batch that suits it, where the configuration says nothing */
+    int64_t micro_batch; /* completions of a micro-batch where the configuration says nothing */
 } wz_backend_info;
 
 typedef struct wz_backend wz_backend;

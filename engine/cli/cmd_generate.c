@@ -100,10 +100,11 @@ static wz_status write_json(const wz_batch *batch, int64_t number, const wz_text
 }
 
 /* The problem answered is the printed one. */
-static wz_status write_clipped(const wz_problem *problem, wz_text *out, wz_error *err)
+static wz_status write_problem(const wz_problem *problem, const wz_text *prompt, wz_text *out, wz_error *err)
 {
-    if (problem->clipped == 0)
-        return WZ_OK;
+    wz_status status = wz_text_printf(out, err, "problem %u\nprompt      %s\n", problem->index, prompt->data);
+    if (status != WZ_OK || problem->clipped == 0)
+        return status;
     return wz_text_printf(
         out, err,
         "note        %zu of your numbers lie outside the range the prompt can print and were "
@@ -118,10 +119,7 @@ static wz_status write_plain(const wz_batch *batch, int64_t number, const wz_tex
     const bool is_exact = batch->references[number / batch->generations].is_exact;
     wz_status status = WZ_OK;
     if (number % batch->generations == 0)
-        status = wz_text_printf(out, err, "problem %u\nprompt      %s\n",
-                                batch->problems[number / batch->generations].index, prompt->data);
-    if (status == WZ_OK && number % batch->generations == 0)
-        status = write_clipped(&batch->problems[number / batch->generations], out, err);
+        status = write_problem(&batch->problems[number / batch->generations], prompt, out, err);
     if (status == WZ_OK)
         status = wz_text_printf(out, err, "completion  %s\n", batch->completions[number].data);
     if (status == WZ_OK && verdict->kind == WZ_VERDICT_FEASIBLE)

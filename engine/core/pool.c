@@ -175,7 +175,7 @@ size_t wz_pool_threads(const wz_pool *pool)
 
 bool wz_pool_within(const wz_pool *pool, size_t *thread)
 {
-    *thread = running.thread;
+    *thread = running.pool == pool ? running.thread : 0;
     return running.pool == pool;
 }
 
@@ -185,7 +185,7 @@ void wz_pool_run(wz_pool *pool, wz_pool_task task, void *argument, size_t count)
     const bool within = wz_pool_within(pool, &thread);
     if (within || pool->threads == 1 || count <= 1) {
         for (size_t i = 0; i < count; i++)
-            task(argument, i, within ? thread : 0);
+            task(argument, i, thread);
         return;
     }
     pool->task = task;

@@ -22,7 +22,7 @@ void wz_pool_destroy(wz_pool *pool);
 size_t wz_pool_threads(const wz_pool *pool);
 /* A run within a task of the same pool is done by the task's thread alone. */
 void wz_pool_run(wz_pool *pool, wz_pool_task task, void *argument, size_t count);
-/* Is the calling thread inside a task of this pool's many-threaded run? *thread: its number then. */
+/* Is the calling thread inside a task of this pool's many-threaded run? *thread: its number then, else 0. */
 bool wz_pool_within(const wz_pool *pool, size_t *thread);
 
 /* Sets flush-to-zero and denormals-are-zero in the calling thread (a no-op where unknown). */

@@ -50,8 +50,7 @@ typedef struct pass {
     const wz_segments *segments;
     const int32_t *token;
     int64_t layer;
-    int64_t row0, row1;   /* rows */
-    int64_t site0, site1; /* their sites */
+    int64_t row0, site0; /* first row, and first site from it on */
 } pass;
 
 static bool is_last(const pass *p, int64_t l)
@@ -164,9 +163,7 @@ void wz_model_forward(const wz_model *model, wz_activations *activations, const 
               .segments = segments,
               .token = token,
               .row0 = row0,
-              .row1 = row1,
-              .site0 = site_from(segments, row0),
-              .site1 = site_from(segments, row1)};
+              .site0 = site_from(segments, row0)};
     if (row0 >= row1)
         return;
     for (p.layer = 0; p.layer < c->num_hidden_layers; p.layer++) {
@@ -177,7 +174,7 @@ void wz_model_forward(const wz_model *model, wz_activations *activations, const 
                                is_last(&p, p.layer), &attention);
     }
     p.layer = c->num_hidden_layers - 1;
-    ops->for_row_blocks(model->backend, p.site1 - p.site0, after_attentions, &p);
+    ops->for_row_blocks(model->backend, site_from(segments, row1) - p.site0, after_attentions, &p);
 }
 
 void wz_model_final_norm(const wz_model *model, const wz_activations *activations, const int32_t *site,

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 /* Few, so that what one op leaves is in the cache for the next. At 4 layers x 128, K=5, on two threads 128 to 512 in
  * all are alike and 5 to 10% faster than 1,024; on one thread 128 to 256 are best. */
@@ -105,7 +104,7 @@ bool cpu_scratch_reserve(cpu_backend *cpu, size_t bytes_per_thread)
     size_t first = 0;
     const bool within = wz_pool_within(cpu->pool, &first);
     const size_t end = within ? first + 1 : wz_pool_threads(cpu->pool);
-    for (size_t i = within ? first : 0; i < end; i++) {
+    for (size_t i = first; i < end; i++) {
         if (cpu->scratch[i].size >= bytes_per_thread)
             continue;
         wz_error err = {{0}};
@@ -208,17 +207,15 @@ static const wz_backend_ops cpu_ops = {
 /* OpenBLAS takes its buffers at the first product of each thread, and tries for ever where there is no room. */
 static wz_status reserve_address_space(size_t threads, wz_error *err)
 {
-    const long online = sysconf(_SC_NPROCESSORS_ONLN);
-    const size_t count = threads > 0 ? threads : online > 0 ? (size_t)online : 1;
-    void *room = mmap(NULL, count * BLAS_BUFFER, PROT_READ | PROT_WRITE,
+    void *room = mmap(NULL, threads * BLAS_BUFFER, PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (room == MAP_FAILED)
         return wz_fail(
             err, WZ_ERR_RESOURCE,
             "no room for OpenBLAS's buffers: %zu threads take %zu MiB of address space; raise the limit "
             "(ulimit -v) or set `threads` lower",
-            count, count * (BLAS_BUFFER >> 20));
-    (void)munmap(room, count * BLAS_BUFFER);
+            threads, threads * (BLAS_BUFFER >> 20));
+    (void)munmap(room, threads * BLAS_BUFFER);
     return WZ_OK;
 }
 
@@ -231,11 +228,6 @@ wz_status wz_backend_cpu_create(size_t threads, wz_backend **out, wz_error *err)
         return status;
     cpu_backend *cpu = block;
     cpu->base.ops = &cpu_ops;
-    status = reserve_address_space(threads, err);
-    if (status != WZ_OK) {
-        free(cpu);
-        return status;
-    }
     /* Our own threads share the work; two pools would fight, and results differ with BLAS's thread count. */
     openblas_set_num_threads(1);
     (void)pthread_mutex_init(&cpu->mutex, NULL);
@@ -245,7 +237,9 @@ wz_status wz_backend_cpu_create(size_t threads, wz_backend **out, wz_error *err)
         free(cpu);
         return status;
     }
-    status = wz_alloc(&block, wz_pool_threads(cpu->pool), sizeof(wz_arena), "the CPU backend", err);
+    status = reserve_address_space(wz_pool_threads(cpu->pool), err);
+    if (status == WZ_OK)
+        status = wz_alloc(&block, wz_pool_threads(cpu->pool), sizeof(wz_arena), "the CPU backend", err);
     if (status != WZ_OK) {
         cpu_destroy(&cpu->base);
         return status;

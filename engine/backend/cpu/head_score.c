@@ -145,8 +145,6 @@ void cpu_head_score_backward(wz_backend *backend, wz_tensor dhidden, wz_tensor d
                      .scale = inverse_temperature(temperature)};
     /* One block: an offset for each entry, room for every entry's slopes in whole vectors, head_vocab.c's lists. */
     const bool any_whole = vocab_score_any(&job);
-    if (any_whole && !vocab_score_plan(&job))
-        return;
     int64_t slopes = 0;
     for (int64_t i = 0; i < hidden.rows; i++)
         slopes += mask[i] == 0 ? 0 : round_lanes(set_size(masks, mask[i]));

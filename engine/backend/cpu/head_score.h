@@ -30,9 +30,7 @@ void small_sets_gradient(const score_job *job, int64_t g, int64_t first, int64_t
 
 /* Is there an entry whose set is 0 (any entry, with `allowed`)? These are head_vocab.c's. */
 bool vocab_score_any(const score_job *job);
-/* Bytes of its lists, and its sgemm plans, made here because making one uses the shared scratch. */
 size_t vocab_lists_bytes(const score_job *job);
-bool vocab_score_plan(const score_job *job);
 void vocab_score_forward(score_job *job);
 /* dhead of each group: first the small sets, then the entries of this file. */
 void vocab_score_backward(score_job *job);

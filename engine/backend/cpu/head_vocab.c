@@ -229,13 +229,7 @@ static bool make_plans(vocab_job *job)
     return true;
 }
 
-bool vocab_score_plan(const score_job *score)
-{
-    vocab_job job = {.score = score};
-    return make_plans(&job);
-}
-
-/* Plans first (a new one is tried out in the shared scratch), then the lists. False: nothing to do, or failed. */
+/* Plans and lists. False: nothing to do, or failed. */
 static bool begin(vocab_job *job, const score_job *score)
 {
     *job = (vocab_job){.score = score};
