@@ -203,9 +203,7 @@ START_TEST(eval_with_another_model_or_training_key_exits_2)
                                        "max_steps=3", "learning_rate=1"};
     program_succeed(&p, "train " TINY " output_dir=@/run max_steps=2");
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
-        char arguments[128];
-        (void)snprintf(arguments, sizeof arguments, "eval @/run/checkpoints/step-00000002.h5 %s", keys[i]);
-        program_fail(&p, 2, "used as it was trained", arguments);
+        program_fail(&p, 2, "used as it was trained", "eval @/run/checkpoints/step-00000002.h5 %s", keys[i]);
     }
     program_fail(&p, 2, "did you mean 'task.links'", "eval @/run/checkpoints/step-00000002.h5 task.lnks=3");
     program_succeed(&p, "eval @/run/checkpoints/step-00000002.h5 --problems 5 task.links=3 seed=2");
