@@ -43,7 +43,7 @@ typedef struct shape {
     int64_t vocab;
     int64_t prompt[4]; /* attention: prompt lengths, 0 ends; completion lengths below */
     int64_t completion[4][3];
-    bool bias, residual, aliased, gathered, inverse, frozen;
+    bool bias, residual, aliased, gathered, inverse, frozen, prepared;
     float temperature;
     mask_pattern masks;
 } shape;

@@ -2,6 +2,8 @@
 #include <math.h>
 #include <string.h>
 
+#include <check.h>
+
 #include "tests/backend_ops.h"
 
 /* ---- embedding: y[i] = table[token[i]] ---- */
@@ -143,13 +145,22 @@ static wz_linear linear_weights(const bench *b)
 
 static void linear_forward(bench *b)
 {
-    const wz_linear weights = linear_weights(b);
+    wz_linear weights = linear_weights(b);
+    void *prepared = NULL;
+    const size_t bytes = b->s->prepared ? b->be->ops->prepared_bytes(b->be, b->s->out, b->s->in) : 0;
+    if (bytes > 0) {
+        ck_assert_int_eq(b->be->ops->alloc(b->be, bytes, "prepared weights", &prepared, NULL), WZ_OK);
+        b->be->ops->prepare(b->be, prepared, weights.weight);
+        weights.prepared = prepared;
+    }
     wz_tensor residual = bench_tensor(b, LINEAR_RESIDUAL), y = bench_tensor(b, LINEAR_Y);
     if (b->s->aliased) {
         bench_copy(b, y.data, residual.data, LINEAR_Y);
         residual = y;
     }
     b->be->ops->linear_forward(b->be, y, bench_tensor(b, LINEAR_X), &weights, residual);
+    if (prepared != NULL)
+        b->be->ops->release(b->be, prepared);
 }
 
 static void linear_backward(bench *b)

@@ -29,6 +29,8 @@ const op_case backend_cases[] = {
      false},
     {&op_linear, {.rows = 16, .in = 32, .out = 32, .groups = 1, .residual = true, .aliased = true}, false},
     {&op_linear, {.rows = 9, .in = 11, .out = 70, .groups = 2, .frozen = true}, false},
+    {&op_linear, {.rows = 1, .in = 37, .out = 21, .groups = 1, .bias = true, .prepared = true}, false},
+    {&op_linear, {.rows = 19, .in = 33, .out = 18, .groups = 2, .residual = true, .prepared = true}, false},
 
     {&op_qk_norm, {.rows = 1, .heads = 2, .kv_heads = 1, .head_dim = 4, .groups = 1}, false},
     {&op_qk_norm, {.rows = 7, .heads = 4, .kv_heads = 2, .head_dim = 24, .groups = 3, .pad = 5}, false},
@@ -73,6 +75,7 @@ const op_case backend_cases[] = {
     {&op_linear, {.rows = 300, .in = 64, .out = 192, .groups = 9, .bias = true}, true},
     {&op_linear, {.rows = 261, .in = 100, .out = 300, .groups = 7, .residual = true, .pad = 4}, true},
     {&op_linear, {.rows = 513, .in = 400, .out = 65, .groups = 2, .residual = true, .aliased = true}, true},
+    {&op_linear, {.rows = 300, .in = 500, .out = 300, .groups = 9, .bias = true, .prepared = true}, true},
     {&op_qk_norm, {.rows = 300, .heads = 4, .kv_heads = 2, .head_dim = 24, .groups = 9}, true},
     {&op_rope, {.rows = 300, .heads = 4, .kv_heads = 2, .head_dim = 24}, true},
     {&op_swiglu, {.rows = 300, .out = 170}, true},

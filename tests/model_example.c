@@ -145,6 +145,7 @@ void fixture_load_weights(const fixture *f, wz_model *model)
         free(values);
     }
     model->backend->ops->upload(model->backend, model->weights, flat, (size_t)model->floats * sizeof(float));
+    wz_model_weights_changed(model);
     free(flat);
 }
 

@@ -87,10 +87,12 @@ typedef struct linear_shape {
     bool bias, residual;
 } linear_shape;
 
-/* Widths of small models, odd ones, and one beyond OpenBLAS's blocking of the inner dimension (256 to 448). */
+/* Widths of small models, odd ones, and some beyond OpenBLAS's blocking of the inner dimension (256 to 448) and beyond
+ * what one small call takes (inner dimension 480). */
 static const linear_shape linear_shapes[] = {
     {64, 192, true, false}, {64, 64, false, true},   {64, 340, false, false}, {170, 64, false, true},
     {7, 5, true, true},     {128, 384, true, false}, {33, 130, false, true},  {900, 72, false, true},
+    {500, 300, true, false},
 };
 #define MANY 300
 
@@ -98,6 +100,7 @@ typedef struct linear_world {
     const linear_shape *shape;
     wz_backend *be;
     float *x, *w, *bias, *residual; /* [MANY][in], [out][in], [out], [MANY][out] */
+    void *prepared;                 /* of w; NULL: none */
 } linear_world;
 
 static float *uniform(int64_t count, uint32_t what)
@@ -118,6 +121,7 @@ static void linear_rows(const linear_world *world, bool backward, int64_t row0, 
 {
     const linear_shape *s = world->shape;
     const wz_linear weights = {.weight = matrix(world->w, s->out, s->in),
+                               .prepared = world->prepared,
                                .bias = matrix(s->bias ? world->bias : NULL, 1, s->out)};
     if (backward)
         world->be->ops->linear_backward_input(world->be, matrix(y, rows, s->in),
@@ -150,21 +154,76 @@ static void check_linear_rows(const linear_world *world, bool backward)
     free(some);
 }
 
-START_TEST(linear_row_is_the_same_among_any_rows)
+static linear_world open_world(const linear_shape *s)
 {
-    const linear_shape *s = &linear_shapes[_i];
-    linear_world world = {s,
-                          cpu_backend_with(2),
-                          uniform(MANY * s->in, 1),
-                          uniform(s->in * s->out, 2),
-                          uniform(s->out, 3),
-                          uniform(MANY * s->out, 4)};
-    check_linear_rows(&world, false);
-    check_linear_rows(&world, true);
-    float *const blocks[] = {world.x, world.w, world.bias, world.residual};
+    return (linear_world){.shape = s,
+                          .be = cpu_backend_with(2),
+                          .x = uniform(MANY * s->in, 1),
+                          .w = uniform(s->in * s->out, 2),
+                          .bias = uniform(s->out, 3),
+                          .residual = uniform(MANY * s->out, 4)};
+}
+
+/* False: this backend reads such weights as they are. */
+static bool prepare_weights(linear_world *world)
+{
+    const linear_shape *s = world->shape;
+    const size_t bytes = world->be->ops->prepared_bytes(world->be, s->out, s->in);
+    if (bytes == 0)
+        return false;
+    ck_assert_int_eq(world->be->ops->alloc(world->be, bytes, "prepared weights", &world->prepared, NULL),
+                     WZ_OK);
+    world->be->ops->prepare(world->be, world->prepared, matrix(world->w, s->out, s->in));
+    return true;
+}
+
+static void close_world(linear_world *world)
+{
+    float *const blocks[] = {world->x, world->w, world->bias, world->residual};
     for (size_t i = 0; i < 4; i++)
         free(blocks[i]);
-    world.be->ops->destroy(world.be);
+    if (world->prepared != NULL)
+        world->be->ops->release(world->be, world->prepared);
+    world->be->ops->destroy(world->be);
+}
+
+START_TEST(linear_row_is_the_same_among_any_rows)
+{
+    linear_world world = open_world(&linear_shapes[_i]);
+    check_linear_rows(&world, false);
+    check_linear_rows(&world, true);
+    if (prepare_weights(&world))
+        check_linear_rows(&world, false);
+    close_world(&world);
+}
+END_TEST
+
+/* Against sums in double; each of in products of numbers below 1 rounds by at most half a unit of a sum below in. */
+static void check_linear_values(const linear_world *world)
+{
+    const linear_shape *s = world->shape;
+    float *y = malloc(sizeof(float) * (size_t)(MANY * s->out));
+    ck_assert_ptr_nonnull(y);
+    linear_rows(world, false, 0, MANY, y);
+    for (int64_t i = 0; i < MANY; i++)
+        for (int64_t o = 0; o < s->out; o++) {
+            double sum = (s->bias ? (double)world->bias[o] : 0.0) +
+                         (s->residual ? (double)world->residual[i * s->out + o] : 0.0);
+            for (int64_t k = 0; k < s->in; k++)
+                sum += (double)world->x[i * s->in + k] * (double)world->w[o * s->in + k];
+            ck_assert_double_eq_tol((double)y[i * s->out + o], sum,
+                                    (double)((s->in + 2) * (s->in + 2)) * 0x1p-25);
+        }
+    free(y);
+}
+
+START_TEST(linear_is_the_product_however_it_is_cut)
+{
+    linear_world world = open_world(&linear_shapes[_i]);
+    check_linear_values(&world);
+    if (prepare_weights(&world))
+        check_linear_values(&world);
+    close_world(&world);
 }
 END_TEST
 
@@ -172,8 +231,11 @@ START_TEST(linear_nan_in_one_row_stays_in_that_row)
 {
     const linear_shape *s = &linear_shapes[0];
     wz_backend *be = cpu_backend_with(2);
-    linear_world world = {s,   be, uniform(MANY * s->in, 1), uniform(s->in * s->out, 2), uniform(s->out, 3),
-                          NULL};
+    linear_world world = {.shape = s,
+                          .be = be,
+                          .x = uniform(MANY * s->in, 1),
+                          .w = uniform(s->in * s->out, 2),
+                          .bias = uniform(s->out, 3)};
     float *clean = malloc(sizeof(float) * (size_t)(MANY * s->out)),
           *y = malloc(sizeof(float) * (size_t)(MANY * s->out));
     ck_assert(clean != NULL && y != NULL);
@@ -394,8 +456,9 @@ START_TEST(row_blocks_any_threads_give_the_bits_of_the_whole)
                              uniform(MANY * s->out, 5), uniform(MANY * s->out, 6)};
     for (size_t threads = 1; threads <= 4; threads++) {
         wz_backend *whole = cpu_backend_with(1), *be = cpu_backend_with(threads);
-        const linear_world one = {s, whole, values[0], values[1], values[2], values[3]},
-                           many = {s, be, values[0], values[1], values[2], values[3]};
+        linear_world one = {s, whole, values[0], values[1], values[2], values[3], NULL};
+        (void)prepare_weights(&one);
+        const linear_world many = {s, be, values[0], values[1], values[2], values[3], one.prepared};
         block_world world = {.linear = &many, .y = values[5]};
         wz_error err;
         linear_rows(&one, false, 0, MANY, values[4]);
@@ -405,6 +468,8 @@ START_TEST(row_blocks_any_threads_give_the_bits_of_the_whole)
         for (int64_t i = 0; i < MANY; i++)
             ck_assert_int_eq(world.visits[i], 1);
         ck_assert_int_eq(memcmp(values[4], values[5], sizeof(float) * (size_t)(MANY * s->out)), 0);
+        if (one.prepared != NULL)
+            whole->ops->release(whole, one.prepared);
         be->ops->destroy(be);
         whole->ops->destroy(whole);
     }
@@ -424,6 +489,7 @@ static Suite *promises_suite(void)
     tcase_add_loop_test(table, op_backward_cut_between_groups_gives_the_same_bits, 0,
                         (int)backend_case_count);
     tcase_add_loop_test(rows, linear_row_is_the_same_among_any_rows, 0, linears);
+    tcase_add_loop_test(rows, linear_is_the_product_however_it_is_cut, 0, linears);
     tcase_add_test(rows, linear_nan_in_one_row_stays_in_that_row);
     tcase_add_test(rows, rmsnorm_row_is_the_same_among_any_rows);
     tcase_add_test(rows, attention_cut_into_any_ranges_gives_the_same_bits);

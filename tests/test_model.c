@@ -148,6 +148,7 @@ static void randomise(wz_model *model)
         }
     }
     model->backend->ops->upload(model->backend, model->weights, flat, (size_t)model->floats * sizeof(float));
+    wz_model_weights_changed(model);
     free(flat);
 }
 

@@ -132,9 +132,11 @@ START_TEST(pack_gradients_are_those_of_the_loss)
                 model->weights[param->offset + k] =
                     weights[param->offset + k] +
                     (float)((side == 0 ? e : -e) * (double)gradient[param->offset + k] / norm);
+            wz_model_weights_changed(model);
             loss[side] = gradients(&s.r, &s.apart, s.backward, true, true);
         }
         memcpy(model->weights, weights, bytes);
+        wz_model_weights_changed(model);
         const double slope = (loss[0] - loss[1]) / (2.0 * e);
         ck_assert_msg(fabs(slope - norm) < 5e-5 + 0.01 * norm, "%s: slope %g, gradient %g", param->name,
                       slope, norm);

@@ -62,6 +62,7 @@ typedef struct wz_row_groups {
 /* A linear layer's weights: y = x w^T + bias (+ scale (x a^T) b^T). */
 typedef struct wz_linear {
     wz_tensor weight;     /* [out, in] */
+    const void *prepared; /* the same weights as `prepare` lays them out; NULL: the backend reads `weight` itself */
     wz_tensor bias;       /* [1, out]; data NULL: none */
     wz_tensor low_rank_a; /* [r, in]; data NULL: none */
     wz_tensor low_rank_b; /* [out, r] */
@@ -168,6 +169,11 @@ typedef struct wz_backend_ops {
                              const int32_t *gather, const float *rstd, const float *weight,
                              const wz_row_groups *groups);
 
+    /* A copy of a weight matrix in the form that linear_forward reads fastest: its size (0: none is wanted), and making it,
+     * which the caller does again whenever the weights have changed. A layer's results may differ in the last bits with
+     * and without it, so one model always uses it or never. */
+    size_t (*prepared_bytes)(const wz_backend *backend, int64_t out, int64_t in);
+    void (*prepare)(wz_backend *backend, void *to, wz_tensor weight);
     /* y = residual + x w^T + bias; residual.data NULL: 0. residual may be y itself. */
     void (*linear_forward)(wz_backend *backend, wz_tensor y, wz_tensor x, const wz_linear *linear,
                            wz_tensor residual);

@@ -292,6 +292,12 @@ static wz_status diverged(const wz_trainer *trainer, int64_t step, double loss, 
                    (long long)step, loss);
 }
 
+static void adamw_range(const wz_model *model, int64_t offset, int64_t count, float scale, const wz_adamw *adamw)
+{
+    model->backend->ops->adamw(model->backend, model->weights + offset, model->adam_m + offset,
+                               model->adam_v + offset, model->gradients + offset, count, scale, adamw);
+}
+
 static void apply(wz_trainer *trainer, double norm, double learning_rate)
 {
     const wz_model *model = trainer->policy->model;
@@ -300,18 +306,15 @@ static void apply(wz_trainer *trainer, double norm, double learning_rate)
     wz_adamw adamw = trainer->options.adamw;
     adamw.learning_rate = (float)learning_rate;
     adamw.step = ++trainer->updates;
-    if (adamw.weight_decay == 0.0f) {
-        model->backend->ops->adamw(model->backend, model->weights, model->adam_m, model->adam_v,
-                                   model->gradients, model->floats, scale, &adamw);
-        return;
-    }
-    for (size_t i = 0; i < model->param_count; i++) {
-        const wz_param *param = &model->params[i];
-        adamw.weight_decay = param->decays ? trainer->options.adamw.weight_decay : 0.0f;
-        model->backend->ops->adamw(model->backend, model->weights + param->offset,
-                                   model->adam_m + param->offset, model->adam_v + param->offset,
-                                   model->gradients + param->offset, param->count, scale, &adamw);
-    }
+    if (adamw.weight_decay == 0.0f)
+        adamw_range(model, 0, model->floats, scale, &adamw);
+    else
+        for (size_t i = 0; i < model->param_count; i++) {
+            const wz_param *param = &model->params[i];
+            adamw.weight_decay = param->decays ? trainer->options.adamw.weight_decay : 0.0f;
+            adamw_range(model, param->offset, param->count, scale, &adamw);
+        }
+    wz_model_weights_changed(model);
 }
 
 static wz_status update(wz_trainer *trainer, int64_t step, wz_step_report *report, wz_error *err)

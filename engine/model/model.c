@@ -152,6 +152,8 @@ wz_status wz_model_create(const wz_model_config *config, wz_backend *backend, bo
         model->embedding_gradient = model->gradients + model->embedding;
     }
     status = make_rope_table(model, err);
+    if (status == WZ_OK)
+        status = wz_model_allocate_prepared(model, err);
     if (status != WZ_OK)
         goto fail;
     *out = model;
@@ -165,9 +167,9 @@ void wz_model_destroy(wz_model *model)
 {
     if (model == NULL)
         return;
-    float *const arrays[5] = {model->weights, model->gradients, model->adam_m, model->adam_v,
-                              model->rope_table};
-    for (int i = 0; i < 5; i++)
+    void *const arrays[6] = {model->weights, model->gradients,  model->adam_m,
+                             model->adam_v,  model->rope_table, model->prepared};
+    for (int i = 0; i < 6; i++)
         if (arrays[i] != NULL)
             model->backend->ops->release(model->backend, arrays[i]);
     free(model->params);
@@ -196,7 +198,8 @@ size_t wz_model_bytes(const wz_model *model)
     size_t arrays = model->gradients != NULL ? 4 : 1;
     return ((size_t)model->floats * arrays +
             (size_t)(model->config.max_position_embeddings * model->config.head_dim)) *
-           sizeof(float);
+               sizeof(float) +
+           model->prepared_layer_bytes * (size_t)model->config.num_hidden_layers;
 }
 
 static void fill_normal(float *values, int64_t count, double deviation, uint64_t seed, uint32_t purpose,
@@ -273,9 +276,11 @@ wz_status wz_model_init_weights(wz_model *model, uint64_t seed, const int64_t *i
                         (uint32_t)i);
         }
     }
-    if (status == WZ_OK)
+    if (status == WZ_OK) {
         model->backend->ops->upload(model->backend, model->weights, host,
                                     (size_t)model->floats * sizeof(float));
+        wz_model_weights_changed(model);
+    }
     free(block);
     return status;
 }

@@ -35,7 +35,13 @@ typedef struct wz_model {
      * a trainer keeps a part of them apart (engine/grpo/apart.h). */
     float *head_gradient, *final_norm_gradient, *embedding_gradient;
     float *rope_table; /* [max_position_embeddings][head_dim], on the backend */
+    void *prepared;    /* copies of linear layers' weights as the backend's `prepare` makes them; NULL: none */
+    size_t prepared_layer_bytes;
 } wz_model;
+
+typedef struct wz_layer_linears {
+    wz_linear qkv, o, gate_up, down;
+} wz_layer_linears;
 
 /* Allocates parameters (zero) and the RoPE table. training: gradients and AdamW moments too. */
 wz_status wz_model_create(const wz_model_config *config, wz_backend *backend, bool training, wz_model **out,
@@ -44,6 +50,12 @@ void wz_model_destroy(wz_model *model);
 const wz_param *wz_model_find_param(const wz_model *model, const char *name);
 int64_t wz_model_parameter_count(const wz_model *model); /* without padding */
 size_t wz_model_bytes(const wz_model *model);
+/* The linear layers of layer `layer` in model->weights or in model->gradients. */
+wz_layer_linears wz_model_linears(const wz_model *model, float *flat, int64_t layer);
+/* Within wz_model_create: room for the copies of linear layers' weights, where the backend wants such. */
+wz_status wz_model_allocate_prepared(wz_model *model, wz_error *err);
+/* To be called after every change of model->weights, before the next forward pass: makes those copies anew. */
+void wz_model_weights_changed(const wz_model *model);
 
 /* Random weights: linear layers N(0, initializer_range^2), norms 1, biases 0, head zero if so configured, embeddings
  * N(0, embedding_range^2); with smooth_number_embeddings the token of integer n (integer[token] = n, else -1)

@@ -15,32 +15,6 @@ static wz_tensor block(float *data, int64_t row0, int64_t rows, int64_t columns)
     return wz_matrix(data + row0 * columns, rows, columns);
 }
 
-static wz_linear linear_at(float *flat, int64_t weight, int64_t out, int64_t in, const int64_t *bias)
-{
-    wz_linear linear = {.weight = wz_matrix(flat + weight, out, in)};
-    if (bias != NULL)
-        linear.bias = wz_matrix(flat + *bias, 1, out);
-    return linear;
-}
-
-/* The four linear layers of a layer, in weights or in gradients. */
-typedef struct layer_linears {
-    wz_linear qkv, o, gate_up, down;
-} layer_linears;
-
-static layer_linears linears_of(const wz_model *model, float *flat, int64_t l)
-{
-    const wz_model_config *c = &model->config;
-    const wz_layer_offsets *at = &model->layers[l];
-    const int64_t q = c->num_attention_heads * c->head_dim,
-                  qkv = q + 2 * c->num_key_value_heads * c->head_dim;
-    return (layer_linears){
-        linear_at(flat, at->qkv, qkv, c->hidden_size, c->attention_bias ? &at->qkv_bias : NULL),
-        linear_at(flat, at->o, c->hidden_size, q, NULL),
-        linear_at(flat, at->gate_up, 2 * c->intermediate_size, c->hidden_size, NULL),
-        linear_at(flat, at->down, c->hidden_size, c->intermediate_size, NULL)};
-}
-
 /* Which rows a pass goes over. Tensors of a layer's first half (up to qkv) are indexed by row, those of the last layer's
  * second half by site: nothing is predicted from the other rows, and no later layer reads them. */
 typedef struct pass {
@@ -81,7 +55,7 @@ static void begin_layer(const pass *p, int64_t l, int64_t row0, int64_t rows)
     wz_backend *be = model->backend;
     const wz_layer_activations *a = &p->activations->layers[l];
     const wz_layer_offsets *at = &model->layers[l];
-    const layer_linears w = linears_of(model, model->weights, l);
+    const wz_layer_linears w = wz_model_linears(model, model->weights, l);
     const wz_attention attention = attention_of(c);
     const int64_t heads = attention.heads + attention.kv_heads;
     const float eps = (float)c->rms_norm_eps;
@@ -107,7 +81,7 @@ static void finish_layer(const pass *p, int64_t l, float *next, int64_t row0, in
     const wz_backend_ops *ops = model->backend->ops;
     wz_backend *be = model->backend;
     const wz_layer_activations *a = &p->activations->layers[l];
-    const layer_linears w = linears_of(model, model->weights, l);
+    const wz_layer_linears w = wz_model_linears(model, model->weights, l);
     const int64_t hidden = c->hidden_size, ff = c->intermediate_size, q = w.o.weight.columns;
     const wz_tensor none = {0};
     wz_tensor middle = block(a->middle, row0, rows, hidden), norm2 = block(a->norm2, row0, rows, hidden);
@@ -213,7 +187,7 @@ static void mlp_backward(void *context, int64_t row0, int64_t end)
     wz_backend *be = model->backend;
     const wz_layer_activations *a = &p->activations->layers[p->layer];
     const wz_backward *b = p->backward;
-    const layer_linears w = linears_of(model, model->weights, p->layer);
+    const wz_layer_linears w = wz_model_linears(model, model->weights, p->layer);
     const int64_t rows = end - row0, hidden = model->config.hidden_size, ff = model->config.intermediate_size;
     float *dy = is_last(p, p->layer) ? b->dfinal : b->dx;
     wz_tensor dswiglu = block(b->dswiglu, row0, rows, ff), dgate_up = block(b->dgate_up, row0, rows, 2 * ff);
@@ -233,7 +207,7 @@ static void qkv_backward(void *context, int64_t row0, int64_t end)
     const pass *p = context;
     const wz_model *model = p->model;
     const wz_layer_activations *a = &p->activations->layers[p->layer];
-    const layer_linears w = linears_of(model, model->weights, p->layer);
+    const wz_layer_linears w = wz_model_linears(model, model->weights, p->layer);
     const int64_t rows = end - row0, hidden = model->config.hidden_size;
     model->backend->ops->linear_backward_input(model->backend, block(p->backward->dnorm, row0, rows, hidden),
                                                block(p->backward->dqkv, row0, rows, w.qkv.weight.rows),
@@ -253,8 +227,8 @@ static void finish_backward(const pass *p, wz_tensor dy, const wz_row_groups *gr
     const wz_layer_activations *a = &p->activations->layers[p->layer];
     const wz_backward *b = p->backward;
     const wz_layer_offsets *at = &model->layers[p->layer];
-    const layer_linears w = linears_of(model, model->weights, p->layer),
-                        g = linears_of(model, model->gradients, p->layer);
+    const wz_layer_linears w = wz_model_linears(model, model->weights, p->layer),
+                           g = wz_model_linears(model, model->gradients, p->layer);
     const int64_t rows = dy.rows, hidden = dy.columns, ff = model->config.intermediate_size;
     const int64_t q = w.o.weight.columns;
 
@@ -279,7 +253,7 @@ static void begin_backward(const pass *p, const wz_row_groups *groups)
     const wz_layer_activations *a = &p->activations->layers[p->layer];
     const wz_backward *b = p->backward;
     const wz_layer_offsets *at = &model->layers[p->layer];
-    const layer_linears g = linears_of(model, model->gradients, p->layer);
+    const wz_layer_linears g = wz_model_linears(model, model->gradients, p->layer);
     const wz_attention attention = attention_of(c);
     const int64_t rows = p->segments->rows, hidden = c->hidden_size, q = g.o.weight.columns,
                   qkv = g.qkv.weight.rows;

@@ -138,12 +138,6 @@ static void set_tensors(op_bench *b)
 {
     const wz_model_config *c = &b->model->config;
     const wz_layer_activations *a = &b->activations->layers[0];
-    const wz_layer_offsets *at = &b->model->layers[0];
-    const int64_t q = c->num_attention_heads * c->head_dim,
-                  qkv = q + 2 * c->num_key_value_heads * c->head_dim;
-    const int64_t hidden = c->hidden_size, ff = c->intermediate_size;
-    const int64_t out[4] = {qkv, hidden, 2 * ff, hidden}, in[4] = {hidden, q, hidden, ff};
-    const int64_t offset[4] = {at->qkv, at->o, at->gate_up, at->down};
     float *const inputs[4] = {a->norm1, a->attention, a->norm2, a->swiglu};
     float *const outputs[4] = {a->qkv, a->middle, a->gate_up, a->middle};
     float *const dinputs[4] = {b->backward->dnorm, b->backward->dattention, b->backward->dnorm,
@@ -151,13 +145,18 @@ static void set_tensors(op_bench *b)
     float *const doutputs[4] = {b->backward->dqkv, b->backward->dx, b->backward->dgate_up, b->backward->dx};
     b->attention = (wz_attention){c->num_attention_heads, c->num_key_value_heads, c->head_dim,
                                   (float)(1.0 / sqrt((double)c->head_dim))};
+    const wz_layer_linears weight = wz_model_linears(b->model, b->model->weights, 0),
+                           gradient = wz_model_linears(b->model, b->model->gradients, 0);
+    const wz_linear *const weights[4] = {&weight.qkv, &weight.o, &weight.gate_up, &weight.down};
+    const wz_linear *const gradients[4] = {&gradient.qkv, &gradient.o, &gradient.gate_up, &gradient.down};
     for (int i = 0; i < 4; i++) {
-        b->weight[i].weight = wz_matrix(b->model->weights + offset[i], out[i], in[i]);
-        b->gradient[i].weight = wz_matrix(b->model->gradients + offset[i], out[i], in[i]);
-        b->input[i] = row_block(b, inputs[i], in[i]);
-        b->output[i] = row_block(b, outputs[i], out[i]);
-        b->dinput[i] = row_block(b, dinputs[i], in[i]);
-        b->doutput[i] = row_block(b, doutputs[i], out[i]);
+        const int64_t out = weights[i]->weight.rows, in = weights[i]->weight.columns;
+        b->weight[i] = *weights[i];
+        b->gradient[i] = *gradients[i];
+        b->input[i] = row_block(b, inputs[i], in);
+        b->output[i] = row_block(b, outputs[i], out);
+        b->dinput[i] = row_block(b, dinputs[i], in);
+        b->doutput[i] = row_block(b, doutputs[i], out);
     }
 }
 

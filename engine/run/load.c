@@ -151,6 +151,8 @@ wz_status wz_policy_from_checkpoint(wz_checkpoint *checkpoint, const wz_config *
     if (status == WZ_OK)
         status = wz_read_tensors(checkpoint, model, "weights", model->weights, err);
     if (status == WZ_OK)
+        wz_model_weights_changed(model);
+    if (status == WZ_OK)
         return wz_policy_create(model, tokenizer, config->answer_grammar, config->max_completion_length, out,
                                 err);
     wz_model_destroy(model);

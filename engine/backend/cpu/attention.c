@@ -11,6 +11,7 @@ typedef struct forward_job {
     const wz_attention *attention;
     int64_t row0, row1;
     bool at_sites;
+    bool values_in_place; /* a head is whole vectors: its values are read where they stand */
     int64_t keys16, width16, score_stride; /* of the longest prompt; of a head; of one row's scores */
     int64_t head_floats;                   /* one head's keys and values of the prompt */
     int64_t piece, pieces;                 /* key/value heads of one task; tasks of one group */
@@ -43,7 +44,7 @@ static float softmax_row(float *score, int64_t prompt, int64_t places, int64_t o
 
 /* A block's query rows, of head h. */
 static void block_rows(const forward_job *job, const row_block *block, int64_t h, int64_t prompt_length,
-                       const float *keys, const float *values, float *scratch)
+                       const float *keys, const float *values, int64_t value_stride, float *scratch)
 {
     const wz_attention *at = job->attention;
     const int64_t hd = at->head_dim, kv = h / (at->heads / at->kv_heads);
@@ -77,11 +78,8 @@ static void block_rows(const forward_job *job, const row_block *block, int64_t h
         if (job->lse != NULL)
             job->lse[block->result[r] * at->heads + h] = lse;
     }
-    multiply_values(result, weight, values, job->width16, least);
+    multiply_values(result, weight, values, value_stride, job->width16, least, prompt, most);
     for (int r = 0; r < block->count; r++) {
-        /* Keys that only some rows of the block see: a row must not even multiply with 0 what it does not see. */
-        for (int64_t j = least; j < prompt[r]; j++)
-            axpy(result[r], weight[r][j], values + j * job->width16, job->width16);
         const int32_t *own_row = own_rows(job->segments, block->row[r]);
         const float *own_weight = score[r] + places;
         for (int64_t j = 0; j < own[r]; j++)
@@ -122,7 +120,8 @@ static void lay_out(const forward_job *job, int64_t group, int64_t kv0, int64_t 
             const prompt_layout key = {(at->heads + kv) * hd, head, NULL},
                                 value = {(at->heads + at->kv_heads + kv) * hd, NULL, head + hd * job->keys16};
             lay_out_keys(job->qkv, start, length, keys16, hd, 0, &key, j);
-            lay_out_keys(job->qkv, start, length, keys16, hd, job->width16, &value, j);
+            if (!job->values_in_place)
+                lay_out_keys(job->qkv, start, length, keys16, hd, job->width16, &value, j);
         }
 }
 
@@ -142,13 +141,18 @@ static void forward_task(void *argument, size_t task, size_t thread)
     lay_out(job, group, kv0, kv1, prompt);
     for (int64_t h = kv0 * per_kv; h < kv1 * per_kv; h++) {
         const float *keys = prompt + (h / per_kv - kv0) * job->head_floats;
+        const float *values = job->values_in_place
+                                  ? row_of(job->qkv, job->segments->prompt_start[group]) +
+                                        (at->heads + at->kv_heads + h / per_kv) * at->head_dim
+                                  : keys + at->head_dim * job->keys16;
+        const int64_t value_stride = job->values_in_place ? job->qkv.stride : job->width16;
         int64_t i = begin;
         row_block block = next_block(job->segments, job->at_sites, rows, &i, end);
         while (block.count > 0) {
             const row_block next = next_block(job->segments, job->at_sites, rows, &i, end);
             if (h == kv0 * per_kv)
                 fetch_block(job, &next, kv0, kv1);
-            block_rows(job, &block, h, length, keys, keys + at->head_dim * job->keys16, scratch);
+            block_rows(job, &block, h, length, keys, values, value_stride, scratch);
             block = next;
         }
     }
@@ -177,8 +181,9 @@ void cpu_attention_forward(wz_backend *backend, wz_tensor out, float *lse, wz_te
                        .at_sites = at_sites};
     job.keys16 = round_lanes(longest(segments->prompt_length, segments->groups));
     job.width16 = round_lanes(attention->head_dim);
+    job.values_in_place = job.width16 == attention->head_dim;
     job.score_stride = job.keys16 + round_lanes(segments->completion_stride);
-    job.head_floats = (attention->head_dim + job.width16) * job.keys16;
+    job.head_floats = (attention->head_dim + (job.values_in_place ? 0 : job.width16)) * job.keys16;
     job.piece = heads_per_task(attention, job.head_floats);
     job.pieces = (attention->kv_heads + job.piece - 1) / job.piece;
     const int64_t floats = job.piece * job.head_floats + ROW_BLOCK * (job.score_stride + job.width16);

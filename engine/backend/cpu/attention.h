@@ -12,7 +12,7 @@
 #include "engine/backend/cpu/vec.h"
 
 #define TASK_BYTES ((size_t)256 << 10) /* of laid out prompts: a part of a core's second-level cache */
-#define ROW_BLOCK 4                    /* query rows computed together; rows of a block do not mix */
+#define ROW_BLOCK 8                    /* query rows computed together; rows of a block do not mix */
 
 /* Sums for one row block and two vectors at a time: eight independent chains hide the latency of one. */
 typedef struct block_sums {
@@ -53,57 +53,75 @@ static inline void multiply_keys(float *const out[ROW_BLOCK], const float *const
     }
 }
 
-/* Vectors over features: out[r][d] = sum_{j < keys} weight[r][j] plain[j][d], j in order; d < width, a multiple of
- * 16. */
+/* Features [d, d + 16 vectors) of multiply_values; vectors is a constant where it is called. */
+static inline __attribute__((always_inline)) void
+multiply_values_at(float *const out[ROW_BLOCK], const float *const weight[ROW_BLOCK], const float *plain,
+                   int64_t stride, int64_t all, const int64_t seen[ROW_BLOCK], int64_t most, int64_t d,
+                   int vectors)
+{
+    v16 sum[2][ROW_BLOCK] = {{{0}}};
+    const float *value = plain + d;
+    for (int64_t j = 0; j < all; j++, value += stride)
+        for (int r = 0; r < ROW_BLOCK; r++)
+            for (int v = 0; v < vectors; v++)
+                sum[v][r] = v16_fma(v16_set(weight[r][j]), v16_load(value + v * WZ_LANES), sum[v][r]);
+    /* Keys that only some of the rows see: a row must not even multiply with 0 what it does not see. */
+    for (int64_t j = all; j < most; j++, value += stride)
+        for (int r = 0; r < ROW_BLOCK; r++)
+            for (int v = 0; v < vectors; v++)
+                if (j < seen[r])
+                    sum[v][r] = v16_fma(v16_set(weight[r][j]), v16_load(value + v * WZ_LANES), sum[v][r]);
+    for (int r = 0; r < ROW_BLOCK; r++)
+        for (int v = 0; v < vectors; v++)
+            v16_store(out[r] + d + v * WZ_LANES, sum[v][r]);
+}
+
+/* Vectors over features: out[r][d] = sum_{j < seen[r]} weight[r][j] plain[j][d], j in order; d < width, a multiple of 16.
+ * Every row sees the first `all` keys, none more than `most`. */
 static inline void multiply_values(float *const out[ROW_BLOCK], const float *const weight[ROW_BLOCK],
-                                   const float *plain, int64_t width, int64_t keys)
+                                   const float *plain, int64_t stride, int64_t width, int64_t all,
+                                   const int64_t seen[ROW_BLOCK], int64_t most)
 {
     int64_t d = 0;
-    for (; d + WZ_LANES < width; d += 2 * WZ_LANES) {
-        block_sums sum = {0};
-        const float *value = plain + d;
-        for (int64_t j = 0; j < keys; j++, value += width) {
-            const v16 low = v16_load(value), high = v16_load(value + WZ_LANES);
-            for (int r = 0; r < ROW_BLOCK; r++) {
-                const v16 factor = v16_set(weight[r][j]);
-                sum.low[r] = v16_fma(factor, low, sum.low[r]);
-                sum.high[r] = v16_fma(factor, high, sum.high[r]);
-            }
+    for (; d + WZ_LANES < width; d += 2 * WZ_LANES)
+        multiply_values_at(out, weight, plain, stride, all, seen, most, d, 2);
+    if (d < width)
+        multiply_values_at(out, weight, plain, stride, all, seen, most, d, 1);
+}
+
+/* Vectors [j, j + 16 vectors) of add_outer; rows and vectors are constants where it is called. */
+static inline __attribute__((always_inline)) void add_outer_at(float *transposed, int64_t stride,
+                                                               const float *const x[ROW_BLOCK],
+                                                               const float *const weight[ROW_BLOCK],
+                                                               int64_t features, int64_t j, int rows,
+                                                               int vectors)
+{
+    v16 w[2][ROW_BLOCK];
+    for (int v = 0; v < vectors; v++)
+        for (int r = 0; r < rows; r++)
+            w[v][r] = v16_load(weight[r] + j + v * WZ_LANES);
+    float *column = transposed + j;
+    for (int64_t d = 0; d < features; d++, column += stride)
+        for (int v = 0; v < vectors; v++) {
+            v16 sum = v16_load(column + v * WZ_LANES);
+            for (int r = 0; r < rows; r++)
+                sum = v16_fma(v16_set(x[r][d]), w[v][r], sum);
+            v16_store(column + v * WZ_LANES, sum);
         }
-        for (int r = 0; r < ROW_BLOCK; r++) {
-            v16_store(out[r] + d, sum.low[r]);
-            v16_store(out[r] + d + WZ_LANES, sum.high[r]);
-        }
-    }
-    if (d < width) {
-        block_sums sum = {0};
-        const float *value = plain + d;
-        for (int64_t j = 0; j < keys; j++, value += width) {
-            const v16 low = v16_load(value);
-            for (int r = 0; r < ROW_BLOCK; r++)
-                sum.low[r] = v16_fma(v16_set(weight[r][j]), low, sum.low[r]);
-        }
-        for (int r = 0; r < ROW_BLOCK; r++)
-            v16_store(out[r] + d, sum.low[r]);
-    }
 }
 
 /* transposed[d][j] += sum over the block's rows of x[r][d] weight[r][j], rows in order. */
 static inline void add_outer(float *transposed, int64_t stride, const float *const x[ROW_BLOCK],
                              const float *const weight[ROW_BLOCK], int64_t features, int64_t keys, int rows)
 {
-    for (int64_t j = 0; j < keys; j += WZ_LANES) {
-        v16 w[ROW_BLOCK];
+    int64_t j = 0;
+    for (; rows == ROW_BLOCK && j + WZ_LANES < keys; j += 2 * WZ_LANES)
+        add_outer_at(transposed, stride, x, weight, features, j, ROW_BLOCK, 2);
+    for (; rows == ROW_BLOCK && j < keys; j += WZ_LANES)
+        add_outer_at(transposed, stride, x, weight, features, j, ROW_BLOCK, 1);
+    for (; j < keys; j += WZ_LANES)
         for (int r = 0; r < rows; r++)
-            w[r] = v16_load(weight[r] + j);
-        float *column = transposed + j;
-        for (int64_t d = 0; d < features; d++, column += stride) {
-            v16 sum = v16_load(column);
-            for (int r = 0; r < rows; r++)
-                sum = v16_fma(v16_set(x[r][d]), w[r], sum);
-            v16_store(column, sum);
-        }
-    }
+            add_outer_at(transposed, stride, x + r, weight + r, features, j, 1, 1);
 }
 
 /* Rows [begin, end) of a group's ascending row list that lie in [row0, row1). */

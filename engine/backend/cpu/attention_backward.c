@@ -86,7 +86,7 @@ static void block_rows(const backward_job *job, const task_state *state, const r
     }
     /* Unseen keys have weight and slope 0. A key that is not finite so spoils gradients of rows that do not see it; the
      * step ends as diverged either way. */
-    multiply_values(dq, slope_in, state->keys, job->width16, most);
+    multiply_values(dq, slope_in, state->keys, job->width16, job->width16, most, prompt, most);
     add_outer(state->dkeys_t, state->keys16, q, slope_in, hd, most, block->count);
     add_outer(state->dvalues_t, state->keys16, dout, weight_in, hd, most, block->count);
     for (int r = 0; r < block->count; r++) {

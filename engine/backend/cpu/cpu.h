@@ -15,12 +15,27 @@
 #define TILE_MAX 128
 #define TAIL_STEP 16
 
-/* How rows of one sgemm shape are cut. */
+/* With AVX-512 kernels OpenBLAS multiplies without copying its operands first where m n k is at most this and B stands
+ * as [in, out] (kernel/x86_64/sgemm_small_kernel_permit_skylakex.c). At the shapes of a 128-wide model, walking through
+ * activations that lie in memory, such calls ran at 92 to 98 GF/s, 128-row calls at 75 to 87 (EPYC, Cooperlake kernels). */
+#define SMALL_GEMM 1000000
+#define SMALL_ROWS 16   /* rows of such a call */
+#define SMALL_DEPTH 480 /* most of its inner dimension: columns are then 128 or more */
+
+/* How the second operand of A [m, in] B [in, out] is given. */
+typedef enum gemm_form {
+    GEMM_PLAIN,      /* [in, out] */
+    GEMM_TRANSPOSED, /* [out, in] */
+    GEMM_SLICED      /* slices of gemm_plan.columns columns one after another, each [in, columns of the slice] */
+} gemm_form;
+
+/* How a product over rows is cut into sgemm calls: a function of shape, form and OpenBLAS's kernels alone. */
 typedef struct gemm_plan {
     int64_t in, out;
-    bool transposed; /* B given as [out, in] */
-    int64_t tile;    /* rows per call */
-    int64_t tail;    /* the last rows may use a call of any multiple of this height, bit for bit the same */
+    gemm_form form;
+    int64_t tile; /* most rows at once */
+    int64_t tail; /* fewer rows may come in any multiple of this, bit for bit the same */
+    int64_t rows, columns, depth; /* of one call; the calls of a row's depths add up in order */
 } gemm_plan;
 
 typedef struct cpu_backend {
@@ -72,10 +87,14 @@ static inline int64_t task_end(size_t task, int64_t rows)
 }
 
 /* The plan of a shape; probes it when new. false on no memory. */
-bool gemm_plan_for(cpu_backend *cpu, int64_t in, int64_t out, bool transposed, gemm_plan *plan);
-/* C [m, out] (+)= A [m, in] op(B), op(B) [in, out]; m is a height that the plan allows. */
+bool gemm_plan_for(cpu_backend *cpu, int64_t in, int64_t out, gemm_form form, gemm_plan *plan);
+/* C [m, out] (+)= A [m, in] B; m is a height that the plan allows. ldb is not read with GEMM_SLICED. */
 void gemm_rows(const gemm_plan *plan, int64_t m, const float *a, int64_t lda, const float *b, int64_t ldb,
                bool accumulate, float *c, int64_t ldc);
+/* Whether OpenBLAS's kernels on this machine have the calls of SMALL_GEMM. */
+bool gemm_has_small(void);
+/* The size of a part when `count` is cut into as few as `most` allows, as evenly as multiples of `step` do. */
+int64_t gemm_part(int64_t count, int64_t most, int64_t step);
 /* Rows rounded up to a height the plan allows (rows <= plan->tile). */
 int64_t gemm_height(const gemm_plan *plan, int64_t rows);
 
@@ -88,6 +107,8 @@ void cpu_rmsnorm_forward(wz_backend *backend, wz_tensor y, float *rstd, wz_tenso
 void cpu_rmsnorm_backward(wz_backend *backend, wz_tensor dx, float *dweight, wz_tensor dy, wz_tensor x,
                           const int32_t *gather, const float *rstd, const float *weight,
                           const wz_row_groups *groups);
+size_t cpu_prepared_bytes(const wz_backend *backend, int64_t out, int64_t in);
+void cpu_prepare(wz_backend *backend, void *to, wz_tensor weight);
 void cpu_linear_forward(wz_backend *backend, wz_tensor y, wz_tensor x, const wz_linear *linear,
                         wz_tensor residual);
 void cpu_linear_backward_input(wz_backend *backend, wz_tensor dx, wz_tensor dy, const wz_linear *linear);

@@ -5,14 +5,58 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/backend/cpu/vec.h"
+
 #define PROBES 3
+
+bool gemm_has_small(void)
+{
+    static const char *const kernels[] = {"SkylakeX", "Cooperlake", "SapphireRapids"};
+    for (size_t i = 0; i < sizeof kernels / sizeof kernels[0]; i++)
+        if (strcmp(openblas_get_corename(), kernels[i]) == 0)
+            return true;
+    return false;
+}
+
+int64_t gemm_part(int64_t count, int64_t most, int64_t step)
+{
+    const int64_t parts = (count + most - 1) / most;
+    return ((count + parts - 1) / parts + step - 1) / step * step;
+}
+
+static void cut(gemm_plan *plan)
+{
+    plan->rows = TILE_MAX;
+    plan->columns = plan->out;
+    plan->depth = plan->in;
+    if (!gemm_has_small() || plan->form == GEMM_TRANSPOSED)
+        return;
+    plan->rows = SMALL_ROWS;
+    plan->depth = gemm_part(plan->in, SMALL_DEPTH, WZ_LANES);
+    plan->columns = gemm_part(plan->out, SMALL_GEMM / (SMALL_ROWS * plan->depth) / 64 * 64, WZ_LANES);
+}
+
+static int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
 
 void gemm_rows(const gemm_plan *plan, int64_t m, const float *a, int64_t lda, const float *b, int64_t ldb,
                bool accumulate, float *c, int64_t ldc)
 {
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, plan->transposed ? CblasTrans : CblasNoTrans, (blasint)m,
-                (blasint)plan->out, (blasint)plan->in, 1.0f, a, (blasint)lda, b, (blasint)ldb,
-                accumulate ? 1.0f : 0.0f, c, (blasint)ldc);
+    const CBLAS_TRANSPOSE transposed = plan->form == GEMM_TRANSPOSED ? CblasTrans : CblasNoTrans;
+    for (int64_t column = 0; column < plan->out; column += plan->columns) {
+        const int64_t columns = least(plan->columns, plan->out - column);
+        const bool sliced = plan->form == GEMM_SLICED;
+        const float *slice = sliced ? b + column * plan->in : transposed == CblasTrans ? b : b + column;
+        const int64_t stride = sliced ? columns : ldb;
+        for (int64_t k = 0; k < plan->in; k += plan->depth)
+            for (int64_t row = 0; row < m; row += plan->rows)
+                cblas_sgemm(CblasRowMajor, CblasNoTrans, transposed, (blasint)least(plan->rows, m - row),
+                            (blasint)columns, (blasint)least(plan->depth, plan->in - k), 1.0f,
+                            a + row * lda + k, (blasint)lda, slice + k * stride, (blasint)stride,
+                            accumulate || k > 0 ? 1.0f : 0.0f, c + row * ldc + column, (blasint)ldc);
+    }
 }
 
 int64_t gemm_height(const gemm_plan *plan, int64_t rows)
@@ -42,7 +86,7 @@ static bool rows_agree(const gemm_plan *plan, const probe_buffers *probe, int64_
 {
     for (int64_t i = 0; accumulate && i < m * plan->out; i++)
         probe->c[i] = (float)(i % plan->out) * 0.01f;
-    gemm_rows(plan, m, probe->a, plan->in, probe->b, plan->transposed ? plan->in : plan->out, accumulate,
+    gemm_rows(plan, m, probe->a, plan->in, probe->b, plan->form == GEMM_TRANSPOSED ? plan->in : plan->out, accumulate,
               probe->c, plan->out);
     size_t bytes = (size_t)plan->out * sizeof(float);
     if (first)
@@ -91,7 +135,7 @@ static bool find_plan(const cpu_backend *cpu, gemm_plan *plan)
 {
     for (size_t i = 0; i < cpu->plan_count; i++) {
         const gemm_plan *known = &cpu->plans[i];
-        if (known->in == plan->in && known->out == plan->out && known->transposed == plan->transposed) {
+        if (known->in == plan->in && known->out == plan->out && known->form == plan->form) {
             *plan = *known;
             return true;
         }
@@ -122,11 +166,12 @@ static wz_status make_plan(cpu_backend *cpu, gemm_plan *plan, wz_error *err)
     return WZ_OK;
 }
 
-bool gemm_plan_for(cpu_backend *cpu, int64_t in, int64_t out, bool transposed, gemm_plan *plan)
+bool gemm_plan_for(cpu_backend *cpu, int64_t in, int64_t out, gemm_form form, gemm_plan *plan)
 {
     wz_error err = {{0}};
     wz_status status = WZ_OK;
-    *plan = (gemm_plan){.in = in, .out = out, .transposed = transposed};
+    *plan = (gemm_plan){.in = in, .out = out, .form = form};
+    cut(plan);
     (void)pthread_mutex_lock(&cpu->mutex);
     if (!find_plan(cpu, plan))
         status = make_plan(cpu, plan, &err);

@@ -77,8 +77,8 @@ bool vocab_walk_begin(vocab_walk *walk, cpu_backend *cpu, wz_tensor hidden, wz_t
     walk->chunks = (head.rows + VOCAB_CHUNK - 1) / VOCAB_CHUNK;
     const int64_t width[2] = {head.rows < VOCAB_CHUNK ? head.rows : VOCAB_CHUNK,
                               head.rows - (walk->chunks - 1) * VOCAB_CHUNK};
-    return gemm_plan_for(cpu, hidden.columns, width[0], true, &walk->plan[0]) &&
-           gemm_plan_for(cpu, hidden.columns, width[1], true, &walk->plan[1]);
+    return gemm_plan_for(cpu, hidden.columns, width[0], GEMM_TRANSPOSED, &walk->plan[0]) &&
+           gemm_plan_for(cpu, hidden.columns, width[1], GEMM_TRANSPOSED, &walk->plan[1]);
 }
 
 void vocab_walk_gather(const vocab_walk *walk, float *tile, const int32_t *index, int64_t rows)

@@ -223,7 +223,7 @@ static bool make_plans(vocab_job *job)
     if (!vocab_walk_begin(&job->walk, score->cpu, score->hidden, score->head))
         return false;
     for (int i = 0; i < 2; i++)
-        if (!gemm_plan_for(score->cpu, job->walk.plan[i].out, score->hidden.columns, false,
+        if (!gemm_plan_for(score->cpu, job->walk.plan[i].out, score->hidden.columns, GEMM_PLAIN,
                            &job->input_plan[i]))
             return false;
     return true;

@@ -53,6 +53,16 @@ static inline void v16_store_n(float *p, v16 v, int64_t n)
         memcpy(p, &v, (size_t)n * sizeof(float));
 }
 
+/* memcpy of n floats, without a call: rows are short. */
+static inline void copy_floats(float *to, const float *from, int64_t n)
+{
+    int64_t i = 0;
+    for (; i + WZ_LANES <= n; i += WZ_LANES)
+        v16_store(to + i, v16_load(from + i));
+    if (i < n)
+        v16_store_n(to + i, v16_load_n(from + i, n - i), n - i);
+}
+
 static inline v16 v16_set(float x)
 {
     return (v16){x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x};
