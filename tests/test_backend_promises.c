@@ -90,9 +90,9 @@ typedef struct linear_shape {
 /* Widths of small models, odd ones, and some beyond OpenBLAS's blocking of the inner dimension (256 to 448) and beyond
  * what one small call takes (inner dimension 480). */
 static const linear_shape linear_shapes[] = {
-    {64, 192, true, false}, {64, 64, false, true},   {64, 340, false, false}, {170, 64, false, true},
-    {7, 5, true, true},     {128, 384, true, false}, {33, 130, false, true},  {900, 72, false, true},
-    {500, 300, true, false},
+    {64, 192, true, false}, {64, 64, false, true},  {64, 340, false, false},
+    {170, 64, false, true}, {7, 5, true, true},     {128, 384, true, false},
+    {33, 130, false, true}, {900, 72, false, true}, {500, 300, true, false},
 };
 #define MANY 300
 

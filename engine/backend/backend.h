@@ -61,9 +61,10 @@ typedef struct wz_row_groups {
 
 /* A linear layer's weights: y = x w^T + bias (+ scale (x a^T) b^T). */
 typedef struct wz_linear {
-    wz_tensor weight;     /* [out, in] */
-    const void *prepared; /* the same weights as `prepare` lays them out; NULL: the backend reads `weight` itself */
-    wz_tensor bias;       /* [1, out]; data NULL: none */
+    wz_tensor weight; /* [out, in] */
+    const void
+        *prepared;  /* the same weights as `prepare` lays them out; NULL: the backend reads `weight` itself */
+    wz_tensor bias; /* [1, out]; data NULL: none */
     wz_tensor low_rank_a; /* [r, in]; data NULL: none */
     wz_tensor low_rank_b; /* [out, r] */
     float low_rank_scale;

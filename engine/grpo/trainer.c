@@ -292,7 +292,8 @@ static wz_status diverged(const wz_trainer *trainer, int64_t step, double loss, 
                    (long long)step, loss);
 }
 
-static void adamw_range(const wz_model *model, int64_t offset, int64_t count, float scale, const wz_adamw *adamw)
+static void adamw_range(const wz_model *model, int64_t offset, int64_t count, float scale,
+                        const wz_adamw *adamw)
 {
     model->backend->ops->adamw(model->backend, model->weights + offset, model->adam_m + offset,
                                model->adam_v + offset, model->gradients + offset, count, scale, adamw);

@@ -35,7 +35,7 @@ typedef struct wz_model {
      * a trainer keeps a part of them apart (engine/grpo/apart.h). */
     float *head_gradient, *final_norm_gradient, *embedding_gradient;
     float *rope_table; /* [max_position_embeddings][head_dim], on the backend */
-    void *prepared;    /* copies of linear layers' weights as the backend's `prepare` makes them; NULL: none */
+    void *prepared; /* copies of linear layers' weights as the backend's `prepare` makes them; NULL: none */
     size_t prepared_layer_bytes;
 } wz_model;
 

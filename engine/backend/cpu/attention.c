@@ -11,7 +11,7 @@ typedef struct forward_job {
     const wz_attention *attention;
     int64_t row0, row1;
     bool at_sites;
-    bool values_in_place; /* a head is whole vectors: its values are read where they stand */
+    bool values_in_place;                  /* a head is whole vectors: its values are read where they stand */
     int64_t keys16, width16, score_stride; /* of the longest prompt; of a head; of one row's scores */
     int64_t head_floats;                   /* one head's keys and values of the prompt */
     int64_t piece, pieces;                 /* key/value heads of one task; tasks of one group */

@@ -90,11 +90,9 @@ static inline void multiply_values(float *const out[ROW_BLOCK], const float *con
 }
 
 /* Vectors [j, j + 16 vectors) of add_outer; rows and vectors are constants where it is called. */
-static inline __attribute__((always_inline)) void add_outer_at(float *transposed, int64_t stride,
-                                                               const float *const x[ROW_BLOCK],
-                                                               const float *const weight[ROW_BLOCK],
-                                                               int64_t features, int64_t j, int rows,
-                                                               int vectors)
+static inline __attribute__((always_inline)) void
+add_outer_at(float *transposed, int64_t stride, const float *const x[ROW_BLOCK],
+             const float *const weight[ROW_BLOCK], int64_t features, int64_t j, int rows, int vectors)
 {
     v16 w[2][ROW_BLOCK];
     for (int v = 0; v < vectors; v++)

@@ -26,15 +26,15 @@
 typedef enum gemm_form {
     GEMM_PLAIN,      /* [in, out] */
     GEMM_TRANSPOSED, /* [out, in] */
-    GEMM_SLICED      /* slices of gemm_plan.columns columns one after another, each [in, columns of the slice] */
+    GEMM_SLICED /* slices of gemm_plan.columns columns one after another, each [in, columns of the slice] */
 } gemm_form;
 
 /* How a product over rows is cut into sgemm calls: a function of shape, form and OpenBLAS's kernels alone. */
 typedef struct gemm_plan {
     int64_t in, out;
     gemm_form form;
-    int64_t tile; /* most rows at once */
-    int64_t tail; /* fewer rows may come in any multiple of this, bit for bit the same */
+    int64_t tile;                 /* most rows at once */
+    int64_t tail;                 /* fewer rows may come in any multiple of this, bit for bit the same */
     int64_t rows, columns, depth; /* of one call; the calls of a row's depths add up in order */
 } gemm_plan;
 

@@ -86,8 +86,8 @@ static bool rows_agree(const gemm_plan *plan, const probe_buffers *probe, int64_
 {
     for (int64_t i = 0; accumulate && i < m * plan->out; i++)
         probe->c[i] = (float)(i % plan->out) * 0.01f;
-    gemm_rows(plan, m, probe->a, plan->in, probe->b, plan->form == GEMM_TRANSPOSED ? plan->in : plan->out, accumulate,
-              probe->c, plan->out);
+    gemm_rows(plan, m, probe->a, plan->in, probe->b, plan->form == GEMM_TRANSPOSED ? plan->in : plan->out,
+              accumulate, probe->c, plan->out);
     size_t bytes = (size_t)plan->out * sizeof(float);
     if (first)
         memcpy(probe->expected, probe->c, bytes);

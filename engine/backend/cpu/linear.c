@@ -249,8 +249,8 @@ void cpu_linear_backward_weight(wz_backend *backend, const wz_linear *gradient, 
     const int64_t all = (dy.columns + job.slice - 1) / job.slice,
                   threads = (int64_t)wz_pool_threads(cpu->pool);
     job.slices = (all + threads - 1) / threads;
-    if (job.rows == 0 || !cpu_scratch_reserve(cpu, (size_t)(job.rows * (x.columns + job.slice) + job.slice) *
-                                                       sizeof(float)))
+    if (job.rows == 0 ||
+        !cpu_scratch_reserve(cpu, (size_t)(job.rows * (x.columns + job.slice) + job.slice) * sizeof(float)))
         return;
     wz_pool_run(cpu->pool, weight_task, &job, (size_t)((all + job.slices - 1) / job.slices));
 }
