@@ -350,6 +350,7 @@ static wz_status answer_pattern(const wz_problem *problem, wz_prompt_style style
 const wz_task wz_task_power_control = {
     .name = "power_control",
     .title = "K-link power control: power levels that maximise the sum rate of an interference channel",
+    .text_version = 2,
     .options = options,
     .option_count = OPTION_COUNT,
     .size_option = OPTION_LINKS,

@@ -46,6 +46,7 @@ typedef struct wz_problem {
 struct wz_task {
     const char *name;  /* as in `task.name`, e.g. "power_control" */
     const char *title; /* one line for humans */
+    int text_version; /* raised with every change to what is printed or expected: a policy knows the text it learned */
     const wz_task_option *options;
     size_t option_count; /* <= WZ_TASK_MAX_OPTIONS; values arrays are parallel to options */
     size_t size_option;  /* index of the option that is the problem size */

@@ -11,6 +11,9 @@
 #include "engine/run/metrics.h"
 #include "engine/run/progress.h"
 #include "engine/run/rundir.h"
+#include "engine/run/snapshot.h"
+#include "tasks/power_control.h"
+#include "tests/policy_fixture.h"
 
 static char scratch[64];
 
@@ -258,6 +261,34 @@ START_TEST(progress_terminal_redraws_in_place)
 }
 END_TEST
 
+START_TEST(checkpoint_of_another_text_version_is_not_used_but_may_start_a_run)
+{
+    wz_task older = wz_task_power_control;
+    older.text_version--;
+    const wz_snapshot state = {.best_score = -1.0};
+    make_policy("");
+    char path[128], start[160];
+    (void)snprintf(path, sizeof path, "%s/old.h5", scratch);
+    (void)snprintf(start, sizeof start, "init_from=%s", path);
+    for (int i = 0; i < 2; i++) {
+        wz_config written = f.config, config;
+        wz_backend *backend = NULL;
+        wz_policy *policy = NULL;
+        written.task = i == 0 ? &wz_task_power_control : &older;
+        OK(wz_snapshot_write(path, &state, f.policy, &written, "{}", false, &f.err));
+        const wz_status status = wz_load_for_inference(path, NULL, 0, &config, &backend, &policy, &f.err);
+        ck_assert_int_eq(status, i == 0 ? WZ_OK : WZ_ERR_USAGE);
+        ck_assert(i == 0 || strstr(f.err.text, "learned version 1 of power_control's text") != NULL);
+        wz_policy_destroy(policy);
+        if (backend != NULL)
+            backend->ops->destroy(backend);
+    }
+    drop_policy();
+    make_policy(start);
+    drop_policy();
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("run");
@@ -269,6 +300,7 @@ int main(void)
     tcase_add_test(files, rundir_create_writes_config_and_environment);
     tcase_add_test(files, rundir_locked_by_another_is_refused);
     tcase_add_test(files, rundir_with_checkpoints_is_kept_unless_told);
+    tcase_add_test(files, checkpoint_of_another_text_version_is_not_used_but_may_start_a_run);
     tcase_add_test(progress, format_duration_known_values_match);
     tcase_add_test(progress, progress_render_states_speed_and_time_left);
     tcase_add_test(progress, progress_piped_prints_plain_lines_at_intervals);

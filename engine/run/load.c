@@ -5,6 +5,7 @@
 
 #include "engine/core/file.h"
 #include "engine/run/environment.h"
+#include "engine/run/snapshot.h"
 
 #define TOKENIZER_LIMIT ((size_t)64 << 20) /* bytes of a tokenizer.json */
 
@@ -191,6 +192,8 @@ wz_status wz_load_for_inference(const char *path, const char *const *overrides, 
     wz_status status = wz_checkpoint_open(path, &checkpoint, err);
     if (status == WZ_OK)
         status = wz_config_from_checkpoint(checkpoint, path, config, err);
+    if (status == WZ_OK)
+        status = wz_snapshot_check_text(checkpoint, path, config->task, err);
     for (size_t i = 0; status == WZ_OK && i < override_count; i++)
         status = override_for_inference(config, overrides[i], err);
     if (status == WZ_OK)

@@ -5,7 +5,7 @@
 
 #include "engine/core/json.h"
 
-static wz_status write_state(const wz_snapshot *s, wz_text *out, wz_error *err)
+static wz_status write_state(const wz_snapshot *s, const wz_task *task, wz_text *out, wz_error *err)
 {
     wz_json json;
     wz_json_start(&json, out, err);
@@ -20,20 +20,44 @@ static wz_status write_state(const wz_snapshot *s, wz_text *out, wz_error *err)
     wz_json_field_number(&json, "tokens", s->tokens);
     wz_json_field_integer(&json, "metrics_bytes", (int64_t)s->metrics_bytes);
     wz_json_field_integer(&json, "completions_bytes", (int64_t)s->completions_bytes);
+    wz_json_field_integer(&json, "task_text", task->text_version);
     wz_json_end_object(&json);
     return wz_json_finish(&json);
 }
 
-wz_status wz_snapshot_read(wz_checkpoint *checkpoint, const char *path, wz_snapshot *s, wz_error *err)
+static wz_status read_state(wz_checkpoint *checkpoint, const char *path, json_t **out, wz_error *err)
 {
     wz_text text = {0};
+    wz_status status = wz_checkpoint_read_text(checkpoint, "state", &text, err);
+    if (status == WZ_OK)
+        status = wz_json_parse(path, text.data, text.length, out, err);
+    wz_text_clear(&text);
+    return status;
+}
+
+wz_status wz_snapshot_check_text(wz_checkpoint *checkpoint, const char *path, const wz_task *task,
+                                 wz_error *err)
+{
+    json_t *state = NULL;
+    int64_t version = 1; /* of checkpoints that did not say */
+    wz_status status = read_state(checkpoint, path, &state, err);
+    if (status == WZ_OK && json_object_get(state, "task_text") != NULL)
+        status = wz_json_get_integer(state, path, "task_text", &version, err);
+    json_decref(state);
+    if (status != WZ_OK || version == task->text_version)
+        return status;
+    return wz_fail(err, WZ_ERR_USAGE,
+                   "%s learned version %lld of %s's text, this build prints version %d: use the build that "
+                   "trained it, or go on from its weights with init_from",
+                   path, (long long)version, task->name, task->text_version);
+}
+
+wz_status wz_snapshot_read(wz_checkpoint *checkpoint, const char *path, wz_snapshot *s, wz_error *err)
+{
     json_t *state = NULL;
     int64_t metrics = 0, completions = 0;
     memset(s, 0, sizeof *s);
-    wz_status status = wz_checkpoint_read_text(checkpoint, "state", &text, err);
-    if (status == WZ_OK)
-        status = wz_json_parse(path, text.data, text.length, &state, err);
-    wz_text_clear(&text);
+    wz_status status = read_state(checkpoint, path, &state, err);
     struct {
         const char *key;
         int64_t *place;
@@ -113,7 +137,7 @@ wz_status wz_snapshot_write(const char *path, const wz_snapshot *snapshot, const
     wz_text state = {0}, yaml = {0}, tokenizer = {0};
     wz_status status = list_tensors(policy->model, with_optimiser, &tensors, err);
     if (status == WZ_OK)
-        status = write_state(snapshot, &state, err);
+        status = write_state(snapshot, config->task, &state, err);
     if (status == WZ_OK)
         status = wz_config_write(config, &yaml, err);
     if (status == WZ_OK)

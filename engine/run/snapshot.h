@@ -25,4 +25,8 @@ wz_status wz_snapshot_write(const char *path, const wz_snapshot *snapshot, const
 /* The state alone; weights and moments come by wz_policy_from_checkpoint and wz_read_tensors. */
 wz_status wz_snapshot_read(wz_checkpoint *checkpoint, const char *path, wz_snapshot *snapshot, wz_error *err);
 
+/* WZ_ERR_USAGE when the checkpoint's policy learned another text of the task than this build prints. */
+wz_status wz_snapshot_check_text(wz_checkpoint *checkpoint, const char *path, const wz_task *task,
+                                 wz_error *err);
+
 #endif

@@ -249,7 +249,9 @@ static wz_status resumed_config(wz_checkpoint *checkpoint, const char *path, con
 
 static wz_status restore(wz_run *run, wz_checkpoint *checkpoint, const char *path, wz_error *err)
 {
-    wz_status status = wz_snapshot_read(checkpoint, path, &run->state, err);
+    wz_status status = wz_snapshot_check_text(checkpoint, path, run->config.task, err);
+    if (status == WZ_OK)
+        status = wz_snapshot_read(checkpoint, path, &run->state, err);
     if (status == WZ_OK)
         status = wz_policy_from_checkpoint(checkpoint, &run->config, run->backend, true, &run->policy, err);
     if (status == WZ_OK)
