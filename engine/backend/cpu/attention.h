@@ -14,7 +14,7 @@
 #define TASK_BYTES ((size_t)256 << 10) /* of laid out prompts: a part of a core's second-level cache */
 #define ROW_BLOCK 8                    /* query rows computed together; rows of a block do not mix */
 
-/* Sums for one row block and two vectors at a time: eight independent chains hide the latency of one. */
+/* Sums for one row block and two vectors at a time: sixteen independent chains hide the latency of one. */
 typedef struct block_sums {
     v16 low[ROW_BLOCK], high[ROW_BLOCK];
 } block_sums;

@@ -153,8 +153,8 @@ typedef struct weight_job {
     int64_t slices;  /* slices of one task: as the threads come, for bits do not depend on it */
 } weight_job;
 
-/* Columns [column, column + columns) of rows: where they are if the rows are neighbours and no farther apart than
- * what a cache's associativity bears, else copied to `room`. */
+/* Columns [column, column + columns) of rows: where they are if the rows are neighbours, else copied to `room`. Rows 4 KiB
+ * or more apart are copied too: they would fall into few of a cache's sets. */
 static const float *gather_rows(wz_tensor from, const int32_t *index, int64_t rows, int64_t column,
                                 int64_t columns, float *room, int64_t *stride)
 {
@@ -221,7 +221,7 @@ static int64_t longest_group(const wz_row_groups *groups)
     return longest;
 }
 
-/* Calls within SMALL_GEMM where the kernels have them; 64 outputs, so that narrow layers still give threads work. */
+/* Calls within SMALL_GEMM, where the kernels have them; so few outputs that threads get even shares of narrow layers. */
 #define SMALL_OUTPUTS 32
 #define SMALL_INPUTS 352
 #define SMALL_GROUP_ROWS 64
