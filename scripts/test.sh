@@ -5,6 +5,7 @@
 #   sanitize    AddressSanitizer and UndefinedBehaviorSanitizer, all tests
 #   portable    gcc without -march=native: any x86-64; the backend's and the model's tests
 #   clang       clang, warnings are errors (build only)
+#   cuda        nvcc, every kernel for every architecture we name, warnings are errors (where nvcc is)
 #   tidy        clang-tidy
 #   format      clang-format
 #   shell       shellcheck
@@ -27,13 +28,13 @@ filter=()
 for argument in "$@"; do
     case $argument in
         --quick) parts+=(release format) filter=(-LE slow) ;;
-        release | sanitize | portable | clang | tidy | format | shell) parts+=("$argument") ;;
+        release | sanitize | portable | clang | cuda | tidy | format | shell) parts+=("$argument") ;;
         -h | --help) sed -n '2,/^set/{/^set/!s/^# \{0,1\}//p}' "$0"; exit 0 ;;
         *) echo "test.sh: unknown part '$argument'; --help lists them" >&2; exit 2 ;;
     esac
 done
 if [ ${#parts[@]} -eq 0 ]; then
-    parts=(release sanitize portable clang tidy format shell)
+    parts=(release sanitize portable clang cuda tidy format shell)
 fi
 mkdir -p "$build"
 summary=$build/summary.txt
@@ -86,12 +87,33 @@ test_portable() {
 }
 
 test_clang() {
-    configure_and_build clang -DCMAKE_BUILD_TYPE=Release -DCMAKE_C_COMPILER=clang
+    configure_and_build clang -DCMAKE_BUILD_TYPE=Release -DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++
+}
+
+# Compiling needs no GPU; running the kernels without one is the emulated tests' part (tests/cuda_emulator).
+test_cuda() {
+    local nvcc architecture flags=()
+    nvcc=$(command -v nvcc || echo /usr/local/cuda/bin/nvcc)
+    if [ ! -x "$nvcc" ]; then
+        echo "SKIPPED: no nvcc on this machine, the kernels were not compiled for a GPU"
+        return 0
+    fi
+    for architecture in 80 86 89 90 100 120; do
+        if "$nvcc" --list-gpu-arch | grep -qx "compute_$architecture"; then
+            flags+=(-gencode "arch=compute_$architecture,code=sm_$architecture")
+        fi
+    done
+    mkdir -p "$build/cuda"
+    # shellcheck disable=SC2016
+    find cuda -name '*.cu' -print0 | xargs -0 -P "$jobs" -I FILE sh -c \
+        'file=$1; out=$2/$(basename "$1").o; shift 2; "$@" -c "$file" -o "$out"' sh FILE "$build/cuda" \
+        "$nvcc" -std=c++17 -O3 -I. --Werror all-warnings -Xcompiler=-Wall,-Wextra,-Wshadow,-Werror "${flags[@]}" &&
+        echo "nvcc: clean for ${flags[*]//-gencode/}"
 }
 
 # The checks are those of .clang-tidy; the compile commands are clang's own.
 test_tidy() {
-    cmake -S "$source" -B "$build/tidy" -G Ninja -DCMAKE_C_COMPILER=clang -DCMAKE_EXPORT_COMPILE_COMMANDS=ON \
+    cmake -S "$source" -B "$build/tidy" -G Ninja -DCMAKE_C_COMPILER=clang -DWZ_TESTS=OFF -DCMAKE_EXPORT_COMPILE_COMMANDS=ON \
         >/dev/null || return 1
     local log=$build/tidy.log
     if find engine tasks rewards checkpoints -name '*.c' -print0 |
@@ -113,6 +135,7 @@ test_shell() {
 }
 
 packages=("${BUILD_PACKAGES[@]}" check)
+if has release || has sanitize || has portable || has clang || has tidy; then packages+=(g++); fi
 if has clang || has tidy; then packages+=(clang); fi
 if has tidy; then packages+=(clang-tidy); fi
 if has format; then packages+=(clang-format); fi

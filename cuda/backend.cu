@@ -1,0 +1,258 @@
+/* The CUDA backend: device, memory, errors. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cuda/cuda_backend.h"
+
+#define LEAST_MAJOR 8 /* compute capability: Ampere, for bf16 and asynchronous copies */
+
+bool cuda_check(cuda_backend *cuda, cudaError_t error, const char *what, const char *file, int line)
+{
+    if (error == cudaSuccess)
+        return true;
+    wz_error err = {{0}};
+    const wz_status status = error == cudaErrorMemoryAllocation ? WZ_ERR_RESOURCE : WZ_ERR_DEVICE;
+    (void)wz_fail(&err, status, "CUDA: %s failed: %s (%s, %s:%d)%s", what, cudaGetErrorString(error),
+                  cudaGetErrorName(error), file, line,
+                  status == WZ_ERR_RESOURCE ? "; lower per_device_train_batch_size or use a smaller model"
+                                            : "");
+    cuda_fail(cuda, status, &err);
+    return false;
+}
+
+void cuda_fail(cuda_backend *cuda, wz_status status, const wz_error *err)
+{
+    if (cuda->failed != WZ_OK)
+        return;
+    cuda->failed = status;
+    cuda->failure = *err;
+}
+
+static bool grow(cuda_backend *cuda, cuda_block *block, size_t bytes, const char *what)
+{
+    if (block->bytes >= bytes)
+        return true;
+    /* what is queued may still use the old one */
+    if (!CUDA_CHECK(cuda, cudaStreamSynchronize(cuda->stream), what) ||
+        !CUDA_CHECK(cuda, cudaFree(block->data), what))
+        return false;
+    *block = cuda_block{NULL, 0};
+    if (!CUDA_CHECK(cuda, cudaMalloc(&block->data, bytes), what))
+        return false;
+    block->bytes = bytes;
+    return true;
+}
+
+void *cuda_scratch(cuda_backend *cuda, size_t bytes, const char *what)
+{
+    return grow(cuda, &cuda->scratch, bytes, what) ? cuda->scratch.data : NULL;
+}
+
+#define STAGED_LEAST ((size_t)4 << 20)
+#define STAGED_STEP 256
+
+/* A ring that starts anew when it is full, after the device has read what it held. */
+bool cuda_stage_room(cuda_backend *cuda, size_t bytes, const char *what)
+{
+    if (cuda->staged_used + bytes <= cuda->staged.bytes)
+        return true;
+    size_t need = 2 * bytes > STAGED_LEAST ? 2 * bytes : STAGED_LEAST;
+    if (bytes <= cuda->staged.bytes)
+        need = cuda->staged.bytes;
+    if (!CUDA_CHECK(cuda, cudaStreamSynchronize(cuda->stream), what) ||
+        !grow(cuda, &cuda->staged, need, what))
+        return false;
+    cuda->staged_used = 0;
+    return true;
+}
+
+const void *cuda_stage_bytes(cuda_backend *cuda, const void *host, size_t bytes, const char *what)
+{
+    const size_t whole = (bytes + STAGED_STEP - 1) / STAGED_STEP * STAGED_STEP;
+    if (host == NULL || bytes == 0 || !cuda_stage_room(cuda, whole, what))
+        return NULL;
+    void *to = (char *)cuda->staged.data + cuda->staged_used;
+    if (!CUDA_CHECK(cuda, cudaMemcpyAsync(to, host, bytes, cudaMemcpyHostToDevice, cuda->stream), what))
+        return NULL;
+    cuda->staged_used += whole;
+    return to;
+}
+
+static void cuda_destroy(wz_backend *backend)
+{
+    if (backend == NULL)
+        return;
+    cuda_backend *cuda = cuda_of(backend);
+    cuda_gemm_destroy(cuda->gemm);
+    (void)cudaFree(cuda->scratch.data);
+    (void)cudaFree(cuda->staged.data);
+    if (cuda->stream_made)
+        (void)cudaStreamDestroy(cuda->stream);
+    free(cuda);
+}
+
+static void cuda_describe(const wz_backend *backend, wz_backend_info *out)
+{
+    *out = wz_backend_info{((const cuda_backend *)backend)->name, 1, INT32_MAX, 1024};
+}
+
+static bool cuda_supports_type(const wz_backend *backend, wz_dtype type)
+{
+    (void)backend;
+    return type == WZ_F32;
+}
+
+static bool cuda_supports_low_rank(const wz_backend *backend)
+{
+    (void)backend;
+    return false;
+}
+
+static wz_status cuda_alloc(wz_backend *backend, size_t bytes, const char *what, void **out, wz_error *err)
+{
+    cuda_backend *cuda = cuda_of(backend);
+    cudaError_t error = cudaMalloc(out, bytes > 0 ? bytes : 1);
+    if (error == cudaSuccess)
+        error = cudaMemsetAsync(*out, 0, bytes, cuda->stream);
+    if (error == cudaSuccess)
+        return WZ_OK;
+    (void)cudaGetLastError();
+    return wz_fail(err, error == cudaErrorMemoryAllocation ? WZ_ERR_RESOURCE : WZ_ERR_DEVICE,
+                   "%s: %.1f MiB on %s: %s", what, (double)bytes / 1048576.0, cuda->name,
+                   cudaGetErrorString(error));
+}
+
+static void cuda_release(wz_backend *backend, void *block)
+{
+    cuda_backend *cuda = cuda_of(backend);
+    CUDA_CHECK(cuda, cudaStreamSynchronize(cuda->stream), "release");
+    CUDA_CHECK(cuda, cudaFree(block), "release");
+}
+
+static void cuda_upload(wz_backend *backend, void *to, const void *host, size_t bytes)
+{
+    cuda_backend *cuda = cuda_of(backend);
+    if (CUDA_CHECK(cuda, cudaMemcpyAsync(to, host, bytes, cudaMemcpyHostToDevice, cuda->stream), "upload"))
+        CUDA_CHECK(cuda, cudaStreamSynchronize(cuda->stream), "upload");
+}
+
+static void cuda_download(wz_backend *backend, void *host, const void *from, size_t bytes)
+{
+    cuda_backend *cuda = cuda_of(backend);
+    if (CUDA_CHECK(cuda, cudaMemcpyAsync(host, from, bytes, cudaMemcpyDeviceToHost, cuda->stream),
+                   "download"))
+        CUDA_CHECK(cuda, cudaStreamSynchronize(cuda->stream), "download");
+}
+
+static void cuda_fill_zero(wz_backend *backend, void *block, size_t bytes)
+{
+    cuda_backend *cuda = cuda_of(backend);
+    CUDA_CHECK(cuda, cudaMemsetAsync(block, 0, bytes, cuda->stream), "fill_zero");
+}
+
+static wz_status cuda_sync(wz_backend *backend, wz_error *err)
+{
+    cuda_backend *cuda = cuda_of(backend);
+    CUDA_CHECK(cuda, cudaStreamSynchronize(cuda->stream), "sync");
+    const wz_status status = cuda->failed;
+    cuda->failed = WZ_OK;
+    return status == WZ_OK ? WZ_OK : wz_fail(err, status, "%s", cuda->failure.text);
+}
+
+static void cuda_for_row_blocks(wz_backend *backend, int64_t rows, wz_row_block body, void *context)
+{
+    (void)backend;
+    if (rows > 0)
+        body(context, 0, rows);
+}
+
+/* Attention and head are not there yet: the table is not offered to programs, only to the tests of what it has. */
+static const wz_backend_ops *cuda_table(void)
+{
+    static wz_backend_ops ops;
+    ops.name = "cuda";
+    ops.destroy = cuda_destroy;
+    ops.describe = cuda_describe;
+    ops.supports_type = cuda_supports_type;
+    ops.supports_low_rank = cuda_supports_low_rank;
+    ops.alloc = cuda_alloc;
+    ops.release = cuda_release;
+    ops.upload = cuda_upload;
+    ops.download = cuda_download;
+    ops.fill_zero = cuda_fill_zero;
+    ops.sync = cuda_sync;
+    ops.for_row_blocks = cuda_for_row_blocks;
+    ops.embedding_forward = cuda_embedding_forward;
+    ops.embedding_backward = cuda_embedding_backward;
+    ops.rmsnorm_forward = cuda_rmsnorm_forward;
+    ops.rmsnorm_backward = cuda_rmsnorm_backward;
+    ops.prepared_bytes = cuda_prepared_bytes;
+    ops.prepare = cuda_prepare;
+    ops.linear_forward = cuda_linear_forward;
+    ops.linear_backward_input = cuda_linear_backward_input;
+    ops.linear_backward_weight = cuda_linear_backward_weight;
+    ops.qk_norm_forward = cuda_qk_norm_forward;
+    ops.qk_norm_backward = cuda_qk_norm_backward;
+    ops.rope = cuda_rope;
+    ops.swiglu_forward = cuda_swiglu_forward;
+    ops.swiglu_backward = cuda_swiglu_backward;
+    ops.sum_squares = cuda_sum_squares;
+    ops.adamw = cuda_adamw;
+    return &ops;
+}
+
+/* The first device, if there is one that can run this build's kernels. */
+static wz_status choose_device(cuda_backend *cuda, wz_error *err)
+{
+    int count = 0, driver = 0, runtime = 0;
+    cudaDeviceProp properties;
+    const cudaError_t error = cudaGetDeviceCount(&count);
+    if (error == cudaErrorInsufficientDriver && cudaDriverGetVersion(&driver) == cudaSuccess &&
+        cudaRuntimeGetVersion(&runtime) == cudaSuccess && driver > 0)
+        return wz_fail(
+            err, WZ_ERR_DEVICE,
+            "the NVIDIA driver supports CUDA %d.%d, this build needs %d.%d: update the driver, or use "
+            "device: cpu",
+            driver / 1000, driver % 1000 / 10, runtime / 1000, runtime % 1000 / 10);
+    if (error == cudaErrorInsufficientDriver || error == cudaErrorNoDevice ||
+        (error == cudaSuccess && count == 0))
+        return wz_fail(err, WZ_ERR_DEVICE, "no NVIDIA GPU (%s): use device: cpu", cudaGetErrorString(error));
+    if (error != cudaSuccess || cudaGetDeviceProperties(&properties, 0) != cudaSuccess ||
+        cudaSetDevice(0) != cudaSuccess)
+        return wz_fail(err, WZ_ERR_DEVICE, "CUDA did not start: %s (%s): see nvidia-smi, or use device: cpu",
+                       cudaGetErrorString(error), cudaGetErrorName(error));
+    (void)snprintf(cuda->name, sizeof cuda->name, "%s", properties.name);
+    if (properties.major < LEAST_MAJOR)
+        return wz_fail(
+            err, WZ_ERR_DEVICE,
+            "%s has compute capability %d.%d; at least %d.0 is needed: use another GPU, or device: cpu",
+            properties.name, properties.major, properties.minor, LEAST_MAJOR);
+    return WZ_OK;
+}
+
+extern "C" wz_status wz_backend_cuda_create(wz_backend **out, wz_error *err)
+{
+    void *block = NULL;
+    *out = NULL;
+    wz_status status = wz_alloc(&block, 1, sizeof(cuda_backend), "the CUDA backend", err);
+    if (status != WZ_OK)
+        return status;
+    cuda_backend *cuda = (cuda_backend *)block;
+    cuda->base.ops = cuda_table();
+    status = choose_device(cuda, err);
+    if (status == WZ_OK) {
+        const cudaError_t error = cudaStreamCreate(&cuda->stream);
+        cuda->stream_made = error == cudaSuccess;
+        if (error != cudaSuccess)
+            status = wz_fail(err, WZ_ERR_DEVICE, "%s: no stream: %s", cuda->name, cudaGetErrorString(error));
+    }
+    if (status == WZ_OK)
+        status = cuda_gemm_create(cuda->stream, &cuda->gemm, err);
+    if (status != WZ_OK) {
+        cuda_destroy(&cuda->base);
+        return status;
+    }
+    *out = &cuda->base;
+    return WZ_OK;
+}

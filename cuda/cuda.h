@@ -1,0 +1,10 @@
+/* The CUDA backend as the rest of the engine sees it. */
+#ifndef WZ_CUDA_CUDA_H
+#define WZ_CUDA_CUDA_H
+
+#include "engine/backend/backend.h"
+
+/* On the first GPU. WZ_ERR_DEVICE where there is none, or its driver or architecture is too old. */
+wz_status wz_backend_cuda_create(wz_backend **out, wz_error *err);
+
+#endif

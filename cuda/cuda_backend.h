@@ -1,0 +1,136 @@
+/* Inside the CUDA backend. Arithmetic is fp32.
+ *
+ * One stream; ops return before the device has done them. Host arrays that an op reads (tokens, groups, segments) are
+ * copied to the device when the op is called, so they may change as soon as it returns. */
+#ifndef WZ_CUDA_CUDA_BACKEND_H
+#define WZ_CUDA_CUDA_BACKEND_H
+
+#include "cuda/device.h"
+
+extern "C" {
+#include "cuda/cuda.h"
+#include "engine/core/memory.h"
+}
+
+typedef struct cuda_gemm cuda_gemm; /* products: cublasLt, or what the emulator has in its place */
+
+typedef struct cuda_block {
+    void *data; /* on the device */
+    size_t bytes;
+} cuda_block;
+
+typedef struct cuda_backend {
+    wz_backend base;
+    int device;
+    char name[256]; /* of the device */
+    cudaStream_t stream;
+    bool stream_made;
+    cuda_gemm *gemm;
+    cuda_block scratch; /* of one op */
+    cuda_block staged;  /* copies of host arrays */
+    size_t staged_used;
+    wz_status failed; /* first failure since the last sync */
+    wz_error failure;
+} cuda_backend;
+
+static inline cuda_backend *cuda_of(wz_backend *backend)
+{
+    return (cuda_backend *)backend;
+}
+
+/* Records a failure of an op for the next sync; true: all went well. */
+bool cuda_check(cuda_backend *cuda, cudaError_t error, const char *what, const char *file, int line);
+#define CUDA_CHECK(cuda, call, what) cuda_check(cuda, call, what, __FILE__, __LINE__)
+void cuda_fail(cuda_backend *cuda, wz_status status, const wz_error *err);
+
+/* Scratch memory of one op, valid until the next op; NULL (and a recorded failure) on no memory. */
+void *cuda_scratch(cuda_backend *cuda, size_t bytes, const char *what);
+/* A host array's copy on the device, for launches before the next call of this kind; NULL on no memory, or where host is
+ * NULL. A launch that needs several asks for room for all of them first (each rounded up to 256 bytes). */
+bool cuda_stage_room(cuda_backend *cuda, size_t bytes, const char *what);
+const void *cuda_stage_bytes(cuda_backend *cuda, const void *host, size_t bytes, const char *what);
+template <typename T> const T *cuda_stage(cuda_backend *cuda, const T *host, int64_t count, const char *what)
+{
+    return (const T *)cuda_stage_bytes(cuda, host, (size_t)count * sizeof(T), what);
+}
+
+/* A tensor as kernels take it. */
+typedef struct matrix {
+    float *data;
+    int64_t rows, columns, stride;
+} matrix;
+
+static inline matrix matrix_of(wz_tensor tensor)
+{
+    return matrix{(float *)tensor.data, tensor.rows, tensor.columns, tensor.stride};
+}
+
+static __device__ __forceinline__ float *row_of(const matrix &m, int64_t row)
+{
+    return m.data + row * m.stride;
+}
+
+/* --- products (row-major); cuda/gemm.cu, and in the emulator tests/cuda_emulator/gemm.cpp --- */
+wz_status cuda_gemm_create(cudaStream_t stream, cuda_gemm **out, wz_error *err);
+void cuda_gemm_destroy(cuda_gemm *gemm); /* NULL: nothing */
+/* C [m, n] = op(A) op(B) + (accumulate) C. */
+typedef struct cuda_product {
+    const float *a, *b;
+    float *c;
+    int64_t m, n, k, lda, ldb, ldc;
+    bool a_transposed, b_transposed, accumulate;
+} cuda_product;
+void cuda_multiply(cuda_backend *cuda, const cuda_product *product, const char *what);
+
+/* --- sums over rows in a fixed order --- */
+/* sum[column] += the rows of partial [parts][stride], in order. */
+void cuda_add_parts(cuda_backend *cuda, float *sum, const float *partial, int64_t parts, int64_t stride,
+                    int64_t columns);
+#define ROWS_PER_PART 64 /* rows that one block sums; parts are then added in order */
+static inline int64_t part_count(int64_t rows)
+{
+    return (rows + ROWS_PER_PART - 1) / ROWS_PER_PART;
+}
+
+/* Rows that are added to others, by where they go: target[t] receives order[begin[t] .. begin[t + 1]) in that order, so
+ * that no two threads add to one place. On the device, staged. */
+typedef struct cuda_scatter {
+    int64_t targets;
+    const int32_t *target, *begin, *order;
+} cuda_scatter;
+/* Row list[k] (list NULL: k) goes to to[row], for k in 0 .. count; false on no memory. */
+bool cuda_make_scatter(cuda_backend *cuda, const int32_t *to, const int32_t *list, int64_t count,
+                       cuda_scatter *out);
+
+/* --- ops --- */
+void cuda_embedding_forward(wz_backend *backend, wz_tensor y, wz_tensor table, const int32_t *token);
+void cuda_embedding_backward(wz_backend *backend, wz_tensor dtable, wz_tensor dy, const int32_t *token,
+                             const wz_row_groups *groups);
+void cuda_rmsnorm_forward(wz_backend *backend, wz_tensor y, float *rstd, wz_tensor x, const int32_t *gather,
+                          const float *weight, float eps);
+void cuda_rmsnorm_backward(wz_backend *backend, wz_tensor dx, float *dweight, wz_tensor dy, wz_tensor x,
+                           const int32_t *gather, const float *rstd, const float *weight,
+                           const wz_row_groups *groups);
+size_t cuda_prepared_bytes(const wz_backend *backend, int64_t out, int64_t in);
+void cuda_prepare(wz_backend *backend, void *to, wz_tensor weight);
+void cuda_linear_forward(wz_backend *backend, wz_tensor y, wz_tensor x, const wz_linear *linear,
+                         wz_tensor residual);
+void cuda_linear_backward_input(wz_backend *backend, wz_tensor dx, wz_tensor dy, const wz_linear *linear);
+void cuda_linear_backward_weight(wz_backend *backend, const wz_linear *gradient, wz_tensor dy, wz_tensor x,
+                                 const wz_row_groups *groups);
+void cuda_qk_norm_forward(wz_backend *backend, wz_tensor qkv, wz_tensor raw, float *rstd,
+                          const wz_attention *attention, const float *q_weight, const float *k_weight,
+                          float eps);
+void cuda_qk_norm_backward(wz_backend *backend, wz_tensor dqkv, float *dq_weight, float *dk_weight,
+                           wz_tensor raw, const float *rstd, const wz_attention *attention,
+                           const float *q_weight, const float *k_weight, const wz_row_groups *groups);
+void cuda_rope(wz_backend *backend, wz_tensor qkv, const int32_t *position, const float *table,
+               const wz_attention *attention, bool inverse);
+void cuda_swiglu_forward(wz_backend *backend, wz_tensor y, wz_tensor gate_up);
+void cuda_swiglu_backward(wz_backend *backend, wz_tensor dgate_up, wz_tensor y, wz_tensor dy,
+                          wz_tensor gate_up);
+double cuda_sum_squares(wz_backend *backend, const float *values, int64_t count);
+void cuda_adamw(wz_backend *backend, float *weight, float *m, float *v, const float *gradient, int64_t count,
+                float gradient_scale, const wz_adamw *adamw);
+
+#endif

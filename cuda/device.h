@@ -1,0 +1,37 @@
+/* What every kernel file needs: the runtime, launches and shared memory through one macro each, and sums whose order is
+ * fixed. The same sources are compiled by nvcc for a GPU and by the host's compiler for the emulator of
+ * tests/cuda_emulator. */
+#ifndef WZ_CUDA_DEVICE_H
+#define WZ_CUDA_DEVICE_H
+
+#include <cuda_runtime.h>
+#include <stdint.h>
+
+#define WZ_WARP 32
+#define WZ_ALL_LANES 0xffffffffu
+
+#if defined(__CUDACC__)
+#define WZ_SHARED(type, name, count) __shared__ type name[count]
+#define WZ_LAUNCH(kernel, grid, block, bytes, stream, ...) kernel<<<grid, block, bytes, stream>>>(__VA_ARGS__)
+#else
+#define WZ_SHARED(type, name, count) static emulator::shared_array<type, count> name(#name)
+#define WZ_LAUNCH(kernel, grid, block, bytes, stream, ...)                                                   \
+    ((void)(stream), emulator::launch(grid, block, bytes, #kernel, [=] { kernel(__VA_ARGS__); }))
+#endif
+
+/* The sum over a warp's lanes, on every lane; halves are added, then quarters, so that the order is always the same. */
+static __device__ __forceinline__ float warp_sum(float x)
+{
+    for (int lanes = WZ_WARP / 2; lanes > 0; lanes /= 2)
+        x += __shfl_xor_sync(WZ_ALL_LANES, x, lanes);
+    return x;
+}
+
+static __device__ __forceinline__ double warp_sum_double(double x)
+{
+    for (int lanes = WZ_WARP / 2; lanes > 0; lanes /= 2)
+        x += __shfl_xor_sync(WZ_ALL_LANES, x, lanes);
+    return x;
+}
+
+#endif

@@ -1,0 +1,272 @@
+/* CUDA's execution model on the CPU, so that the kernels of cuda/ are compiled by the host's compiler and run through the
+ * op table's tests on machines without a GPU. Blocks run one after another; the threads of a block are fibers that
+ * take turns at barriers, warp shuffles and votes, in an order that CUDA_EMULATOR_ORDER picks (ascending, descending,
+ * or a number: shuffled by that seed).
+ *
+ * What it checks: shared memory is written before it is read; no two threads touch one shared location between
+ * barriers unless both only read; all threads of a block reach a barrier and all lanes of a mask the same warp
+ * operation; the host stays out of device memory (which is unreadable to it but for copies); under AddressSanitizer
+ * device memory has red zones. What it cannot check: caches and memory ordering, speed, tensor cores.
+ *
+ * This header takes the place of the toolkit's own: kernels include <cuda_runtime.h> and find this one first. */
+#ifndef CUDA_EMULATOR_CUDA_RUNTIME_H
+#define CUDA_EMULATOR_CUDA_RUNTIME_H
+
+#include <math.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <functional>
+
+#define __global__
+#define __device__
+#define __host__
+#define __forceinline__ inline
+#define __launch_bounds__(...)
+
+struct dim3 {
+    unsigned x, y, z;
+    dim3(unsigned x_ = 1, unsigned y_ = 1, unsigned z_ = 1) : x(x_), y(y_), z(z_)
+    {
+    }
+};
+
+namespace emulator
+{
+struct place {
+    dim3 thread, block, block_size, grid;
+};
+extern place here; /* of the running thread */
+
+void launch(dim3 grid, dim3 block, size_t dynamic_bytes, const char *kernel,
+            const std::function<void()> &body);
+void barrier();
+/* Waits for the lanes of `mask`; returns the bits that lane `source` came with. */
+uint64_t exchange(unsigned mask, const char *operation, uint64_t bits, unsigned source);
+/* Bit i: lane i of the mask came with true. */
+unsigned votes(unsigned mask, bool mine);
+unsigned lane();
+
+/* What is known of one location of shared memory since the block's last barrier. */
+struct touch {
+    int writer, reader;               /* thread, -1: none, -2: several (readers) */
+    unsigned write_sync, read_sync;   /* barriers the writer's (last reader's) warp had passed */
+    unsigned write_epoch, read_epoch; /* barriers the block had passed */
+    bool written;
+};
+void note_read(touch *t, const char *name, size_t index);
+void note_write(touch *t, const char *name, size_t index);
+
+template <typename T> class shared_reference
+{
+  public:
+    shared_reference(T *value, touch *t, const char *name, size_t index)
+        : value_(value), touch_(t), name_(name), index_(index)
+    {
+    }
+    operator T() const
+    {
+        note_read(touch_, name_, index_);
+        return *value_;
+    }
+    T operator=(T value) const
+    {
+        note_write(touch_, name_, index_);
+        return *value_ = value;
+    }
+    T operator=(const shared_reference &other) const
+    {
+        return *this = (T)other;
+    }
+    T operator+=(T value) const
+    {
+        return *this = (T) * this + value;
+    }
+
+  private:
+    T *value_;
+    touch *touch_;
+    const char *name_;
+    size_t index_;
+};
+
+/* Forgets, at the start of each block, what earlier blocks left. */
+class shared_block
+{
+  public:
+    shared_block();
+    virtual void forget() = 0;
+
+  protected:
+    ~shared_block() = default;
+};
+
+template <typename T, size_t N> class shared_array final : public shared_block
+{
+  public:
+    explicit shared_array(const char *name) : name_(name)
+    {
+        forget();
+    }
+    shared_reference<T> operator[](size_t i)
+    {
+        check(i);
+        return shared_reference<T>(&value_[i], &touch_[i], name_, i);
+    }
+    void forget() override
+    {
+        for (size_t i = 0; i < N; i++)
+            touch_[i] = touch{-1, -1, 0, 0, 0, 0, false};
+    }
+
+  private:
+    void check(size_t i) const;
+    T value_[N];
+    touch touch_[N];
+    const char *name_;
+};
+
+[[noreturn]] void stop(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+template <typename T, size_t N> void shared_array<T, N>::check(size_t i) const
+{
+    if (i >= N)
+        stop("shared %s[%zu] of %zu", name_, i, N);
+}
+
+/* The launch's dynamic shared memory, as an array of T from a byte offset on. */
+void *dynamic_memory(size_t bytes_from, size_t bytes);
+touch *dynamic_touch(size_t word);
+
+template <typename T> class dynamic_array
+{
+  public:
+    dynamic_array(const char *name, size_t first) : name_(name), first_(first)
+    {
+        static_assert(sizeof(T) == 4, "dynamic shared memory is tracked in words");
+    }
+    shared_reference<T> operator[](size_t i) const
+    {
+        const size_t word = first_ + i;
+        return shared_reference<T>((T *)dynamic_memory(word * 4, 4), dynamic_touch(word), name_, i);
+    }
+    dynamic_array operator+(size_t i) const
+    {
+        return dynamic_array(name_, first_ + i);
+    }
+
+  private:
+    const char *name_;
+    size_t first_;
+};
+} // namespace emulator
+
+#define threadIdx (emulator::here.thread)
+#define blockIdx (emulator::here.block)
+#define blockDim (emulator::here.block_size)
+#define gridDim (emulator::here.grid)
+
+static inline void __syncthreads(void)
+{
+    emulator::barrier();
+}
+
+static inline void __syncwarp(unsigned mask = 0xffffffffu)
+{
+    (void)emulator::exchange(mask, "__syncwarp", 0, emulator::lane());
+}
+
+template <typename T>
+static inline T emulated_shuffle(unsigned mask, const char *operation, T value, unsigned source)
+{
+    uint64_t bits = 0;
+    static_assert(sizeof value <= sizeof bits, "shuffled values have at most 8 bytes");
+    memcpy(&bits, &value, sizeof value);
+    bits = emulator::exchange(mask, operation, bits, source);
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+template <typename T> static inline T __shfl_sync(unsigned mask, T value, int source)
+{
+    return emulated_shuffle(mask, "__shfl_sync", value, (unsigned)source % 32u);
+}
+
+template <typename T> static inline T __shfl_xor_sync(unsigned mask, T value, int lanes)
+{
+    return emulated_shuffle(mask, "__shfl_xor_sync", value, emulator::lane() ^ (unsigned)lanes);
+}
+
+template <typename T> static inline T __shfl_down_sync(unsigned mask, T value, unsigned lanes)
+{
+    const unsigned from = emulator::lane() + lanes;
+    return emulated_shuffle(mask, "__shfl_down_sync", value, from < 32u ? from : emulator::lane());
+}
+
+static inline unsigned __ballot_sync(unsigned mask, int predicate)
+{
+    return emulator::votes(mask, predicate != 0);
+}
+
+static inline int __any_sync(unsigned mask, int predicate)
+{
+    return emulator::votes(mask, predicate != 0) != 0;
+}
+
+static inline int __all_sync(unsigned mask, int predicate)
+{
+    return emulator::votes(mask, predicate != 0) == mask;
+}
+
+/* --- the part of the runtime's interface that the backend uses --- */
+
+typedef enum cudaError {
+    cudaSuccess = 0,
+    cudaErrorInvalidValue = 1,
+    cudaErrorMemoryAllocation = 2,
+    cudaErrorInsufficientDriver = 35,
+    cudaErrorNoDevice = 100
+} cudaError_t;
+typedef enum cudaMemcpyKind {
+    cudaMemcpyHostToDevice,
+    cudaMemcpyDeviceToHost,
+    cudaMemcpyDeviceToDevice
+} cudaMemcpyKind;
+typedef struct emulated_stream *cudaStream_t;
+typedef struct cudaDeviceProp {
+    char name[256];
+    size_t totalGlobalMem, sharedMemPerBlock;
+    int major, minor, multiProcessorCount;
+} cudaDeviceProp;
+
+const char *cudaGetErrorName(cudaError_t error);
+const char *cudaGetErrorString(cudaError_t error);
+cudaError_t cudaGetDeviceCount(int *count);
+cudaError_t cudaSetDevice(int device);
+cudaError_t cudaGetDeviceProperties(cudaDeviceProp *properties, int device);
+cudaError_t cudaDriverGetVersion(int *version);
+cudaError_t cudaRuntimeGetVersion(int *version);
+cudaError_t cudaMemGetInfo(size_t *free_bytes, size_t *total_bytes);
+cudaError_t cudaMalloc(void **block, size_t bytes);
+cudaError_t cudaFree(void *block);
+cudaError_t cudaStreamCreate(cudaStream_t *stream);
+cudaError_t cudaStreamDestroy(cudaStream_t stream);
+cudaError_t cudaStreamSynchronize(cudaStream_t stream);
+cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpyKind kind,
+                            cudaStream_t stream);
+cudaError_t cudaMemsetAsync(void *to, int value, size_t bytes, cudaStream_t stream);
+cudaError_t cudaGetLastError(void);
+
+namespace emulator
+{
+/* Opens device memory to the host, for what stands in for a library that runs on the device. */
+class on_device
+{
+  public:
+    on_device();
+    ~on_device();
+};
+} // namespace emulator
+
+#endif

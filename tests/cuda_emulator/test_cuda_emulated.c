@@ -1,0 +1,106 @@
+/* The CUDA backend's kernels, compiled for the CPU by the emulator, through the op table's cases. CUDA_EMULATOR_ORDER
+ * picks the order in which the threads of a block take turns. */
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cuda/cuda.h"
+#include "tests/backend_ops.h"
+#include "tests/backend_sums.h"
+
+static wz_backend *open_backend(void)
+{
+    wz_backend *be = NULL;
+    wz_error err = {{0}};
+    ck_assert_msg(wz_backend_cuda_create(&be, &err) == WZ_OK, "%s", err.text);
+    return be;
+}
+
+static bool has(const op_kind *op)
+{
+    return op != &op_attention && op != &op_head_score && op != &op_head_allowed;
+}
+
+START_TEST(op_forward_and_backward_match_the_formula)
+{
+    const op_case *test = &backend_cases[_i];
+    if (test->large || !has(test->op))
+        return;
+    wz_backend *be = open_backend();
+    case_check(test, be);
+    be->ops->destroy(be);
+}
+END_TEST
+
+/* Outputs and gradients of one run. */
+static void run(bench *b)
+{
+    bench_reset(b);
+    b->test->op->forward(b);
+    if (b->test->op->backward != NULL)
+        b->test->op->backward(b);
+}
+
+START_TEST(op_run_again_gives_the_same_bits)
+{
+    const op_case *test = &backend_cases[_i];
+    if (!has(test->op))
+        return;
+    wz_backend *be = open_backend();
+    bench b;
+    bench_create(&b, test, be);
+    run(&b);
+    float *first[MAX_FIELDS][2];
+    for (size_t f = 0; f < b.field_count; f++)
+        for (int gradient = 0; gradient < 2; gradient++)
+            first[f][gradient] = bench_fetch(&b, f, gradient != 0);
+    run(&b);
+    for (size_t f = 0; f < b.field_count; f++)
+        for (int gradient = 0; gradient < 2; gradient++) {
+            float *again = bench_fetch(&b, f, gradient != 0);
+            ck_assert_mem_eq(again, first[f][gradient],
+                             sizeof(float) * (size_t)(b.fields[f].rows * b.fields[f].columns));
+            free(again);
+            free(first[f][gradient]);
+        }
+    bench_destroy(&b);
+    be->ops->destroy(be);
+}
+END_TEST
+
+START_TEST(sums_and_adamw_match)
+{
+    wz_backend *be = open_backend();
+    (void)sum_squares_check(be);
+    adamw_check(be);
+    be->ops->destroy(be);
+}
+END_TEST
+
+START_TEST(memory_that_is_not_there_is_reported)
+{
+    wz_backend *be = open_backend();
+    wz_error err = {{0}};
+    void *block = NULL;
+    ck_assert_int_eq(be->ops->alloc(be, (size_t)1 << 40, "a table", &block, &err), WZ_ERR_RESOURCE);
+    ck_assert_ptr_nonnull(strstr(err.text, "a table: 1048576.0 MiB on "));
+    be->ops->destroy(be);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("cuda_emulated");
+    TCase *all = tcase_create("all");
+    tcase_set_timeout(all, 300);
+    tcase_add_loop_test(all, op_forward_and_backward_match_the_formula, 0, (int)backend_case_count);
+    tcase_add_loop_test(all, op_run_again_gives_the_same_bits, 0, (int)backend_case_count);
+    tcase_add_test(all, sums_and_adamw_match);
+    tcase_add_test(all, memory_that_is_not_there_is_reported);
+    suite_add_tcase(suite, all);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? 0 : 1;
+}
