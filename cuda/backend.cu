@@ -167,7 +167,7 @@ static void cuda_for_row_blocks(wz_backend *backend, int64_t rows, wz_row_block 
         body(context, 0, rows);
 }
 
-/* Attention and head are not there yet: the table is not offered to programs, only to the tests of what it has. */
+/* The head is not there yet: the table is not offered to programs, only to the tests of what it has. */
 static const wz_backend_ops *cuda_table(void)
 {
     static wz_backend_ops ops;
@@ -195,6 +195,8 @@ static const wz_backend_ops *cuda_table(void)
     ops.qk_norm_forward = cuda_qk_norm_forward;
     ops.qk_norm_backward = cuda_qk_norm_backward;
     ops.rope = cuda_rope;
+    ops.attention_forward = cuda_attention_forward;
+    ops.attention_backward = cuda_attention_backward;
     ops.swiglu_forward = cuda_swiglu_forward;
     ops.swiglu_backward = cuda_swiglu_backward;
     ops.sum_squares = cuda_sum_squares;

@@ -43,6 +43,15 @@ bool cuda_check(cuda_backend *cuda, cudaError_t error, const char *what, const c
 #define CUDA_CHECK(cuda, call, what) cuda_check(cuda, call, what, __FILE__, __LINE__)
 void cuda_fail(cuda_backend *cuda, wz_status status, const wz_error *err);
 
+/* Lets a kernel have this much shared memory of a launch: more than 48 KiB must be asked for. */
+template <typename F> bool cuda_allow_shared(cuda_backend *cuda, F kernel, size_t bytes, const char *what)
+{
+    return bytes <= (size_t)48 << 10 ||
+           CUDA_CHECK(cuda,
+                      cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)bytes),
+                      what);
+}
+
 /* Scratch memory of one op, valid until the next op; NULL (and a recorded failure) on no memory. */
 void *cuda_scratch(cuda_backend *cuda, size_t bytes, const char *what);
 /* A host array's copy on the device, for launches before the next call of this kind; NULL on no memory, or where host is
@@ -126,6 +135,12 @@ void cuda_qk_norm_backward(wz_backend *backend, wz_tensor dqkv, float *dq_weight
                            const float *q_weight, const float *k_weight, const wz_row_groups *groups);
 void cuda_rope(wz_backend *backend, wz_tensor qkv, const int32_t *position, const float *table,
                const wz_attention *attention, bool inverse);
+void cuda_attention_forward(wz_backend *backend, wz_tensor out, float *lse, wz_tensor qkv,
+                            const wz_segments *segments, int64_t row0, int64_t row1, bool at_sites,
+                            const wz_attention *attention);
+void cuda_attention_backward(wz_backend *backend, wz_tensor dqkv, wz_tensor dout, wz_tensor out,
+                             const float *lse, wz_tensor qkv, const wz_segments *segments, bool at_sites,
+                             const wz_attention *attention);
 void cuda_swiglu_forward(wz_backend *backend, wz_tensor y, wz_tensor gate_up);
 void cuda_swiglu_backward(wz_backend *backend, wz_tensor dgate_up, wz_tensor y, wz_tensor dy,
                           wz_tensor gate_up);

@@ -11,13 +11,26 @@
 #define WZ_ALL_LANES 0xffffffffu
 
 #if defined(__CUDACC__)
+/* Before a loop over an array that belongs in registers. */
+#define WZ_UNROLL _Pragma("unroll")
 #define WZ_SHARED(type, name, count) __shared__ type name[count]
+/* The launch's own shared memory, an array of float. */
+#define WZ_DYNAMIC_SHARED(name) extern __shared__ float name[]
 #define WZ_LAUNCH(kernel, grid, block, bytes, stream, ...) kernel<<<grid, block, bytes, stream>>>(__VA_ARGS__)
 #else
+#define WZ_UNROLL
 #define WZ_SHARED(type, name, count) static emulator::shared_array<type, count> name(#name)
+#define WZ_DYNAMIC_SHARED(name) const emulator::dynamic_array<float> name(#name, 0)
 #define WZ_LAUNCH(kernel, grid, block, bytes, stream, ...)                                                   \
     ((void)(stream), emulator::launch(grid, block, bytes, #kernel, [=] { kernel(__VA_ARGS__); }))
 #endif
+
+static __device__ __forceinline__ float warp_max(float x)
+{
+    for (int lanes = WZ_WARP / 2; lanes > 0; lanes /= 2)
+        x = fmaxf(x, __shfl_xor_sync(WZ_ALL_LANES, x, lanes));
+    return x;
+}
 
 /* The sum over a warp's lanes, on every lane; halves are added, then quarters, so that the order is always the same. */
 static __device__ __forceinline__ float warp_sum(float x)

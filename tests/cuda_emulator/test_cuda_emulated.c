@@ -18,7 +18,7 @@ static wz_backend *open_backend(void)
 
 static bool has(const op_kind *op)
 {
-    return op != &op_attention && op != &op_head_score && op != &op_head_allowed;
+    return op != &op_head_score && op != &op_head_allowed;
 }
 
 START_TEST(op_forward_and_backward_match_the_formula)
@@ -68,6 +68,51 @@ START_TEST(op_run_again_gives_the_same_bits)
 }
 END_TEST
 
+enum { QKV, OUT, LSE }; /* attention's fields, see backend_ops_attention.c */
+
+static void attend(const bench *b, int64_t row0, int64_t row1, bool at_sites)
+{
+    const wz_attention attention = bench_attention(b);
+    b->be->ops->attention_forward(b->be, bench_tensor(b, OUT), b->value[LSE], bench_tensor(b, QKV),
+                                  &b->pack->segments, row0, row1, at_sites, &attention);
+}
+
+/* Decoded row by row, or asked for at sites only: what a row gets never depends on its neighbours. */
+START_TEST(attention_row_alone_has_the_bits_of_all_rows)
+{
+    const op_case *test = &backend_cases[_i];
+    if (test->op != &op_attention)
+        return;
+    wz_backend *be = open_backend();
+    bench all, some;
+    bench_create(&all, test, be);
+    bench_create(&some, test, be);
+    attend(&all, 0, all.s->rows, false);
+    for (int64_t row = 0; row < all.s->rows; row++)
+        attend(&some, row, row + 1, false);
+    for (size_t f = OUT; f <= LSE; f++) {
+        float *one = bench_fetch(&all, f, false), *two = bench_fetch(&some, f, false);
+        ck_assert_mem_eq(one, two, sizeof(float) * (size_t)(all.s->rows * all.fields[f].columns));
+        free(one);
+        free(two);
+    }
+    bench_reset(&some);
+    attend(&some, 0, all.s->rows, true);
+    for (size_t f = OUT; f <= LSE; f++) {
+        const int64_t width = all.fields[f].columns;
+        float *one = bench_fetch(&all, f, false), *two = bench_fetch(&some, f, false);
+        for (int64_t i = 0; i < all.pack->segments.sites; i++)
+            ck_assert_mem_eq(two + i * width, one + all.pack->segments.site_row[i] * width,
+                             sizeof(float) * (size_t)width);
+        free(one);
+        free(two);
+    }
+    bench_destroy(&all);
+    bench_destroy(&some);
+    be->ops->destroy(be);
+}
+END_TEST
+
 START_TEST(sums_and_adamw_match)
 {
     wz_backend *be = open_backend();
@@ -95,6 +140,7 @@ int main(void)
     tcase_set_timeout(all, 300);
     tcase_add_loop_test(all, op_forward_and_backward_match_the_formula, 0, (int)backend_case_count);
     tcase_add_loop_test(all, op_run_again_gives_the_same_bits, 0, (int)backend_case_count);
+    tcase_add_loop_test(all, attention_row_alone_has_the_bits_of_all_rows, 0, (int)backend_case_count);
     tcase_add_test(all, sums_and_adamw_match);
     tcase_add_test(all, memory_that_is_not_there_is_reported);
     suite_add_tcase(suite, all);
