@@ -167,7 +167,7 @@ static void cuda_for_row_blocks(wz_backend *backend, int64_t rows, wz_row_block 
         body(context, 0, rows);
 }
 
-/* The head is not there yet: the table is not offered to programs, only to the tests of what it has. */
+/* Sampling is not there yet: the table is not offered to programs, only to the tests of what it has. */
 static const wz_backend_ops *cuda_table(void)
 {
     static wz_backend_ops ops;
@@ -199,6 +199,10 @@ static const wz_backend_ops *cuda_table(void)
     ops.attention_backward = cuda_attention_backward;
     ops.swiglu_forward = cuda_swiglu_forward;
     ops.swiglu_backward = cuda_swiglu_backward;
+    ops.head_score_forward = cuda_head_score_forward;
+    ops.head_score_backward = cuda_head_score_backward;
+    ops.head_allowed_forward = cuda_head_allowed_forward;
+    ops.head_allowed_backward = cuda_head_allowed_backward;
     ops.sum_squares = cuda_sum_squares;
     ops.adamw = cuda_adamw;
     return &ops;

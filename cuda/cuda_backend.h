@@ -144,6 +144,18 @@ void cuda_attention_backward(wz_backend *backend, wz_tensor dqkv, wz_tensor dout
 void cuda_swiglu_forward(wz_backend *backend, wz_tensor y, wz_tensor gate_up);
 void cuda_swiglu_backward(wz_backend *backend, wz_tensor dgate_up, wz_tensor y, wz_tensor dy,
                           wz_tensor gate_up);
+void cuda_head_score_forward(wz_backend *backend, float *logp, float *entropy, wz_tensor hidden,
+                             wz_tensor head, const int32_t *target, const uint32_t *mask,
+                             const wz_mask_table *masks, float temperature);
+void cuda_head_score_backward(wz_backend *backend, wz_tensor dhidden, wz_tensor dhead, const float *dlogp,
+                              const float *dentropy, wz_tensor hidden, wz_tensor head, const int32_t *target,
+                              const uint32_t *mask, const wz_mask_table *masks, float temperature,
+                              const wz_row_groups *groups);
+void cuda_head_allowed_forward(wz_backend *backend, float *logp, wz_tensor hidden, wz_tensor head,
+                               const uint32_t *mask, const wz_mask_table *masks);
+void cuda_head_allowed_backward(wz_backend *backend, wz_tensor dhidden, wz_tensor dhead, const float *dlogp,
+                                wz_tensor hidden, wz_tensor head, const uint32_t *mask,
+                                const wz_mask_table *masks, const wz_row_groups *groups);
 double cuda_sum_squares(wz_backend *backend, const float *values, int64_t count);
 void cuda_adamw(wz_backend *backend, float *weight, float *m, float *v, const float *gradient, int64_t count,
                 float gradient_scale, const wz_adamw *adamw);

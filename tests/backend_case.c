@@ -143,6 +143,33 @@ static void make_pack(bench *b)
     ck_assert_int_eq(wz_pack_row_groups(b->pack, &b->pack_groups, &err), WZ_OK);
 }
 
+/* Where the field's numbers live. */
+static float *allocate(const bench *b, size_t f)
+{
+    void *block = NULL;
+    wz_error err = {{0}};
+    if (b->fields[f].on_host)
+        return zeroed((int64_t)bytes_of(b, f), 1);
+    ck_assert_msg(b->be->ops->alloc(b->be, bytes_of(b, f), "a test", &block, &err) == WZ_OK, "%s", err.text);
+    return block;
+}
+
+static void release(const bench *b, size_t f, float *block)
+{
+    if (b->fields[f].on_host)
+        free(block);
+    else
+        b->be->ops->release(b->be, block);
+}
+
+static void copy_in(const bench *b, size_t f, float *to, const float *all)
+{
+    if (b->fields[f].on_host)
+        memcpy(to, all, bytes_of(b, f));
+    else
+        b->be->ops->upload(b->be, to, all, bytes_of(b, f));
+}
+
 void bench_create(bench *b, const op_case *test, wz_backend *be)
 {
     memset(b, 0, sizeof *b);
@@ -158,14 +185,10 @@ void bench_create(bench *b, const op_case *test, wz_backend *be)
     b->field_count = test->op->fields(b->s, b->fields);
     for (size_t f = 0; f < b->field_count; f++) {
         const field *at = &b->fields[f];
-        void *block = NULL;
-        wz_error err;
         b->host[f] = zeroed(at->rows * at->columns, sizeof(float));
         fill_uniform(b->host[f], at->rows * at->columns, 100 + (uint32_t)f);
-        ck_assert_int_eq(be->ops->alloc(be, bytes_of(b, f), "a test's values", &block, &err), WZ_OK);
-        b->value[f] = block;
-        ck_assert_int_eq(be->ops->alloc(be, bytes_of(b, f), "a test's gradients", &block, &err), WZ_OK);
-        b->gradient[f] = block;
+        b->value[f] = allocate(b, f);
+        b->gradient[f] = allocate(b, f);
     }
     bench_reset(b);
 }
@@ -173,8 +196,8 @@ void bench_create(bench *b, const op_case *test, wz_backend *be)
 void bench_destroy(bench *b)
 {
     for (size_t f = 0; f < b->field_count; f++) {
-        b->be->ops->release(b->be, b->value[f]);
-        b->be->ops->release(b->be, b->gradient[f]);
+        release(b, f, b->value[f]);
+        release(b, f, b->gradient[f]);
         free(b->host[f]);
     }
     void *const blocks[] = {b->group_offset, b->group_index, b->row_group,   b->token,      b->target,
@@ -194,7 +217,7 @@ static void place(const bench *b, size_t f, float *to, const float *rows, float 
     for (int64_t i = 0; i < b->fields[f].rows; i++)
         for (int64_t j = 0; j < stride; j++)
             all[i * stride + j] = j >= columns ? SENTINEL : rows == NULL ? fill : rows[i * columns + j];
-    b->be->ops->upload(b->be, to, all, bytes_of(b, f));
+    copy_in(b, f, to, all);
     free(all);
 }
 
@@ -236,7 +259,11 @@ float *bench_fetch(const bench *b, size_t f, bool gradient)
     float *all = zeroed(rows * stride, sizeof(float)), *out = zeroed(rows * columns, sizeof(float));
     wz_error err = {{0}};
     ck_assert_msg(b->be->ops->sync(b->be, &err) == WZ_OK, "%s", err.text);
-    b->be->ops->download(b->be, all, gradient ? b->gradient[f] : b->value[f], bytes_of(b, f));
+    const float *from = gradient ? b->gradient[f] : b->value[f];
+    if (b->fields[f].on_host)
+        memcpy(all, from, bytes_of(b, f));
+    else
+        b->be->ops->download(b->be, all, from, bytes_of(b, f));
     for (int64_t i = 0; i < rows; i++) {
         memcpy(out + i * columns, all + i * stride, (size_t)columns * sizeof(float));
         for (int64_t j = columns; j < stride; j++)

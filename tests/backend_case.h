@@ -28,6 +28,7 @@ typedef struct field {
     const char *name;
     int64_t rows, columns; /* rows 0: absent */
     bool packed;           /* no padding between rows (vectors, tables) */
+    bool on_host;          /* a host array */
     bool output;
     bool kept;              /* an output that only serves the backward pass: no upstream gradient */
     gradient_kind gradient; /* of an input */

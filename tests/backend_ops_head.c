@@ -14,8 +14,10 @@ static size_t score_fields(const shape *s, field *out)
     out[HIDDEN] = (field){.name = "hidden", .rows = s->rows, .columns = s->in, .gradient = WRITTEN};
     out[HEAD] = (field){
         .name = "head", .rows = s->vocab, .columns = s->in, .gradient = s->frozen ? NO_GRADIENT : ADDED};
-    out[LOGP] = (field){.name = "logp", .rows = s->rows, .columns = 1, .packed = true, .output = true};
-    out[ENTROPY] = (field){.name = "entropy", .rows = s->rows, .columns = 1, .packed = true, .output = true};
+    out[LOGP] = (field){
+        .name = "logp", .rows = s->rows, .columns = 1, .packed = true, .on_host = true, .output = true};
+    out[ENTROPY] = out[LOGP];
+    out[ENTROPY].name = "entropy";
     return 4;
 }
 

@@ -2,7 +2,7 @@
  *
  * A backend is one const table of functions over its own state. Memory handed to ops belongs to the
  * backend (alloc/release; upload and download copy from and to the host); index arrays (tokens, segment
- * table, masks) are host arrays.
+ * table, masks) and the head's numbers per entry (logp, entropy, and their gradients) are host arrays.
  *
  * Conventions. A tensor is a view: row-major, `stride` elements from row to row. Ops never allocate
  * result memory; outputs may not alias inputs unless an op says so. Every op is deterministic: the bytes

@@ -1,0 +1,92 @@
+/* The distribution of one decision, shared by sampling and scoring so that both give the same bits.
+ *
+ * Small sets: a warp has an entry and gathers only the columns of its set. The whole vocabulary: logits exist for one
+ * tile of entries and one chunk of columns at a time, by one product. */
+#ifndef WZ_CUDA_HEAD_H
+#define WZ_CUDA_HEAD_H
+
+#include "cuda/cuda_backend.h"
+
+#if defined(__CUDACC__)
+#define CHUNK 4096    /* columns of the vocabulary whose logits exist at once */
+#define TILE_ROWS 512 /* entries whose logits exist at once */
+#else
+#define CHUNK 256 /* the emulator's cases are small, and must meet several of both */
+#define TILE_ROWS 64
+#endif
+#define HEAD_WARPS 4 /* entries of a block */
+
+/* Running sums over logits: sum = sum e^(l - largest), weighted = sum l e^(l - largest). */
+typedef struct softmax_sums {
+    float largest, sum, weighted;
+} softmax_sums;
+
+static __device__ __forceinline__ softmax_sums no_sums(void)
+{
+    return softmax_sums{-INFINITY, 0.0f, 0.0f};
+}
+
+/* Takes in logits[0 .. count), scaled; a warp does it together, lane l taking l, l + 32, ... */
+static __device__ __forceinline__ void add_logits(softmax_sums *s, const float *logits, int64_t count,
+                                                  float scale)
+{
+    float most = -INFINITY, sum = 0.0f, weighted = 0.0f;
+    for (int64_t j = threadIdx.x; j < count; j += WZ_WARP)
+        most = fmaxf(most, logits[j] * scale);
+    const float largest = fmaxf(s->largest, warp_max(most));
+    for (int64_t j = threadIdx.x; j < count; j += WZ_WARP) {
+        const float l = logits[j] * scale, e = expf(l - largest);
+        sum += e;
+        weighted += e > 0.0f ? l * e : 0.0f; /* -inf * 0 counts as 0 */
+    }
+    const float before = s->largest == -INFINITY ? 0.0f : expf(s->largest - largest);
+    s->sum = s->sum * before + warp_sum(sum);
+    s->weighted = s->weighted * before + warp_sum(weighted);
+    s->largest = largest;
+}
+
+static __device__ __forceinline__ float log_sum(const softmax_sums &s)
+{
+    return s.largest + logf(s.sum);
+}
+
+static __device__ __forceinline__ float entropy_of(const softmax_sums &s)
+{
+    return log_sum(s) - s.weighted / s.sum;
+}
+
+/* logits[j] = head[tokens[j]] . hidden, by a warp: lanes share out the features, halves are added. */
+static __device__ __forceinline__ void gather_logits(float *logits, const float *hidden, const matrix &head,
+                                                     const uint32_t *tokens, int64_t count)
+{
+    for (int64_t j = 0; j < count; j++) {
+        const float *column = row_of(head, tokens[j]);
+        float sum = 0.0f;
+        for (int64_t d = threadIdx.x; d < head.columns; d += WZ_WARP)
+            sum = fmaf(column[d], hidden[d], sum);
+        sum = warp_sum(sum);
+        if (threadIdx.x == 0)
+            logits[j] = sum;
+    }
+    __syncwarp();
+}
+
+/* d/dl of  dlogp logp(target) + dentropy entropy  for one unscaled logit; p = e^(l - lse), l scaled. */
+static __device__ __forceinline__ float logit_gradient(float logit, float scale, float lse, float entropy,
+                                                       float dlogp, float dentropy, bool is_target)
+{
+    const float l = logit * scale, p = expf(l - lse);
+    return scale * (p * fmaf(-dentropy, l - lse + entropy, -dlogp) + (is_target ? dlogp : 0.0f));
+}
+
+static inline float inverse_temperature(float temperature)
+{
+    return temperature > 0.0f ? 1.0f / temperature : 1.0f;
+}
+
+static inline int64_t set_size(const wz_mask_table *masks, uint32_t set)
+{
+    return (int64_t)masks->offset[set + 1] - (int64_t)masks->offset[set];
+}
+
+#endif
