@@ -279,7 +279,7 @@ static __global__ void own_key_gradients(backward_view b, const int32_t *own_lis
             const float slope = p * (dp - b.delta[place * b.shape.heads + h]) * b.shape.scale;
             WZ_UNROLL
             for (int c = 0; c < CHUNKS; c++) {
-                const int64_t d = c * WZ_WARP + threadIdx.x;
+                const int64_t d = c * WZ_WARP + (int)threadIdx.x;
                 if (d < hd) {
                     dk[c] = fmaf(slope, q[d], dk[c]);
                     dv[c] = fmaf(p, g[d], dv[c]);
@@ -288,7 +288,7 @@ static __global__ void own_key_gradients(backward_view b, const int32_t *own_lis
         }
     WZ_UNROLL
     for (int c = 0; c < CHUNKS; c++) {
-        const int64_t d = c * WZ_WARP + threadIdx.x;
+        const int64_t d = c * WZ_WARP + (int)threadIdx.x;
         if (d < hd) {
             key_of(b.dqkv, b.shape, key_row, kv)[d] = dk[c];
             value_of(b.dqkv, b.shape, key_row, kv)[d] = dv[c];

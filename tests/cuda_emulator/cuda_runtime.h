@@ -109,10 +109,10 @@ template <typename T, size_t N> class shared_array final : public shared_block
     {
         forget();
     }
-    shared_reference<T> operator[](size_t i)
+    shared_reference<T> operator[](int64_t i)
     {
         check(i);
-        return shared_reference<T>(&value_[i], &touch_[i], name_, i);
+        return shared_reference<T>(&value_[i], &touch_[i], name_, (size_t)i);
     }
     void forget() override
     {
@@ -121,7 +121,7 @@ template <typename T, size_t N> class shared_array final : public shared_block
     }
 
   private:
-    void check(size_t i) const;
+    void check(int64_t i) const;
     T value_[N];
     touch touch_[N];
     const char *name_;
@@ -129,36 +129,36 @@ template <typename T, size_t N> class shared_array final : public shared_block
 
 [[noreturn]] void stop(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-template <typename T, size_t N> void shared_array<T, N>::check(size_t i) const
+template <typename T, size_t N> void shared_array<T, N>::check(int64_t i) const
 {
-    if (i >= N)
-        stop("shared %s[%zu] of %zu", name_, i, N);
+    if (i < 0 || (size_t)i >= N)
+        stop("shared %s[%lld] of %zu", name_, (long long)i, N);
 }
 
-/* The launch's dynamic shared memory, as an array of T from a byte offset on. */
-void *dynamic_memory(size_t bytes_from, size_t bytes);
+/* One word of the launch's dynamic shared memory. */
+void *dynamic_memory(size_t word);
 touch *dynamic_touch(size_t word);
 
 template <typename T> class dynamic_array
 {
   public:
-    dynamic_array(const char *name, size_t first) : name_(name), first_(first)
+    dynamic_array(const char *name, int64_t first) : name_(name), first_(first)
     {
         static_assert(sizeof(T) == 4, "dynamic shared memory is tracked in words");
     }
-    shared_reference<T> operator[](size_t i) const
+    shared_reference<T> operator[](int64_t i) const
     {
-        const size_t word = first_ + i;
-        return shared_reference<T>((T *)dynamic_memory(word * 4, 4), dynamic_touch(word), name_, i);
+        const size_t word = (size_t)(first_ + i); /* a negative one is beyond the end */
+        return shared_reference<T>((T *)dynamic_memory(word), dynamic_touch(word), name_, (size_t)i);
     }
-    dynamic_array operator+(size_t i) const
+    dynamic_array operator+(int64_t i) const
     {
         return dynamic_array(name_, first_ + i);
     }
 
   private:
     const char *name_;
-    size_t first_;
+    int64_t first_;
 };
 } // namespace emulator
 

@@ -202,11 +202,11 @@ shared_block::shared_block()
     shared_blocks().push_back(this);
 }
 
-void *dynamic_memory(size_t bytes_from, size_t bytes)
+void *dynamic_memory(size_t word)
 {
-    if (bytes_from + bytes > dynamic_words.size() * 4)
-        stop("byte %zu of %zu bytes of dynamic shared memory", bytes_from + bytes, dynamic_words.size() * 4);
-    return (char *)dynamic_words.data() + bytes_from;
+    if (word >= dynamic_words.size())
+        stop("word %zu of %zu words of dynamic shared memory", word, dynamic_words.size());
+    return &dynamic_words[word];
 }
 
 touch *dynamic_touch(size_t word)
