@@ -82,40 +82,14 @@ static __device__ void add_keys(running_row *r, float score, int count, int64_t 
     WZ_UNROLL
     for (int c = 0; c < CHUNKS; c++)
         r->value[c] *= before;
-    for (int j = 0; j < count; j++) {
-        const float weight = __shfl_sync(WZ_ALL_LANES, p, j);
-        WZ_UNROLL
-        for (int c = 0; c < CHUNKS; c++)
-            if (c * WZ_WARP + lane < head_dim)
-                r->value[c] = fmaf(weight, value(j, c * WZ_WARP + lane), r->value[c]);
-    }
+    add_weighted(r->value, p, count, head_dim, value);
     r->largest = largest;
 }
 
-template <typename S> struct tile_values {
-    S tile;
-    int64_t stride;
-    __device__ float operator()(int j, int64_t d) const
-    {
-        return tile[j * stride + d];
-    }
-};
-
-struct own_values {
-    const matrix &qkv;
-    const attention_shape &shape;
-    const int32_t *rows;
-    int64_t kv;
-    __device__ float operator()(int j, int64_t d) const
-    {
-        return value_of(qkv, shape, rows[j], kv)[d];
-    }
-};
-
-/* Shared: keys [KEYS][head_dim + 1], values [KEYS][head_dim], queries [ITEM_ROWS][head_dim]. */
+/* Shared: keys and values [KEYS][head_dim + 1], queries [ITEM_ROWS][head_dim]. */
 static size_t forward_bytes(int64_t head_dim)
 {
-    return (size_t)(KEYS * (2 * head_dim + 1) + ITEM_ROWS * head_dim) * sizeof(float);
+    return (size_t)(2 * KEYS * (head_dim + 1) + ITEM_ROWS * head_dim) * sizeof(float);
 }
 
 static __global__ void attention_forward(matrix out, float *lse, matrix qkv, attention_lists lists,
@@ -125,7 +99,7 @@ static __global__ void attention_forward(matrix out, float *lse, matrix qkv, att
     const int64_t hd = shape.head_dim, h = blockIdx.y, kv = h / shape.per_kv;
     const attention_item item = lists.items[blockIdx.x];
     const int lane = (int)threadIdx.x, thread = (int)threadIdx.y * WZ_WARP + lane;
-    const auto keys = shared + 0, values = shared + KEYS * (hd + 1), queries = values + KEYS * hd;
+    const auto keys = shared + 0, values = shared + KEYS * (hd + 1), queries = values + KEYS * (hd + 1);
     running_row running[ROWS_PER_WARP];
     for (int64_t e = thread; e < ITEM_ROWS * hd; e += WARPS * WZ_WARP)
         queries[e] =
@@ -140,12 +114,7 @@ static __global__ void attention_forward(matrix out, float *lse, matrix qkv, att
     }
     for (int base = 0; base < item.longest; base += KEYS) {
         __syncthreads();
-        for (int64_t e = thread; e < KEYS * hd; e += WARPS * WZ_WARP) {
-            const int64_t j = e / hd, d = e % hd, row = item.start + base + j;
-            const bool there = base + j < item.longest;
-            keys[j * (hd + 1) + d] = there ? key_of(qkv, shape, row, kv)[d] : 0.0f;
-            values[j * hd + d] = there ? value_of(qkv, shape, row, kv)[d] : 0.0f;
-        }
+        load_tile(keys, values, qkv, shape, item.start, base, item.longest, kv, thread);
         __syncthreads();
         float score[ROWS_PER_WARP] = {0};
         for (int64_t d = 0; d < hd; d++) {
@@ -160,7 +129,7 @@ static __global__ void attention_forward(matrix out, float *lse, matrix qkv, att
             const int seen = place < item.count ? lists.rows[item.first + place].prompt - base : 0;
             if (seen > 0)
                 add_keys(&running[r], score[r] * shape.scale, seen < KEYS ? seen : KEYS, hd,
-                         tile_values<decltype(values)>{values, hd});
+                         tile_reader<decltype(values)>{values, hd + 1});
         }
     }
     __syncthreads(); /* queries are there even if the prompt is empty */
@@ -179,7 +148,8 @@ static __global__ void attention_forward(matrix out, float *lse, matrix qkv, att
                 for (int64_t d = 0; d < hd; d++)
                     score = fmaf(queries[place * hd + d], key[d], score);
             }
-            add_keys(&running[r], score * shape.scale, count, hd, own_values{qkv, shape, own + base, kv});
+            add_keys(&running[r], score * shape.scale, count, hd,
+                     own_reader{qkv, own + base, (shape.heads + shape.kv_heads + kv) * hd});
         }
         float *to = row_of(out, row.result) + h * hd;
         WZ_UNROLL

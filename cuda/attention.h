@@ -67,6 +67,54 @@ static __device__ __forceinline__ float *value_of(const matrix &qkv, const atten
     return row_of(qkv, row) + (s.heads + s.kv_heads + kv) * s.head_dim;
 }
 
+/* Prompt keys and values [base, base + 32) of a group into shared [KEYS][head_dim + 1] each; zeros from `length` on. All
+ * threads of the block take part; the caller waits for them. */
+template <typename S>
+static __device__ void load_tile(S keys, S values, const matrix &qkv, const attention_shape &s, int64_t start,
+                                 int base, int length, int64_t kv, int thread)
+{
+    for (int64_t e = thread; e < KEYS * s.head_dim; e += WARPS * WZ_WARP) {
+        const int64_t j = e / s.head_dim, d = e % s.head_dim, row = start + base + j;
+        const bool there = base + j < length;
+        keys[j * (s.head_dim + 1) + d] = there ? key_of(qkv, s, row, kv)[d] : 0.0f;
+        values[j * (s.head_dim + 1) + d] = there ? value_of(qkv, s, row, kv)[d] : 0.0f;
+    }
+}
+
+/* (j, d): feature d of a loaded tile's row j. */
+template <typename S> struct tile_reader {
+    S tile;
+    int64_t stride;
+    __device__ float operator()(int j, int64_t d) const
+    {
+        return tile[j * stride + d];
+    }
+};
+
+/* (j, d): feature d, from a column on, of row rows[j]. */
+struct own_reader {
+    const matrix &qkv;
+    const int32_t *rows;
+    int64_t column;
+    __device__ float operator()(int j, int64_t d) const
+    {
+        return row_of(qkv, rows[j])[column + d];
+    }
+};
+
+/* sum += over up to 32 keys, in order: weight_j vector_j; lane j has weight_j. */
+template <typename R>
+static __device__ void add_weighted(float *sum, float weight, int count, int64_t head_dim, const R &reader)
+{
+    for (int j = 0; j < count; j++) {
+        const float w = __shfl_sync(WZ_ALL_LANES, weight, j);
+        WZ_UNROLL
+        for (int c = 0; c < CHUNKS; c++)
+            if (c * WZ_WARP + (int)threadIdx.x < head_dim)
+                sum[c] = fmaf(w, reader(j, c * WZ_WARP + (int)threadIdx.x), sum[c]);
+    }
+}
+
 /* Lists the rows of [row0, row1) (with at_sites: the sites among them); false on no memory. */
 bool cuda_attention_lists(cuda_backend *cuda, const wz_segments *segments, int64_t row0, int64_t row1,
                           bool at_sites, attention_lists *out);

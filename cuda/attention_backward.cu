@@ -49,39 +49,6 @@ static size_t query_bytes(int64_t head_dim)
     return (size_t)(2 * KEYS * (head_dim + 1) + 2 * ITEM_ROWS * head_dim) * sizeof(float);
 }
 
-/* dq += sum over up to 32 keys of slope_j k_j; lane j has slope_j. K(j, d): feature d of key j. */
-template <typename K>
-static __device__ void add_slopes(float *dq, float slope, int count, int64_t head_dim, const K &key)
-{
-    for (int j = 0; j < count; j++) {
-        const float ds = __shfl_sync(WZ_ALL_LANES, slope, j);
-        WZ_UNROLL
-        for (int c = 0; c < CHUNKS; c++)
-            if (c * WZ_WARP + (int)threadIdx.x < head_dim)
-                dq[c] = fmaf(ds, key(j, c * WZ_WARP + (int)threadIdx.x), dq[c]);
-    }
-}
-
-template <typename S> struct tile_keys {
-    S tile;
-    int64_t stride;
-    __device__ float operator()(int j, int64_t d) const
-    {
-        return tile[j * stride + d];
-    }
-};
-
-struct own_keys {
-    const matrix &qkv;
-    const attention_shape &shape;
-    const int32_t *rows;
-    int64_t kv;
-    __device__ float operator()(int j, int64_t d) const
-    {
-        return key_of(qkv, shape, rows[j], kv)[d];
-    }
-};
-
 static __global__ void query_gradients(backward_view b)
 {
     WZ_DYNAMIC_SHARED(shared);
@@ -99,12 +66,7 @@ static __global__ void query_gradients(backward_view b)
     }
     for (int base = 0; base < item.longest; base += KEYS) {
         __syncthreads();
-        for (int64_t e = thread; e < KEYS * hd; e += WARPS * WZ_WARP) {
-            const int64_t j = e / hd, d = e % hd, row = item.start + base + j;
-            const bool there = base + j < item.longest;
-            keys[j * (hd + 1) + d] = there ? key_of(b.qkv, b.shape, row, kv)[d] : 0.0f;
-            values[j * (hd + 1) + d] = there ? value_of(b.qkv, b.shape, row, kv)[d] : 0.0f;
-        }
+        load_tile(keys, values, b.qkv, b.shape, item.start, base, item.longest, kv, thread);
         __syncthreads();
         float score[ROWS_PER_WARP] = {0}, dp[ROWS_PER_WARP] = {0};
         for (int64_t d = 0; d < hd; d++) {
@@ -127,8 +89,8 @@ static __global__ void query_gradients(backward_view b)
                         delta = b.delta[(item.first + place) * b.shape.heads + h];
             const float p = lane < seen ? expf(score[r] * b.shape.scale - lse) : 0.0f;
             if (seen > 0)
-                add_slopes(dq[r], p * (dp[r] - delta) * b.shape.scale, seen, hd,
-                           tile_keys<decltype(keys)>{keys, hd + 1});
+                add_weighted(dq[r], p * (dp[r] - delta) * b.shape.scale, seen, hd,
+                             tile_reader<decltype(keys)>{keys, hd + 1});
         }
     }
     __syncthreads();
@@ -153,8 +115,8 @@ static __global__ void query_gradients(backward_view b)
                 }
             }
             const float p = lane < count ? expf(score * b.shape.scale - lse) : 0.0f;
-            add_slopes(dq[r], p * (dp - delta) * b.shape.scale, count, hd,
-                       own_keys{b.qkv, b.shape, own + base, kv});
+            add_weighted(dq[r], p * (dp - delta) * b.shape.scale, count, hd,
+                         own_reader{b.qkv, own + base, (b.shape.heads + kv) * hd});
         }
         float *to = row_of(b.dqkv, row.row) + h * hd;
         WZ_UNROLL
@@ -192,12 +154,7 @@ template <int OUTPUTS> static __global__ void prompt_key_gradients(backward_view
                upstream = queries + QUERY_CHUNK * hd, weights = upstream + QUERY_CHUNK * hd,
                slopes = weights + QUERY_CHUNK * KEYS;
     float dk[OUTPUTS] = {0}, dv[OUTPUTS] = {0};
-    for (int64_t e = thread; e < KEYS * hd; e += KEY_THREADS) {
-        const int64_t j = e / hd, d = e % hd, row = tile.start + tile.base + j;
-        const bool there = tile.base + j < tile.length;
-        keys[j * (hd + 1) + d] = there ? key_of(b.qkv, b.shape, row, kv)[d] : 0.0f;
-        values[j * (hd + 1) + d] = there ? value_of(b.qkv, b.shape, row, kv)[d] : 0.0f;
-    }
+    load_tile(keys, values, b.qkv, b.shape, tile.start, tile.base, tile.length, kv, thread);
     for (int64_t h = kv * b.shape.per_kv; h < (kv + 1) * b.shape.per_kv; h++)
         for (int from = 0; from < tile.count; from += QUERY_CHUNK) {
             const int count = tile.count - from < QUERY_CHUNK ? tile.count - from : QUERY_CHUNK;

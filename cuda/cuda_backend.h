@@ -101,6 +101,12 @@ static inline int64_t part_count(int64_t rows)
     return (rows + ROWS_PER_PART - 1) / ROWS_PER_PART;
 }
 
+static __device__ __forceinline__ int64_t part_end(int64_t part, int64_t rows)
+{
+    const int64_t end = (part + 1) * ROWS_PER_PART;
+    return end < rows ? end : rows;
+}
+
 /* Rows that are added to others, by where they go: target[t] receives order[begin[t] .. begin[t + 1]) in that order, so
  * that no two threads add to one place. On the device, staged. */
 typedef struct cuda_scatter {

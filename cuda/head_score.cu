@@ -20,19 +20,13 @@ typedef struct score_call {
     bool allowed;
 } score_call;
 
-/* An entry over a small set: its tokens' logits are pairs first .. first + count. */
-typedef struct small_entry {
-    int32_t row, target; /* in hidden; place of the target in the set */
+/* One entry. Over a small set: pairs first .. first + count, target its place in the set. Over the whole vocabulary: target
+ * the token, and with `allowed` the set is tokens[first .. first + count). */
+typedef struct score_entry {
+    int32_t row, target; /* row: in hidden */
     int32_t first, count;
     float dlogp, dentropy;
-} small_entry;
-
-/* An entry over the whole vocabulary; with `allowed` its set is tokens[first .. first + count). */
-typedef struct whole_entry {
-    int32_t row, target;
-    int32_t first, count;
-    float dlogp, dentropy;
-} whole_entry;
+} score_entry;
 
 typedef struct score_pair {
     float logp, entropy;
@@ -41,8 +35,7 @@ typedef struct score_pair {
 /* What the host prepares, in the caller's order of entries. */
 typedef struct score_lists {
     void *block;
-    small_entry *small;
-    whole_entry *whole;
+    score_entry *small, *whole;
     int64_t smalls, wholes, pairs;
     int32_t *pair_token, *pair_row; /* [pairs] */
 } score_lists;
@@ -69,15 +62,15 @@ static bool make_lists(const score_call *c, score_lists *out)
     *out = score_lists{};
     for (int64_t i = 0; i < rows; i++)
         pairs += c->allowed || c->mask[i] == 0 ? 0 : set_size(c->masks, c->mask[i]);
-    const size_t each = sizeof(small_entry) + sizeof(whole_entry);
+    const size_t each = 2 * sizeof(score_entry);
     const wz_status status = wz_alloc(
         &out->block, (size_t)rows * each + (size_t)pairs * 2 * sizeof(int32_t) + 1, 1, "head score", &err);
     if (status != WZ_OK) {
         cuda_fail(c->cuda, status, &err);
         return false;
     }
-    out->small = (small_entry *)out->block;
-    out->whole = (whole_entry *)(out->small + rows);
+    out->small = (score_entry *)out->block;
+    out->whole = (score_entry *)(out->small + rows);
     out->pair_token = (int32_t *)(out->whole + rows);
     out->pair_row = out->pair_token + pairs;
     for (int64_t i = 0; i < rows; i++) {
@@ -86,7 +79,7 @@ static bool make_lists(const score_call *c, score_lists *out)
                     dentropy = c->dentropy != NULL ? c->dentropy[i] : 0.0f;
         const int32_t target = c->target != NULL ? c->target[i] : -1;
         if (c->allowed || set == 0) {
-            out->whole[out->wholes++] = whole_entry{(int32_t)i,
+            out->whole[out->wholes++] = score_entry{(int32_t)i,
                                                     target,
                                                     c->allowed ? (int32_t)c->masks->offset[set] : 0,
                                                     c->allowed ? (int32_t)set_size(c->masks, set) : 0,
@@ -95,7 +88,7 @@ static bool make_lists(const score_call *c, score_lists *out)
             continue;
         }
         const int64_t count = set_size(c->masks, set);
-        out->small[out->smalls++] = small_entry{
+        out->small[out->smalls++] = score_entry{
             (int32_t)i, (int32_t)place_of(c->masks, set, target), (int32_t)out->pairs, (int32_t)count, dlogp,
             dentropy};
         for (int64_t j = 0; j < count; j++) {
@@ -108,35 +101,41 @@ static bool make_lists(const score_call *c, score_lists *out)
 
 /* ---- small sets ---- */
 
+/* Logits of an entry's set, and their sums; by a warp. */
+static __device__ softmax_sums small_sums(float *logits, const matrix &hidden, const matrix &head,
+                                          const score_entry &e, const uint32_t *tokens, float scale)
+{
+    softmax_sums sums = no_sums();
+    gather_logits(logits, row_of(hidden, e.row), head, tokens + e.first, e.count);
+    add_logits(&sums, logits, e.count, scale);
+    return sums;
+}
+
 static __global__ void small_scores(score_pair *result, float *logits, matrix hidden, matrix head,
-                                    const small_entry *entries, int64_t count, const uint32_t *tokens,
+                                    const score_entry *entries, int64_t count, const uint32_t *tokens,
                                     float scale)
 {
     const int64_t i = (int64_t)blockIdx.x * HEAD_WARPS + threadIdx.y;
     if (i >= count)
         return;
-    const small_entry e = entries[i];
+    const score_entry e = entries[i];
     float *mine = logits + e.first;
-    softmax_sums sums = no_sums();
-    gather_logits(mine, row_of(hidden, e.row), head, tokens + e.first, e.count);
-    add_logits(&sums, mine, e.count, scale);
+    const softmax_sums sums = small_sums(mine, hidden, head, e, tokens, scale);
     if (threadIdx.x == 0)
         result[i] = score_pair{mine[e.target] * scale - log_sum(sums), entropy_of(sums)};
 }
 
 /* logits become their gradients; dhidden is written. */
 static __global__ void small_gradients(matrix dhidden, float *logits, matrix hidden, matrix head,
-                                       const small_entry *entries, int64_t count, const uint32_t *tokens,
+                                       const score_entry *entries, int64_t count, const uint32_t *tokens,
                                        float scale)
 {
     const int64_t i = (int64_t)blockIdx.x * HEAD_WARPS + threadIdx.y;
     if (i >= count)
         return;
-    const small_entry e = entries[i];
+    const score_entry e = entries[i];
     float *mine = logits + e.first;
-    softmax_sums sums = no_sums();
-    gather_logits(mine, row_of(hidden, e.row), head, tokens + e.first, e.count);
-    add_logits(&sums, mine, e.count, scale);
+    const softmax_sums sums = small_sums(mine, hidden, head, e, tokens, scale);
     const float lse = log_sum(sums), entropy = entropy_of(sums);
     __syncwarp();
     for (int64_t j = threadIdx.x; j < e.count; j += WZ_WARP)
@@ -172,10 +171,10 @@ static dim3 entry_blocks(int64_t count)
 
 /* The small entries' lists on the device; false on no memory. */
 static bool stage_small(const score_call *c, const score_lists *lists, size_t more,
-                        const small_entry **entries, const uint32_t **tokens)
+                        const score_entry **entries, const uint32_t **tokens)
 {
     const size_t bytes =
-        (size_t)lists->smalls * sizeof(small_entry) + (size_t)lists->pairs * sizeof(uint32_t);
+        (size_t)lists->smalls * sizeof(score_entry) + (size_t)lists->pairs * sizeof(uint32_t);
     if (!cuda_stage_room(c->cuda, bytes + more + 8 * 256, "head score"))
         return false;
     *entries = cuda_stage(c->cuda, lists->small, lists->smalls, "head score");
@@ -183,12 +182,12 @@ static bool stage_small(const score_call *c, const score_lists *lists, size_t mo
     return *entries != NULL && *tokens != NULL;
 }
 
-static void fetch_scores(const score_call *c, const score_pair *from, int64_t count, const int32_t *row,
-                         size_t row_stride);
+static void fetch_scores(const score_call *c, const score_pair *from, int64_t count,
+                         const score_entry *entries);
 
 static void score_small(const score_call *c, const score_lists *lists)
 {
-    const small_entry *entries = NULL;
+    const score_entry *entries = NULL;
     const uint32_t *tokens = NULL;
     const size_t bytes = (size_t)lists->smalls * sizeof(score_pair) + (size_t)lists->pairs * sizeof(float);
     score_pair *result = (score_pair *)cuda_scratch(c->cuda, bytes, "head score");
@@ -199,12 +198,12 @@ static void score_small(const score_call *c, const score_lists *lists)
               result, logits, matrix_of(c->hidden), matrix_of(c->head), entries, lists->smalls, tokens,
               c->scale);
     if (CUDA_CHECK(c->cuda, cudaGetLastError(), "head score"))
-        fetch_scores(c, result, lists->smalls, &lists->small->row, sizeof(small_entry));
+        fetch_scores(c, result, lists->smalls, lists->small);
 }
 
 static void small_backward(const score_call *c, const score_lists *lists)
 {
-    const small_entry *entries = NULL;
+    const score_entry *entries = NULL;
     const uint32_t *tokens = NULL;
     cuda_scatter scatter = {};
     float *logits =
@@ -243,7 +242,7 @@ typedef struct tile_memory {
     score_pair *result;      /* [TILE_ROWS] */
 } tile_memory;
 
-static __global__ void begin_tile(tile_memory tile, matrix hidden, const whole_entry *entries, int64_t rows)
+static __global__ void begin_tile(tile_memory tile, matrix hidden, const score_entry *entries, int64_t rows)
 {
     const int64_t at = (int64_t)blockIdx.x * blockDim.x + threadIdx.x, r = at / hidden.columns,
                   column = at % hidden.columns;
@@ -277,13 +276,13 @@ static __device__ void add_set(softmax_sums *s, const float *logits, const uint3
     s->largest = largest;
 }
 
-static __global__ void add_chunk(tile_memory tile, const whole_entry *entries, int64_t rows,
+static __global__ void add_chunk(tile_memory tile, const score_entry *entries, int64_t rows,
                                  const uint32_t *tokens, int64_t column, int64_t width, float scale)
 {
     const int64_t r = (int64_t)blockIdx.x * HEAD_WARPS + threadIdx.y;
     if (r >= rows)
         return;
-    const whole_entry e = entries[r];
+    const score_entry e = entries[r];
     const float *logits = tile.logits + r * CHUNK;
     row_sums sums = tile.sums[r];
     add_logits(&sums.whole, logits, width, scale);
@@ -296,7 +295,7 @@ static __global__ void add_chunk(tile_memory tile, const whole_entry *entries, i
         tile.sums[r] = sums;
 }
 
-static __global__ void end_tile(tile_memory tile, const whole_entry *entries, int64_t rows)
+static __global__ void end_tile(tile_memory tile, const score_entry *entries, int64_t rows)
 {
     const int64_t r = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
     if (r >= rows)
@@ -308,13 +307,13 @@ static __global__ void end_tile(tile_memory tile, const whole_entry *entries, in
 }
 
 /* A chunk's logits become their gradients. With a set: d/dl of dlogp (log sum over the set - log sum over all). */
-static __global__ void chunk_gradients(tile_memory tile, const whole_entry *entries, int64_t rows,
+static __global__ void chunk_gradients(tile_memory tile, const score_entry *entries, int64_t rows,
                                        const uint32_t *tokens, int64_t column, int64_t width, float scale)
 {
     const int64_t r = (int64_t)blockIdx.x * HEAD_WARPS + threadIdx.y;
     if (r >= rows)
         return;
-    const whole_entry e = entries[r];
+    const score_entry e = entries[r];
     const row_sums s = tile.sums[r];
     const float lse = log_sum(s.whole), entropy = entropy_of(s.whole),
                 set_lse = e.count > 0 ? log_sum(s.set) : 0.0f;
@@ -334,7 +333,7 @@ static __global__ void chunk_gradients(tile_memory tile, const whole_entry *entr
     }
 }
 
-static __global__ void end_backward(tile_memory tile, matrix dhidden, const whole_entry *entries,
+static __global__ void end_backward(tile_memory tile, matrix dhidden, const score_entry *entries,
                                     int64_t rows)
 {
     const int64_t at = (int64_t)blockIdx.x * blockDim.x + threadIdx.x, r = at / dhidden.columns,
@@ -360,7 +359,7 @@ static bool make_tile(const score_call *c, tile_memory *out)
 typedef struct tile_walk {
     const score_call *call;
     tile_memory tile;
-    const whole_entry *entries;
+    const score_entry *entries;
     const uint32_t *tokens;
     int64_t rows;
 } tile_walk;
@@ -436,7 +435,7 @@ static void walk_tiles(const score_call *c, const score_lists *lists, bool backw
     for (int64_t first = 0; first < lists->wholes; first += TILE_ROWS) {
         w.rows = lists->wholes - first < TILE_ROWS ? lists->wholes - first : TILE_ROWS;
         const size_t bytes =
-            (size_t)w.rows * sizeof(whole_entry) + (size_t)tokens * sizeof(uint32_t) + 2 * 256;
+            (size_t)w.rows * sizeof(score_entry) + (size_t)tokens * sizeof(uint32_t) + 2 * 256;
         if (!cuda_stage_room(c->cuda, bytes, "head score"))
             return;
         w.entries = cuda_stage(c->cuda, lists->whole + first, w.rows, "head score");
@@ -450,15 +449,15 @@ static void walk_tiles(const score_call *c, const score_lists *lists, bool backw
         WZ_LAUNCH(end_tile, dim3((unsigned)((w.rows + 127) / 128)), dim3(128), 0, c->cuda->stream, w.tile,
                   w.entries, w.rows);
         if (CUDA_CHECK(c->cuda, cudaGetLastError(), "head score"))
-            fetch_scores(c, w.tile.result, w.rows, &lists->whole[first].row, sizeof(whole_entry));
+            fetch_scores(c, w.tile.result, w.rows, lists->whole + first);
     }
 }
 
 /* ---- both ---- */
 
-/* Copies results to the caller's host arrays; row: of the first entry, the others' row_stride bytes apart. */
-static void fetch_scores(const score_call *c, const score_pair *from, int64_t count, const int32_t *row,
-                         size_t row_stride)
+/* Copies the entries' results to the caller's host arrays. */
+static void fetch_scores(const score_call *c, const score_pair *from, int64_t count,
+                         const score_entry *entries)
 {
     void *block = NULL;
     wz_error err = {{0}};
@@ -473,7 +472,7 @@ static void fetch_scores(const score_call *c, const score_pair *from, int64_t co
                    "head score") &&
         CUDA_CHECK(c->cuda, cudaStreamSynchronize(c->cuda->stream), "head score"))
         for (int64_t i = 0; i < count; i++) {
-            const int32_t to = *(const int32_t *)((const char *)row + (size_t)i * row_stride);
+            const int32_t to = entries[i].row;
             c->logp[to] = host[i].logp;
             if (c->entropy != NULL)
                 c->entropy[to] = host[i].entropy;

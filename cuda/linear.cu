@@ -77,7 +77,7 @@ static __global__ void bias_parts(float *partial, matrix dy)
     const int64_t column = (int64_t)blockIdx.x * blockDim.x + threadIdx.x, part = blockIdx.y;
     if (column >= dy.columns)
         return;
-    const int64_t end = (part + 1) * ROWS_PER_PART < dy.rows ? (part + 1) * ROWS_PER_PART : dy.rows;
+    const int64_t end = part_end(part, dy.rows);
     float sum = 0.0f;
     for (int64_t i = part * ROWS_PER_PART; i < end; i++)
         sum += row_of(dy, i)[column];

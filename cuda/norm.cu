@@ -81,7 +81,7 @@ static __global__ void norm_weight_parts(float *partial, matrix dy, matrix x, co
     const int64_t column = (int64_t)blockIdx.x * blockDim.x + threadIdx.x, part = blockIdx.y;
     if (column >= dy.columns)
         return;
-    const int64_t end = (part + 1) * ROWS_PER_PART < dy.rows ? (part + 1) * ROWS_PER_PART : dy.rows;
+    const int64_t end = part_end(part, dy.rows);
     float sum = 0.0f;
     for (int64_t i = part * ROWS_PER_PART; i < end; i++)
         sum = fmaf(row_of(dy, i)[column], row_of(x, gather != NULL ? gather[i] : i)[column] * rstd[i], sum);
@@ -161,7 +161,7 @@ static __global__ void head_norm_weight_parts(float *partial, matrix dqkv, matri
         return;
     const bool is_k = d >= head_dim;
     const int64_t column = is_k ? d - head_dim : d, h0 = is_k ? q_heads : 0, h1 = is_k ? heads : q_heads;
-    const int64_t end = (part + 1) * ROWS_PER_PART < dqkv.rows ? (part + 1) * ROWS_PER_PART : dqkv.rows;
+    const int64_t end = part_end(part, dqkv.rows);
     float sum = 0.0f;
     for (int64_t i = part * ROWS_PER_PART; i < end; i++)
         for (int64_t h = h0; h < h1; h++)
