@@ -7,6 +7,10 @@
 
 #include "cuda/cuda_backend.h"
 
+extern "C" {
+#include "engine/backend/token_sets.h"
+}
+
 #if defined(__CUDACC__)
 #define CHUNK 4096    /* columns of the vocabulary whose logits exist at once */
 #define TILE_ROWS 512 /* entries whose logits exist at once */
@@ -77,16 +81,6 @@ static __device__ __forceinline__ float logit_gradient(float logit, float scale,
 {
     const float l = logit * scale, p = expf(l - lse);
     return scale * (p * fmaf(-dentropy, l - lse + entropy, -dlogp) + (is_target ? dlogp : 0.0f));
-}
-
-static inline float inverse_temperature(float temperature)
-{
-    return temperature > 0.0f ? 1.0f / temperature : 1.0f;
-}
-
-static inline int64_t set_size(const wz_mask_table *masks, uint32_t set)
-{
-    return (int64_t)masks->offset[set + 1] - (int64_t)masks->offset[set];
 }
 
 #endif

@@ -40,20 +40,6 @@ typedef struct score_lists {
     int32_t *pair_token, *pair_row; /* [pairs] */
 } score_lists;
 
-static int64_t place_of(const wz_mask_table *masks, uint32_t set, int32_t token)
-{
-    int64_t low = 0, high = set_size(masks, set);
-    const uint32_t *tokens = masks->tokens + masks->offset[set];
-    while (low < high) {
-        const int64_t middle = (low + high) / 2;
-        if (tokens[middle] < (uint32_t)token)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
 static bool make_lists(const score_call *c, score_lists *out)
 {
     const int64_t rows = c->hidden.rows;
@@ -88,9 +74,12 @@ static bool make_lists(const score_call *c, score_lists *out)
             continue;
         }
         const int64_t count = set_size(c->masks, set);
-        out->small[out->smalls++] = score_entry{
-            (int32_t)i, (int32_t)place_of(c->masks, set, target), (int32_t)out->pairs, (int32_t)count, dlogp,
-            dentropy};
+        out->small[out->smalls++] = score_entry{(int32_t)i,
+                                                (int32_t)set_first_from(c->masks, set, target),
+                                                (int32_t)out->pairs,
+                                                (int32_t)count,
+                                                dlogp,
+                                                dentropy};
         for (int64_t j = 0; j < count; j++) {
             out->pair_token[out->pairs] = (int32_t)c->masks->tokens[c->masks->offset[set] + (uint32_t)j];
             out->pair_row[out->pairs++] = (int32_t)i;

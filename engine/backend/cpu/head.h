@@ -4,6 +4,7 @@
 
 #include "engine/backend/cpu/cpu.h"
 #include "engine/backend/cpu/vec.h"
+#include "engine/backend/token_sets.h"
 
 #define VOCAB_CHUNK 512 /* vocabulary columns of one sgemm call over the whole head; a multiple of WZ_LANES */
 
@@ -29,16 +30,6 @@ void gather_logits(float *logits, const float *hidden, wz_tensor head, const uin
 
 /* Largest set of a table (set 0, the whole vocabulary, aside). */
 int64_t largest_set(const wz_mask_table *masks);
-static inline int64_t set_size(const wz_mask_table *masks, uint32_t set)
-{
-    return (int64_t)masks->offset[set + 1] - (int64_t)masks->offset[set];
-}
-
-/* Temperature 0 (greedy) reports at temperature 1. */
-static inline float inverse_temperature(float temperature)
-{
-    return temperature > 0.0f ? 1.0f / temperature : 1.0f;
-}
 
 /* The head walked chunk by chunk for tiles of rows. Plans are for the whole chunks and for the last one. */
 typedef struct vocab_walk {

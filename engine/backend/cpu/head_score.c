@@ -37,23 +37,9 @@ static void score_task(void *argument, size_t task, size_t thread)
     }
 }
 
-/* Index of a set's first token >= token. */
-static int64_t first_from(const wz_mask_table *masks, uint32_t set, int64_t token)
-{
-    int64_t low = masks->offset[set], high = masks->offset[set + 1];
-    while (low < high) {
-        int64_t middle = (low + high) / 2;
-        if ((int64_t)masks->tokens[middle] < token)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low - (int64_t)masks->offset[set];
-}
-
 int64_t set_place(const wz_mask_table *masks, uint32_t set, uint32_t token)
 {
-    const int64_t place = first_from(masks, set, token);
+    const int64_t place = set_first_from(masks, set, token);
     return place < set_size(masks, set) && masks->tokens[masks->offset[set] + place] == token ? place : -1;
 }
 
@@ -108,7 +94,7 @@ void small_sets_gradient(const score_job *job, int64_t g, int64_t first, int64_t
             continue;
         const uint32_t *tokens = job->masks->tokens + job->masks->offset[set];
         const float *slope = job->slope + job->slope_offset[i];
-        for (int64_t j = first_from(job->masks, set, first);
+        for (int64_t j = set_first_from(job->masks, set, first);
              j < set_size(job->masks, set) && tokens[j] < last; j++)
             axpy(row_of(job->dhead, tokens[j]) + column, slope[j], row_of(job->hidden, i) + column, width);
     }

@@ -29,14 +29,7 @@ static int64_t gather_set(const wz_mask_table *masks, uint32_t set, int64_t colu
                           const float *logits, float *out)
 {
     const uint32_t *tokens = masks->tokens + masks->offset[set];
-    int64_t low = 0, high = set_size(masks, set), count = 0;
-    while (low < high) {
-        int64_t middle = (low + high) / 2;
-        if ((int64_t)tokens[middle] < column)
-            low = middle + 1;
-        else
-            high = middle;
-    }
+    int64_t low = set_first_from(masks, set, column), count = 0;
     for (; low < set_size(masks, set) && (int64_t)tokens[low] < column + width; low++)
         out[count++] = logits[(int64_t)tokens[low] - column];
     return count;
