@@ -43,12 +43,12 @@ void wz_link_label_off(size_t link, char out[3])
 
 /* ---- building a problem ---- */
 
-/* The payload with both tables behind it in one block. */
+/* The payload with its tables behind it in one block. */
 static wz_status payload_create(size_t links, size_t levels, wz_power_control **out, wz_error *err)
 {
     size_t entries = links * links; /* links <= WZ_MAX_LINKS */
     void *block = NULL;
-    wz_status status = wz_alloc(&block, sizeof(wz_power_control) + entries * (sizeof(double) + 1), 1,
+    wz_status status = wz_alloc(&block, sizeof(wz_power_control) + entries * (sizeof(double) + 1) + links, 1,
                                 "power-control problem", err);
     if (status != WZ_OK)
         return status;
@@ -59,18 +59,41 @@ static wz_status payload_create(size_t links, size_t levels, wz_power_control **
     made->budget = 1.0;
     made->gain = (double *)(made + 1);
     made->gain_db_above_floor = (uint8_t *)(made->gain + entries);
+    made->source = made->gain_db_above_floor + entries;
     *out = made;
     return WZ_OK;
 }
 
-/* Rounds one linear gain (finite, >= 0) to its printed form; false where the printed range could not hold it. */
-static bool payload_set(wz_power_control *payload, size_t entry, double linear)
+/* The printed form of a linear gain (finite, >= 0); adds 1 to *clipped where the printed range cannot hold it. */
+static uint8_t printed_gain(double linear, size_t *clipped)
 {
     double above = linear > 0 ? round(10.0 * log10(linear)) + WZ_GAIN_DB_OFFSET : -1.0;
-    double clipped = fmin(fmax(above, 0.0), WZ_GAIN_DB_MAX);
-    payload->gain_db_above_floor[entry] = (uint8_t)clipped;
-    payload->gain[entry] = pow(10.0, (clipped - WZ_GAIN_DB_OFFSET) / 10.0);
-    return above == clipped;
+    double within = fmin(fmax(above, 0.0), WZ_GAIN_DB_MAX);
+    *clipped += above != within;
+    return (uint8_t)within;
+}
+
+/* Rounds linear gains (links, links) to the printed ones and numbers the links. Returns how many were clipped. */
+static size_t payload_fill(wz_power_control *payload, const double *linear)
+{
+    const size_t links = payload->links;
+    uint8_t *source = payload->source, printed[WZ_MAX_LINKS * WZ_MAX_LINKS];
+    size_t clipped = 0;
+    for (size_t entry = 0; entry < links * links; entry++)
+        printed[entry] = printed_gain(linear[entry], &clipped);
+    for (size_t i = 0; i < links; i++) { /* by insertion: links of equal gain keep their order */
+        size_t place = i;
+        for (; place > 0 && printed[i * (links + 1)] > printed[source[place - 1] * (links + 1)]; place--)
+            source[place] = source[place - 1];
+        source[place] = (uint8_t)i;
+    }
+    for (size_t i = 0; i < links; i++)
+        for (size_t j = 0; j < links; j++) {
+            const uint8_t above = printed[source[i] * links + source[j]];
+            payload->gain_db_above_floor[i * links + j] = above;
+            payload->gain[i * links + j] = pow(10.0, (above - WZ_GAIN_DB_OFFSET) / 10.0);
+        }
+    return clipped;
 }
 
 static void finish(wz_power_control *payload, wz_split split, uint32_t index, wz_problem *out)
@@ -110,12 +133,14 @@ static wz_status generate(const double *values, uint64_t seed, wz_split split, u
     const wz_draw_key key = {
         .seed = seed, .problem = index, .token = (uint32_t)payload->links, .purpose = purpose_of(split)};
     const double snr = pow(10.0, values[OPTION_SNR_DB] / 10.0);
+    double linear[WZ_MAX_LINKS * WZ_MAX_LINKS];
     uint32_t words[4];
     for (size_t entry = 0; entry < payload->links * payload->links; entry++) {
         if (entry % 4 == 0)
             wz_draw_words(&key, (uint32_t)(entry / 4), words);
-        (void)payload_set(payload, entry, -log(wz_uniform(words[entry % 4])) * snr);
+        linear[entry] = -log(wz_uniform(words[entry % 4])) * snr;
     }
+    (void)payload_fill(payload, linear);
     finish(payload, split, index, out);
     return WZ_OK;
 }
@@ -148,7 +173,7 @@ static wz_status check_scale(size_t links, const wz_power_control *payload, cons
 {
     size_t low = 0, high = 0;
     for (size_t i = 0; i < links; i++) {
-        double direct = gain[i * links + i];
+        double direct = gain[payload->source[i] * (links + 1)];
         low += direct < payload->gain[i * links + i] && payload->gain_db_above_floor[i * links + i] == 0;
         high += payload->gain_db_above_floor[i * links + i] == WZ_GAIN_DB_MAX && direct > 28.2; /* 14.5 dB */
     }
@@ -190,9 +215,7 @@ static wz_status import(const double *values, size_t rows, size_t columns, const
     status = payload_create(rows, (size_t)values[OPTION_LEVELS], &payload, err);
     if (status != WZ_OK)
         return status;
-    size_t clipped = 0;
-    for (size_t entry = 0; entry < rows * rows; entry++)
-        clipped += !payload_set(payload, entry, data[entry]);
+    const size_t clipped = payload_fill(payload, data);
     status = check_scale(rows, payload, data, err);
     if (status != WZ_OK) {
         free(payload);
@@ -201,6 +224,12 @@ static wz_status import(const double *values, size_t rows, size_t columns, const
     finish(payload, WZ_SPLIT_TEST, index, out);
     out->clipped = clipped;
     return WZ_OK;
+}
+
+static const uint8_t *source_rows(const wz_problem *problem)
+{
+    const wz_power_control *p = wz_power_control_borrow(problem);
+    return p == NULL ? NULL : p->source;
 }
 
 static void clear(wz_problem *problem)
@@ -350,13 +379,14 @@ static wz_status answer_pattern(const wz_problem *problem, wz_prompt_style style
 const wz_task wz_task_power_control = {
     .name = "power_control",
     .title = "K-link power control: power levels that maximise the sum rate of an interference channel",
-    .text_version = 2,
+    .text_version = 3,
     .options = options,
     .option_count = OPTION_COUNT,
     .size_option = OPTION_LINKS,
     .check = NULL,
     .generate = generate,
     .import = import,
+    .source_rows = source_rows,
     .clear = clear,
     .print = print,
     .answer_pattern = answer_pattern,

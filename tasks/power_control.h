@@ -6,6 +6,9 @@
  * printed is
  *     d_ij = clip(round(10 log10 gain_ij) + 30, 0, 44)             whole dB above -30 dB
  * and the printed table *is* the problem: references and verdicts use gain_ij = 10^((d_ij - 30) / 10).
+ * Links are numbered by falling direct gain d_ii, links of equal gain in the order they came in: a policy need not
+ * learn one answer in all its K! orders, and decides about the likeliest links first. (Ten links, on/off: 90% of WMMSE
+ * after 200 steps where links in random order had 73%.)
  * An answer is one integer l_i in 0..levels-1 per link; its power is p_i = budget * l_i / (levels - 1).
  *
  * Compact prompts. A row is a receiver: its label in small letters, then the gain from its own transmitter, then the
@@ -35,6 +38,7 @@ typedef struct wz_power_control {
     double budget; /* largest power of a transmitter: 1 */
     double *gain; /* (links, links): the printed gains, linear; gain[i][j] from transmitter j to receiver i */
     uint8_t *gain_db_above_floor; /* (links, links): d, 0..44 */
+    uint8_t *source; /* (links): the link's row and column where it came from, an imported table say */
 } wz_power_control;
 
 extern const wz_task wz_task_power_control;

@@ -59,6 +59,9 @@ struct wz_task {
      * (what the family expects is stated in its file). NULL: the family imports nothing. */
     wz_status (*import)(const double *values, size_t rows, size_t columns, const double *data, uint32_t index,
                         wz_problem *out, wz_error *err);
+    /* (problem->size): the row of the user's numbers, from 0, that each part of the printed problem stands for. NULL, or
+     * a result of NULL: in the order they came. */
+    const uint8_t *(*source_rows)(const wz_problem *problem);
     void (*clear)(wz_problem *problem);
     /* Appends the prompt, up to and including the opening of the answer. */
     wz_status (*print)(const wz_problem *problem, wz_prompt_style style, wz_text *out, wz_error *err);

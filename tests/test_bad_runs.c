@@ -215,7 +215,7 @@ START_TEST(generate_from_gains_beyond_the_printed_range_says_so)
     /* the second as a spreadsheet writes it, with a byte-order mark */
     static const char beyond[] = "1,0\n1000,1\n",
                       within[] = "\xEF\xBB\xBF"
-                                 "1,0.5\r\n2,1\r\n",
+                                 "1,0.5\r\n2,8\r\n",
                       small[] = "1\n";
     static const char semicolons[] = "1;0.5\n2;1\n";
     program_succeed(&p, "train " TINY " output_dir=@/run max_steps=2");
@@ -228,6 +228,11 @@ START_TEST(generate_from_gains_beyond_the_printed_range_says_so)
     ck_assert_ptr_nonnull(strstr(p.out, "\"clipped\": 2"));
     program_succeed(&p, "generate @/run/checkpoints/step-00000002.h5 --gains @/within.csv");
     ck_assert_ptr_null(strstr(p.out, "outside the range"));
+    ck_assert_ptr_nonnull(strstr(p.out, "rows        2 1 of your file")); /* the stronger link is A */
+    program_succeed(&p, "generate @/run/checkpoints/step-00000002.h5 --gains @/within.csv --json");
+    ck_assert_ptr_nonnull(strstr(p.out, "\"rows\": [2, 1]"));
+    program_succeed(&p, "generate @/run/checkpoints/step-00000002.h5 --problem 3");
+    ck_assert_ptr_null(strstr(p.out, "your file"));
     temporary_write(temporary_path(&p.where, "semicolons.csv"), semicolons, strlen(semicolons));
     program_fail(&p, 3, "separated by commas",
                  "generate @/run/checkpoints/step-00000002.h5 --gains @/semicolons.csv");

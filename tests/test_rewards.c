@@ -13,7 +13,7 @@ static wz_problem problem; /* 3 links, 4 levels */
 static wz_reference known;
 static wz_error err;
 
-static const double gains[] = {10, 0.1, 0.01, 2, 0.5, 1, 0.1, 0.1, 4};
+static const double gains[] = {10, 0.01, 0.1, 0.1, 4, 0.1, 2, 1, 0.5};
 
 static void setup(void)
 {
@@ -157,14 +157,14 @@ START_TEST(verify_on_off_says_which_links_transmit)
 {
     const double four = pow(10, 0.6);
     make_on_off();
-    wz_verdict ends = judge_bytes(WZ_PROMPT_COMPACT, " A b C</answer>", 15);
+    wz_verdict ends = judge_bytes(WZ_PROMPT_COMPACT, " A B c</answer>", 15);
     ck_assert_double_eq_tol(ends.objective, log2(1 + 10 / 1.01) + log2(1 + four / 1.1), 1e-12);
     ck_assert(ends.is_optimum);
-    wz_verdict last = judge_bytes(WZ_PROMPT_COMPACT, " a b C</answer>", 15);
+    wz_verdict last = judge_bytes(WZ_PROMPT_COMPACT, " a B c</answer>", 15);
     ck_assert_double_eq_tol(last.objective, log2(1 + four), 1e-12);
     ck_assert_double_eq(judge_bytes(WZ_PROMPT_COMPACT, " a b c</answer>", 15).objective, 0);
     /* the full style keeps numbers */
-    wz_verdict full = judge_bytes(WZ_PROMPT_FULL, "</think><answer>1 0 1</answer>", 30);
+    wz_verdict full = judge_bytes(WZ_PROMPT_FULL, "</think><answer>1 1 0</answer>", 30);
     ck_assert_double_eq(full.objective, ends.objective);
 }
 END_TEST
@@ -253,19 +253,19 @@ START_TEST(verify_mutations_are_feasible_only_as_levels)
 }
 END_TEST
 
-/* Rates by hand from the printed gains 10, .1, .01 / 2, .5, 1 / .1, .1, 4 (dB 10 -10 -20 / 3 -3 0 / -10 -10 6). */
+/* Rates by hand from the printed gains 10, .01, .1 / .1, 4, .1 / 2, 1, .5 (dB 10 -20 -10 / -10 6 -10 / 3 0 -3). */
 START_TEST(verify_objective_is_the_rate_on_the_printed_gains)
 {
     const double half = pow(10, -0.3), two = pow(10, 0.3), four = pow(10, 0.6); /* as printed */
-    wz_verdict verdict = judge_bytes(WZ_PROMPT_COMPACT, " 3 0 3</answer>", 15);
+    wz_verdict verdict = judge_bytes(WZ_PROMPT_COMPACT, " 3 3 0</answer>", 15);
     double ends = log2(1 + 10 / 1.01) + log2(1 + four / 1.1);
     ck_assert_double_eq_tol(verdict.objective, ends, 1e-12);
-    ck_assert_double_eq_tol(known.objective, ends, 1e-12); /* link B is weak and loud: off at the optimum */
+    ck_assert_double_eq_tol(known.objective, ends, 1e-12); /* link C is weak and loud: off at the optimum */
     ck_assert(known.is_exact);
     ck_assert(verdict.is_optimum);
     ck_assert_double_eq_tol(verdict.ratio, 1, 1e-12);
 
-    verdict = judge_bytes(WZ_PROMPT_COMPACT, " 1 2 3</answer>", 15);
+    verdict = judge_bytes(WZ_PROMPT_COMPACT, " 1 3 2</answer>", 15);
     double mixed = log2(1 + 10. / 3 / (1 + .1 * 2 / 3 + .01)) + log2(1 + half * 2 / 3 / (1 + two / 3 + 1)) +
                    log2(1 + four / (1 + .1 / 3 + .1 * 2 / 3));
     ck_assert_double_eq_tol(verdict.objective, mixed, 1e-12);
@@ -294,7 +294,7 @@ START_TEST(reward_modes_follow_their_formulas)
     verdict = judge_bytes(WZ_PROMPT_COMPACT, " 0 0 0</answer>", 15); /* legal, and worth nothing */
     ck_assert_int_eq(verdict.kind, WZ_VERDICT_FEASIBLE);
     ck_assert_double_eq(wz_reward(WZ_REWARD_RATIO, &verdict, &known), 0);
-    verdict = judge_bytes(WZ_PROMPT_COMPACT, " 3 0 3</answer>", 15);
+    verdict = judge_bytes(WZ_PROMPT_COMPACT, " 3 3 0</answer>", 15);
     ck_assert_double_eq_tol(wz_reward(WZ_REWARD_HEADROOM, &verdict, &known), 1, 1e-15);
 
     const wz_reference made = {.objective = 4, .is_exact = true, .best_trivial = 3}, flat = {4, true, 4};

@@ -152,6 +152,31 @@ START_TEST(generate_linear_gains_are_the_printed_ones)
 }
 END_TEST
 
+/* Links stand by falling direct gain, equal ones in the order they came, and rows and columns move together. */
+START_TEST(links_are_numbered_by_falling_direct_gain)
+{
+    static const double table[] = {1, 2, 3, 4, 5, 8, 6, 7, 9, 10, 1, 11, 12, 13, 14, 8};
+    const double values[] = {4, 2, 0};
+    static const uint8_t source[] = {1, 3, 0, 2};
+    wz_problem problem;
+    ck_assert_int_eq(task->import(values, 4, 4, table, 0, &problem, &err), WZ_OK);
+    const wz_power_control *p = wz_power_control_borrow(&problem);
+    ck_assert_mem_eq(task->source_rows(&problem), source, sizeof source);
+    for (size_t i = 0; i < 4; i++)
+        for (size_t j = 0; j < 4; j++)
+            ck_assert_int_eq(p->gain_db_above_floor[i * 4 + j],
+                             lround(10 * log10(table[source[i] * 4 + source[j]])) + 30);
+    wz_problem_clear(&problem);
+    for (uint32_t n = 0; n < 50; n++) {
+        problem = make(12, 2, 0, 3, WZ_SPLIT_TRAIN, n);
+        p = wz_power_control_borrow(&problem);
+        for (size_t i = 1; i < 12; i++)
+            ck_assert_uint_ge(p->gain_db_above_floor[(i - 1) * 13], p->gain_db_above_floor[i * 13]);
+        wz_problem_clear(&problem);
+    }
+}
+END_TEST
+
 /* ---- import ---- */
 
 static const double small[] = {1.0, 0.1, 0.0, 2.0, 10.0, 1e-9, 0.5, 0.25, 1e3};
@@ -162,8 +187,10 @@ START_TEST(import_rounds_clips_and_counts)
     wz_problem problem;
     ck_assert_msg(task->import(values, 3, 3, small, 42, &problem, &err) == WZ_OK, "%s", err.text);
     const wz_power_control *p = wz_power_control_borrow(&problem);
-    static const uint8_t expected[] = {30, 20, 0, 33, 40, 0, 27, 24, 44}; /* round(10 log10 g) + 30 by hand */
+    /* round(10 log10 g) + 30 by hand is 30 20 0 / 33 40 0 / 27 24 44; then the last link comes first */
+    static const uint8_t expected[] = {44, 24, 27, 0, 40, 33, 0, 20, 30}, source[] = {2, 1, 0};
     ck_assert_mem_eq(p->gain_db_above_floor, expected, sizeof expected);
+    ck_assert_mem_eq(task->source_rows(&problem), source, sizeof source);
     ck_assert_uint_eq(problem.clipped, 3);
     ck_assert_uint_eq(p->levels, 4);
     ck_assert_uint_eq(problem.index, 42);
@@ -217,7 +244,7 @@ START_TEST(print_compact_is_the_frame_and_the_table)
     ck_assert_int_eq(task->import(values, 3, 3, small, 0, &problem, &err), WZ_OK);
     ck_assert_int_eq(task->print(&problem, WZ_PROMPT_COMPACT, &text, &err), WZ_OK);
     ck_assert_str_eq(text.data, " power levels 4 dB plus 30 0 to 44"
-                                " a A 30 B 20 C 0 b B 40 A 33 C 0 c C 44 A 27 B 24<answer>");
+                                " a A 44 B 24 C 27 b B 40 A 0 C 33 c C 30 A 0 B 20<answer>");
     wz_text_clear(&text);
     wz_problem_clear(&problem);
 }
@@ -245,7 +272,7 @@ END_TEST
 START_TEST(print_full_states_units_levels_and_form)
 {
     static const char *const needed[] = {
-        "2 radio links, A to B",         "Receiver A: 0 dB from A, -10 dB from B\n",
+        "2 radio links, A to B",         "Receiver A: 10 dB from A, -30 dB from B\n",
         "one of 8 power levels, 0 to 7", "<think> and </think>",
         "<answer> and </answer>",        "bit/s/Hz"};
     static const double two[] = {1, 0.1, 0.001, 10};
@@ -391,6 +418,7 @@ int main(void)
     tcase_add_test(cases, generate_splits_seeds_and_indices_never_overlap);
     tcase_add_test(cases, generate_printed_gains_follow_the_exponential_law);
     tcase_add_test(cases, generate_linear_gains_are_the_printed_ones);
+    tcase_add_test(cases, links_are_numbered_by_falling_direct_gain);
     tcase_add_test(cases, import_rounds_clips_and_counts);
     tcase_add_test(cases, import_bad_tables_are_refused_with_the_place);
     tcase_add_test(cases, print_compact_is_the_frame_and_the_table);

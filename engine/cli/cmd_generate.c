@@ -74,17 +74,33 @@ static wz_status make_problems(generate_arguments *a, wz_config *config, wz_prob
                              a->count, out, err);
 }
 
-static wz_status write_json(const wz_batch *batch, int64_t number, const wz_text *prompt, wz_text *out,
-                            wz_error *err)
+/* Which row of the user's file each part of the prompt is; NULL where the problem is none of the user's. */
+static const uint8_t *file_rows(const wz_problem *problem, const generate_arguments *a)
+{
+    return a->gains == NULL || problem->task->source_rows == NULL ? NULL
+                                                                  : problem->task->source_rows(problem);
+}
+
+static wz_status write_json(const generate_arguments *a, const wz_batch *batch, int64_t number,
+                            const wz_text *prompt, wz_text *out, wz_error *err)
 {
     const wz_verdict *verdict = &batch->verdicts[number];
     const wz_text *completion = &batch->completions[number];
+    const wz_problem *problem = &batch->problems[number / batch->generations];
+    const uint8_t *rows = file_rows(problem, a);
     wz_json json;
     wz_json_start(&json, out, err);
     wz_json_begin_object(&json);
-    wz_json_field_integer(&json, "problem", (int64_t)batch->problems[number / batch->generations].index);
+    wz_json_field_integer(&json, "problem", (int64_t)problem->index);
     wz_json_field_integer(&json, "sample", number % batch->generations);
-    wz_json_field_integer(&json, "clipped", (int64_t)batch->problems[number / batch->generations].clipped);
+    wz_json_field_integer(&json, "clipped", (int64_t)problem->clipped);
+    if (rows != NULL) {
+        wz_json_key(&json, "rows");
+        wz_json_begin_array(&json);
+        for (size_t i = 0; i < problem->size; i++)
+            wz_json_integer(&json, rows[i] + 1);
+        wz_json_end_array(&json);
+    }
     wz_json_key(&json, "prompt");
     wz_json_bytes(&json, prompt->data, prompt->length);
     wz_json_key(&json, "completion");
@@ -99,10 +115,23 @@ static wz_status write_json(const wz_batch *batch, int64_t number, const wz_text
     return status == WZ_OK ? wz_text_append(out, "\n", 1, err) : status;
 }
 
-/* The problem answered is the printed one. */
-static wz_status write_problem(const wz_problem *problem, const wz_text *prompt, wz_text *out, wz_error *err)
+static wz_status write_file_rows(const uint8_t *rows, size_t count, wz_text *out, wz_error *err)
 {
+    wz_status status = wz_text_printf(out, err, "rows       ");
+    for (size_t i = 0; status == WZ_OK && i < count; i++)
+        status = wz_text_printf(out, err, " %d", rows[i] + 1);
+    return status == WZ_OK ? wz_text_printf(out, err, " of your file, in the order of prompt and answer\n")
+                           : status;
+}
+
+/* The problem answered is the printed one. */
+static wz_status write_problem(const generate_arguments *a, const wz_problem *problem, const wz_text *prompt,
+                               wz_text *out, wz_error *err)
+{
+    const uint8_t *rows = file_rows(problem, a);
     wz_status status = wz_text_printf(out, err, "problem %u\nprompt      %s\n", problem->index, prompt->data);
+    if (status == WZ_OK && rows != NULL)
+        status = write_file_rows(rows, problem->size, out, err);
     if (status != WZ_OK || problem->clipped == 0)
         return status;
     return wz_text_printf(
@@ -112,14 +141,14 @@ static wz_status write_problem(const wz_problem *problem, const wz_text *prompt,
         problem->clipped);
 }
 
-static wz_status write_plain(const wz_batch *batch, int64_t number, const wz_text *prompt, wz_text *out,
-                             wz_error *err)
+static wz_status write_plain(const generate_arguments *a, const wz_batch *batch, int64_t number,
+                             const wz_text *prompt, wz_text *out, wz_error *err)
 {
     const wz_verdict *verdict = &batch->verdicts[number];
     const bool is_exact = batch->references[number / batch->generations].is_exact;
     wz_status status = WZ_OK;
     if (number % batch->generations == 0)
-        status = write_problem(&batch->problems[number / batch->generations], prompt, out, err);
+        status = write_problem(a, &batch->problems[number / batch->generations], prompt, out, err);
     if (status == WZ_OK)
         status = wz_text_printf(out, err, "completion  %s\n", batch->completions[number].data);
     if (status == WZ_OK && verdict->kind == WZ_VERDICT_FEASIBLE)
@@ -155,8 +184,8 @@ static wz_status answer(const wz_cli *cli, const generate_arguments *a, wz_polic
         prompt.length = 0;
         status = problem->task->print(problem, batch->style, &prompt, err);
         if (status == WZ_OK)
-            status = a->json ? write_json(batch, n, &prompt, &text, err)
-                             : write_plain(batch, n, &prompt, &text, err);
+            status = a->json ? write_json(a, batch, n, &prompt, &text, err)
+                             : write_plain(a, batch, n, &prompt, &text, err);
     }
     wz_text_clear(&prompt);
     wz_activations_destroy(activations);
