@@ -118,12 +118,16 @@ typedef struct wz_gemm_shape {
     bool a_transposed, b_transposed, accumulate;
 } wz_gemm_shape;
 
-/* What a backend runs on, for the environment of a run, `doctor` and benchmarks. */
+/* What a backend runs on, for the environment of a run, the memory plan, `doctor` and benchmarks. Strings live as long
+ * as the backend. */
 typedef struct wz_backend_info {
-    const char *kernels; /* family of matrix kernels: OpenBLAS's core name */
+    const char *kernels; /* family of matrix kernels: OpenBLAS's core name, cublasLt and its version */
     int64_t threads;     /* of the host that compute */
     int64_t row_tile;    /* most rows of one matrix product */
     int64_t micro_batch; /* completions of a micro-batch where the configuration says nothing */
+    const char *gpu;     /* its name; NULL: the host computes in its own memory, and what follows is 0 */
+    int driver, runtime; /* CUDA's version that the driver is for, and the program; 1000 major + 10 minor */
+    size_t memory, memory_free; /* the GPU's, bytes */
 } wz_backend_info;
 
 typedef struct wz_backend wz_backend;

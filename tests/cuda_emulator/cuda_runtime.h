@@ -221,12 +221,16 @@ static inline int __all_sync(unsigned mask, int predicate)
 
 /* --- the part of the runtime's interface that the backend uses --- */
 
+/* CUDA_EMULATOR_FAULT makes a machine on which CUDA cannot work: no_driver, old_driver, no_gpu, old_gpu (compute
+ * capability 7.5), no_kernel (none for this GPU), no_memory. */
+
 typedef enum cudaError {
     cudaSuccess = 0,
     cudaErrorInvalidValue = 1,
     cudaErrorMemoryAllocation = 2,
     cudaErrorInsufficientDriver = 35,
-    cudaErrorNoDevice = 100
+    cudaErrorNoDevice = 100,
+    cudaErrorNoKernelImageForDevice = 209
 } cudaError_t;
 typedef enum cudaMemcpyKind {
     cudaMemcpyHostToDevice,

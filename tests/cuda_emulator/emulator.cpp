@@ -385,20 +385,37 @@ using namespace emulator;
 
 const char *cudaGetErrorName(cudaError_t error)
 {
-    return error == cudaSuccess                 ? "cudaSuccess"
-           : error == cudaErrorMemoryAllocation ? "cudaErrorMemoryAllocation"
-                                                : "cudaErrorInvalidValue";
+    return error == cudaSuccess                       ? "cudaSuccess"
+           : error == cudaErrorMemoryAllocation       ? "cudaErrorMemoryAllocation"
+           : error == cudaErrorInsufficientDriver     ? "cudaErrorInsufficientDriver"
+           : error == cudaErrorNoDevice               ? "cudaErrorNoDevice"
+           : error == cudaErrorNoKernelImageForDevice ? "cudaErrorNoKernelImageForDevice"
+                                                      : "cudaErrorInvalidValue";
 }
 
 const char *cudaGetErrorString(cudaError_t error)
 {
-    return error == cudaSuccess                 ? "no error"
-           : error == cudaErrorMemoryAllocation ? "out of memory"
-                                                : "invalid argument";
+    return error == cudaSuccess                       ? "no error"
+           : error == cudaErrorMemoryAllocation       ? "out of memory"
+           : error == cudaErrorInsufficientDriver     ? "driver too old"
+           : error == cudaErrorNoDevice               ? "no device"
+           : error == cudaErrorNoKernelImageForDevice ? "no kernel image"
+                                                      : "invalid argument";
+}
+
+static bool has_fault(const char *name)
+{
+    const char *fault = getenv("CUDA_EMULATOR_FAULT");
+    return fault != nullptr && strcmp(fault, name) == 0;
 }
 
 cudaError_t cudaGetDeviceCount(int *count)
 {
+    *count = 0;
+    if (has_fault("no_driver") || has_fault("old_driver"))
+        return cudaErrorInsufficientDriver;
+    if (has_fault("no_gpu"))
+        return cudaErrorNoDevice;
     *count = 1;
     return cudaSuccess;
 }
@@ -414,20 +431,22 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp *properties, int device)
     snprintf(properties->name, sizeof properties->name, "emulated on the CPU");
     properties->totalGlobalMem = REGION;
     properties->sharedMemPerBlock = (size_t)48 << 10;
-    properties->major = 9;
+    properties->major = has_fault("old_gpu") ? 7 : 9;
+    properties->minor = has_fault("old_gpu") ? 5 : 0;
     properties->multiProcessorCount = 1;
     return cudaSetDevice(device);
 }
 
 cudaError_t cudaDriverGetVersion(int *version)
 {
-    *version = 13000;
+    *version = has_fault("no_driver") ? 0 : has_fault("old_driver") ? 12020 : 13000;
     return cudaSuccess;
 }
 
 cudaError_t cudaRuntimeGetVersion(int *version)
 {
-    return cudaDriverGetVersion(version);
+    *version = 13000;
+    return cudaSuccess;
 }
 
 cudaError_t cudaMemGetInfo(size_t *free_bytes, size_t *total_bytes)
@@ -449,7 +468,7 @@ cudaError_t cudaMalloc(void **block, size_t bytes)
         at = other.first + other.second;
     }
     *block = nullptr;
-    if (whole > REGION - at)
+    if (whole > REGION - at || has_fault("no_memory"))
         return cudaErrorMemoryAllocation;
     on_device open;
     allocated[at] = whole;
@@ -515,5 +534,5 @@ cudaError_t cudaMemsetAsync(void *to, int value, size_t bytes, cudaStream_t)
 
 cudaError_t cudaGetLastError(void)
 {
-    return cudaSuccess;
+    return has_fault("no_kernel") ? cudaErrorNoKernelImageForDevice : cudaSuccess;
 }
