@@ -79,6 +79,12 @@ const void *cuda_stage_bytes(cuda_backend *cuda, const void *host, size_t bytes,
     return to;
 }
 
+bool cuda_fetch(cuda_backend *cuda, void *host, const void *from, size_t bytes, const char *what)
+{
+    return CUDA_CHECK(cuda, cudaMemcpyAsync(host, from, bytes, cudaMemcpyDeviceToHost, cuda->stream), what) &&
+           CUDA_CHECK(cuda, cudaStreamSynchronize(cuda->stream), what);
+}
+
 static void cuda_destroy(wz_backend *backend)
 {
     if (backend == NULL)
@@ -139,10 +145,7 @@ static void cuda_upload(wz_backend *backend, void *to, const void *host, size_t 
 
 static void cuda_download(wz_backend *backend, void *host, const void *from, size_t bytes)
 {
-    cuda_backend *cuda = cuda_of(backend);
-    if (CUDA_CHECK(cuda, cudaMemcpyAsync(host, from, bytes, cudaMemcpyDeviceToHost, cuda->stream),
-                   "download"))
-        CUDA_CHECK(cuda, cudaStreamSynchronize(cuda->stream), "download");
+    (void)cuda_fetch(cuda_of(backend), host, from, bytes, "download");
 }
 
 static void cuda_fill_zero(wz_backend *backend, void *block, size_t bytes)

@@ -63,6 +63,9 @@ template <typename T> const T *cuda_stage(cuda_backend *cuda, const T *host, int
     return (const T *)cuda_stage_bytes(cuda, host, (size_t)count * sizeof(T), what);
 }
 
+/* Waits for what is queued and copies from the device; false: failed, and recorded. */
+bool cuda_fetch(cuda_backend *cuda, void *host, const void *from, size_t bytes, const char *what);
+
 /* A tensor as kernels take it. */
 typedef struct matrix {
     float *data;

@@ -219,6 +219,41 @@ static inline int __all_sync(unsigned mask, int predicate)
     return emulator::votes(mask, predicate != 0) == mask;
 }
 
+static inline int __popc(unsigned bits)
+{
+    return __builtin_popcount(bits);
+}
+
+static inline unsigned __float_as_uint(float x)
+{
+    unsigned bits = 0;
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+
+static inline float __uint_as_float(unsigned bits)
+{
+    float x = 0.0f;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+/* Rounded each for itself, as all is here: the build does not fuse products and sums. */
+static inline float __fmul_rn(float x, float y)
+{
+    return x * y;
+}
+
+static inline float __fadd_rn(float x, float y)
+{
+    return x + y;
+}
+
+static inline float __fsub_rn(float x, float y)
+{
+    return x - y;
+}
+
 /* --- the part of the runtime's interface that the backend uses --- */
 
 typedef enum cudaError {
