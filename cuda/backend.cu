@@ -177,6 +177,7 @@ static const wz_backend_ops *cuda_table(void)
     ops.name = "cuda";
     ops.destroy = cuda_destroy;
     ops.describe = cuda_describe;
+    ops.gemm_rate = cuda_gemm_rate;
     ops.supports_type = cuda_supports_type;
     ops.supports_low_rank = cuda_supports_low_rank;
     ops.alloc = cuda_alloc;

@@ -121,6 +121,7 @@ bool cuda_make_scatter(cuda_backend *cuda, const int32_t *to, const int32_t *lis
                        cuda_scatter *out);
 
 /* --- ops --- */
+double cuda_gemm_rate(wz_backend *backend, const wz_gemm_shape *shape, double seconds);
 void cuda_embedding_forward(wz_backend *backend, wz_tensor y, wz_tensor table, const int32_t *token);
 void cuda_embedding_backward(wz_backend *backend, wz_tensor dtable, wz_tensor dy, const int32_t *token,
                              const wz_row_groups *groups);

@@ -1,6 +1,7 @@
 /* The CUDA backend's kernels, compiled for the CPU by the emulator, through the op table's cases. CUDA_EMULATOR_ORDER
  * picks the order in which the threads of a block take turns. */
 #include <check.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -115,6 +116,25 @@ START_TEST(sums_and_adamw_match)
 }
 END_TEST
 
+START_TEST(gemm_rate_is_a_rate_or_out_of_memory)
+{
+    static const wz_gemm_shape shapes[] = {{48, 40, 33, false, true, false}, {7, 65, 96, true, false, true}};
+    wz_backend *be = open_backend();
+    wz_error err = {{0}};
+    for (size_t i = 0; i < 2; i++) {
+        const wz_gemm_shape *s = &shapes[i];
+        const double rate = be->ops->gemm_rate(be, s, 0.02);
+        /* one multiplication and addition of a scalar loop takes between a tenth of a nanosecond and a microsecond */
+        ck_assert(rate > 2e6 && rate < 2e10);
+    }
+    ck_assert_int_eq(be->ops->sync(be, &err), WZ_OK);
+    const wz_gemm_shape huge = {1 << 20, 1 << 20, 1, false, false, false};
+    ck_assert(isnan(be->ops->gemm_rate(be, &huge, 0.02)));
+    ck_assert_int_eq(be->ops->sync(be, &err), WZ_ERR_RESOURCE);
+    be->ops->destroy(be);
+}
+END_TEST
+
 START_TEST(memory_that_is_not_there_is_reported)
 {
     wz_backend *be = open_backend();
@@ -135,6 +155,7 @@ int main(void)
     tcase_add_loop_test(all, op_run_again_gives_the_same_bits, 0, (int)backend_case_count);
     tcase_add_loop_test(all, attention_row_alone_has_the_bits_of_all_rows, 0, (int)backend_case_count);
     tcase_add_test(all, sums_and_adamw_match);
+    tcase_add_test(all, gemm_rate_is_a_rate_or_out_of_memory);
     tcase_add_test(all, memory_that_is_not_there_is_reported);
     suite_add_tcase(suite, all);
     SRunner *runner = srunner_create(suite);
