@@ -170,7 +170,6 @@ static void cuda_for_row_blocks(wz_backend *backend, int64_t rows, wz_row_block 
         body(context, 0, rows);
 }
 
-/* Sampling is not there yet: the table is not offered to programs, only to the tests of what it has. */
 static const wz_backend_ops *cuda_table(void)
 {
     static wz_backend_ops ops;
@@ -205,6 +204,7 @@ static const wz_backend_ops *cuda_table(void)
     ops.swiglu_backward = cuda_swiglu_backward;
     ops.head_score_forward = cuda_head_score_forward;
     ops.head_score_backward = cuda_head_score_backward;
+    ops.head_sample = cuda_head_sample;
     ops.head_allowed_forward = cuda_head_allowed_forward;
     ops.head_allowed_backward = cuda_head_allowed_backward;
     ops.sum_squares = cuda_sum_squares;

@@ -17,7 +17,7 @@ extern "C" {
 #define TILE_ROWS 512 /* entries whose logits exist at once */
 #else
 #define CHUNK 256 /* the emulator's cases are small, and must meet several of both */
-#define TILE_ROWS 64
+#define TILE_ROWS 10
 #endif
 #define HEAD_WARPS 4 /* entries of a block */
 
