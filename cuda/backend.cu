@@ -80,6 +80,12 @@ const void *cuda_stage_bytes(cuda_backend *cuda, const void *host, size_t bytes,
     return to;
 }
 
+bool cuda_fetch(cuda_backend *cuda, void *host, const void *from, size_t bytes, const char *what)
+{
+    return CUDA_CHECK(cuda, cudaMemcpyAsync(host, from, bytes, cudaMemcpyDeviceToHost, cuda->stream), what) &&
+           CUDA_CHECK(cuda, cudaStreamSynchronize(cuda->stream), what);
+}
+
 static void cuda_destroy(wz_backend *backend)
 {
     if (backend == NULL)
@@ -143,10 +149,7 @@ static void cuda_upload(wz_backend *backend, void *to, const void *host, size_t 
 
 static void cuda_download(wz_backend *backend, void *host, const void *from, size_t bytes)
 {
-    cuda_backend *cuda = cuda_of(backend);
-    if (CUDA_CHECK(cuda, cudaMemcpyAsync(host, from, bytes, cudaMemcpyDeviceToHost, cuda->stream),
-                   "download"))
-        CUDA_CHECK(cuda, cudaStreamSynchronize(cuda->stream), "download");
+    (void)cuda_fetch(cuda_of(backend), host, from, bytes, "download");
 }
 
 static void cuda_fill_zero(wz_backend *backend, void *block, size_t bytes)
@@ -171,7 +174,6 @@ static void cuda_for_row_blocks(wz_backend *backend, int64_t rows, wz_row_block 
         body(context, 0, rows);
 }
 
-/* Sampling is not there yet: the table is not offered to programs, only to the tests of what it has. */
 static const wz_backend_ops *cuda_table(void)
 {
     static wz_backend_ops ops;
@@ -206,6 +208,7 @@ static const wz_backend_ops *cuda_table(void)
     ops.swiglu_backward = cuda_swiglu_backward;
     ops.head_score_forward = cuda_head_score_forward;
     ops.head_score_backward = cuda_head_score_backward;
+    ops.head_sample = cuda_head_sample;
     ops.head_allowed_forward = cuda_head_allowed_forward;
     ops.head_allowed_backward = cuda_head_allowed_backward;
     ops.sum_squares = cuda_sum_squares;

@@ -64,6 +64,9 @@ template <typename T> const T *cuda_stage(cuda_backend *cuda, const T *host, int
     return (const T *)cuda_stage_bytes(cuda, host, (size_t)count * sizeof(T), what);
 }
 
+/* Waits for what is queued and copies from the device; false: failed, and recorded. */
+bool cuda_fetch(cuda_backend *cuda, void *host, const void *from, size_t bytes, const char *what);
+
 /* A tensor as kernels take it. */
 typedef struct matrix {
     float *data;
@@ -160,6 +163,10 @@ void cuda_head_score_backward(wz_backend *backend, wz_tensor dhidden, wz_tensor 
                               const float *dentropy, wz_tensor hidden, wz_tensor head, const int32_t *target,
                               const uint32_t *mask, const wz_mask_table *masks, float temperature,
                               const wz_row_groups *groups);
+wz_status cuda_head_sample(wz_backend *backend, wz_sample_result *result, uint32_t *kept_tokens,
+                           int64_t kept_stride, wz_tensor hidden, wz_tensor head,
+                           const wz_sample_request *request, int64_t requests, const wz_mask_table *masks,
+                           const wz_sampling *sampling, wz_error *err);
 void cuda_head_allowed_forward(wz_backend *backend, float *logp, wz_tensor hidden, wz_tensor head,
                                const uint32_t *mask, const wz_mask_table *masks);
 void cuda_head_allowed_backward(wz_backend *backend, wz_tensor dhidden, wz_tensor dhead, const float *dlogp,

@@ -75,6 +75,11 @@ START_TEST(gemm_rate_is_measured_for_every_kind_of_product)
         ck_assert_msg(isfinite(rate) && rate > 0.0, "%g", rate);
     }
     ck_assert_msg(be->ops->sync(be, &err) == WZ_OK, "%s", err.text);
+#ifdef WZ_TEST_CUDA
+    const wz_gemm_shape huge = {1 << 20, 1 << 20, 1, false, false, false};
+    ck_assert(isnan(be->ops->gemm_rate(be, &huge, 0.02)));
+    ck_assert_int_eq(be->ops->sync(be, &err), WZ_ERR_RESOURCE);
+#endif
     be->ops->destroy(be);
 }
 END_TEST

@@ -229,7 +229,8 @@ typedef struct wz_backend_ops {
                                 const int32_t *target, const uint32_t *mask, const wz_mask_table *masks,
                                 float temperature, const wz_row_groups *groups);
     /* Samples request i from hidden row request[i].row with the arithmetic of head_score_forward: logp and
-     * entropy are its bits. kept_tokens [requests][kept_stride] receives kept sets (NULL when none is cut). */
+     * entropy are its bits. kept_tokens [requests][kept_stride] (NULL when none is cut) receives the kept set of a request
+     * that keeps fewer tokens than it was allowed. */
     wz_status (*head_sample)(wz_backend *backend, wz_sample_result *result, uint32_t *kept_tokens,
                              int64_t kept_stride, wz_tensor hidden, wz_tensor head,
                              const wz_sample_request *request, int64_t requests, const wz_mask_table *masks,
