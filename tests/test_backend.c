@@ -50,7 +50,7 @@ START_TEST(backend_says_what_it_is)
     ck_assert_str_eq(be->ops->name, "cuda");
     ck_assert_ptr_nonnull(strstr(info.gpu, "compute capability"));
     ck_assert_uint_gt(strlen(info.kernels), 0);
-    ck_assert_int_ge(info.driver, info.runtime);
+    ck_assert_int_ge(info.driver / 1000, info.runtime / 1000); /* minor versions may differ */
     ck_assert_int_ge(info.runtime, 12000);
     ck_assert_uint_gt(info.memory_free, 0);
     ck_assert_uint_ge(info.memory, info.memory_free);
