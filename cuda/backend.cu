@@ -260,14 +260,15 @@ static wz_status choose_device(cuda_backend *cuda, int *capability, wz_error *er
     return WZ_OK;
 }
 
-static __global__ void nothing(void)
+static __global__ void do_nothing(int with)
 {
+    (void)with;
 }
 
 /* Whether this program has kernels for the device, and the device runs them. */
 static wz_status try_kernel(const cuda_backend *cuda, int capability, wz_error *err)
 {
-    WZ_LAUNCH(nothing, dim3(1), dim3(1), 0, cuda->stream);
+    WZ_LAUNCH(do_nothing, dim3(1), dim3(1), 0, cuda->stream, 0);
     cudaError_t error = cudaGetLastError();
     if (error == cudaSuccess)
         error = cudaStreamSynchronize(cuda->stream);

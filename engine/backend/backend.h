@@ -10,6 +10,7 @@
  * depends on that row's inputs only, never on how many rows there are or where in the batch it stands.
  * Sums over rows (weight gradients) run per group in row order, then over groups in order, each added
  * to the accumulator in turn, so that cutting a batch between groups and calling again changes nothing.
+ * (The CUDA backend adds the rows of one call in a fixed order of its own: there a cut changes last bits.)
  * NaN and infinity go through ops as IEEE arithmetic has them; nothing is clamped. */
 #ifndef WZ_BACKEND_BACKEND_H
 #define WZ_BACKEND_BACKEND_H
