@@ -7,6 +7,9 @@
 
 #define LEAST_MAJOR 8 /* compute capability: Ampere, for bf16 and asynchronous copies */
 
+#define LESS_MEMORY                                                                                          \
+    "; lower per_device_train_batch_size, use a smaller model, or end what else uses the GPU (nvidia-smi)"
+
 bool cuda_check(cuda_backend *cuda, cudaError_t error, const char *what, const char *file, int line)
 {
     if (error == cudaSuccess)
@@ -14,9 +17,7 @@ bool cuda_check(cuda_backend *cuda, cudaError_t error, const char *what, const c
     wz_error err = {{0}};
     const wz_status status = error == cudaErrorMemoryAllocation ? WZ_ERR_RESOURCE : WZ_ERR_DEVICE;
     (void)wz_fail(&err, status, "CUDA: %s failed: %s (%s, %s:%d)%s", what, cudaGetErrorString(error),
-                  cudaGetErrorName(error), file, line,
-                  status == WZ_ERR_RESOURCE ? "; lower per_device_train_batch_size or use a smaller model"
-                                            : "");
+                  cudaGetErrorName(error), file, line, status == WZ_ERR_RESOURCE ? LESS_MEMORY : "");
     cuda_fail(cuda, status, &err);
     return false;
 }
@@ -79,6 +80,12 @@ const void *cuda_stage_bytes(cuda_backend *cuda, const void *host, size_t bytes,
     return to;
 }
 
+bool cuda_fetch(cuda_backend *cuda, void *host, const void *from, size_t bytes, const char *what)
+{
+    return CUDA_CHECK(cuda, cudaMemcpyAsync(host, from, bytes, cudaMemcpyDeviceToHost, cuda->stream), what) &&
+           CUDA_CHECK(cuda, cudaStreamSynchronize(cuda->stream), what);
+}
+
 static void cuda_destroy(wz_backend *backend)
 {
     if (backend == NULL)
@@ -94,7 +101,10 @@ static void cuda_destroy(wz_backend *backend)
 
 static void cuda_describe(const wz_backend *backend, wz_backend_info *out)
 {
-    *out = wz_backend_info{((const cuda_backend *)backend)->name, 1, INT32_MAX, 1024};
+    const cuda_backend *cuda = (const cuda_backend *)backend;
+    *out = wz_backend_info{cuda->kernels, 1, INT32_MAX, 1024, cuda->name, cuda->driver, cuda->runtime, 0, 0};
+    if (cudaMemGetInfo(&out->memory_free, &out->memory) != cudaSuccess)
+        (void)cudaGetLastError();
 }
 
 static bool cuda_supports_type(const wz_backend *backend, wz_dtype type)
@@ -119,8 +129,8 @@ static wz_status cuda_alloc(wz_backend *backend, size_t bytes, const char *what,
         return WZ_OK;
     (void)cudaGetLastError();
     return wz_fail(err, error == cudaErrorMemoryAllocation ? WZ_ERR_RESOURCE : WZ_ERR_DEVICE,
-                   "%s: %.1f MiB on %s: %s", what, (double)bytes / 1048576.0, cuda->name,
-                   cudaGetErrorString(error));
+                   "%s: %.1f MiB on %s: %s%s", what, (double)bytes / 1048576.0, cuda->name,
+                   cudaGetErrorString(error), error == cudaErrorMemoryAllocation ? LESS_MEMORY : "");
 }
 
 static void cuda_release(wz_backend *backend, void *block)
@@ -139,10 +149,7 @@ static void cuda_upload(wz_backend *backend, void *to, const void *host, size_t 
 
 static void cuda_download(wz_backend *backend, void *host, const void *from, size_t bytes)
 {
-    cuda_backend *cuda = cuda_of(backend);
-    if (CUDA_CHECK(cuda, cudaMemcpyAsync(host, from, bytes, cudaMemcpyDeviceToHost, cuda->stream),
-                   "download"))
-        CUDA_CHECK(cuda, cudaStreamSynchronize(cuda->stream), "download");
+    (void)cuda_fetch(cuda_of(backend), host, from, bytes, "download");
 }
 
 static void cuda_fill_zero(wz_backend *backend, void *block, size_t bytes)
@@ -167,13 +174,13 @@ static void cuda_for_row_blocks(wz_backend *backend, int64_t rows, wz_row_block 
         body(context, 0, rows);
 }
 
-/* Sampling is not there yet: the table is not offered to programs, only to the tests of what it has. */
 static const wz_backend_ops *cuda_table(void)
 {
     static wz_backend_ops ops;
     ops.name = "cuda";
     ops.destroy = cuda_destroy;
     ops.describe = cuda_describe;
+    ops.gemm_rate = cuda_gemm_rate;
     ops.supports_type = cuda_supports_type;
     ops.supports_low_rank = cuda_supports_low_rank;
     ops.alloc = cuda_alloc;
@@ -201,6 +208,7 @@ static const wz_backend_ops *cuda_table(void)
     ops.swiglu_backward = cuda_swiglu_backward;
     ops.head_score_forward = cuda_head_score_forward;
     ops.head_score_backward = cuda_head_score_backward;
+    ops.head_sample = cuda_head_sample;
     ops.head_allowed_forward = cuda_head_allowed_forward;
     ops.head_allowed_backward = cuda_head_allowed_backward;
     ops.sum_squares = cuda_sum_squares;
@@ -208,57 +216,91 @@ static const wz_backend_ops *cuda_table(void)
     return &ops;
 }
 
-/* The first device, if there is one that can run this build's kernels. */
-static wz_status choose_device(cuda_backend *cuda, wz_error *err)
+/* Why the runtime found no device. */
+static wz_status no_device(const cuda_backend *cuda, cudaError_t error, wz_error *err)
 {
-    int count = 0, driver = 0, runtime = 0;
+    if (error == cudaErrorInsufficientDriver && cuda->driver == 0)
+        return wz_fail(err, WZ_ERR_DEVICE, "no NVIDIA driver (libcuda.so.1) was found: install one");
+    if (error == cudaErrorInsufficientDriver)
+        return wz_fail(err, WZ_ERR_DEVICE,
+                       "the NVIDIA driver is for CUDA %d.%d, this program needs %d.%d: update the driver",
+                       cuda->driver / 1000, cuda->driver % 1000 / 10, cuda->runtime / 1000,
+                       cuda->runtime % 1000 / 10);
+    if (error == cudaSuccess || error == cudaErrorNoDevice)
+        return wz_fail(err, WZ_ERR_DEVICE,
+                       "no NVIDIA GPU was found (CUDA_VISIBLE_DEVICES may hide it; see nvidia-smi)");
+    return wz_fail(err, error == cudaErrorMemoryAllocation ? WZ_ERR_RESOURCE : WZ_ERR_DEVICE,
+                   "CUDA did not start: %s (%s): see nvidia-smi", cudaGetErrorString(error),
+                   cudaGetErrorName(error));
+}
+
+/* The first device, if it is not too old. */
+static wz_status choose_device(cuda_backend *cuda, int *capability, wz_error *err)
+{
+    int count = 0;
     cudaDeviceProp properties;
-    const cudaError_t error = cudaGetDeviceCount(&count);
-    if (error == cudaErrorInsufficientDriver && cudaDriverGetVersion(&driver) == cudaSuccess &&
-        cudaRuntimeGetVersion(&runtime) == cudaSuccess && driver > 0)
-        return wz_fail(
-            err, WZ_ERR_DEVICE,
-            "the NVIDIA driver supports CUDA %d.%d, this build needs %d.%d: update the driver, or use "
-            "device: cpu",
-            driver / 1000, driver % 1000 / 10, runtime / 1000, runtime % 1000 / 10);
-    if (error == cudaErrorInsufficientDriver || error == cudaErrorNoDevice ||
-        (error == cudaSuccess && count == 0))
-        return wz_fail(err, WZ_ERR_DEVICE, "no NVIDIA GPU (%s): use device: cpu", cudaGetErrorString(error));
-    if (error != cudaSuccess || cudaGetDeviceProperties(&properties, 0) != cudaSuccess ||
-        cudaSetDevice(0) != cudaSuccess)
-        return wz_fail(err, WZ_ERR_DEVICE, "CUDA did not start: %s (%s): see nvidia-smi, or use device: cpu",
-                       cudaGetErrorString(error), cudaGetErrorName(error));
-    (void)snprintf(cuda->name, sizeof cuda->name, "%s", properties.name);
+    cudaError_t error = cudaGetDeviceCount(&count);
+    if (cudaDriverGetVersion(&cuda->driver) != cudaSuccess ||
+        cudaRuntimeGetVersion(&cuda->runtime) != cudaSuccess || error != cudaSuccess || count == 0)
+        return no_device(cuda, error, err);
+    error = cudaGetDeviceProperties(&properties, 0);
+    if (error == cudaSuccess)
+        error = cudaSetDevice(0);
+    if (error == cudaSuccess)
+        error = cudaStreamCreate(&cuda->stream);
+    if (error != cudaSuccess)
+        return no_device(cuda, error, err);
+    cuda->stream_made = true;
+    *capability = 10 * properties.major + properties.minor;
+    (void)snprintf(cuda->name, sizeof cuda->name, "%s, compute capability %d.%d", properties.name,
+                   properties.major, properties.minor);
     if (properties.major < LEAST_MAJOR)
-        return wz_fail(
-            err, WZ_ERR_DEVICE,
-            "%s has compute capability %d.%d; at least %d.0 is needed: use another GPU, or device: cpu",
-            properties.name, properties.major, properties.minor, LEAST_MAJOR);
+        return wz_fail(err, WZ_ERR_DEVICE, "%s: at least %d.0 is needed: use another GPU", cuda->name,
+                       LEAST_MAJOR);
     return WZ_OK;
+}
+
+static __global__ void do_nothing(int with)
+{
+    (void)with;
+}
+
+/* Whether this program has kernels for the device, and the device runs them. */
+static wz_status try_kernel(const cuda_backend *cuda, int capability, wz_error *err)
+{
+    WZ_LAUNCH(do_nothing, dim3(1), dim3(1), 0, cuda->stream, 0);
+    cudaError_t error = cudaGetLastError();
+    if (error == cudaSuccess)
+        error = cudaStreamSynchronize(cuda->stream);
+    if (error == cudaErrorNoKernelImageForDevice)
+        return wz_fail(err, WZ_ERR_DEVICE,
+                       "%s: this program has no kernels for it: build it with "
+                       "-DCMAKE_CUDA_ARCHITECTURES=%d",
+                       cuda->name, capability);
+    return error == cudaSuccess ? WZ_OK : no_device(cuda, error, err);
 }
 
 extern "C" wz_status wz_backend_cuda_create(wz_backend **out, wz_error *err)
 {
     void *block = NULL;
+    int capability = 0;
     *out = NULL;
     wz_status status = wz_alloc(&block, 1, sizeof(cuda_backend), "the CUDA backend", err);
     if (status != WZ_OK)
         return status;
     cuda_backend *cuda = (cuda_backend *)block;
     cuda->base.ops = cuda_table();
-    status = choose_device(cuda, err);
-    if (status == WZ_OK) {
-        const cudaError_t error = cudaStreamCreate(&cuda->stream);
-        cuda->stream_made = error == cudaSuccess;
-        if (error != cudaSuccess)
-            status = wz_fail(err, WZ_ERR_DEVICE, "%s: no stream: %s", cuda->name, cudaGetErrorString(error));
-    }
+    status = choose_device(cuda, &capability, err);
+    if (status == WZ_OK)
+        status = try_kernel(cuda, capability, err);
     if (status == WZ_OK)
         status = cuda_gemm_create(cuda->stream, &cuda->gemm, err);
     if (status != WZ_OK) {
         cuda_destroy(&cuda->base);
+        (void)cudaGetLastError(); /* or the next one to ask would be told */
         return status;
     }
+    cuda_gemm_name(cuda->gemm, cuda->kernels, sizeof cuda->kernels);
     *out = &cuda->base;
     return WZ_OK;
 }

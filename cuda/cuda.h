@@ -4,7 +4,8 @@
 
 #include "engine/backend/backend.h"
 
-/* On the first GPU. WZ_ERR_DEVICE where there is none, or its driver or architecture is too old. */
+/* On the first GPU. WZ_ERR_DEVICE where there is none, its driver or architecture is too old, or the program was built
+ * without CUDA; WZ_ERR_RESOURCE where its memory is taken. */
 wz_status wz_backend_cuda_create(wz_backend **out, wz_error *err);
 
 #endif

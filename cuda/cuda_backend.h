@@ -21,8 +21,9 @@ typedef struct cuda_block {
 
 typedef struct cuda_backend {
     wz_backend base;
-    int device;
-    char name[256]; /* of the device */
+    char name[320];      /* of the device, with its compute capability */
+    char kernels[64];    /* that multiply: cublasLt's version */
+    int driver, runtime; /* CUDA versions, 1000 major + 10 minor */
     cudaStream_t stream;
     bool stream_made;
     cuda_gemm *gemm;
@@ -63,6 +64,9 @@ template <typename T> const T *cuda_stage(cuda_backend *cuda, const T *host, int
     return (const T *)cuda_stage_bytes(cuda, host, (size_t)count * sizeof(T), what);
 }
 
+/* Waits for what is queued and copies from the device; false: failed, and recorded. */
+bool cuda_fetch(cuda_backend *cuda, void *host, const void *from, size_t bytes, const char *what);
+
 /* A tensor as kernels take it. */
 typedef struct matrix {
     float *data;
@@ -82,6 +86,7 @@ static __device__ __forceinline__ float *row_of(const matrix &m, int64_t row)
 /* --- products (row-major); cuda/gemm.cu, and in the emulator tests/cuda_emulator/gemm.cpp --- */
 wz_status cuda_gemm_create(cudaStream_t stream, cuda_gemm **out, wz_error *err);
 void cuda_gemm_destroy(cuda_gemm *gemm); /* NULL: nothing */
+void cuda_gemm_name(const cuda_gemm *gemm, char *out, size_t size);
 /* C [m, n] = op(A) op(B) + (accumulate) C. */
 typedef struct cuda_product {
     const float *a, *b;
@@ -118,6 +123,7 @@ bool cuda_make_scatter(cuda_backend *cuda, const int32_t *to, const int32_t *lis
                        cuda_scatter *out);
 
 /* --- ops --- */
+double cuda_gemm_rate(wz_backend *backend, const wz_gemm_shape *shape, double seconds);
 void cuda_embedding_forward(wz_backend *backend, wz_tensor y, wz_tensor table, const int32_t *token);
 void cuda_embedding_backward(wz_backend *backend, wz_tensor dtable, wz_tensor dy, const int32_t *token,
                              const wz_row_groups *groups);
@@ -157,6 +163,10 @@ void cuda_head_score_backward(wz_backend *backend, wz_tensor dhidden, wz_tensor 
                               const float *dentropy, wz_tensor hidden, wz_tensor head, const int32_t *target,
                               const uint32_t *mask, const wz_mask_table *masks, float temperature,
                               const wz_row_groups *groups);
+wz_status cuda_head_sample(wz_backend *backend, wz_sample_result *result, uint32_t *kept_tokens,
+                           int64_t kept_stride, wz_tensor hidden, wz_tensor head,
+                           const wz_sample_request *request, int64_t requests, const wz_mask_table *masks,
+                           const wz_sampling *sampling, wz_error *err);
 void cuda_head_allowed_forward(wz_backend *backend, float *logp, wz_tensor hidden, wz_tensor head,
                                const uint32_t *mask, const wz_mask_table *masks);
 void cuda_head_allowed_backward(wz_backend *backend, wz_tensor dhidden, wz_tensor dhead, const float *dlogp,

@@ -1,4 +1,5 @@
-/* The distribution of one decision, shared by sampling and scoring so that both give the same bits.
+/* The distribution of one decision, shared by sampling and scoring so that both give the same bits: nvcc fuses a product
+ * and a sum as it sees fit in each kernel, hence the functions that round each, and fmaf.
  *
  * Small sets: a warp has an entry and gathers only the columns of its set. The whole vocabulary: logits exist for one
  * tile of entries and one chunk of columns at a time, by one product. */
@@ -16,7 +17,7 @@ extern "C" {
 #define TILE_ROWS 512 /* entries whose logits exist at once */
 #else
 #define CHUNK 256 /* the emulator's cases are small, and must meet several of both */
-#define TILE_ROWS 64
+#define TILE_ROWS 10
 #endif
 #define HEAD_WARPS 4 /* entries of a block */
 
@@ -30,33 +31,44 @@ static __device__ __forceinline__ softmax_sums no_sums(void)
     return softmax_sums{-INFINITY, 0.0f, 0.0f};
 }
 
+static __device__ __forceinline__ float scaled(float logit, float scale)
+{
+    return __fmul_rn(logit, scale);
+}
+
 /* Takes in logits[0 .. count), scaled; a warp does it together, lane l taking l, l + 32, ... */
 static __device__ __forceinline__ void add_logits(softmax_sums *s, const float *logits, int64_t count,
                                                   float scale)
 {
     float most = -INFINITY, sum = 0.0f, weighted = 0.0f;
     for (int64_t j = threadIdx.x; j < count; j += WZ_WARP)
-        most = fmaxf(most, logits[j] * scale);
+        most = fmaxf(most, scaled(logits[j], scale));
     const float largest = fmaxf(s->largest, warp_max(most));
     for (int64_t j = threadIdx.x; j < count; j += WZ_WARP) {
-        const float l = logits[j] * scale, e = expf(l - largest);
-        sum += e;
-        weighted += e > 0.0f ? l * e : 0.0f; /* -inf * 0 counts as 0 */
+        const float l = scaled(logits[j], scale), e = expf(l - largest);
+        sum = __fadd_rn(sum, e);
+        weighted = e > 0.0f ? fmaf(l, e, weighted) : weighted; /* -inf * 0 counts as 0 */
     }
     const float before = s->largest == -INFINITY ? 0.0f : expf(s->largest - largest);
-    s->sum = s->sum * before + warp_sum(sum);
-    s->weighted = s->weighted * before + warp_sum(weighted);
+    s->sum = fmaf(s->sum, before, warp_sum(sum));
+    s->weighted = fmaf(s->weighted, before, warp_sum(weighted));
     s->largest = largest;
 }
 
 static __device__ __forceinline__ float log_sum(const softmax_sums &s)
 {
-    return s.largest + logf(s.sum);
+    return __fadd_rn(s.largest, logf(s.sum));
 }
 
 static __device__ __forceinline__ float entropy_of(const softmax_sums &s)
 {
-    return log_sum(s) - s.weighted / s.sum;
+    return __fsub_rn(log_sum(s), s.weighted / s.sum);
+}
+
+/* Of a token with this scaled logit. */
+static __device__ __forceinline__ float log_probability(float l, const softmax_sums &s)
+{
+    return __fsub_rn(l, log_sum(s));
 }
 
 /* logits[j] = head[tokens[j]] . hidden, by a warp: lanes share out the features, halves are added. */
@@ -75,12 +87,58 @@ static __device__ __forceinline__ void gather_logits(float *logits, const float 
     __syncwarp();
 }
 
+/* Logits of a set, and their sums; by a warp. */
+static __device__ __forceinline__ softmax_sums set_sums(float *logits, const float *hidden,
+                                                        const matrix &head, const uint32_t *tokens,
+                                                        int64_t count, float scale)
+{
+    softmax_sums sums = no_sums();
+    gather_logits(logits, hidden, head, tokens, count);
+    add_logits(&sums, logits, count, scale);
+    return sums;
+}
+
 /* d/dl of  dlogp logp(target) + dentropy entropy  for one unscaled logit; p = e^(l - lse), l scaled. */
 static __device__ __forceinline__ float logit_gradient(float logit, float scale, float lse, float entropy,
                                                        float dlogp, float dentropy, bool is_target)
 {
-    const float l = logit * scale, p = expf(l - lse);
+    const float l = scaled(logit, scale), p = expf(l - lse);
     return scale * (p * fmaf(-dentropy, l - lse + entropy, -dlogp) + (is_target ? dlogp : 0.0f));
+}
+
+/* tile[r] = hidden[entries[r].row]; an entry of any kind. */
+template <typename T>
+static __global__ void gather_hidden(float *tile, matrix hidden, const T *entries, int64_t rows)
+{
+    const int64_t at = (int64_t)blockIdx.x * blockDim.x + threadIdx.x, r = at / hidden.columns;
+    if (r < rows)
+        tile[at] = row_of(hidden, entries[r].row)[at % hidden.columns];
+}
+
+static inline dim3 element_blocks(int64_t count)
+{
+    return dim3((unsigned)((count + 255) / 256)); /* of 256 threads */
+}
+
+/* Blocks of a warp per entry. */
+static inline dim3 entry_blocks(int64_t count)
+{
+    return dim3((unsigned)((count + HEAD_WARPS - 1) / HEAD_WARPS));
+}
+
+static inline dim3 entry_threads(void)
+{
+    return dim3(WZ_WARP, HEAD_WARPS);
+}
+
+/* Columns [column, column + width) of the logits of a tile's rows, to logits [rows][stride]. */
+void head_logits(cuda_backend *cuda, float *logits, int64_t stride, const float *tile, int64_t rows,
+                 wz_tensor head, int64_t column, int64_t width);
+
+/* Columns of the chunk that begins with this one. */
+static inline int64_t chunk_width(wz_tensor head, int64_t column)
+{
+    return head.rows - column < CHUNK ? head.rows - column : CHUNK;
 }
 
 #endif

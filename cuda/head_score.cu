@@ -1,44 +1,8 @@
-/* Head score, forward and backward: logp and entropy of entries under their sets, and the log-probability that the whole
- * softmax gives to a set. Entries over the whole vocabulary go tile by tile and chunk by chunk, so that rows x vocabulary
- * never exists; backward computes the logits again. */
-#include <math.h>
+/* Head score: logp and entropy of entries under their sets, and the log-probability that the whole softmax gives to a set.
+ * Here small sets, of which only the columns are touched; entries over the whole vocabulary go to head_vocab.cu. */
 #include <stdlib.h>
-#include <string.h>
 
-#include "cuda/head.h"
-
-/* One call. Host arrays belong to the caller. */
-typedef struct score_call {
-    cuda_backend *cuda;
-    float *logp, *entropy; /* forward; entropy NULL with `allowed` */
-    wz_tensor dhidden, dhead, hidden, head;
-    const float *dlogp, *dentropy; /* backward; dentropy NULL with `allowed` */
-    const int32_t *target;         /* NULL with `allowed` */
-    const uint32_t *mask;
-    const wz_mask_table *masks;
-    float scale;
-    bool allowed;
-} score_call;
-
-/* One entry. Over a small set: pairs first .. first + count, target its place in the set. Over the whole vocabulary: target
- * the token, and with `allowed` the set is tokens[first .. first + count). */
-typedef struct score_entry {
-    int32_t row, target; /* row: in hidden */
-    int32_t first, count;
-    float dlogp, dentropy;
-} score_entry;
-
-typedef struct score_pair {
-    float logp, entropy;
-} score_pair;
-
-/* What the host prepares, in the caller's order of entries. */
-typedef struct score_lists {
-    void *block;
-    score_entry *small, *whole;
-    int64_t smalls, wholes, pairs;
-    int32_t *pair_token, *pair_row; /* [pairs] */
-} score_lists;
+#include "cuda/head_score.h"
 
 static bool make_lists(const score_call *c, score_lists *out)
 {
@@ -88,18 +52,6 @@ static bool make_lists(const score_call *c, score_lists *out)
     return true;
 }
 
-/* ---- small sets ---- */
-
-/* Logits of an entry's set, and their sums; by a warp. */
-static __device__ softmax_sums small_sums(float *logits, const matrix &hidden, const matrix &head,
-                                          const score_entry &e, const uint32_t *tokens, float scale)
-{
-    softmax_sums sums = no_sums();
-    gather_logits(logits, row_of(hidden, e.row), head, tokens + e.first, e.count);
-    add_logits(&sums, logits, e.count, scale);
-    return sums;
-}
-
 static __global__ void small_scores(score_pair *result, float *logits, matrix hidden, matrix head,
                                     const score_entry *entries, int64_t count, const uint32_t *tokens,
                                     float scale)
@@ -109,9 +61,9 @@ static __global__ void small_scores(score_pair *result, float *logits, matrix hi
         return;
     const score_entry e = entries[i];
     float *mine = logits + e.first;
-    const softmax_sums sums = small_sums(mine, hidden, head, e, tokens, scale);
+    const softmax_sums sums = set_sums(mine, row_of(hidden, e.row), head, tokens + e.first, e.count, scale);
     if (threadIdx.x == 0)
-        result[i] = score_pair{mine[e.target] * scale - log_sum(sums), entropy_of(sums)};
+        result[i] = score_pair{log_probability(scaled(mine[e.target], scale), sums), entropy_of(sums)};
 }
 
 /* logits become their gradients; dhidden is written. */
@@ -124,7 +76,7 @@ static __global__ void small_gradients(matrix dhidden, float *logits, matrix hid
         return;
     const score_entry e = entries[i];
     float *mine = logits + e.first;
-    const softmax_sums sums = small_sums(mine, hidden, head, e, tokens, scale);
+    const softmax_sums sums = set_sums(mine, row_of(hidden, e.row), head, tokens + e.first, e.count, scale);
     const float lse = log_sum(sums), entropy = entropy_of(sums);
     __syncwarp();
     for (int64_t j = threadIdx.x; j < e.count; j += WZ_WARP)
@@ -153,11 +105,6 @@ static __global__ void small_head_gradient(matrix dhead, matrix hidden, const fl
     *to = sum;
 }
 
-static dim3 entry_blocks(int64_t count)
-{
-    return dim3((unsigned)((count + HEAD_WARPS - 1) / HEAD_WARPS));
-}
-
 /* The small entries' lists on the device; false on no memory. */
 static bool stage_small(const score_call *c, const score_lists *lists, size_t more,
                         const score_entry **entries, const uint32_t **tokens)
@@ -171,9 +118,6 @@ static bool stage_small(const score_call *c, const score_lists *lists, size_t mo
     return *entries != NULL && *tokens != NULL;
 }
 
-static void fetch_scores(const score_call *c, const score_pair *from, int64_t count,
-                         const score_entry *entries);
-
 static void score_small(const score_call *c, const score_lists *lists)
 {
     const score_entry *entries = NULL;
@@ -183,9 +127,8 @@ static void score_small(const score_call *c, const score_lists *lists)
     if (lists->smalls == 0 || result == NULL || !stage_small(c, lists, 0, &entries, &tokens))
         return;
     float *logits = (float *)(result + lists->smalls);
-    WZ_LAUNCH(small_scores, entry_blocks(lists->smalls), dim3(WZ_WARP, HEAD_WARPS), 0, c->cuda->stream,
-              result, logits, matrix_of(c->hidden), matrix_of(c->head), entries, lists->smalls, tokens,
-              c->scale);
+    WZ_LAUNCH(small_scores, entry_blocks(lists->smalls), entry_threads(), 0, c->cuda->stream, result, logits,
+              matrix_of(c->hidden), matrix_of(c->head), entries, lists->smalls, tokens, c->scale);
     if (CUDA_CHECK(c->cuda, cudaGetLastError(), "head score"))
         fetch_scores(c, result, lists->smalls, lists->small);
 }
@@ -200,7 +143,7 @@ static void small_backward(const score_call *c, const score_lists *lists)
     if (lists->smalls == 0 || logits == NULL ||
         !stage_small(c, lists, (size_t)lists->pairs * 5 * sizeof(int32_t), &entries, &tokens))
         return;
-    WZ_LAUNCH(small_gradients, entry_blocks(lists->smalls), dim3(WZ_WARP, HEAD_WARPS), 0, c->cuda->stream,
+    WZ_LAUNCH(small_gradients, entry_blocks(lists->smalls), entry_threads(), 0, c->cuda->stream,
               matrix_of(c->dhidden), logits, matrix_of(c->hidden), matrix_of(c->head), entries, lists->smalls,
               tokens, c->scale);
     if (!CUDA_CHECK(c->cuda, cudaGetLastError(), "head score backward") || c->dhead.data == NULL)
@@ -209,257 +152,23 @@ static void small_backward(const score_call *c, const score_lists *lists)
     if (pair_row == NULL || !cuda_make_scatter(c->cuda, lists->pair_token, NULL, lists->pairs, &scatter))
         return;
     const int64_t threads = scatter.targets * c->hidden.columns;
-    WZ_LAUNCH(small_head_gradient, dim3((unsigned)((threads + 255) / 256)), dim3(256), 0, c->cuda->stream,
+    WZ_LAUNCH(small_head_gradient, element_blocks(threads), dim3(256), 0, c->cuda->stream,
               matrix_of(c->dhead), matrix_of(c->hidden), logits, pair_row, scatter.target, scatter.begin,
               scatter.order, scatter.targets);
     CUDA_CHECK(c->cuda, cudaGetLastError(), "head score backward");
 }
 
-/* ---- the whole vocabulary ---- */
-
-/* What is known of one entry of a tile after some chunks. */
-typedef struct row_sums {
-    softmax_sums whole, set;
-    float target;
-} row_sums;
-
-/* A tile's memory on the device. */
-typedef struct tile_memory {
-    float *hidden, *dhidden; /* [TILE_ROWS][width] */
-    float *logits;           /* [TILE_ROWS][CHUNK] */
-    row_sums *sums;          /* [TILE_ROWS] */
-    score_pair *result;      /* [TILE_ROWS] */
-} tile_memory;
-
-static __global__ void begin_tile(tile_memory tile, matrix hidden, const score_entry *entries, int64_t rows)
-{
-    const int64_t at = (int64_t)blockIdx.x * blockDim.x + threadIdx.x, r = at / hidden.columns,
-                  column = at % hidden.columns;
-    if (r >= rows)
-        return;
-    tile.hidden[at] = row_of(hidden, entries[r].row)[column];
-    tile.dhidden[at] = 0.0f;
-    if (column == 0)
-        tile.sums[r] = row_sums{no_sums(), no_sums(), 0.0f};
-}
-
-/* The set's tokens that lie in columns [column, column + width): their logits join the set's sums. */
-static __device__ void add_set(softmax_sums *s, const float *logits, const uint32_t *tokens, int64_t count,
-                               int64_t column, int64_t width)
-{
-    float most = -INFINITY, sum = 0.0f;
-    for (int64_t j = threadIdx.x; j < count; j += WZ_WARP) {
-        const int64_t at = (int64_t)tokens[j] - column;
-        most = at >= 0 && at < width ? fmaxf(most, logits[at]) : most;
-    }
-    most = warp_max(most);
-    if (most == -INFINITY)
-        return;
-    const float largest = fmaxf(s->largest, most);
-    for (int64_t j = threadIdx.x; j < count; j += WZ_WARP) {
-        const int64_t at = (int64_t)tokens[j] - column;
-        sum += at >= 0 && at < width ? expf(logits[at] - largest) : 0.0f;
-    }
-    const float before = s->largest == -INFINITY ? 0.0f : expf(s->largest - largest);
-    s->sum = s->sum * before + warp_sum(sum);
-    s->largest = largest;
-}
-
-static __global__ void add_chunk(tile_memory tile, const score_entry *entries, int64_t rows,
-                                 const uint32_t *tokens, int64_t column, int64_t width, float scale)
-{
-    const int64_t r = (int64_t)blockIdx.x * HEAD_WARPS + threadIdx.y;
-    if (r >= rows)
-        return;
-    const score_entry e = entries[r];
-    const float *logits = tile.logits + r * CHUNK;
-    row_sums sums = tile.sums[r];
-    add_logits(&sums.whole, logits, width, scale);
-    if (e.count > 0)
-        add_set(&sums.set, logits, tokens + e.first, e.count, column, width);
-    if (e.target >= column && e.target < column + width)
-        sums.target = logits[e.target - column] * scale;
-    __syncwarp();
-    if (threadIdx.x == 0)
-        tile.sums[r] = sums;
-}
-
-static __global__ void end_tile(tile_memory tile, const score_entry *entries, int64_t rows)
-{
-    const int64_t r = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
-    if (r >= rows)
-        return;
-    const row_sums s = tile.sums[r];
-    const float lse = log_sum(s.whole);
-    tile.result[r] = entries[r].count > 0 ? score_pair{log_sum(s.set) - lse, 0.0f}
-                                          : score_pair{s.target - lse, entropy_of(s.whole)};
-}
-
-/* A chunk's logits become their gradients. With a set: d/dl of dlogp (log sum over the set - log sum over all). */
-static __global__ void chunk_gradients(tile_memory tile, const score_entry *entries, int64_t rows,
-                                       const uint32_t *tokens, int64_t column, int64_t width, float scale)
-{
-    const int64_t r = (int64_t)blockIdx.x * HEAD_WARPS + threadIdx.y;
-    if (r >= rows)
-        return;
-    const score_entry e = entries[r];
-    const row_sums s = tile.sums[r];
-    const float lse = log_sum(s.whole), entropy = entropy_of(s.whole),
-                set_lse = e.count > 0 ? log_sum(s.set) : 0.0f;
-    float *logits = tile.logits + r * CHUNK;
-    if (e.count == 0) {
-        for (int64_t j = threadIdx.x; j < width; j += WZ_WARP)
-            logits[j] =
-                logit_gradient(logits[j], scale, lse, entropy, e.dlogp, e.dentropy, column + j == e.target);
-        return;
-    }
-    int64_t next = 0; /* the set's next token: both ascend */
-    for (int64_t j = threadIdx.x; j < width; j += WZ_WARP) {
-        while (next < e.count && (int64_t)tokens[e.first + next] < column + j)
-            next++;
-        const bool in = next < e.count && (int64_t)tokens[e.first + next] == column + j;
-        logits[j] = e.dlogp * ((in ? expf(logits[j] - set_lse) : 0.0f) - expf(logits[j] - lse));
-    }
-}
-
-static __global__ void end_backward(tile_memory tile, matrix dhidden, const score_entry *entries,
-                                    int64_t rows)
-{
-    const int64_t at = (int64_t)blockIdx.x * blockDim.x + threadIdx.x, r = at / dhidden.columns,
-                  column = at % dhidden.columns;
-    if (r < rows)
-        row_of(dhidden, entries[r].row)[column] = tile.dhidden[at];
-}
-
-static bool make_tile(const score_call *c, tile_memory *out)
-{
-    const size_t width = (size_t)c->hidden.columns;
-    const size_t bytes =
-        TILE_ROWS * ((2 * width + CHUNK) * sizeof(float) + sizeof(row_sums) + sizeof(score_pair));
-    out->logits = (float *)cuda_scratch(c->cuda, bytes, "head score");
-    out->hidden = out->logits + (size_t)TILE_ROWS * CHUNK;
-    out->dhidden = out->hidden + TILE_ROWS * width;
-    out->sums = (row_sums *)(out->dhidden + TILE_ROWS * width);
-    out->result = (score_pair *)(out->sums + TILE_ROWS);
-    return out->logits != NULL;
-}
-
-/* One tile on its way: its entries and all sets' tokens on the device. */
-typedef struct tile_walk {
-    const score_call *call;
-    tile_memory tile;
-    const score_entry *entries;
-    const uint32_t *tokens;
-    int64_t rows;
-} tile_walk;
-
-static int64_t chunk_logits(const tile_walk *w, int64_t column)
-{
-    const score_call *c = w->call;
-    const int64_t left = c->head.rows - column, width = left < CHUNK ? left : CHUNK;
-    const cuda_product product = {w->tile.hidden,
-                                  (const float *)c->head.data + column * c->head.stride,
-                                  w->tile.logits,
-                                  w->rows,
-                                  width,
-                                  c->hidden.columns,
-                                  c->hidden.columns,
-                                  c->head.stride,
-                                  CHUNK,
-                                  false,
-                                  true,
-                                  false};
-    cuda_multiply(c->cuda, &product, "head logits");
-    return width;
-}
-
-/* Sums of all chunks. */
-static bool sum_tile(const tile_walk *w)
-{
-    const score_call *c = w->call;
-    const int64_t elements = w->rows * c->hidden.columns;
-    WZ_LAUNCH(begin_tile, dim3((unsigned)((elements + 255) / 256)), dim3(256), 0, c->cuda->stream, w->tile,
-              matrix_of(c->hidden), w->entries, w->rows);
-    for (int64_t column = 0; column < c->head.rows; column += CHUNK) {
-        const int64_t width = chunk_logits(w, column);
-        WZ_LAUNCH(add_chunk, entry_blocks(w->rows), dim3(WZ_WARP, HEAD_WARPS), 0, c->cuda->stream, w->tile,
-                  w->entries, w->rows, w->tokens, column, width, c->scale);
-    }
-    return CUDA_CHECK(c->cuda, cudaGetLastError(), "head score");
-}
-
-static void tile_backward(const tile_walk *w)
-{
-    const score_call *c = w->call;
-    const int64_t hidden = c->hidden.columns, elements = w->rows * hidden;
-    for (int64_t column = 0; column < c->head.rows; column += CHUNK) {
-        const int64_t width = chunk_logits(w, column);
-        WZ_LAUNCH(chunk_gradients, entry_blocks(w->rows), dim3(WZ_WARP, HEAD_WARPS), 0, c->cuda->stream,
-                  w->tile, w->entries, w->rows, w->tokens, column, width, c->scale);
-        const float *head = (const float *)c->head.data + column * c->head.stride;
-        const cuda_product to_hidden = {w->tile.logits, head,  w->tile.dhidden, w->rows,
-                                        hidden,         width, CHUNK,           c->head.stride,
-                                        hidden,         false, false,           true};
-        cuda_multiply(c->cuda, &to_hidden, "head score backward");
-        if (c->dhead.data == NULL)
-            continue;
-        const cuda_product to_head = {
-            w->tile.logits, w->tile.hidden, (float *)c->dhead.data + column * c->dhead.stride,
-            width,          hidden,         w->rows,
-            CHUNK,          hidden,         c->dhead.stride,
-            true,           false,          true};
-        cuda_multiply(c->cuda, &to_head, "head score backward");
-    }
-    WZ_LAUNCH(end_backward, dim3((unsigned)((elements + 255) / 256)), dim3(256), 0, c->cuda->stream, w->tile,
-              matrix_of(c->dhidden), w->entries, w->rows);
-    CUDA_CHECK(c->cuda, cudaGetLastError(), "head score backward");
-}
-
-static void walk_tiles(const score_call *c, const score_lists *lists, bool backward)
-{
-    tile_walk w = {c, {}, NULL, NULL, 0};
-    const int64_t tokens = c->allowed ? (int64_t)c->masks->offset[c->masks->count] : 0;
-    if (lists->wholes == 0 || !make_tile(c, &w.tile))
-        return;
-    for (int64_t first = 0; first < lists->wholes; first += TILE_ROWS) {
-        w.rows = lists->wholes - first < TILE_ROWS ? lists->wholes - first : TILE_ROWS;
-        const size_t bytes =
-            (size_t)w.rows * sizeof(score_entry) + (size_t)tokens * sizeof(uint32_t) + 2 * 256;
-        if (!cuda_stage_room(c->cuda, bytes, "head score"))
-            return;
-        w.entries = cuda_stage(c->cuda, lists->whole + first, w.rows, "head score");
-        w.tokens = cuda_stage(c->cuda, c->masks->tokens, tokens, "head score");
-        if (w.entries == NULL || (tokens > 0 && w.tokens == NULL) || !sum_tile(&w))
-            return;
-        if (backward) {
-            tile_backward(&w);
-            continue;
-        }
-        WZ_LAUNCH(end_tile, dim3((unsigned)((w.rows + 127) / 128)), dim3(128), 0, c->cuda->stream, w.tile,
-                  w.entries, w.rows);
-        if (CUDA_CHECK(c->cuda, cudaGetLastError(), "head score"))
-            fetch_scores(c, w.tile.result, w.rows, lists->whole + first);
-    }
-}
-
-/* ---- both ---- */
-
-/* Copies the entries' results to the caller's host arrays. */
-static void fetch_scores(const score_call *c, const score_pair *from, int64_t count,
-                         const score_entry *entries)
+void fetch_scores(const score_call *c, const score_pair *from, int64_t count, const score_entry *entries)
 {
     void *block = NULL;
     wz_error err = {{0}};
-    const size_t bytes = (size_t)count * sizeof(score_pair);
     const wz_status status = wz_alloc(&block, (size_t)count, sizeof(score_pair), "head score", &err);
     if (status != WZ_OK) {
         cuda_fail(c->cuda, status, &err);
         return;
     }
     const score_pair *host = (const score_pair *)block;
-    if (CUDA_CHECK(c->cuda, cudaMemcpyAsync(block, from, bytes, cudaMemcpyDeviceToHost, c->cuda->stream),
-                   "head score") &&
-        CUDA_CHECK(c->cuda, cudaStreamSynchronize(c->cuda->stream), "head score"))
+    if (cuda_fetch(c->cuda, block, from, (size_t)count * sizeof(score_pair), "head score"))
         for (int64_t i = 0; i < count; i++) {
             const int32_t to = entries[i].row;
             c->logp[to] = host[i].logp;
@@ -478,7 +187,7 @@ static void run(const score_call *c, bool backward)
         small_backward(c, &lists);
     else
         score_small(c, &lists);
-    walk_tiles(c, &lists, backward);
+    score_whole(c, &lists, backward);
     free(lists.block);
 }
 

@@ -1,6 +1,7 @@
 # shellcheck shell=bash
-# Debian packages, sourced by test.sh and quickstart.sh: `need_packages NAME...` installs what is missing, saying so
-# first, and only then needs root or sudo.
+# Sourced by test.sh, quickstart.sh and gpu-check.sh.
+#
+# Debian packages: `need_packages NAME...` installs what is missing, saying so first, and only then needs root or sudo.
 
 # What the program is built with and from.
 # shellcheck disable=SC2034
@@ -29,4 +30,11 @@ need_packages() {
     "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get update -qq
     "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" \
         >/dev/null
+}
+
+# The architectures of the GPUs at hand as CMake wants them, "90" or "80;90"; fails where there is none.
+gpu_architectures() {
+    local capabilities
+    capabilities=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader) && [ -n "$capabilities" ] || return 1
+    printf '%s\n' "$capabilities" | tr -d . | sort -u | paste -sd ';'
 }

@@ -26,7 +26,11 @@ say "build"
 mkdir -p "$build"
 log=$build/quickstart.log
 export CMAKE_GENERATOR=Ninja # a build folder that exists keeps its own
-cmake -S . -B "$build" -DCMAKE_BUILD_TYPE=Release -DWZ_TESTS=OFF >"$log" 2>&1 || { cat "$log"; exit 1; }
+cuda=(-DWZ_CUDA=OFF) # kernels are compiled where there is a GPU to run them, for that one
+if architectures=$(gpu_architectures 2>/dev/null); then
+    cuda=(-DWZ_CUDA=AUTO "-DCMAKE_CUDA_ARCHITECTURES=$architectures")
+fi
+cmake -S . -B "$build" -DCMAKE_BUILD_TYPE=Release -DWZ_TESTS=OFF "${cuda[@]}" >"$log" 2>&1 || { cat "$log"; exit 1; }
 cmake --build "$build" --parallel "$(nproc)" >"$log" 2>&1 || { tail -n 40 "$log"; exit 1; }
 "$build/wavezero" --version
 

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Builds and tests everything. Without arguments all parts run, in this order:
 #
-#   release     gcc, Release, warnings are errors; all tests in parallel
+#   release     gcc, and nvcc where it is, Release, warnings are errors; all tests in parallel
 #   sanitize    AddressSanitizer and UndefinedBehaviorSanitizer, all tests
 #   portable    gcc without -march=native: any x86-64; the backend's and the model's tests
 #   clang       clang, warnings are errors (build only)
-#   cuda        nvcc, every kernel for every architecture we name, warnings are errors (where nvcc is)
+#   cuda        the release build with the CUDA backend (where nvcc is); tests that need a GPU (where there is one)
 #   tidy        clang-tidy
 #   format      clang-format
 #   shell       shellcheck
@@ -74,50 +74,48 @@ test_release() {
     return "$status"
 }
 
-# Allocation failures, code under other kernel families and other orders of emulated threads are covered by the release
-# tests.
+# Allocation failures, code under other kernel families, other orders of emulated threads and emulated comparisons bit for
+# bit are covered by the release tests.
 test_sanitize() {
-    configure_and_build sanitize -DCMAKE_BUILD_TYPE=RelWithDebInfo -DWZ_SANITIZE=ON &&
-        run_tests sanitize -E '_(Haswell|SkylakeX|Sandybridge|descending|1)$'
+    configure_and_build sanitize -DCMAKE_BUILD_TYPE=RelWithDebInfo -DWZ_SANITIZE=ON -DWZ_CUDA=OFF &&
+        run_tests sanitize -E '_(Haswell|SkylakeX|Sandybridge|descending|1)$|^test_(promises|backend_rows)_emulated'
 }
 
 # A binary for any processor of the family: other vectors, the same arithmetic.
 test_portable() {
-    configure_and_build portable -DCMAKE_BUILD_TYPE=Release -DWZ_NATIVE=OFF &&
-        run_tests portable -R '^test_(vec|backend|backend_promises|model)$'
+    configure_and_build portable -DCMAKE_BUILD_TYPE=Release -DWZ_NATIVE=OFF -DWZ_CUDA=OFF &&
+        run_tests portable -R '^test_(vec|backend|backend_promises|backend_rows|model)$'
 }
 
 test_clang() {
-    configure_and_build clang -DCMAKE_BUILD_TYPE=Release -DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++
+    configure_and_build clang -DCMAKE_BUILD_TYPE=Release -DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++ \
+        -DWZ_CUDA=OFF
 }
 
-# Compiling needs no GPU; running the kernels without one is the emulated tests' part (tests/cuda_emulator).
+# The release build, which has the CUDA backend wherever nvcc is: every kernel for every architecture we name, warnings are
+# errors. Running the kernels without a GPU is the emulated tests' part (tests/cuda_emulator); here the tests labelled gpu
+# run, or say why they cannot, and the program must start on machines without any CUDA.
 test_cuda() {
-    local nvcc architecture flags=()
-    nvcc=$(command -v nvcc || echo /usr/local/cuda/bin/nvcc)
-    if [ ! -x "$nvcc" ]; then
+    local program=$build/release/wavezero
+    if ! command -v nvcc >/dev/null && [ ! -x /usr/local/cuda/bin/nvcc ]; then
         echo "SKIPPED: no nvcc on this machine, the kernels were not compiled for a GPU"
         return 0
     fi
-    for architecture in 80 86 89 90 100 120; do
-        if "$nvcc" --list-gpu-arch | grep -qx "compute_$architecture"; then
-            flags+=(-gencode "arch=compute_$architecture,code=sm_$architecture")
-        fi
-    done
-    mkdir -p "$build/cuda"
-    # shellcheck disable=SC2016
-    find cuda -name '*.cu' -print0 | xargs -0 -P "$jobs" -I FILE sh -c \
-        'file=$1; out=$2/$(basename "$1").o; shift 2; "$@" -c "$file" -o "$out"' sh FILE "$build/cuda" \
-        "$nvcc" -std=c++17 -O3 -I. --Werror all-warnings -Xcompiler=-Wall,-Wextra,-Wshadow,-Werror "${flags[@]}" &&
-        echo "nvcc: clean for ${flags[*]//-gencode/}"
+    configure_and_build release -DCMAKE_BUILD_TYPE=Release -DWZ_CUDA=ON || return 1
+    grep 'CUDA backend' "$build/release.configure.log"
+    if ldd "$program" | grep -E 'libcuda|libcublas'; then
+        echo "the program does not start without these"
+        return 1
+    fi
+    "$program" doctor | grep '^gpu ' && run_tests release -L gpu -V
 }
 
 # The checks are those of .clang-tidy; the compile commands are clang's own.
 test_tidy() {
-    cmake -S "$source" -B "$build/tidy" -G Ninja -DCMAKE_C_COMPILER=clang -DWZ_TESTS=OFF -DCMAKE_EXPORT_COMPILE_COMMANDS=ON \
-        >/dev/null || return 1
+    cmake -S "$source" -B "$build/tidy" -G Ninja -DCMAKE_C_COMPILER=clang -DWZ_TESTS=OFF -DWZ_CUDA=OFF \
+        -DCMAKE_EXPORT_COMPILE_COMMANDS=ON >/dev/null || return 1
     local log=$build/tidy.log
-    if find engine tasks rewards checkpoints -name '*.c' -print0 |
+    if find engine cuda tasks rewards checkpoints -name '*.c' -print0 |
         xargs -0 -n 4 -P "$jobs" clang-tidy -p "$build/tidy" --quiet --warnings-as-errors='*' >"$log" 2>&1; then
         echo "clang-tidy: clean"
     else

@@ -46,6 +46,25 @@ static void *zeroed(int64_t count, size_t size)
     return block;
 }
 
+float *backend_place(wz_backend *be, const float *values, int64_t count)
+{
+    void *block = NULL;
+    wz_error err = {{0}};
+    const size_t bytes = (size_t)count * sizeof(float);
+    ck_assert_msg(be->ops->alloc(be, bytes, "a test", &block, &err) == WZ_OK, "%s", err.text);
+    be->ops->upload(be, block, values, bytes);
+    return block;
+}
+
+float *backend_fetch(wz_backend *be, const float *from, int64_t count)
+{
+    float *out = zeroed(count, sizeof(float));
+    wz_error err = {{0}};
+    ck_assert_msg(be->ops->sync(be, &err) == WZ_OK, "%s", err.text);
+    be->ops->download(be, out, from, (size_t)count * sizeof(float));
+    return out;
+}
+
 static int64_t stride_of(const bench *b, size_t f)
 {
     return b->fields[f].columns + (b->fields[f].packed ? 0 : b->s->pad);
@@ -272,6 +291,11 @@ float *bench_fetch(const bench *b, size_t f, bool gradient)
     }
     free(all);
     return out;
+}
+
+size_t bench_bytes(const bench *b, size_t f)
+{
+    return (size_t)(b->fields[f].rows * b->fields[f].columns) * sizeof(float);
 }
 
 wz_attention bench_attention(const bench *b)

@@ -104,10 +104,16 @@ wz_tensor bench_gradient(const bench *b, size_t field);
 void bench_copy(const bench *b, float *to, const float *from, size_t field);
 /* A field's rows without padding, on the host; checks that the padding is untouched. Free with free(). */
 float *bench_fetch(const bench *b, size_t field, bool gradient);
+/* Bytes of a fetched field. */
+size_t bench_bytes(const bench *b, size_t field);
 wz_attention bench_attention(const bench *b);
 /* Random numbers in (-1, 1), a function of (what, index). */
 void fill_uniform(float *values, int64_t count, uint32_t what);
 uint32_t random_below(uint32_t limit, uint32_t what, uint64_t index);
+
+/* A copy of host numbers on the backend, for its release(); and back, for free(). */
+float *backend_place(wz_backend *be, const float *values, int64_t count);
+float *backend_fetch(wz_backend *be, const float *from, int64_t count);
 
 /* Runs the case on the backend and checks it as described above. */
 void case_check(const op_case *test, wz_backend *be);

@@ -1,4 +1,5 @@
-/* main() of a program that tests a backend: run under several of OpenBLAS's kernel families (OPENBLAS_CORETYPE). */
+/* The backend that a program tests, and its main(): the CPU, run under several of OpenBLAS's kernel families
+ * (OPENBLAS_CORETYPE); compiled with WZ_TEST_CUDA, the CUDA backend, emulated or on a GPU. */
 #ifndef WZ_TESTS_BACKEND_MAIN_H
 #define WZ_TESTS_BACKEND_MAIN_H
 
@@ -8,6 +9,7 @@
 #include <string.h>
 
 #include "engine/backend/backend.h"
+#include "tests/cuda_probe.h"
 
 /* OpenBLAS obeys OPENBLAS_CORETYPE without looking at the processor: running on would end in SIGILL. */
 static inline bool core_type_runs(const char *core)
@@ -24,27 +26,53 @@ static inline bool core_type_runs(const char *core)
     return false;
 }
 
-static inline int backend_main(Suite *suite)
-{
-    const char *core = getenv("OPENBLAS_CORETYPE");
-    if (core != NULL && !core_type_runs(core)) {
-        (void)printf("skipped: this processor cannot run OpenBLAS's %s kernels\n", core);
-        return 77;
-    }
-    (void)printf("OpenBLAS kernels: %s\n", wz_backend_cpu_core_name());
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
-}
-
 static inline wz_backend *cpu_backend_with(size_t threads)
 {
     wz_backend *be = NULL;
     wz_error err = {{0}};
     ck_assert_msg(wz_backend_cpu_create(threads, &be, &err) == WZ_OK, "%s", err.text);
     return be;
+}
+
+/* Threads are the CPU's; with CUDA two backends are the same. */
+static inline wz_backend *test_backend(size_t threads)
+{
+#ifdef WZ_TEST_CUDA
+    wz_backend *be = NULL;
+    wz_error err = {{0}};
+    (void)threads;
+    ck_assert_msg(wz_backend_cuda_create(&be, &err) == WZ_OK, "%s", err.text);
+    return be;
+#else
+    return cpu_backend_with(threads);
+#endif
+}
+
+/* Whether what is to be tested can run here; says so. */
+static inline bool backend_runs(void)
+{
+#ifdef WZ_TEST_CUDA
+    return cuda_works();
+#else
+    const char *core = getenv("OPENBLAS_CORETYPE");
+    const bool runs = core == NULL || core_type_runs(core);
+    if (runs)
+        (void)printf("OpenBLAS kernels: %s\n", wz_backend_cpu_core_name());
+    else
+        (void)printf("skipped: this processor cannot run OpenBLAS's %s kernels\n", core);
+    return runs;
+#endif
+}
+
+static inline int backend_main(Suite *suite)
+{
+    SRunner *runner = srunner_create(suite);
+    const bool runs = backend_runs();
+    if (runs)
+        srunner_run_all(runner, CK_NORMAL);
+    const int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return !runs ? 77 : failed == 0 ? 0 : 1;
 }
 
 #endif

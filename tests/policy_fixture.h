@@ -29,12 +29,13 @@ static fixture f;
 static inline void make_policy(const char *overrides)
 {
     char all[1024], *rest = NULL;
-    (void)snprintf(all, sizeof all,
-                   "threads=2 task.links=4 task.levels=8 model.hidden_size=32 model.intermediate_size=64 "
-                   "model.num_hidden_layers=2 model.num_attention_heads=2 model.num_key_value_heads=2 "
-                   "model.head_dim=16 model.zero_init_head=false model.embedding_range=0.5 "
-                   "model.initializer_range=0.3 %s",
-                   overrides);
+    (void)snprintf(
+        all, sizeof all,
+        "device=cpu threads=2 task.links=4 task.levels=8 model.hidden_size=32 model.intermediate_size=64 "
+        "model.num_hidden_layers=2 model.num_attention_heads=2 model.num_key_value_heads=2 "
+        "model.head_dim=16 model.zero_init_head=false model.embedding_range=0.5 "
+        "model.initializer_range=0.3 %s",
+        overrides);
     memset(&f, 0, sizeof f);
     wz_config_default(&f.config);
     for (char *at = strtok_r(all, " ", &rest); at != NULL; at = strtok_r(NULL, " ", &rest))

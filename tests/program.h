@@ -20,8 +20,20 @@
 #include "engine/core/file.h"
 #include "tests/temporary.h"
 
+/* A run on the device that is tested. The emulator's has less of everything. */
+#if defined(WZ_TEST_EMULATED)
+#define TINY                                                                                                 \
+    WZ_TEST_DATA "/config/tiny.yaml device=cuda generation_batch_size=16 eval_problems=4 max_steps=2 "       \
+                 "log_completions_steps=1"
+#define TINY_STEPS 2
+#elif defined(WZ_TEST_CUDA)
+#define TINY WZ_TEST_DATA "/config/tiny.yaml device=cuda"
+#define TINY_STEPS 12
+#else
 #define TINY WZ_TEST_DATA "/config/tiny.yaml"
-#define MAX_ARGUMENTS 16
+#define TINY_STEPS 12
+#endif
+#define MAX_ARGUMENTS 20
 
 /* One directory for everything a test makes; the program's two streams go to files in it. */
 typedef struct program {

@@ -1,4 +1,6 @@
 /* Every op of the table against the double-precision formulas and their central differences. */
+#include <math.h>
+
 #include "tests/backend_case.h"
 #include "tests/backend_main.h"
 #include "tests/backend_sums.h"
@@ -8,7 +10,7 @@ START_TEST(op_forward_and_backward_match_the_formula)
     const op_case *test = &backend_cases[_i];
     if (test->large)
         return;
-    wz_backend *be = cpu_backend_with(2);
+    wz_backend *be = test_backend(2);
     case_check(test, be);
     be->ops->destroy(be);
 }
@@ -18,7 +20,7 @@ START_TEST(sum_squares_matches_a_plain_sum_on_any_threads_and_shows_nan)
 {
     double first = 0.0;
     for (size_t threads = 1; threads <= 4; threads++) {
-        wz_backend *be = cpu_backend_with(threads);
+        wz_backend *be = test_backend(threads);
         const double got = sum_squares_check(be);
         first = threads == 1 ? got : first;
         ck_assert_double_eq(got, first);
@@ -29,27 +31,76 @@ END_TEST
 
 START_TEST(adamw_five_steps_match_the_algorithm)
 {
-    wz_backend *be = cpu_backend_with(3);
+    wz_backend *be = test_backend(3);
     adamw_check(be);
     be->ops->destroy(be);
 }
 END_TEST
 
-START_TEST(backend_cpu_says_what_it_is)
+START_TEST(backend_says_what_it_is)
 {
-    wz_backend *be = cpu_backend_with(2);
-    ck_assert_str_eq(be->ops->name, "cpu");
-    ck_assert(be->ops->supports_type(be, WZ_F32));
-    ck_assert(!be->ops->supports_type(be, WZ_BF16) && !be->ops->supports_low_rank(be));
+    wz_backend *be = test_backend(2);
     wz_backend_info info;
     be->ops->describe(be, &info);
-    ck_assert_int_eq(info.threads, 2);
-    ck_assert_str_eq(info.kernels, wz_backend_cpu_core_name());
+    ck_assert(be->ops->supports_type(be, WZ_F32));
+    ck_assert(!be->ops->supports_type(be, WZ_BF16) && !be->ops->supports_low_rank(be));
     ck_assert_int_ge(info.row_tile, 1);
     ck_assert_int_ge(info.micro_batch, 1);
+#ifdef WZ_TEST_CUDA
+    ck_assert_str_eq(be->ops->name, "cuda");
+    ck_assert_ptr_nonnull(strstr(info.gpu, "compute capability"));
+    ck_assert_uint_gt(strlen(info.kernels), 0);
+    ck_assert_int_ge(info.driver / 1000, info.runtime / 1000); /* minor versions may differ */
+    ck_assert_int_ge(info.runtime, 12000);
+    ck_assert_uint_gt(info.memory_free, 0);
+    ck_assert_uint_ge(info.memory, info.memory_free);
+#else
+    ck_assert_str_eq(be->ops->name, "cpu");
+    ck_assert_int_eq(info.threads, 2);
+    ck_assert_str_eq(info.kernels, wz_backend_cpu_core_name());
+    ck_assert_ptr_null(info.gpu);
+#endif
     be->ops->destroy(be);
 }
 END_TEST
+
+START_TEST(gemm_rate_is_measured_for_every_kind_of_product)
+{
+    static const wz_gemm_shape shapes[] = {
+        {24, 17, 33, false, true, false}, {24, 17, 33, false, false, false}, {17, 24, 33, true, false, true}};
+    wz_backend *be = test_backend(2);
+    wz_error err = {{0}};
+    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
+        const double rate = be->ops->gemm_rate(be, &shapes[i], 0.02);
+        ck_assert_msg(isfinite(rate) && rate > 0.0, "%g", rate);
+    }
+    ck_assert_msg(be->ops->sync(be, &err) == WZ_OK, "%s", err.text);
+#ifdef WZ_TEST_CUDA
+    const wz_gemm_shape huge = {1 << 20, 1 << 20, 1, false, false, false};
+    ck_assert(isnan(be->ops->gemm_rate(be, &huge, 0.02)));
+    ck_assert_int_eq(be->ops->sync(be, &err), WZ_ERR_RESOURCE);
+#endif
+    be->ops->destroy(be);
+}
+END_TEST
+
+#ifdef WZ_TEST_CUDA /* the host would promise the memory, or its sanitizer end the program */
+START_TEST(memory_that_is_not_there_is_reported)
+{
+    wz_backend *be = test_backend(2);
+    wz_error err = {{0}};
+    void *block = NULL;
+    ck_assert_int_eq(be->ops->alloc(be, (size_t)1 << 50, "a table", &block, &err), WZ_ERR_RESOURCE);
+    ck_assert_ptr_null(block);
+    ck_assert_msg(strstr(err.text, "a table") != NULL, "%s", err.text);
+    /* nothing of it is left to be reported later, and memory that is there can still be had */
+    ck_assert_msg(be->ops->sync(be, &err) == WZ_OK, "%s", err.text);
+    ck_assert_msg(be->ops->alloc(be, 1000, "a row", &block, &err) == WZ_OK, "%s", err.text);
+    be->ops->release(be, block);
+    be->ops->destroy(be);
+}
+END_TEST
+#endif
 
 static Suite *backend_suite(void)
 {
@@ -60,7 +111,11 @@ static Suite *backend_suite(void)
     TCase *others = tcase_create("others");
     tcase_add_test(others, sum_squares_matches_a_plain_sum_on_any_threads_and_shows_nan);
     tcase_add_test(others, adamw_five_steps_match_the_algorithm);
-    tcase_add_test(others, backend_cpu_says_what_it_is);
+    tcase_add_test(others, backend_says_what_it_is);
+    tcase_add_test(others, gemm_rate_is_measured_for_every_kind_of_product);
+#ifdef WZ_TEST_CUDA
+    tcase_add_test(others, memory_that_is_not_there_is_reported);
+#endif
     suite_add_tcase(suite, table);
     suite_add_tcase(suite, others);
     return suite;

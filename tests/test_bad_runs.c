@@ -64,10 +64,25 @@ START_TEST(train_with_a_bad_configuration_exits_2_and_makes_nothing)
 }
 END_TEST
 
+static char *no_gpu[] = {"CUDA_VISIBLE_DEVICES=", NULL}; /* where there is one */
+
 START_TEST(train_on_a_device_that_is_not_there_exits_6)
 {
-    program_fail(&p, 6, "device: cuda", "train " TINY " output_dir=@/run device=cuda");
+    p.environment = no_gpu;
+    program_fail(&p, 6, "device: cuda: ", "train " TINY " output_dir=@/run device=cuda");
+    ck_assert_ptr_nonnull(strstr(p.log, "; or use device: cpu"));
     ck_assert(!exists("run"));
+}
+END_TEST
+
+START_TEST(train_on_any_device_without_a_gpu_takes_the_cpu_and_says_why)
+{
+    p.environment = no_gpu;
+    program_succeed(&p, "train " TINY " output_dir=@/run device=auto max_steps=1");
+    ck_assert_msg(strstr(p.log, "device cpu: ") != NULL && strstr(p.log, "; not cuda: ") != NULL, "%s",
+                  p.log);
+    program_succeed(&p, "resume @/run --extend max_steps=2");
+    ck_assert_msg(strstr(p.log, "; not cuda: ") != NULL, "%s", p.log);
 }
 END_TEST
 
@@ -294,6 +309,7 @@ int main(void)
     tcase_add_checked_fixture(tests, make_place, remove_place);
     tcase_add_test(tests, train_with_a_bad_configuration_exits_2_and_makes_nothing);
     tcase_add_test(tests, train_on_a_device_that_is_not_there_exits_6);
+    tcase_add_test(tests, train_on_any_device_without_a_gpu_takes_the_cpu_and_says_why);
     tcase_add_test(tests, train_without_memory_exits_5_and_names_remedies);
     tcase_add_test(tests, train_where_nothing_can_be_made_names_the_place);
     tcase_add_test(tests, truncated_checkpoint_exits_3);

@@ -125,8 +125,8 @@ START_TEST(rundir_create_writes_config_and_environment)
     ck_assert_int_eq(wz_config_read_file(&back, in_scratch("a/b/config.yaml"), &err), WZ_OK);
     ck_assert_int_eq(back.seed, 77);
 
-    wz_environment environment = {
-        .blas_core = "Haswell", .device = "cpu", .threads = 2, .date = "2026-01-02"};
+    const wz_backend_info backend = {.kernels = "Haswell", .threads = 2};
+    const wz_environment environment = {.device = "cpu", .backend = &backend, .date = "2026-01-02"};
     ck_assert_int_eq(wz_rundir_write_environment(&rundir, &environment, &err), WZ_OK);
     json_t *json = json_load_file(in_scratch("a/b/env.json"), 0, NULL);
     ck_assert_ptr_nonnull(json);

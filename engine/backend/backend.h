@@ -10,6 +10,7 @@
  * depends on that row's inputs only, never on how many rows there are or where in the batch it stands.
  * Sums over rows (weight gradients) run per group in row order, then over groups in order, each added
  * to the accumulator in turn, so that cutting a batch between groups and calling again changes nothing.
+ * (The CUDA backend adds the rows of one call in a fixed order of its own: there a cut changes last bits.)
  * NaN and infinity go through ops as IEEE arithmetic has them; nothing is clamped. */
 #ifndef WZ_BACKEND_BACKEND_H
 #define WZ_BACKEND_BACKEND_H
@@ -118,12 +119,16 @@ typedef struct wz_gemm_shape {
     bool a_transposed, b_transposed, accumulate;
 } wz_gemm_shape;
 
-/* What a backend runs on, for the environment of a run, `doctor` and benchmarks. */
+/* What a backend runs on, for the environment of a run, the memory plan, `doctor` and benchmarks. Strings live as long
+ * as the backend. */
 typedef struct wz_backend_info {
-    const char *kernels; /* family of matrix kernels: OpenBLAS's core name */
+    const char *kernels; /* family of matrix kernels: OpenBLAS's core name, cublasLt and its version */
     int64_t threads;     /* of the host that compute */
     int64_t row_tile;    /* most rows of one matrix product */
     int64_t micro_batch; /* completions of a micro-batch where the configuration says nothing */
+    const char *gpu;     /* its name; NULL: the host computes in its own memory, and what follows is 0 */
+    int driver, runtime; /* CUDA's version that the driver is for, and the program; 1000 major + 10 minor */
+    size_t memory, memory_free; /* the GPU's, bytes */
 } wz_backend_info;
 
 typedef struct wz_backend wz_backend;
@@ -225,7 +230,8 @@ typedef struct wz_backend_ops {
                                 const int32_t *target, const uint32_t *mask, const wz_mask_table *masks,
                                 float temperature, const wz_row_groups *groups);
     /* Samples request i from hidden row request[i].row with the arithmetic of head_score_forward: logp and
-     * entropy are its bits. kept_tokens [requests][kept_stride] receives kept sets (NULL when none is cut). */
+     * entropy are its bits. kept_tokens [requests][kept_stride] (NULL when none is cut) receives the kept set of a request
+     * that keeps fewer tokens than it was allowed. */
     wz_status (*head_sample)(wz_backend *backend, wz_sample_result *result, uint32_t *kept_tokens,
                              int64_t kept_stride, wz_tensor hidden, wz_tensor head,
                              const wz_sample_request *request, int64_t requests, const wz_mask_table *masks,

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <yaml.h>
 
+#include "cuda/cuda.h"
 #include "engine/cli/cli.h"
 #include "engine/cli/options.h"
 #include "engine/core/file.h"
@@ -25,7 +26,7 @@ const char wz_doctor_details[] =
 
 typedef struct doctor_report {
     char name[MAX_FACTS][24];
-    char value[MAX_FACTS][160];
+    char value[MAX_FACTS][400];
     bool is_check[MAX_FACTS]; /* a self check; value is its failure, or "" */
     size_t count;
 } doctor_report;
@@ -96,7 +97,6 @@ static void add_libraries(doctor_report *report, const wz_cli *cli)
     if (H5get_libversion(&major, &minor, &release) >= 0)
         add(report, "hdf5", "%u.%u.%u", major, minor, release);
     add(report, "yaml", "%s", yaml_get_version_string());
-    add(report, "cuda", "not built into this program: it computes on the CPU");
 }
 
 /* ---- checks ---- */
@@ -113,28 +113,85 @@ static const char *check_random(void)
                                                       : "Philox4x32-10 misses its published known answer";
 }
 
-/* Whole numbers that float32 sums exactly in any order: the product must be exact. */
-static const char *check_product(void)
+/* Whole numbers that float32 sums exactly in any order: c = a b^T must be exact. */
+enum { N = 48 };
+typedef struct product {
+    float a[N * N], b[N * N], c[N * N];
+} product;
+
+static void make_product(product *p)
 {
-    enum { N = 48 };
-    float a[N * N];
-    float b[N * N];
-    float c[N * N];
     for (int i = 0; i < N * N; ++i) {
-        a[i] = (float)(i * 7 % 11 - 5);
-        b[i] = (float)(i * 5 % 13 - 6);
+        p->a[i] = (float)(i * 7 % 11 - 5);
+        p->b[i] = (float)(i * 5 % 13 - 6);
+        p->c[i] = NAN;
     }
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, N, N, N, 1.0F, a, N, b, N, 0.0F, c, N);
+}
+
+static bool is_exact(const product *p)
+{
+    bool exact = true;
     for (int i = 0; i < N; ++i) {
         for (int j = 0; j < N; ++j) {
             float sum = 0.0F;
             for (int k = 0; k < N; ++k)
-                sum += a[i * N + k] * b[j * N + k];
-            if (c[i * N + j] != sum)
-                return "OpenBLAS gives a wrong product: choose another kernel by OPENBLAS_CORETYPE";
+                sum += p->a[i * N + k] * p->b[j * N + k];
+            exact = exact && p->c[i * N + j] == sum;
         }
     }
-    return "";
+    return exact;
+}
+
+static const char *check_product(void)
+{
+    product p;
+    make_product(&p);
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, N, N, N, 1.0F, p.a, N, p.b, N, 0.0F, p.c, N);
+    return is_exact(&p) ? "" : "OpenBLAS gives a wrong product: choose another kernel by OPENBLAS_CORETYPE";
+}
+
+/* The same product on a GPU. */
+static wz_status check_gpu_product(wz_backend *gpu, wz_error *err)
+{
+    product p;
+    void *block = NULL;
+    make_product(&p);
+    wz_status status = gpu->ops->alloc(gpu, sizeof p, "doctor", &block, err);
+    if (status != WZ_OK)
+        return status;
+    product *there = block;
+    const wz_linear linear = {.weight = {there->b, N, N, N, WZ_F32}};
+    gpu->ops->upload(gpu, there, &p, sizeof p);
+    gpu->ops->linear_forward(gpu, (wz_tensor){there->c, N, N, N, WZ_F32},
+                             (wz_tensor){there->a, N, N, N, WZ_F32}, &linear, (wz_tensor){0});
+    gpu->ops->download(gpu, &p, there, sizeof p);
+    status = gpu->ops->sync(gpu, err);
+    gpu->ops->release(gpu, block);
+    if (status == WZ_OK && !is_exact(&p))
+        status =
+            wz_fail(err, WZ_ERR_DEVICE, "a wrong product: update the driver and cuBLAS, or use device: cpu");
+    return status;
+}
+
+/* The GPU that `device: auto` takes, or why it takes none. */
+static void add_gpu(doctor_report *report)
+{
+    wz_backend *gpu = NULL;
+    wz_backend_info info;
+    wz_error err = {{0}};
+    if (wz_backend_cuda_create(&gpu, &err) != WZ_OK) {
+        add(report, "gpu", "none: %s", err.text);
+        return;
+    }
+    gpu->ops->describe(gpu, &info);
+    add(report, "gpu", "%s", info.gpu);
+    add(report, "gpu_memory", "%.1f GB, %.1f GB free", (double)info.memory / 1e9,
+        (double)info.memory_free / 1e9);
+    add(report, "cuda", "driver for CUDA %d.%d, runtime %d.%d, %s", info.driver / 1000,
+        info.driver % 1000 / 10, info.runtime / 1000, info.runtime % 1000 / 10, info.kernels);
+    (void)check_gpu_product(gpu, &err);
+    gpu->ops->destroy(gpu);
+    add_check(report, "gpu product", err.text);
 }
 
 /* A file image in memory, written and read back. */
@@ -262,6 +319,7 @@ wz_status wz_cmd_doctor(const wz_cli *cli, const wz_command *self, int argc, con
     add(&found, "compiler", "%s", wz_build_compiler());
     add_machine(&found);
     add_libraries(&found, cli);
+    add_gpu(&found);
     add_checks(&found);
     for (size_t i = 0; i < found.count; ++i)
         healthy = healthy && (!found.is_check[i] || found.value[i][0] == '\0');

@@ -15,6 +15,7 @@ typedef struct bench {
     wz_trainer_options options;
     wz_trainer *trainer;
     wz_text plan;
+    double used_before; /* memory, before anything of the model was there */
 } bench;
 
 static void close_bench(bench *b)
@@ -26,6 +27,18 @@ static void close_bench(bench *b)
     wz_text_clear(&b->plan);
 }
 
+/* What the process has had at most, or what has been taken of a GPU's memory, which is not given back while a trainer
+ * lives. */
+static double used_bytes(const wz_backend *backend)
+{
+    struct rusage usage;
+    wz_backend_info info;
+    backend->ops->describe(backend, &info);
+    if (info.gpu != NULL)
+        return (double)(info.memory - info.memory_free);
+    return getrusage(RUSAGE_SELF, &usage) == 0 ? (double)usage.ru_maxrss * 1024.0 : NAN;
+}
+
 static wz_status open_bench(const wz_config *config, bench *b, wz_error *err)
 {
     memset(b, 0, sizeof *b);
@@ -33,6 +46,8 @@ static wz_status open_bench(const wz_config *config, bench *b, wz_error *err)
     wz_status status = wz_config_check(&b->config, err);
     if (status == WZ_OK)
         status = wz_open_backend(&b->config, &b->backend, NULL, err);
+    if (status == WZ_OK)
+        b->used_before = used_bytes(b->backend);
     if (status == WZ_OK)
         status = wz_policy_from_config(&b->config, b->backend, &b->policy, err);
     if (status != WZ_OK)
@@ -42,12 +57,6 @@ static wz_status open_bench(const wz_config *config, bench *b, wz_error *err)
     b->options.exactness_check_steps = 0;
     status = wz_run_plan_memory(b->policy, &b->config, &b->options, &b->plan, err);
     return status == WZ_OK ? wz_trainer_create(b->policy, &b->options, &b->trainer, err) : status;
-}
-
-static double peak_resident_bytes(void)
-{
-    struct rusage usage;
-    return getrusage(RUSAGE_SELF, &usage) == 0 ? (double)usage.ru_maxrss * 1024.0 : NAN;
 }
 
 static int ascending(const void *a, const void *b)
@@ -62,14 +71,15 @@ static double median(double *values, int64_t count)
     return count % 2 == 1 ? values[count / 2] : 0.5 * (values[count / 2 - 1] + values[count / 2]);
 }
 
-/* One weight matrix: forward, input gradient and weight gradient of `rows` rows, all layers together. */
+/* One weight matrix: forward, input gradient and weight gradient of `rows` rows, all layers together. The weight gradient
+ * is made in products of at most `dw_outputs` outputs over `dw_rows` rows. */
 static void add_linear(wz_benchmark *out, wz_backend *backend, const char *name, int64_t outputs,
-                       int64_t inputs, int64_t rows, int64_t group_rows)
+                       int64_t inputs, int64_t rows, int64_t dw_outputs, int64_t dw_rows)
 {
     const wz_gemm_shape shapes[3] = {
-        {out->tile, outputs, inputs, false, true, false},                        /* y = x w^T */
-        {out->tile, inputs, outputs, false, false, false},                       /* dx = dy w */
-        {outputs < 128 ? outputs : 128, inputs, group_rows, true, false, true}}; /* dw += dy^T x */
+        {out->tile, outputs, inputs, false, true, false},                                   /* y = x w^T */
+        {out->tile, inputs, outputs, false, false, false},                                  /* dx = dy w */
+        {outputs < dw_outputs ? outputs : dw_outputs, inputs, dw_rows, true, false, true}}; /* dw += dy^T x */
     static const char *const passes[3] = {"forward", "dx", "dw"};
     for (int i = 0; i < 3 && out->gemm_count < WZ_BENCH_GEMMS; i++) {
         wz_bench_gemm *gemm = &out->gemms[out->gemm_count++];
@@ -98,21 +108,42 @@ static double attention_flops(const wz_model_config *c, const wz_batch *batch)
     return 3.0 * 4.0 * keys * (double)(c->num_attention_heads * c->head_dim);
 }
 
-static void count_work(bench *b, wz_benchmark *out)
+static void count_work(bench *b, bool on_gpu, wz_benchmark *out)
 {
     const wz_model_config *c = &b->policy->model->config;
     const wz_batch *batch = wz_trainer_batch(b->trainer);
     const int64_t q = c->num_attention_heads * c->head_dim, kv = c->num_key_value_heads * c->head_dim;
-    const int64_t layers = c->num_hidden_layers, group_rows = out->rows / batch->groups;
+    /* the CPU's weight gradients go by groups and 128 outputs, a GPU's by packs */
+    const int64_t layers = c->num_hidden_layers, dw_outputs = on_gpu ? INT64_MAX : 128,
+                  dw_rows = out->rows / (on_gpu ? batch->pack_count : batch->groups);
     int64_t sites = 0; /* what follows the last attention is computed at sites only, and counted so */
     for (int64_t p = 0; p < batch->pack_count; p++)
         sites += batch->packs[p]->segments.sites;
     const int64_t begun = layers * out->rows, finished = (layers - 1) * out->rows + sites;
-    add_linear(out, b->backend, "qkv", q + 2 * kv, c->hidden_size, begun, group_rows);
-    add_linear(out, b->backend, "o", c->hidden_size, q, finished, group_rows);
-    add_linear(out, b->backend, "gate_up", 2 * c->intermediate_size, c->hidden_size, finished, group_rows);
-    add_linear(out, b->backend, "down", c->hidden_size, c->intermediate_size, finished, group_rows);
+    add_linear(out, b->backend, "qkv", q + 2 * kv, c->hidden_size, begun, dw_outputs, dw_rows);
+    add_linear(out, b->backend, "o", c->hidden_size, q, finished, dw_outputs, dw_rows);
+    add_linear(out, b->backend, "gate_up", 2 * c->intermediate_size, c->hidden_size, finished, dw_outputs,
+               dw_rows);
+    add_linear(out, b->backend, "down", c->hidden_size, c->intermediate_size, finished, dw_outputs, dw_rows);
     out->other_flops = attention_flops(c, batch);
+}
+
+/* Whether it is a GPU. */
+static bool describe_device(const bench *b, wz_benchmark *out)
+{
+    const wz_batch *batch = wz_trainer_batch(b->trainer);
+    const int64_t pack_rows = batch->packs[0]->segments.rows;
+    wz_backend_info info;
+    b->backend->ops->describe(b->backend, &info);
+    (void)snprintf(out->kernels, sizeof out->kernels, "%s", info.kernels);
+    if (info.gpu != NULL)
+        (void)snprintf(out->device, sizeof out->device, "%s, %s", info.gpu, info.kernels);
+    else
+        (void)snprintf(out->device, sizeof out->device, "OpenBLAS core %s, %lld threads", info.kernels,
+                       (long long)info.threads);
+    out->threads = info.threads;
+    out->tile = info.row_tile < pack_rows ? info.row_tile : pack_rows;
+    return info.gpu != NULL;
 }
 
 wz_status wz_benchmark_run(const wz_config *config, int64_t steps, wz_benchmark *out, wz_error *err)
@@ -120,7 +151,6 @@ wz_status wz_benchmark_run(const wz_config *config, int64_t steps, wz_benchmark 
     bench b;
     void *block = NULL;
     memset(out, 0, sizeof *out);
-    const double resident = peak_resident_bytes();
     wz_status status = open_bench(config, &b, err);
     if (status == WZ_OK)
         status = wz_alloc(&block, (size_t)steps * 4, sizeof(double), "timings", err);
@@ -141,21 +171,17 @@ wz_status wz_benchmark_run(const wz_config *config, int64_t steps, wz_benchmark 
     if (status == WZ_OK) {
         size_t activations = 0, backward = 0;
         int64_t rows = 0;
-        out->peak_bytes = peak_resident_bytes() - resident;
+        out->peak_bytes = used_bytes(b.backend) - b.used_before;
         status = wz_trainer_plan(b.policy, &b.options, &activations, &backward, &rows, err);
         out->planned_bytes = (double)(wz_model_bytes(b.policy->model) + activations + backward);
-        wz_backend_info info;
-        b.backend->ops->describe(b.backend, &info);
-        out->kernels = info.kernels;
-        out->threads = info.threads;
-        out->tile = info.row_tile;
+        const bool on_gpu = describe_device(&b, out);
         out->steps = steps;
         out->completions = b.options.problems * b.options.generations;
         out->step_s = median(step_s, steps);
         out->rollout_s = median(rollout_s, steps);
         out->train_s = median(train_s, steps);
         out->verify_s = median(verify_s, steps);
-        count_work(&b, out);
+        count_work(&b, on_gpu, out);
         out->share = (out->gemm_flops + out->other_flops) / out->step_s * out->sgemm_s / out->gemm_flops;
         const double flops = out->gemm_flops + out->other_flops, rate = out->gemm_flops / out->sgemm_s;
         out->rollout_share = flops / 3.0 / out->rollout_s / rate;
@@ -214,7 +240,8 @@ wz_status wz_benchmark_write_json(const wz_benchmark *b, wz_text *out, wz_error 
     wz_json json;
     wz_json_start(&json, out, err);
     wz_json_begin_object(&json);
-    wz_json_field_string(&json, "blas_core", b->kernels);
+    wz_json_field_string(&json, "device", b->device);
+    wz_json_field_string(&json, "kernels", b->kernels);
     wz_json_field_integer(&json, "threads", b->threads);
     wz_json_field_integer(&json, "row_tile", b->tile);
     wz_json_field_integer(&json, "rows_per_step", b->rows);
@@ -250,7 +277,7 @@ wz_status wz_benchmark_write_table(const wz_benchmark *b, wz_text *out, wz_error
 {
     wz_status status = wz_text_printf(
         out, err,
-        "OpenBLAS core %s, %lld threads, row tile %lld; %lld timed steps, medians\n"
+        "%s, row tile %lld; %lld timed steps, medians\n"
         "step                 %10.4f s   %.0f completions/s, %.0f tokens/s, %lld distinct rows\n"
         "  rollout            %10.4f s   %.1f%% of the sgemm rate\n"
         "  update             %10.4f s   %.1f%% of the sgemm rate\n"
@@ -260,12 +287,11 @@ wz_status wz_benchmark_write_table(const wz_benchmark *b, wz_text *out, wz_error
         "whole step           %10.1f GF/s = %.1f%% of the sgemm rate\n"
         "memory               %10.1f MiB planned, %.1f MiB peak growth\n"
         "plain sgemm at the model's shapes, GF/s:\n",
-        b->kernels, (long long)b->threads, (long long)b->tile, (long long)b->steps, b->step_s,
-        (double)b->completions / b->step_s, b->tokens / b->step_s, (long long)b->rows, b->rollout_s,
-        100.0 * b->rollout_share, b->train_s, 100.0 * b->update_share, b->verify_s, b->gemm_flops / 1e9,
-        b->other_flops / 1e9, b->gemm_flops / b->sgemm_s / 1e9,
-        (b->gemm_flops + b->other_flops) / b->step_s / 1e9, 100.0 * b->share, b->planned_bytes / 1048576.0,
-        b->peak_bytes / 1048576.0);
+        b->device, (long long)b->tile, (long long)b->steps, b->step_s, (double)b->completions / b->step_s,
+        b->tokens / b->step_s, (long long)b->rows, b->rollout_s, 100.0 * b->rollout_share, b->train_s,
+        100.0 * b->update_share, b->verify_s, b->gemm_flops / 1e9, b->other_flops / 1e9,
+        b->gemm_flops / b->sgemm_s / 1e9, (b->gemm_flops + b->other_flops) / b->step_s / 1e9,
+        100.0 * b->share, b->planned_bytes / 1048576.0, b->peak_bytes / 1048576.0);
     for (size_t i = 0; status == WZ_OK && i < b->gemm_count; i++)
         status = wz_text_printf(out, err, "  %-18s %10.1f   %5.1f%% of the work\n", b->gemms[i].name,
                                 b->gemms[i].rate / 1e9, 100.0 * b->gemms[i].flops_per_step / b->gemm_flops);

@@ -22,16 +22,18 @@ typedef struct wz_bench_op {
 } wz_bench_op;
 
 typedef struct wz_benchmark {
-    const char *kernels; /* family of matrix kernels */
+    char device[400]; /* "OpenBLAS core Haswell, 2 threads", or a GPU's name and cublasLt's version */
+    char kernels[64]; /* family of matrix kernels */
     int64_t threads;
-    int64_t tile;
+    int64_t tile; /* rows of the plain products */
     int64_t rows, completions, steps;
     double tokens;                               /* per step, prompts once per group */
     double step_s, rollout_s, train_s, verify_s; /* medians */
-    double gemm_flops, other_flops;   /* per step: linear layers and head; attention scores and sums */
-    double sgemm_s;                   /* the time the gemm_flops take at their shapes' sgemm rates */
-    double share;                     /* (all flops / step_s) / (gemm_flops / sgemm_s) */
-    double planned_bytes, peak_bytes; /* memory plan; growth of the process's peak resident size */
+    double gemm_flops, other_flops; /* per step: linear layers and head; attention scores and sums */
+    double sgemm_s;                 /* the time the gemm_flops take at their shapes' sgemm rates */
+    double share;                   /* (all flops / step_s) / (gemm_flops / sgemm_s) */
+    /* memory plan; growth of the process's peak resident size, on a GPU of what is allocated there */
+    double planned_bytes, peak_bytes;
     wz_bench_gemm gemms[WZ_BENCH_GEMMS];
     size_t gemm_count;
     double rollout_share,

@@ -160,17 +160,20 @@ static void set_tensors(op_bench *b)
     }
 }
 
-static double seconds_per_call(op_bench *b, void (*run)(op_bench *bench))
+/* A call and the wait for its end: the best of several. */
+static wz_status time_call(op_bench *b, void (*run)(op_bench *bench), double *best, wz_error *err)
 {
-    double best = INFINITY;
-    for (double spent = 0.0; spent < OP_SECONDS;) {
+    wz_status status = WZ_OK;
+    *best = INFINITY;
+    for (double spent = 0.0; status == WZ_OK && spent < OP_SECONDS;) {
         const double start = wz_now_s();
         run(b);
+        status = ops_of(b)->sync(b->model->backend, err);
         const double elapsed = wz_now_s() - start;
-        best = elapsed < best ? elapsed : best;
+        *best = elapsed < *best ? elapsed : *best;
         spent += elapsed;
     }
-    return best;
+    return status;
 }
 
 wz_status wz_benchmark_ops(const wz_model *model, const wz_pack *pack, int64_t packs, wz_benchmark *out,
@@ -194,12 +197,14 @@ wz_status wz_benchmark_ops(const wz_model *model, const wz_pack *pack, int64_t p
                             b.entries.hidden, b.entries.rstd);
         set_tensors(&b);
         out->op_count = sizeof cases / sizeof cases[0];
-        for (size_t i = 0; i < out->op_count; i++) {
+        status = model->backend->ops->sync(model->backend, err);
+        for (size_t i = 0; status == WZ_OK && i < out->op_count; i++) {
             const int64_t layers = cases[i].per_layer * model->config.num_hidden_layers;
             const int64_t calls = cases[i].run == time_adamw ? 1 : packs * (layers > 0 ? layers : 1);
-            out->ops[i] = (wz_bench_op){cases[i].name, seconds_per_call(&b, cases[i].run) * (double)calls};
+            double seconds = 0.0;
+            status = time_call(&b, cases[i].run, &seconds, err);
+            out->ops[i] = (wz_bench_op){cases[i].name, seconds * (double)calls};
         }
-        status = model->backend->ops->sync(model->backend, err);
     }
     wz_groups_clear(&b.rows);
     wz_groups_clear(&b.decisions);

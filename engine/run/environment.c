@@ -88,6 +88,28 @@ static void optional_string(wz_json *json, const char *key, const char *value)
         wz_json_field_string(json, key, value);
 }
 
+/* A CUDA version as people write it. */
+static void version_string(wz_json *json, const char *key, int version)
+{
+    char text[24];
+    (void)snprintf(text, sizeof text, "%d.%d", version / 1000, version % 1000 / 10);
+    wz_json_field_string(json, key, text);
+}
+
+static void write_backend(wz_json *json, const wz_backend_info *info)
+{
+    if (info->gpu == NULL) {
+        wz_json_field_string(json, "blas_core", info->kernels);
+        wz_json_field_integer(json, "threads", info->threads);
+        return;
+    }
+    wz_json_field_string(json, "gpu", info->gpu);
+    wz_json_field_integer(json, "gpu_memory_bytes", (int64_t)info->memory);
+    version_string(json, "cuda_driver", info->driver);
+    version_string(json, "cuda_runtime", info->runtime);
+    wz_json_field_string(json, "kernels", info->kernels);
+}
+
 wz_status wz_environment_write_json(const wz_environment *environment, wz_text *out, wz_error *err)
 {
     wz_json json;
@@ -107,9 +129,8 @@ wz_status wz_environment_write_json(const wz_environment *environment, wz_text *
     optional_string(&json, "git_commit", wz_build_commit());
     wz_json_field_string(&json, "compiler", wz_build_compiler());
     optional_string(&json, "device", environment->device);
-    optional_string(&json, "blas_core", environment->blas_core);
-    if (environment->threads > 0)
-        wz_json_field_integer(&json, "threads", environment->threads);
+    if (environment->backend != NULL)
+        write_backend(&json, environment->backend);
     wz_json_key(&json, "cpu");
     wz_json_bytes(&json, cpu.data, cpu.length);
     wz_json_field_integer(&json, "cores", wz_cpu_count());

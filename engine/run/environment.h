@@ -4,21 +4,21 @@
 
 #include <stdint.h>
 
+#include "engine/backend/backend.h"
 #include "engine/core/json.h"
 #include "engine/core/memory.h"
 #include "engine/core/status.h"
 
-/* What only the caller knows. NULL and 0 leave a field out. */
+/* What only the caller knows. NULL leaves a field out. */
 typedef struct wz_environment {
-    const char
-        *blas_core;     /* of OpenBLAS, e.g. "SkylakeX": chosen when it is loaded, and results depend on it */
-    const char *device; /* "cpu", "cuda" */
-    int64_t threads;
-    const char *date; /* when the run started, as ISO 8601 */
+    const char *device;             /* "cpu", "cuda" */
+    const wz_backend_info *backend; /* its kernels, e.g. OpenBLAS core "SkylakeX": results depend on them */
+    const char *date;               /* when the run started, as ISO 8601 */
 } wz_environment;
 
 /* Appends a JSON object: version, git_commit (if known when built), compiler, cpu, cores, memory_bytes,
- * hostname, and the caller's fields. */
+ * hostname, and the caller's fields: device, blas_core and threads, or gpu, gpu_memory_bytes, cuda_driver,
+ * cuda_runtime and kernels. */
 wz_status wz_environment_write_json(const wz_environment *environment, wz_text *out, wz_error *err);
 
 const char *wz_build_commit(void);   /* "" if unknown */

@@ -3,30 +3,62 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cuda/cuda.h"
 #include "engine/core/file.h"
 #include "engine/run/environment.h"
 #include "engine/run/snapshot.h"
 
 #define TOKENIZER_LIMIT ((size_t)64 << 20) /* bytes of a tokenizer.json */
 
+static wz_status describe_gpu(const wz_backend *backend, wz_text *note, wz_error *err)
+{
+    wz_backend_info info;
+    backend->ops->describe(backend, &info);
+    return wz_text_printf(note, err, "device cuda: %s, %.1f GiB; driver for CUDA %d.%d, runtime %d.%d, %s",
+                          info.gpu, (double)info.memory / 1073741824.0, info.driver / 1000,
+                          info.driver % 1000 / 10, info.runtime / 1000, info.runtime % 1000 / 10,
+                          info.kernels);
+}
+
+/* why: what is wrong with the GPU; empty: none was asked for. */
+static wz_status describe_cpu(const wz_backend *backend, const char *why, wz_text *note, wz_error *err)
+{
+    wz_backend_info info;
+    backend->ops->describe(backend, &info);
+    return wz_text_printf(note, err, "device cpu: %lld threads, OpenBLAS core %s%s%s",
+                          (long long)info.threads, info.kernels, why[0] != '\0' ? "; not cuda: " : "", why);
+}
+
 wz_status wz_open_backend(const wz_config *config, wz_backend **out, wz_text *note, wz_error *err)
 {
+    wz_error why = {{0}};
     *out = NULL;
-    if (config->device == WZ_DEVICE_CUDA)
-        return wz_fail(err, WZ_ERR_DEVICE,
-                       "device: cuda, but this build has no CUDA backend; use device: cpu or device: auto");
-    wz_status status = wz_backend_cpu_create((size_t)config->threads, out, err);
-    if (status == WZ_OK && note != NULL) {
-        wz_backend_info info;
-        (*out)->ops->describe(*out, &info);
-        status = wz_text_printf(note, err, "device cpu: %lld threads, OpenBLAS core %s",
-                                (long long)info.threads, info.kernels);
-    }
+    wz_status status = config->device == WZ_DEVICE_CPU ? WZ_ERR_DEVICE : wz_backend_cuda_create(out, &why);
+    const bool has_gpu = status == WZ_OK;
+    if (!has_gpu && config->device == WZ_DEVICE_CUDA)
+        return wz_fail(err, status, "device: cuda: %s; or use device: cpu", why.text);
+    if (!has_gpu)
+        status = wz_backend_cpu_create((size_t)config->threads, out, err);
+    if (status == WZ_OK && note != NULL)
+        status = has_gpu ? describe_gpu(*out, note, err) : describe_cpu(*out, why.text, note, err);
     if (status != WZ_OK && *out != NULL) {
         (*out)->ops->destroy(*out);
         *out = NULL;
     }
     return status;
+}
+
+uint64_t wz_run_memory(const wz_config *config, const wz_backend *backend)
+{
+    wz_backend_info info;
+    uint64_t all = 0, available = 0;
+    if (config->memory_limit_gb > 0.0)
+        return (uint64_t)(config->memory_limit_gb * 1e9);
+    backend->ops->describe(backend, &info);
+    if (info.gpu != NULL)
+        return info.memory_free;
+    wz_memory_size(&all, &available);
+    return available > 0 ? available : UINT64_MAX;
 }
 
 static wz_status make_tokenizer(const wz_config *config, wz_tokenizer **out, wz_error *err)
@@ -45,13 +77,11 @@ static wz_status make_tokenizer(const wz_config *config, wz_tokenizer **out, wz_
 
 /* Before anything of the model is allocated: the system would grant more than it has and kill us on first use. The plan
  * (plan.c) counts the rest later. */
-static wz_status check_memory(const wz_config *config, wz_error *err)
+static wz_status check_memory(const wz_config *config, const wz_backend *backend, wz_error *err)
 {
-    uint64_t all = 0, available = 0;
     const double need = 4.0 * sizeof(float) * wz_model_config_parameters(&config->model);
-    wz_memory_size(&all, &available);
-    const double limit = config->memory_limit_gb > 0.0 ? config->memory_limit_gb * 1e9 : (double)available;
-    if (limit == 0.0 || need <= limit)
+    const double limit = (double)wz_run_memory(config, backend);
+    if (need <= limit)
         return WZ_OK;
     return wz_fail(
         err, WZ_ERR_RESOURCE,
@@ -73,7 +103,7 @@ static wz_status from_random(wz_config *config, wz_backend *backend, wz_policy *
         config->model.vocab_size = (int64_t)wz_tokenizer_vocab_size(tokenizer);
     status = wz_model_config_check(&config->model, err);
     if (status == WZ_OK)
-        status = check_memory(config, err);
+        status = check_memory(config, backend, err);
     if (status == WZ_OK)
         status = wz_model_create(&config->model, backend, true, &model, err);
     if (status == WZ_OK)

@@ -9,6 +9,8 @@
 /* The backend that config->device asks for. auto: a GPU where this build and machine have one, else the CPU; *note (may be
  * NULL) says what was chosen and why. */
 wz_status wz_open_backend(const wz_config *config, wz_backend **out, wz_text *note, wz_error *err);
+/* Bytes a run may use: memory_limit_gb, or what the device has free now; UINT64_MAX: nobody knows. */
+uint64_t wz_run_memory(const wz_config *config, const wz_backend *backend);
 
 /* A policy with random weights, or with those of init_from. model.vocab_size 0 is set to the tokenizer's. */
 wz_status wz_policy_from_config(wz_config *config, wz_backend *backend, wz_policy **out, wz_error *err);

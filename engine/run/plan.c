@@ -1,13 +1,6 @@
 /* Trainer options from the configuration, and the memory they need. */
 #include "engine/run/run.h"
 
-static int64_t usual_pack(const wz_policy *policy)
-{
-    wz_backend_info info;
-    policy->model->backend->ops->describe(policy->model->backend, &info);
-    return info.micro_batch;
-}
-
 void wz_run_trainer_options(const wz_config *c, int64_t groups_per_pack, wz_trainer_options *out)
 {
     *out =
@@ -100,14 +93,13 @@ static wz_status write_plan(const wz_policy *policy, const wz_trainer_options *o
 wz_status wz_run_plan_memory(wz_policy *policy, const wz_config *config, wz_trainer_options *options,
                              wz_text *table, wz_error *err)
 {
-    uint64_t all = 0, available = 0;
-    memory_plan plan = {0};
-    wz_memory_size(&all, &available);
-    plan.limit = (size_t)(config->memory_limit_gb * 1e9);
-    if (plan.limit == 0)
-        plan.limit = available > 0 ? (size_t)available : SIZE_MAX;
+    memory_plan plan = {.limit = (size_t)wz_run_memory(config, policy->model->backend)};
+    wz_backend_info info;
+    policy->model->backend->ops->describe(policy->model->backend, &info);
+    if (info.gpu != NULL && config->memory_limit_gb == 0.0)
+        plan.limit += wz_model_bytes(policy->model); /* which is no longer free */
     options->groups_per_pack =
-        (config->per_device_train_batch_size > 0 ? config->per_device_train_batch_size : usual_pack(policy)) /
+        (config->per_device_train_batch_size > 0 ? config->per_device_train_batch_size : info.micro_batch) /
         config->num_generations;
     if (options->groups_per_pack < 1)
         options->groups_per_pack = 1;

@@ -29,6 +29,19 @@ static void close_run(wz_run *run)
     wz_text_clear(&run->environment);
 }
 
+/* Says which device it is. */
+static wz_status open_backend(wz_run *run, wz_error *err)
+{
+    wz_text note = {0};
+    const wz_status status = wz_open_backend(&run->config, &run->backend, &note, err);
+    if (status == WZ_OK) {
+        say(run, note.data);
+        say(run, "\n");
+    }
+    wz_text_clear(&note);
+    return status;
+}
+
 static wz_status describe_environment(wz_run *run, wz_error *err)
 {
     char date[32] = "";
@@ -38,8 +51,7 @@ static wz_status describe_environment(wz_run *run, wz_error *err)
         (void)strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%SZ", &utc);
     wz_backend_info info;
     run->backend->ops->describe(run->backend, &info);
-    const wz_environment environment = {
-        .blas_core = info.kernels, .device = run->backend->ops->name, .threads = info.threads, .date = date};
+    const wz_environment environment = {.device = run->backend->ops->name, .backend = &info, .date = date};
     wz_status status = wz_environment_write_json(&environment, &run->environment, err);
     if (status == WZ_OK)
         status = wz_rundir_write_environment(&run->directory, &environment, err);
@@ -187,18 +199,13 @@ wz_status wz_run_train(const wz_config *config, bool overwrite, const wz_run_io 
                        wz_error *err)
 {
     wz_run run = {.config = *config, .io = io, .directory = {.lock = -1}};
-    wz_text note = {0};
     run.state.best_score = -1.0;
     *signal = 0;
     wz_status status = wz_config_check(&run.config, err);
     if (status == WZ_OK)
-        status = wz_open_backend(&run.config, &run.backend, &note, err);
-    if (status == WZ_OK) {
-        say(&run, note.data);
-        say(&run, "\n");
+        status = open_backend(&run, err);
+    if (status == WZ_OK)
         status = wz_policy_from_config(&run.config, run.backend, &run.policy, err);
-    }
-    wz_text_clear(&note);
     if (status == WZ_OK)
         status = wz_rundir_create(&run.directory, run.config.output_dir, overwrite, err);
     if (status == WZ_OK)
@@ -284,7 +291,7 @@ wz_status wz_run_resume(const char *directory, const char *const *overrides, siz
     if (status == WZ_OK)
         status = resumed_config(checkpoint, path.data, overrides, override_count, extend, &run.config, err);
     if (status == WZ_OK)
-        status = wz_open_backend(&run.config, &run.backend, NULL, err);
+        status = open_backend(&run, err);
     if (status == WZ_OK)
         status = restore(&run, checkpoint, path.data, err);
     wz_checkpoint_close(checkpoint);

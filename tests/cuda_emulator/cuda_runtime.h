@@ -219,14 +219,53 @@ static inline int __all_sync(unsigned mask, int predicate)
     return emulator::votes(mask, predicate != 0) == mask;
 }
 
+static inline int __popc(unsigned bits)
+{
+    return __builtin_popcount(bits);
+}
+
+static inline unsigned __float_as_uint(float x)
+{
+    unsigned bits = 0;
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+
+static inline float __uint_as_float(unsigned bits)
+{
+    float x = 0.0f;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+/* Rounded each for itself, as all is here: the build does not fuse products and sums. */
+static inline float __fmul_rn(float x, float y)
+{
+    return x * y;
+}
+
+static inline float __fadd_rn(float x, float y)
+{
+    return x + y;
+}
+
+static inline float __fsub_rn(float x, float y)
+{
+    return x - y;
+}
+
 /* --- the part of the runtime's interface that the backend uses --- */
+
+/* CUDA_EMULATOR_FAULT makes a machine on which CUDA cannot work: no_driver, old_driver, no_gpu, old_gpu (compute
+ * capability 7.5), no_kernel (none for this GPU), no_memory. */
 
 typedef enum cudaError {
     cudaSuccess = 0,
     cudaErrorInvalidValue = 1,
     cudaErrorMemoryAllocation = 2,
     cudaErrorInsufficientDriver = 35,
-    cudaErrorNoDevice = 100
+    cudaErrorNoDevice = 100,
+    cudaErrorNoKernelImageForDevice = 209
 } cudaError_t;
 typedef enum cudaMemcpyKind {
     cudaMemcpyHostToDevice,
@@ -234,6 +273,7 @@ typedef enum cudaMemcpyKind {
     cudaMemcpyDeviceToDevice
 } cudaMemcpyKind;
 typedef struct emulated_stream *cudaStream_t;
+typedef struct emulated_event *cudaEvent_t;
 typedef struct cudaDeviceProp {
     char name[256];
     size_t totalGlobalMem, sharedMemPerBlock;
@@ -253,6 +293,11 @@ cudaError_t cudaFree(void *block);
 cudaError_t cudaStreamCreate(cudaStream_t *stream);
 cudaError_t cudaStreamDestroy(cudaStream_t stream);
 cudaError_t cudaStreamSynchronize(cudaStream_t stream);
+cudaError_t cudaEventCreate(cudaEvent_t *event);
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream);
+cudaError_t cudaEventSynchronize(cudaEvent_t event);
+cudaError_t cudaEventElapsedTime(float *elapsed_ms, cudaEvent_t from, cudaEvent_t to);
+cudaError_t cudaEventDestroy(cudaEvent_t event);
 cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpyKind kind,
                             cudaStream_t stream);
 cudaError_t cudaMemsetAsync(void *to, int value, size_t bytes, cudaStream_t stream);

@@ -1,5 +1,6 @@
 #include <cuda_runtime.h>
 
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,6 +8,7 @@
 #include <ucontext.h>
 
 #include <algorithm>
+#include <chrono>
 #include <map>
 #include <memory>
 #include <random>
@@ -28,8 +30,15 @@ constexpr size_t STACK = (size_t)128 << 10;
 
 enum class state { ready, at_barrier, in_warp, done };
 
-struct fiber {
+/* Where a stack goes on: a fiber begins by its ucontext, then _longjmp is faster, which asks nothing of the kernel. */
+struct place_of_stack {
     ucontext_t context;
+    jmp_buf jump;
+    bool begun = false;
+};
+
+struct fiber {
+    place_of_stack at;
     std::unique_ptr<char[]> stack;
     void *fake_stack = nullptr;
     dim3 thread;
@@ -47,7 +56,7 @@ std::vector<fiber> fibers;
 std::vector<warp_state> warps;
 std::vector<uint32_t> dynamic_words;
 std::vector<touch> dynamic_touches;
-ucontext_t scheduler;
+place_of_stack scheduler;
 void *scheduler_fake_stack;
 const void *scheduler_stack;
 size_t scheduler_stack_bytes;
@@ -62,15 +71,22 @@ std::vector<shared_block *> &shared_blocks()
     return blocks;
 }
 
-/* AddressSanitizer must be told when the stack changes. */
-void switch_fiber(ucontext_t *from, void **from_fake, ucontext_t *to, const void *to_stack, size_t to_bytes)
+/* AddressSanitizer must be told when the stack changes, and takes a _longjmp for a stack's end. */
+void switch_fiber(place_of_stack *from, void **from_fake, place_of_stack *to, const void *to_stack,
+                  size_t to_bytes)
 {
 #if defined(__SANITIZE_ADDRESS__)
     __sanitizer_start_switch_fiber(from_fake, to_stack, to_bytes);
+    swapcontext(&from->context, &to->context);
 #else
     (void)from_fake, (void)to_stack, (void)to_bytes;
+    from->begun = true;
+    if (_setjmp(from->jump) != 0)
+        return;
+    if (to->begun)
+        _longjmp(to->jump, 1);
+    setcontext(&to->context);
 #endif
-    swapcontext(from, to);
 }
 
 void after_switch(void *fake, bool from_scheduler)
@@ -86,7 +102,7 @@ void after_switch(void *fake, bool from_scheduler)
 void yield()
 {
     fiber &f = fibers[running];
-    switch_fiber(&f.context, &f.fake_stack, &scheduler, scheduler_stack, scheduler_stack_bytes);
+    switch_fiber(&f.at, &f.fake_stack, &scheduler, scheduler_stack, scheduler_stack_bytes);
     after_switch(f.fake_stack, true);
 }
 
@@ -95,7 +111,7 @@ void fiber_main()
     after_switch(nullptr, true);
     (*kernel_body)();
     fibers[running].now = state::done;
-    switch_fiber(&fibers[running].context, nullptr, &scheduler, scheduler_stack, scheduler_stack_bytes);
+    switch_fiber(&fibers[running].at, nullptr, &scheduler, scheduler_stack, scheduler_stack_bytes);
 }
 
 /* Lanes of a warp that have not ended. */
@@ -145,11 +161,12 @@ void start(size_t t, dim3 block)
     f.thread =
         dim3((unsigned)(t % block.x), (unsigned)(t / block.x % block.y), (unsigned)(t / block.x / block.y));
     f.now = state::ready;
-    getcontext(&f.context);
-    f.context.uc_stack.ss_sp = f.stack.get();
-    f.context.uc_stack.ss_size = STACK;
-    f.context.uc_link = nullptr;
-    makecontext(&f.context, fiber_main, 0);
+    f.at.begun = false;
+    getcontext(&f.at.context);
+    f.at.context.uc_stack.ss_sp = f.stack.get();
+    f.at.context.uc_stack.ss_size = STACK;
+    f.at.context.uc_link = nullptr;
+    makecontext(&f.at.context, fiber_main, 0);
 }
 
 void run_block(dim3 block, std::mt19937 *random)
@@ -171,7 +188,7 @@ void run_block(dim3 block, std::mt19937 *random)
             if (f.now == state::ready) {
                 running = t;
                 here.thread = f.thread;
-                switch_fiber(&scheduler, &scheduler_fake_stack, &f.context, f.stack.get(), STACK);
+                switch_fiber(&scheduler, &scheduler_fake_stack, &f.at, f.stack.get(), STACK);
                 after_switch(scheduler_fake_stack, false);
                 moved = true;
             }
@@ -385,20 +402,37 @@ using namespace emulator;
 
 const char *cudaGetErrorName(cudaError_t error)
 {
-    return error == cudaSuccess                 ? "cudaSuccess"
-           : error == cudaErrorMemoryAllocation ? "cudaErrorMemoryAllocation"
-                                                : "cudaErrorInvalidValue";
+    return error == cudaSuccess                       ? "cudaSuccess"
+           : error == cudaErrorMemoryAllocation       ? "cudaErrorMemoryAllocation"
+           : error == cudaErrorInsufficientDriver     ? "cudaErrorInsufficientDriver"
+           : error == cudaErrorNoDevice               ? "cudaErrorNoDevice"
+           : error == cudaErrorNoKernelImageForDevice ? "cudaErrorNoKernelImageForDevice"
+                                                      : "cudaErrorInvalidValue";
 }
 
 const char *cudaGetErrorString(cudaError_t error)
 {
-    return error == cudaSuccess                 ? "no error"
-           : error == cudaErrorMemoryAllocation ? "out of memory"
-                                                : "invalid argument";
+    return error == cudaSuccess                       ? "no error"
+           : error == cudaErrorMemoryAllocation       ? "out of memory"
+           : error == cudaErrorInsufficientDriver     ? "driver too old"
+           : error == cudaErrorNoDevice               ? "no device"
+           : error == cudaErrorNoKernelImageForDevice ? "no kernel image"
+                                                      : "invalid argument";
+}
+
+static bool has_fault(const char *name)
+{
+    const char *fault = getenv("CUDA_EMULATOR_FAULT");
+    return fault != nullptr && strcmp(fault, name) == 0;
 }
 
 cudaError_t cudaGetDeviceCount(int *count)
 {
+    *count = 0;
+    if (has_fault("no_driver") || has_fault("old_driver"))
+        return cudaErrorInsufficientDriver;
+    if (has_fault("no_gpu"))
+        return cudaErrorNoDevice;
     *count = 1;
     return cudaSuccess;
 }
@@ -414,20 +448,22 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp *properties, int device)
     snprintf(properties->name, sizeof properties->name, "emulated on the CPU");
     properties->totalGlobalMem = REGION;
     properties->sharedMemPerBlock = (size_t)48 << 10;
-    properties->major = 9;
+    properties->major = has_fault("old_gpu") ? 7 : 9;
+    properties->minor = has_fault("old_gpu") ? 5 : 0;
     properties->multiProcessorCount = 1;
     return cudaSetDevice(device);
 }
 
 cudaError_t cudaDriverGetVersion(int *version)
 {
-    *version = 13000;
+    *version = has_fault("no_driver") ? 0 : has_fault("old_driver") ? 12020 : 13000;
     return cudaSuccess;
 }
 
 cudaError_t cudaRuntimeGetVersion(int *version)
 {
-    return cudaDriverGetVersion(version);
+    *version = 13000;
+    return cudaSuccess;
 }
 
 cudaError_t cudaMemGetInfo(size_t *free_bytes, size_t *total_bytes)
@@ -449,7 +485,7 @@ cudaError_t cudaMalloc(void **block, size_t bytes)
         at = other.first + other.second;
     }
     *block = nullptr;
-    if (whole > REGION - at)
+    if (whole > REGION - at || has_fault("no_memory"))
         return cudaErrorMemoryAllocation;
     on_device open;
     allocated[at] = whole;
@@ -489,6 +525,39 @@ cudaError_t cudaStreamSynchronize(cudaStream_t)
     return cudaSuccess;
 }
 
+struct emulated_event {
+    std::chrono::steady_clock::time_point at;
+};
+
+cudaError_t cudaEventCreate(cudaEvent_t *event)
+{
+    *event = new emulated_event();
+    return cudaSuccess;
+}
+
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t)
+{
+    event->at = std::chrono::steady_clock::now();
+    return cudaSuccess;
+}
+
+cudaError_t cudaEventSynchronize(cudaEvent_t)
+{
+    return cudaSuccess;
+}
+
+cudaError_t cudaEventElapsedTime(float *elapsed_ms, cudaEvent_t from, cudaEvent_t to)
+{
+    *elapsed_ms = std::chrono::duration<float, std::milli>(to->at - from->at).count();
+    return cudaSuccess;
+}
+
+cudaError_t cudaEventDestroy(cudaEvent_t event)
+{
+    delete event;
+    return cudaSuccess;
+}
+
 static bool is_device(const void *p)
 {
     return region != nullptr && (const char *)p >= region && (const char *)p < region + REGION;
@@ -515,5 +584,5 @@ cudaError_t cudaMemsetAsync(void *to, int value, size_t bytes, cudaStream_t)
 
 cudaError_t cudaGetLastError(void)
 {
-    return cudaSuccess;
+    return has_fault("no_kernel") ? cudaErrorNoKernelImageForDevice : cudaSuccess;
 }

@@ -1,5 +1,7 @@
 /* The CPU's product in cublasLt's place. A row's result depends on that row alone, as the backend asks of cublasLt: sums
  * run over k in order. */
+#include <stdio.h>
+
 #include "cuda/cuda_backend.h"
 
 wz_status cuda_gemm_create(cudaStream_t, cuda_gemm **out, wz_error *)
@@ -10,6 +12,11 @@ wz_status cuda_gemm_create(cudaStream_t, cuda_gemm **out, wz_error *)
 
 void cuda_gemm_destroy(cuda_gemm *)
 {
+}
+
+void cuda_gemm_name(const cuda_gemm *, char *out, size_t size)
+{
+    (void)snprintf(out, size, "emulated on the CPU");
 }
 
 void cuda_multiply(cuda_backend *, const cuda_product *p, const char *)

@@ -9,6 +9,9 @@
 
 #include "engine/backend/cpu/head_score.h"
 
+#define PHILOX_FUNCTION static inline
+#include "engine/backend/gumbel.h"
+
 typedef struct sample_job {
     cpu_backend *cpu;
     wz_sample_result *result;
@@ -25,16 +28,6 @@ typedef struct sample_job {
     int32_t *whole;  /* their numbers */
     int64_t wholes;
 } sample_job;
-
-/* Gumbel noise of a token: -log(-log(1 - v)), v = min((word + 0.5) 2^-32, 1 - 2^-24). */
-static double gumbel(const wz_draw_key *key, uint32_t token)
-{
-    uint32_t words[4];
-    wz_draw_words(key, token / 4, words);
-    double v = wz_uniform(words[token % 4]);
-    v = v < 1.0 - 0x1p-24 ? v : 1.0 - 0x1p-24;
-    return -log(-log1p(-v));
-}
 
 /* The token of largest (scaled logit + noise) so far; ties to the lowest token since tokens ascend. */
 typedef struct winner {
@@ -235,24 +228,18 @@ wz_status cpu_head_sample(wz_backend *backend, wz_sample_result *result, uint32_
                       .requests = requests,
                       .masks = masks,
                       .sampling = sampling,
-                      .scale = inverse_temperature(sampling->temperature)};
-    job.cuts = sampling->temperature > 0.0f &&
-               (sampling->top_k > 0 || sampling->top_p < 1.0f || sampling->min_p > 0.0f);
+                      .scale = inverse_temperature(sampling->temperature),
+                      .cuts = sampling_cuts(sampling)};
     void *block = NULL;
-    wz_status status = wz_alloc(&block, (size_t)requests, sizeof(int32_t), "sampling requests", err);
+    wz_status status = check_draw_keys(request, requests, err);
+    if (status == WZ_OK)
+        status = wz_alloc(&block, (size_t)requests, sizeof(int32_t), "sampling requests", err);
     if (status != WZ_OK)
         return status;
     job.whole = block;
-    for (int64_t i = 0; i < requests; i++) {
-        if (!wz_draw_key_valid(&request[i].key)) {
-            free(block);
-            return wz_fail(err, WZ_ERR_RUNTIME,
-                           "sampling: token %u or sample %u is out of the random stream's range",
-                           request[i].key.token, request[i].key.sample);
-        }
+    for (int64_t i = 0; i < requests; i++)
         if (request[i].mask == 0)
             job.whole[job.wholes++] = (int32_t)i;
-    }
     const int64_t room = sort_room(&job);
     size_t floats = (size_t)(2 * room + WZ_LANES) + (size_t)room * sizeof(ranked) / sizeof(float);
     if (job.wholes > 0)

@@ -1,0 +1,105 @@
+/* The draw: Gumbel-max (temperature 0: argmax) beside the sums that give logp and entropy, by a warp each. */
+#include "cuda/head_sample.h"
+
+#define PHILOX_FUNCTION static __device__ __forceinline__
+#include "engine/backend/gumbel.h"
+
+/* Until something is offered; what stays when all logits are NaN, so that the token is one of the set. */
+static __device__ __forceinline__ winner no_winner(uint32_t first_token)
+{
+    return winner{-INFINITY, first_token, -INFINITY};
+}
+
+static __device__ __forceinline__ winner warp_winner(winner best)
+{
+    for (int lanes = WZ_WARP / 2; lanes > 0; lanes /= 2) {
+        const winner other = {__shfl_xor_sync(WZ_ALL_LANES, best.value, lanes),
+                              __shfl_xor_sync(WZ_ALL_LANES, best.token, lanes),
+                              __shfl_xor_sync(WZ_ALL_LANES, best.logit, lanes)};
+        if (other.value > best.value || (other.value == best.value && other.token < best.token))
+            best = other;
+    }
+    return best;
+}
+
+/* Offers `count` tokens: tokens[j], or first + j where tokens is NULL; by a warp. */
+static __device__ winner offer(winner best, const float *logits, const uint32_t *tokens, uint32_t first,
+                               int64_t count, const wz_draw_key &key, const draw_rule &rule)
+{
+    for (int64_t j = threadIdx.x; j < count; j += WZ_WARP) {
+        const float l = scaled(logits[j], rule.scale);
+        const uint32_t token = tokens != NULL ? tokens[j] : first + (uint32_t)j;
+        const double value = (double)l + (rule.greedy ? 0.0 : gumbel(&key, token));
+        if (value > best.value)
+            best = winner{value, token, l};
+    }
+    return warp_winner(best);
+}
+
+static __device__ __forceinline__ sample_value value_of(const winner &best, const softmax_sums &sums)
+{
+    return sample_value{best.token, log_probability(best.logit, sums), entropy_of(sums)};
+}
+
+static __global__ void sample_sets(sample_value *values, sample_batch batch, matrix hidden, matrix head,
+                                   draw_rule rule)
+{
+    const int64_t i = (int64_t)blockIdx.x * HEAD_WARPS + threadIdx.y;
+    if (i >= batch.rows || batch.entries[i].count == 0)
+        return;
+    const sample_entry e = batch.entries[i];
+    const uint32_t *tokens = batch.tokens + e.first;
+    float *logits = batch.logits + e.first;
+    const softmax_sums sums = set_sums(logits, row_of(hidden, e.row), head, tokens, e.count, rule.scale);
+    const winner best = offer(no_winner(tokens[0]), logits, tokens, 0, e.count, e.key, rule);
+    if (threadIdx.x == 0)
+        values[i] = value_of(best, sums);
+}
+
+static __global__ void gather_sets(sample_batch batch, matrix hidden, matrix head)
+{
+    const int64_t i = (int64_t)blockIdx.x * HEAD_WARPS + threadIdx.y;
+    if (i >= batch.rows)
+        return;
+    const sample_entry e = batch.entries[i];
+    gather_logits(batch.logits + e.first, row_of(hidden, e.row), head, batch.tokens + e.first, e.count);
+}
+
+static __global__ void sample_chunk(sample_value *values, sample_state *states, const float *logits,
+                                    const sample_entry *entries, int64_t rows, int64_t column, int64_t width,
+                                    draw_rule rule)
+{
+    const int64_t r = (int64_t)blockIdx.x * HEAD_WARPS + threadIdx.y;
+    if (r >= rows)
+        return;
+    const float *mine = logits + r * CHUNK;
+    const wz_draw_key key = entries[r].key;
+    sample_state s = column > 0 ? states[r] : sample_state{no_winner(0), no_sums()};
+    add_logits(&s.sums, mine, width, rule.scale);
+    s.best = offer(s.best, mine, NULL, (uint32_t)column, width, key, rule);
+    __syncwarp();
+    if (threadIdx.x == 0) {
+        states[r] = s;
+        values[r] = value_of(s.best, s.sums);
+    }
+}
+
+void draw_sets(cuda_backend *cuda, sample_value *values, const sample_batch *batch, wz_tensor hidden,
+               wz_tensor head, const draw_rule *rule)
+{
+    WZ_LAUNCH(sample_sets, entry_blocks(batch->rows), entry_threads(), 0, cuda->stream, values, *batch,
+              matrix_of(hidden), matrix_of(head), *rule);
+}
+
+void gather_batch(cuda_backend *cuda, const sample_batch *batch, wz_tensor hidden, wz_tensor head)
+{
+    WZ_LAUNCH(gather_sets, entry_blocks(batch->rows), entry_threads(), 0, cuda->stream, *batch,
+              matrix_of(hidden), matrix_of(head));
+}
+
+void draw_chunk(cuda_backend *cuda, sample_value *values, sample_state *states, const sample_batch *batch,
+                int64_t column, int64_t width, const draw_rule *rule)
+{
+    WZ_LAUNCH(sample_chunk, entry_blocks(batch->rows), entry_threads(), 0, cuda->stream, values, states,
+              batch->logits, batch->entries, batch->rows, column, width, *rule);
+}

@@ -1,0 +1,216 @@
+/* Head score over the whole vocabulary, tile by tile and chunk by chunk, so that rows x vocabulary never exists; backward
+ * computes the logits again. */
+#include <math.h>
+
+#include "cuda/head_score.h"
+
+void head_logits(cuda_backend *cuda, float *logits, int64_t stride, const float *tile, int64_t rows,
+                 wz_tensor head, int64_t column, int64_t width)
+{
+    const cuda_product product = {tile,         (const float *)head.data + column * head.stride,
+                                  logits,       rows,
+                                  width,        head.columns,
+                                  head.columns, head.stride,
+                                  stride,       false,
+                                  true,         false};
+    cuda_multiply(cuda, &product, "head logits");
+}
+
+/* What is known of one entry of a tile after some chunks. */
+typedef struct row_sums {
+    softmax_sums whole, set;
+    float target;
+} row_sums;
+
+/* A tile's memory on the device. */
+typedef struct tile_memory {
+    float *hidden, *dhidden; /* [TILE_ROWS][width] */
+    float *logits;           /* [TILE_ROWS][CHUNK] */
+    row_sums *sums;          /* [TILE_ROWS] */
+    score_pair *result;      /* [TILE_ROWS] */
+} tile_memory;
+
+/* The set's tokens that lie in columns [column, column + width): their logits join the set's sums. */
+static __device__ void add_set(softmax_sums *s, const float *logits, const uint32_t *tokens, int64_t count,
+                               int64_t column, int64_t width)
+{
+    float most = -INFINITY, sum = 0.0f;
+    for (int64_t j = threadIdx.x; j < count; j += WZ_WARP) {
+        const int64_t at = (int64_t)tokens[j] - column;
+        most = at >= 0 && at < width ? fmaxf(most, logits[at]) : most;
+    }
+    most = warp_max(most);
+    if (most == -INFINITY)
+        return;
+    const float largest = fmaxf(s->largest, most);
+    for (int64_t j = threadIdx.x; j < count; j += WZ_WARP) {
+        const int64_t at = (int64_t)tokens[j] - column;
+        sum += at >= 0 && at < width ? expf(logits[at] - largest) : 0.0f;
+    }
+    const float before = s->largest == -INFINITY ? 0.0f : expf(s->largest - largest);
+    s->sum = s->sum * before + warp_sum(sum);
+    s->largest = largest;
+}
+
+static __global__ void add_chunk(tile_memory tile, const score_entry *entries, int64_t rows,
+                                 const uint32_t *tokens, int64_t column, int64_t width, float scale)
+{
+    const int64_t r = (int64_t)blockIdx.x * HEAD_WARPS + threadIdx.y;
+    if (r >= rows)
+        return;
+    const score_entry e = entries[r];
+    const float *logits = tile.logits + r * CHUNK;
+    row_sums sums = column > 0 ? tile.sums[r] : row_sums{no_sums(), no_sums(), 0.0f};
+    add_logits(&sums.whole, logits, width, scale);
+    if (e.count > 0)
+        add_set(&sums.set, logits, tokens + e.first, e.count, column, width);
+    if (e.target >= column && e.target < column + width)
+        sums.target = scaled(logits[e.target - column], scale);
+    __syncwarp();
+    if (threadIdx.x == 0)
+        tile.sums[r] = sums;
+}
+
+static __global__ void end_tile(tile_memory tile, const score_entry *entries, int64_t rows)
+{
+    const int64_t r = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
+    if (r >= rows)
+        return;
+    const row_sums s = tile.sums[r];
+    tile.result[r] = entries[r].count > 0
+                         ? score_pair{log_probability(log_sum(s.set), s.whole), 0.0f}
+                         : score_pair{log_probability(s.target, s.whole), entropy_of(s.whole)};
+}
+
+/* A chunk's logits become their gradients. With a set: d/dl of dlogp (log sum over the set - log sum over all). */
+static __global__ void chunk_gradients(tile_memory tile, const score_entry *entries, int64_t rows,
+                                       const uint32_t *tokens, int64_t column, int64_t width, float scale)
+{
+    const int64_t r = (int64_t)blockIdx.x * HEAD_WARPS + threadIdx.y;
+    if (r >= rows)
+        return;
+    const score_entry e = entries[r];
+    const row_sums s = tile.sums[r];
+    const float lse = log_sum(s.whole), entropy = entropy_of(s.whole),
+                set_lse = e.count > 0 ? log_sum(s.set) : 0.0f;
+    float *logits = tile.logits + r * CHUNK;
+    if (e.count == 0) {
+        for (int64_t j = threadIdx.x; j < width; j += WZ_WARP)
+            logits[j] =
+                logit_gradient(logits[j], scale, lse, entropy, e.dlogp, e.dentropy, column + j == e.target);
+        return;
+    }
+    int64_t next = 0; /* the set's next token: both ascend */
+    for (int64_t j = threadIdx.x; j < width; j += WZ_WARP) {
+        while (next < e.count && (int64_t)tokens[e.first + next] < column + j)
+            next++;
+        const bool in = next < e.count && (int64_t)tokens[e.first + next] == column + j;
+        logits[j] = e.dlogp * ((in ? expf(logits[j] - set_lse) : 0.0f) - expf(logits[j] - lse));
+    }
+}
+
+static __global__ void end_backward(tile_memory tile, matrix dhidden, const score_entry *entries,
+                                    int64_t rows)
+{
+    const int64_t at = (int64_t)blockIdx.x * blockDim.x + threadIdx.x, r = at / dhidden.columns,
+                  column = at % dhidden.columns;
+    if (r < rows)
+        row_of(dhidden, entries[r].row)[column] = tile.dhidden[at];
+}
+
+static bool make_tile(const score_call *c, tile_memory *out)
+{
+    const size_t width = (size_t)c->hidden.columns;
+    const size_t bytes =
+        TILE_ROWS * ((2 * width + CHUNK) * sizeof(float) + sizeof(row_sums) + sizeof(score_pair));
+    out->logits = (float *)cuda_scratch(c->cuda, bytes, "head score");
+    out->hidden = out->logits + (size_t)TILE_ROWS * CHUNK;
+    out->dhidden = out->hidden + TILE_ROWS * width;
+    out->sums = (row_sums *)(out->dhidden + TILE_ROWS * width);
+    out->result = (score_pair *)(out->sums + TILE_ROWS);
+    return out->logits != NULL;
+}
+
+/* One tile on its way: its entries and all sets' tokens on the device. */
+typedef struct tile_walk {
+    const score_call *call;
+    tile_memory tile;
+    const score_entry *entries;
+    const uint32_t *tokens;
+    int64_t rows;
+} tile_walk;
+
+static int64_t chunk_logits(const tile_walk *w, int64_t column)
+{
+    const int64_t width = chunk_width(w->call->head, column);
+    head_logits(w->call->cuda, w->tile.logits, CHUNK, w->tile.hidden, w->rows, w->call->head, column, width);
+    return width;
+}
+
+/* Sums of all chunks. */
+static bool sum_tile(const tile_walk *w)
+{
+    const score_call *c = w->call;
+    WZ_LAUNCH(gather_hidden, element_blocks(w->rows * c->hidden.columns), dim3(256), 0, c->cuda->stream,
+              w->tile.hidden, matrix_of(c->hidden), w->entries, w->rows);
+    for (int64_t column = 0; column < c->head.rows; column += CHUNK) {
+        const int64_t width = chunk_logits(w, column);
+        WZ_LAUNCH(add_chunk, entry_blocks(w->rows), entry_threads(), 0, c->cuda->stream, w->tile, w->entries,
+                  w->rows, w->tokens, column, width, c->scale);
+    }
+    return CUDA_CHECK(c->cuda, cudaGetLastError(), "head score");
+}
+
+static void tile_backward(const tile_walk *w)
+{
+    const score_call *c = w->call;
+    const int64_t hidden = c->hidden.columns;
+    for (int64_t column = 0; column < c->head.rows; column += CHUNK) {
+        const int64_t width = chunk_logits(w, column);
+        WZ_LAUNCH(chunk_gradients, entry_blocks(w->rows), entry_threads(), 0, c->cuda->stream, w->tile,
+                  w->entries, w->rows, w->tokens, column, width, c->scale);
+        const float *head = (const float *)c->head.data + column * c->head.stride;
+        const cuda_product to_hidden = {w->tile.logits, head,  w->tile.dhidden, w->rows,
+                                        hidden,         width, CHUNK,           c->head.stride,
+                                        hidden,         false, false,           column > 0};
+        cuda_multiply(c->cuda, &to_hidden, "head score backward");
+        if (c->dhead.data == NULL)
+            continue;
+        const cuda_product to_head = {
+            w->tile.logits, w->tile.hidden, (float *)c->dhead.data + column * c->dhead.stride,
+            width,          hidden,         w->rows,
+            CHUNK,          hidden,         c->dhead.stride,
+            true,           false,          true};
+        cuda_multiply(c->cuda, &to_head, "head score backward");
+    }
+    WZ_LAUNCH(end_backward, element_blocks(w->rows * hidden), dim3(256), 0, c->cuda->stream, w->tile,
+              matrix_of(c->dhidden), w->entries, w->rows);
+    CUDA_CHECK(c->cuda, cudaGetLastError(), "head score backward");
+}
+
+void score_whole(const score_call *c, const score_lists *lists, bool backward)
+{
+    tile_walk w = {c, {}, NULL, NULL, 0};
+    const int64_t tokens = c->allowed ? (int64_t)c->masks->offset[c->masks->count] : 0;
+    if (lists->wholes == 0 || !make_tile(c, &w.tile))
+        return;
+    for (int64_t first = 0; first < lists->wholes; first += TILE_ROWS) {
+        w.rows = lists->wholes - first < TILE_ROWS ? lists->wholes - first : TILE_ROWS;
+        const size_t bytes =
+            (size_t)w.rows * sizeof(score_entry) + (size_t)tokens * sizeof(uint32_t) + 2 * 256;
+        if (!cuda_stage_room(c->cuda, bytes, "head score"))
+            return;
+        w.entries = cuda_stage(c->cuda, lists->whole + first, w.rows, "head score");
+        w.tokens = cuda_stage(c->cuda, c->masks->tokens, tokens, "head score");
+        if (w.entries == NULL || (tokens > 0 && w.tokens == NULL) || !sum_tile(&w))
+            return;
+        if (backward) {
+            tile_backward(&w);
+            continue;
+        }
+        WZ_LAUNCH(end_tile, dim3((unsigned)((w.rows + 127) / 128)), dim3(128), 0, c->cuda->stream, w.tile,
+                  w.entries, w.rows);
+        if (CUDA_CHECK(c->cuda, cudaGetLastError(), "head score"))
+            fetch_scores(c, w.tile.result, w.rows, lists->whole + first);
+    }
+}

@@ -1,0 +1,30 @@
+/* Head sample in the CUDA backend. In the emulator few requests, since its threads are slow; batches, tiles and chunks are
+ * smaller there, too (cuda/head.h). */
+#include "tests/backend_head.h"
+#include "tests/backend_main.h"
+
+#ifdef WZ_TEST_EMULATED
+/* The emulator lets the threads of a block take turns in one of these orders. */
+static wz_backend *open_backend(int order)
+{
+    static const char *const orders[] = {"ascending", "descending", "1"};
+    ck_assert_int_eq(setenv("CUDA_EMULATOR_ORDER", orders[order - 1], 1), 0);
+    return test_backend(1);
+}
+
+static const head_setting setting = {open_backend, 1, 3, 84, 1000};
+#else
+static wz_backend *open_backend(int again)
+{
+    return test_backend((size_t)again);
+}
+
+static const head_setting setting = {open_backend, 1, 2, HEAD_REQUESTS, 20000};
+#endif
+
+int main(void)
+{
+    Suite *suite = suite_create("head sample in CUDA");
+    suite_add_tcase(suite, head_cases(&setting));
+    return backend_main(suite);
+}
