@@ -429,16 +429,15 @@ START_TEST(head_sample_frequencies_match_the_distribution)
 }
 END_TEST
 
-/* Three equal columns of the head; in another chunk of the vocabulary, in the same, and in a small set. */
+/* Equal columns of the head: two in one chunk of the vocabulary, in others, and the last two in set 3, multiples of 150. */
 START_TEST(head_sample_temperature_zero_ties_go_to_the_lowest_token)
 {
-    const uint32_t twins[3] = {151, 450,
-                               1050}; /* 450 and 1050 lie in set 3 (multiples of 150), 151 does not */
+    const uint32_t twins[4] = {151, 200, 450, 900};
     const wz_sampling greedy = {.temperature = 0.0f, .top_p = 1.0f};
     wz_sample_result result[2];
     fill_integers(7, 1);
     for (int64_t row = 0; row < ROWS; row++) {
-        for (int t = 0; t < 3; t++)
+        for (int t = 0; t < 4; t++)
             for (int64_t d = 0; d < WIDTH; d++)
                 w->head[twins[t] * WIDTH + d] = 2.0f * w->hidden[row * WIDTH + d];
         const wz_sample_request request[2] = {{(int32_t)row, 0, draw_key(0)}, {(int32_t)row, 3, draw_key(1)}};
@@ -449,7 +448,7 @@ START_TEST(head_sample_temperature_zero_ties_go_to_the_lowest_token)
 }
 END_TEST
 
-#define NAN_ROW 20
+#define NAN_ROW 3 /* of two requests, one of them over the whole vocabulary */
 
 START_TEST(head_sample_nan_in_one_row_stays_in_that_row)
 {
@@ -492,7 +491,8 @@ TCase *head_cases(const head_setting *of)
     tcase_add_test(head, head_score_row_is_the_same_among_any_rows);
     tcase_add_loop_test(head, head_sample_kept_set_is_that_of_the_definitions, 0, FILLS * SAMPLINGS);
     tcase_add_test(head, head_sample_token_is_that_of_the_keys_noise);
-    tcase_add_loop_test(head, head_sample_frequencies_match_the_distribution, 0, FREQUENCIES);
+    if (of->draws > 0)
+        tcase_add_loop_test(head, head_sample_frequencies_match_the_distribution, 0, FREQUENCIES);
     tcase_add_test(head, head_sample_temperature_zero_ties_go_to_the_lowest_token);
     tcase_add_loop_test(head, head_sample_nan_in_one_row_stays_in_that_row, 0, SAMPLINGS);
     tcase_add_test(head, head_sample_key_out_of_range_is_an_error);

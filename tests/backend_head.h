@@ -12,8 +12,8 @@ typedef struct head_setting {
     /* Machines 1 .. machines differ in what no result may depend on: the number or the order of threads. */
     wz_backend *(*open)(int machine);
     int machine, machines; /* the one that the cases run on; how many there are */
-    int64_t requests;      /* of a batch; at least 42 */
-    int64_t draws;         /* that make frequencies */
+    int64_t requests;      /* of a batch; at least 14: every set is met */
+    int64_t draws;         /* that make frequencies; 0: none */
 } head_setting;
 
 TCase *head_cases(const head_setting *setting);

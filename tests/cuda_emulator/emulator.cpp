@@ -71,22 +71,21 @@ std::vector<shared_block *> &shared_blocks()
     return blocks;
 }
 
-/* AddressSanitizer must be told when the stack changes, and takes a _longjmp for a stack's end. */
+/* AddressSanitizer must be told when the stack changes. */
 void switch_fiber(place_of_stack *from, void **from_fake, place_of_stack *to, const void *to_stack,
                   size_t to_bytes)
 {
 #if defined(__SANITIZE_ADDRESS__)
     __sanitizer_start_switch_fiber(from_fake, to_stack, to_bytes);
-    swapcontext(&from->context, &to->context);
 #else
     (void)from_fake, (void)to_stack, (void)to_bytes;
+#endif
     from->begun = true;
     if (_setjmp(from->jump) != 0)
         return;
     if (to->begun)
         _longjmp(to->jump, 1);
     setcontext(&to->context);
-#endif
 }
 
 void after_switch(void *fake, bool from_scheduler)
