@@ -207,13 +207,22 @@ static wz_status verify_completion(wz_batch *batch, int64_t g, int64_t j, wz_err
     return status;
 }
 
-wz_status wz_batch_verify(wz_batch *batch, wz_error *err)
+wz_status wz_batch_verify_pack(wz_batch *batch, int64_t p, wz_error *err)
 {
-    for (int64_t g = 0; g < batch->groups; g++)
+    const int64_t first = p * batch->groups_per_pack;
+    for (int64_t g = first; g < first + batch->packs[p]->groups; g++)
         for (int64_t j = 0; j < batch->generations; j++) {
             wz_status status = verify_completion(batch, g, j, err);
             if (status != WZ_OK)
                 return status;
         }
     return WZ_OK;
+}
+
+wz_status wz_batch_verify(wz_batch *batch, wz_error *err)
+{
+    wz_status status = WZ_OK;
+    for (int64_t p = 0; status == WZ_OK && p < batch->pack_count; p++)
+        status = wz_batch_verify_pack(batch, p, err);
+    return status;
 }

@@ -37,7 +37,8 @@ int64_t wz_batch_rows(const wz_batch *batch);
 /* Samples pack p. */
 wz_status wz_batch_rollout(wz_batch *batch, int64_t p, wz_activations *activations,
                            const wz_rollout_options *options, wz_error *err);
-/* Texts and verdicts of all completions. */
+/* Texts and verdicts of pack p's completions; of all. */
+wz_status wz_batch_verify_pack(wz_batch *batch, int64_t p, wz_error *err);
 wz_status wz_batch_verify(wz_batch *batch, wz_error *err);
 
 #endif

@@ -40,14 +40,13 @@ void wz_report_pack(wz_report_sums *sums, const wz_pack *pack, const wz_pack_sco
     }
 }
 
-void wz_report_losses(wz_step_report *report, const wz_report_sums *sums, int64_t iterations,
-                      double entropy_coef)
+void wz_report_losses(wz_step_report *report, const wz_report_sums *sums, double divisor, double entropy_coef)
 {
-    const double n = (double)iterations, tokens = sums->tokens > 0 ? (double)sums->tokens : 1.0;
+    const double tokens = sums->tokens > 0 ? (double)sums->tokens : 1.0;
     const double completions = sums->completions > 0 ? (double)sums->completions : 1.0;
-    report->policy_loss = sums->policy / n;
-    report->grammar_loss = sums->grammar / n;
-    report->loss = (sums->policy - entropy_coef * sums->entropy_loss + sums->grammar) / n;
+    report->policy_loss = sums->policy / divisor;
+    report->grammar_loss = sums->grammar / divisor;
+    report->loss = (sums->policy - entropy_coef * sums->entropy_loss + sums->grammar) / divisor;
     report->entropy = sums->raw_entropy / tokens;
     report->ratio_mean = sums->ratio_sum / tokens;
     report->ratio_min = sums->tokens > 0 ? sums->ratio_min : 1.0;

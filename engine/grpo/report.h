@@ -18,7 +18,8 @@ void wz_report_start(wz_step_report *report); /* every field not measured */
 void wz_report_sums_start(wz_report_sums *sums);
 void wz_report_pack(wz_report_sums *sums, const wz_pack *pack, const wz_pack_scores *scores,
                     double grammar_weight);
-void wz_report_losses(wz_step_report *report, const wz_report_sums *sums, int64_t iterations,
+/* divisor: what the sums of the losses are to be divided by. */
+void wz_report_losses(wz_step_report *report, const wz_report_sums *sums, double divisor,
                       double entropy_coef);
 /* Rewards, verdicts and lengths. */
 void wz_report_batch(wz_step_report *report, const wz_batch *batch, const double *reward);

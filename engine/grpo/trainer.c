@@ -7,23 +7,18 @@
 #include "engine/core/clock.h"
 #include "engine/grpo/advantage.h"
 #include "engine/grpo/report.h"
-#include "engine/grpo/schedule.h"
-#include "engine/grpo/update.h"
+#include "engine/grpo/trainer_internal.h"
 
-struct wz_trainer {
-    wz_policy *policy;
-    wz_trainer_options options;
-    double values[WZ_TASK_MAX_OPTIONS];
-    wz_curriculum curriculum;
-    int64_t updates;
-    wz_batch *batch;
-    wz_activations **activations; /* one per pack when rollout activations are kept, else one */
-    int64_t activation_count;
-    wz_backward *backward;
-    wz_apart apart;
-    double *reward, *advantage; /* [problems * generations] */
-    uint8_t *flat, *left_out;   /* [problems], [problems * generations] */
-};
+bool wz_trainer_packs_in_turn(const wz_trainer_options *o)
+{
+    return o->scale_rewards != WZ_SCALE_REWARDS_BATCH && o->grammar_coef == 0.0;
+}
+
+/* Whether the activations of all packs are held at once. */
+static bool keeps_rollouts(const wz_trainer_options *o)
+{
+    return o->reuse_activations && !wz_trainer_packs_in_turn(o);
+}
 
 wz_status wz_trainer_create(wz_policy *policy, const wz_trainer_options *options, wz_trainer **out,
                             wz_error *err)
@@ -124,7 +119,7 @@ wz_status wz_trainer_plan(wz_policy *policy, const wz_trainer_options *options, 
     const wz_model_config *c = &policy->model->config;
     *activation_bytes = 0;
     for (int64_t p = 0; p < batch->pack_count; p++)
-        if (options->reuse_activations || p == 0)
+        if (keeps_rollouts(options) || p == 0)
             *activation_bytes += wz_activations_bytes(c, *rows, true);
     *backward_bytes = wz_backward_bytes(c, *rows) + wz_apart_bytes(c, options->grammar_coef > 0.0);
     wz_batch_destroy(batch);
@@ -135,7 +130,7 @@ wz_status wz_trainer_plan(wz_policy *policy, const wz_trainer_options *options, 
 static wz_status reserve(wz_trainer *trainer, wz_error *err)
 {
     const int64_t rows = wz_batch_rows(trainer->batch);
-    const int64_t need = trainer->options.reuse_activations ? trainer->batch->pack_count : 1;
+    const int64_t need = keeps_rollouts(&trainer->options) ? trainer->batch->pack_count : 1;
     wz_status status = WZ_OK;
     if (trainer->backward == NULL || trainer->backward->rows < rows) {
         wz_backward_destroy(trainer->backward);
@@ -155,197 +150,9 @@ static wz_status reserve(wz_trainer *trainer, wz_error *err)
     return status;
 }
 
-static wz_activations *activations_of(const wz_trainer *trainer, int64_t pack)
+wz_activations *wz_trainer_activations(const wz_trainer *trainer, int64_t pack)
 {
-    return trainer->activations[trainer->options.reuse_activations ? pack : 0];
-}
-
-static wz_status roll_out(wz_trainer *trainer, int64_t step, wz_step_report *report, wz_error *err)
-{
-    const wz_trainer_options *o = &trainer->options;
-    const wz_rollout_options rollout = {.sampling = o->sampling,
-                                        .seed = o->seed,
-                                        .step = (uint32_t)step,
-                                        .purpose = WZ_PURPOSE_SAMPLE,
-                                        .max_completion_length = o->max_completion_length,
-                                        .lessons = o->grammar_coef > 0.0 ? o->grammar_generations : 0};
-    const bool check = o->exactness_check_steps > 0 && step % o->exactness_check_steps == 0;
-    int64_t changed = 0, decisions = 0;
-    double largest = 0.0, sum = 0.0;
-    for (int64_t p = 0; p < trainer->batch->pack_count; p++) {
-        wz_activations *activations = activations_of(trainer, p);
-        wz_status status = wz_batch_rollout(trainer->batch, p, activations, &rollout, err);
-        if (status == WZ_OK && check)
-            status = wz_pack_exactness(trainer->policy->model, activations, trainer->batch->packs[p],
-                                       o->sampling.temperature, &changed, &largest, &sum, err);
-        if (status != WZ_OK)
-            return status;
-        decisions += trainer->batch->packs[p]->decisions.count;
-    }
-    if (!check)
-        return WZ_OK;
-    report->logp_difference_max = largest;
-    report->logp_difference_mean = decisions > 0 ? sum / (double)decisions : 0.0;
-    if (changed > 0)
-        return wz_fail(
-            err, WZ_ERR_RUNTIME,
-            "step %lld: %lld of %lld log-probabilities differ between sampler and trainer (at most %g): the "
-            "promise of exactly on-policy training is broken on this machine; please report it with the "
-            "output of `wavezero doctor`",
-            (long long)step, (long long)changed, (long long)decisions, largest);
-    return WZ_OK;
-}
-
-/* Rewards, advantages, and what the verdicts say of the batch. */
-static wz_status judge(wz_trainer *trainer, wz_step_report *report, wz_error *err)
-{
-    const wz_trainer_options *o = &trainer->options;
-    wz_batch *batch = trainer->batch;
-    wz_status status = wz_batch_verify(batch, err);
-    if (status != WZ_OK)
-        return status;
-    for (int64_t c = 0; c < batch->groups * batch->generations; c++) {
-        const wz_pack *pack = batch->packs[c / batch->generations / batch->groups_per_pack];
-        trainer->reward[c] =
-            wz_reward(o->reward_mode, &batch->verdicts[c], &batch->references[c / batch->generations]);
-        trainer->left_out[c] =
-            o->mask_truncated && !pack->finished[c % (batch->groups_per_pack * batch->generations)];
-    }
-    size_t flat =
-        wz_advantages((wz_reward_scale)o->scale_rewards, o->leave_one_out, (size_t)batch->groups,
-                      (size_t)batch->generations, trainer->reward, trainer->advantage, trainer->flat);
-    report->frac_reward_zero_std = (double)flat / (double)batch->groups;
-    wz_report_batch(report, batch, trainer->reward);
-    return WZ_OK;
-}
-
-static wz_loss_totals totals_of(const wz_trainer *trainer)
-{
-    const wz_batch *batch = trainer->batch;
-    wz_loss_totals totals = {.completions = batch->groups * batch->generations,
-                             .micro_batches = batch->pack_count};
-    for (int64_t p = 0; p < batch->pack_count; p++) {
-        const wz_decisions *d = &batch->packs[p]->decisions;
-        const uint8_t *left_out = trainer->left_out + p * batch->groups_per_pack * batch->generations;
-        for (int64_t i = 0; i < d->count; i++)
-            totals.tokens += !left_out[d->completion[i]];
-    }
-    return totals;
-}
-
-/* Gradients of the whole batch, micro-batch by micro-batch. */
-static wz_status accumulate(wz_trainer *trainer, int64_t iteration, const wz_loss_options *loss,
-                            wz_report_sums *sums, wz_error *err)
-{
-    wz_batch *batch = trainer->batch;
-    const wz_model *model = trainer->policy->model;
-    const wz_loss_totals totals = totals_of(trainer);
-    int64_t lessons = 0;
-    for (int64_t p = 0; p < batch->pack_count; p++)
-        lessons += batch->packs[p]->lessons.count;
-    model->backend->ops->fill_zero(model->backend, model->gradients, (size_t)model->floats * sizeof(float));
-    wz_apart_zero(&trainer->apart);
-    for (int64_t p = 0; p < batch->pack_count; p++) {
-        const int64_t first = p * batch->groups_per_pack * batch->generations;
-        wz_pack_scores scores = {0};
-        const wz_pack_update update = {
-            .model = model,
-            .apart = &trainer->apart,
-            .activations = activations_of(trainer, p),
-            .backward = trainer->backward,
-            .pack = batch->packs[p],
-            .recompute = iteration > 0 || !trainer->options.reuse_activations,
-            .rescore = iteration > 0,
-            .temperature = trainer->options.sampling.temperature,
-            .loss = loss,
-            .totals = &totals,
-            .advantage = trainer->advantage + first,
-            .left_out = trainer->left_out + first,
-            .grammar_weight = lessons > 0 ? trainer->options.grammar_coef / (double)lessons : 0.0};
-        wz_status status = wz_pack_gradients(&update, &scores, err);
-        if (status == WZ_OK)
-            wz_report_pack(sums, batch->packs[p], &scores, update.grammar_weight);
-        wz_pack_scores_clear(&scores);
-        if (status != WZ_OK)
-            return status;
-    }
-    wz_apart_join(&trainer->apart);
-    return WZ_OK;
-}
-
-/* Names the first tensor with a gradient that is no number. */
-static wz_status diverged(const wz_trainer *trainer, int64_t step, double loss, wz_error *err)
-{
-    const wz_model *model = trainer->policy->model;
-    for (size_t i = 0; i < model->param_count; i++) {
-        const wz_param *param = &model->params[i];
-        if (!isfinite(model->backend->ops->sum_squares(model->backend, model->gradients + param->offset,
-                                                       param->count)))
-            return wz_fail(
-                err, WZ_ERR_DIVERGED,
-                "step %lld: the gradient of %s is not finite (loss %g); the weights are those before this "
-                "step: lower learning_rate or set max_grad_norm",
-                (long long)step, param->name, loss);
-    }
-    return wz_fail(err, WZ_ERR_DIVERGED,
-                   "step %lld: the loss is %g; the weights are those before this step: lower learning_rate",
-                   (long long)step, loss);
-}
-
-static void adamw_range(const wz_model *model, int64_t offset, int64_t count, float scale,
-                        const wz_adamw *adamw)
-{
-    model->backend->ops->adamw(model->backend, model->weights + offset, model->adam_m + offset,
-                               model->adam_v + offset, model->gradients + offset, count, scale, adamw);
-}
-
-static void apply(wz_trainer *trainer, double norm, double learning_rate)
-{
-    const wz_model *model = trainer->policy->model;
-    const double limit = trainer->options.max_grad_norm;
-    const float scale = limit > 0.0 && norm > limit ? (float)(limit / norm) : 1.0f;
-    wz_adamw adamw = trainer->options.adamw;
-    adamw.learning_rate = (float)learning_rate;
-    adamw.step = ++trainer->updates;
-    if (adamw.weight_decay == 0.0f)
-        adamw_range(model, 0, model->floats, scale, &adamw);
-    else
-        for (size_t i = 0; i < model->param_count; i++) {
-            const wz_param *param = &model->params[i];
-            adamw.weight_decay = param->decays ? trainer->options.adamw.weight_decay : 0.0f;
-            adamw_range(model, param->offset, param->count, scale, &adamw);
-        }
-    wz_model_weights_changed(model);
-}
-
-static wz_status update(wz_trainer *trainer, int64_t step, wz_step_report *report, wz_error *err)
-{
-    const wz_trainer_options *o = &trainer->options;
-    const wz_model *model = trainer->policy->model;
-    wz_loss_options loss = o->loss;
-    loss.entropy_coef = wz_schedule_value((wz_schedule)o->entropy_schedule, o->entropy_first, o->entropy_last,
-                                          step, o->max_steps);
-    report->entropy_coef = loss.entropy_coef;
-    report->learning_rate = wz_learning_rate((wz_schedule)o->schedule, o->learning_rate, o->final_ratio,
-                                             o->warmup_steps, step, o->max_steps);
-    wz_report_sums sums;
-    wz_report_sums_start(&sums);
-    for (int64_t iteration = 0; iteration < o->num_iterations; iteration++) {
-        wz_status status = accumulate(trainer, iteration, &loss, &sums, err);
-        if (status != WZ_OK)
-            return status;
-        const double norm =
-            sqrt(model->backend->ops->sum_squares(model->backend, model->gradients, model->floats));
-        status = model->backend->ops->sync(model->backend, err);
-        if (status != WZ_OK)
-            return status;
-        if (!isfinite(norm) || !isfinite(sums.policy))
-            return diverged(trainer, step, sums.policy, err);
-        report->grad_norm = norm;
-        apply(trainer, norm, report->learning_rate);
-    }
-    wz_report_losses(report, &sums, o->num_iterations, loss.entropy_coef);
-    return WZ_OK;
+    return trainer->activations[keeps_rollouts(&trainer->options) ? pack : 0];
 }
 
 wz_status wz_trainer_step(wz_trainer *trainer, int64_t step, wz_step_report *report, wz_error *err)
@@ -366,20 +173,11 @@ wz_status wz_trainer_step(wz_trainer *trainer, int64_t step, wz_step_report *rep
                                   o->problems, &trainer->batch, err);
     if (status == WZ_OK)
         status = reserve(trainer, err);
-    const double made = wz_now_s();
+    report->verify_s = wz_now_s() - start;
     if (status == WZ_OK)
-        status = roll_out(trainer, step, report, err);
-    const double rolled = wz_now_s();
-    if (status == WZ_OK)
-        status = judge(trainer, report, err);
-    const double judged = wz_now_s();
-    if (status == WZ_OK)
-        status = update(trainer, step, report, err);
+        status = wz_trainer_learn(trainer, step, report, err);
     if (status == WZ_OK && o->curriculum_enabled)
         report->size_grew =
             wz_curriculum_update(&trainer->curriculum, &o->curriculum, report->size, report->ratio);
-    report->verify_s = made - start + judged - rolled;
-    report->rollout_s = rolled - made;
-    report->train_s = wz_now_s() - judged;
     return status;
 }

@@ -80,11 +80,12 @@ static wz_status write_plan(const wz_policy *policy, const wz_trainer_options *o
         "  weights               %10.1f   %lld parameters\n"
         "  gradients             %10.1f\n"
         "  AdamW moments         %10.1f\n"
-        "  activations           %10.1f   %lld rows in each of %lld packs, %s\n"
+        "  activations           %10.1f   %lld rows in %s of %lld packs, %s\n"
         "  backward pass         %10.1f\n"
         "  total                 %10.1f   of %.1f\n",
         mebibytes(flat), (long long)wz_model_parameter_count(policy->model), mebibytes(flat),
         mebibytes(2 * flat), mebibytes(plan->activations), (long long)plan->rows,
+        wz_trainer_packs_in_turn(options) ? "one" : "each",
         (long long)((options->problems + options->groups_per_pack - 1) / options->groups_per_pack),
         options->reuse_activations ? "kept from rollout to update" : "computed twice",
         mebibytes(plan->backward), mebibytes(total_of(plan)), mebibytes(plan->limit));
@@ -105,15 +106,16 @@ wz_status wz_run_plan_memory(wz_policy *policy, const wz_config *config, wz_trai
         options->groups_per_pack = 1;
     if (options->groups_per_pack > options->problems)
         options->groups_per_pack = options->problems;
+    const bool in_turn = wz_trainer_packs_in_turn(options);
     wz_status status = plan_for(policy, options, &plan, err);
     /* Smaller packs shrink the backward pass; forgetting the rollout's activations shrinks the rest. */
     while (status == WZ_OK && total_of(&plan) > plan.limit && config->per_device_train_batch_size == 0 &&
            options->groups_per_pack > 1) {
-        options->reuse_activations = false;
+        options->reuse_activations = options->reuse_activations && in_turn;
         options->groups_per_pack = (options->groups_per_pack + 1) / 2;
         status = plan_for(policy, options, &plan, err);
     }
-    if (status == WZ_OK && total_of(&plan) > plan.limit && options->reuse_activations) {
+    if (status == WZ_OK && total_of(&plan) > plan.limit && options->reuse_activations && !in_turn) {
         options->reuse_activations = false;
         status = plan_for(policy, options, &plan, err);
     }

@@ -8,7 +8,10 @@
 
 /* Few, so that what one op leaves is in the cache for the next. At 4 layers x 128, K=5, on two threads 128 to 512 in
  * all are alike and 5 to 10% faster than 1,024; on one thread 128 to 256 are best. */
-#define COMPLETIONS_PER_THREAD 128
+/* Of a micro-batch: few enough that a good part of its activations is still in the third-level cache when the backward pass
+ * comes, more where threads wait for each other. */
+#define COMPLETIONS_ALONE 64
+#define COMPLETIONS_PER_THREAD 96
 
 static void cpu_destroy(wz_backend *backend)
 {
@@ -30,10 +33,11 @@ static void cpu_describe(const wz_backend *backend, wz_backend_info *out)
 {
     const cpu_backend *cpu = (const cpu_backend *)backend;
     const int64_t threads = (int64_t)wz_pool_threads(cpu->pool);
-    *out = (wz_backend_info){.kernels = wz_backend_cpu_core_name(),
-                             .threads = threads,
-                             .row_tile = TILE_MAX,
-                             .micro_batch = COMPLETIONS_PER_THREAD * threads};
+    *out =
+        (wz_backend_info){.kernels = wz_backend_cpu_core_name(),
+                          .threads = threads,
+                          .row_tile = TILE_MAX,
+                          .micro_batch = threads == 1 ? COMPLETIONS_ALONE : COMPLETIONS_PER_THREAD * threads};
     for (size_t i = 0; i < cpu->plan_count; i++)
         if (cpu->plans[i].tile < out->row_tile)
             out->row_tile = cpu->plans[i].tile;

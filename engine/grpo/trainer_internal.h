@@ -1,0 +1,28 @@
+/* A trainer's parts, shared by trainer.c (what it holds) and learn.c (what a step does). */
+#ifndef WZ_GRPO_TRAINER_INTERNAL_H
+#define WZ_GRPO_TRAINER_INTERNAL_H
+
+#include "engine/grpo/apart.h"
+#include "engine/grpo/trainer.h"
+
+struct wz_trainer {
+    wz_policy *policy;
+    wz_trainer_options options;
+    double values[WZ_TASK_MAX_OPTIONS];
+    wz_curriculum curriculum;
+    int64_t updates;
+    wz_batch *batch;
+    wz_activations **activations; /* one per pack when rollouts are kept until all are done, else one */
+    int64_t activation_count;
+    wz_backward *backward;
+    wz_apart apart;
+    double *reward, *advantage; /* [problems * generations] */
+    uint8_t *flat, *left_out;   /* [problems], [problems * generations] */
+};
+
+/* Where a pack's rollout leaves its activations. */
+wz_activations *wz_trainer_activations(const wz_trainer *trainer, int64_t pack);
+/* Samples the trainer's batch and updates the weights with it, num_iterations times. */
+wz_status wz_trainer_learn(wz_trainer *trainer, int64_t step, wz_step_report *report, wz_error *err);
+
+#endif
