@@ -7,6 +7,8 @@
 
 #define LEAST_MAJOR 8 /* compute capability: Ampere, for bf16 and asynchronous copies */
 
+#define BUFFER_BYTES ((size_t)64 << 20) /* cublasLt's workspace, tiles of logits, staged lists */
+
 #define LESS_MEMORY                                                                                          \
     "; lower per_device_train_batch_size, use a smaller model, or end what else uses the GPU (nvidia-smi)"
 
@@ -102,7 +104,8 @@ static void cuda_destroy(wz_backend *backend)
 static void cuda_describe(const wz_backend *backend, wz_backend_info *out)
 {
     const cuda_backend *cuda = (const cuda_backend *)backend;
-    *out = wz_backend_info{cuda->kernels, 1, INT32_MAX, 1024, cuda->name, cuda->driver, cuda->runtime, 0, 0};
+    *out = wz_backend_info{cuda->kernels, 1, INT32_MAX, 1024, BUFFER_BYTES, cuda->name, cuda->driver,
+                           cuda->runtime, 0, 0};
     if (cudaMemGetInfo(&out->memory_free, &out->memory) != cudaSuccess)
         (void)cudaGetLastError();
 }

@@ -126,6 +126,7 @@ typedef struct wz_backend_info {
     int64_t threads;     /* of the host that compute */
     int64_t row_tile;    /* most rows of one matrix product */
     int64_t micro_batch; /* completions of a micro-batch where the configuration says nothing */
+    size_t buffers;      /* bytes that ops and libraries take beside the caller's memory, about */
     const char *gpu;     /* its name; NULL: the host computes in its own memory, and what follows is 0 */
     int driver, runtime; /* CUDA's version that the driver is for, and the program; 1000 major + 10 minor */
     size_t memory, memory_free; /* the GPU's, bytes */

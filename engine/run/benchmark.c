@@ -141,6 +141,7 @@ static bool describe_device(const bench *b, wz_benchmark *out)
     else
         (void)snprintf(out->device, sizeof out->device, "OpenBLAS core %s, %lld threads", info.kernels,
                        (long long)info.threads);
+    out->planned_bytes += (double)info.buffers;
     out->threads = info.threads;
     out->tile = info.row_tile < pack_rows ? info.row_tile : pack_rows;
     return info.gpu != NULL;

@@ -49,13 +49,13 @@ void wz_run_trainer_options(const wz_config *c, int64_t groups_per_pack, wz_trai
 }
 
 typedef struct memory_plan {
-    size_t model, activations, backward, limit;
+    size_t model, activations, backward, buffers, limit;
     int64_t rows;
 } memory_plan;
 
 static size_t total_of(const memory_plan *plan)
 {
-    return plan->model + plan->activations + plan->backward;
+    return plan->model + plan->activations + plan->backward + plan->buffers;
 }
 
 static wz_status plan_for(wz_policy *policy, const wz_trainer_options *options, memory_plan *plan,
@@ -82,13 +82,15 @@ static wz_status write_plan(const wz_policy *policy, const wz_trainer_options *o
         "  AdamW moments         %10.1f\n"
         "  activations           %10.1f   %lld rows in %s of %lld packs, %s\n"
         "  backward pass         %10.1f\n"
+        "  buffers of the device %10.1f\n"
         "  total                 %10.1f   of %.1f\n",
         mebibytes(flat), (long long)wz_model_parameter_count(policy->model), mebibytes(flat),
         mebibytes(2 * flat), mebibytes(plan->activations), (long long)plan->rows,
         wz_trainer_packs_in_turn(options) ? "one" : "each",
         (long long)((options->problems + options->groups_per_pack - 1) / options->groups_per_pack),
         options->reuse_activations ? "kept from rollout to update" : "computed twice",
-        mebibytes(plan->backward), mebibytes(total_of(plan)), mebibytes(plan->limit));
+        mebibytes(plan->backward), mebibytes(plan->buffers), mebibytes(total_of(plan)),
+        mebibytes(plan->limit));
 }
 
 wz_status wz_run_plan_memory(wz_policy *policy, const wz_config *config, wz_trainer_options *options,
@@ -97,6 +99,7 @@ wz_status wz_run_plan_memory(wz_policy *policy, const wz_config *config, wz_trai
     memory_plan plan = {.limit = (size_t)wz_run_memory(config, policy->model->backend)};
     wz_backend_info info;
     policy->model->backend->ops->describe(policy->model->backend, &info);
+    plan.buffers = info.buffers;
     if (info.gpu != NULL && config->memory_limit_gb == 0.0)
         plan.limit += wz_model_bytes(policy->model); /* which is no longer free */
     options->groups_per_pack =

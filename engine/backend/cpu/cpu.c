@@ -12,6 +12,8 @@
  * comes, more where threads wait for each other. */
 #define COMPLETIONS_ALONE 64
 #define COMPLETIONS_PER_THREAD 96
+/* Of a thread, and as much for all: packed operands in OpenBLAS and scratch memory. Measured, at hidden sizes 64 and 128. */
+#define BUFFER_BYTES ((size_t)2 << 20)
 
 static void cpu_destroy(wz_backend *backend)
 {
@@ -37,7 +39,8 @@ static void cpu_describe(const wz_backend *backend, wz_backend_info *out)
         (wz_backend_info){.kernels = wz_backend_cpu_core_name(),
                           .threads = threads,
                           .row_tile = TILE_MAX,
-                          .micro_batch = threads == 1 ? COMPLETIONS_ALONE : COMPLETIONS_PER_THREAD * threads};
+                          .micro_batch = threads == 1 ? COMPLETIONS_ALONE : COMPLETIONS_PER_THREAD * threads,
+                          .buffers = BUFFER_BYTES * (size_t)(threads + 1)};
     for (size_t i = 0; i < cpu->plan_count; i++)
         if (cpu->plans[i].tile < out->row_tile)
             out->row_tile = cpu->plans[i].tile;
