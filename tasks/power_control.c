@@ -174,7 +174,7 @@ static wz_status check_scale(size_t links, const wz_power_control *payload, cons
     size_t low = 0, high = 0;
     for (size_t i = 0; i < links; i++) {
         double direct = gain[payload->source[i] * (links + 1)];
-        low += direct < payload->gain[i * links + i] && payload->gain_db_above_floor[i * links + i] == 0;
+        low += payload->gain_db_above_floor[i * links + i] == 0 && direct < 8.91e-4;            /* -30.5 dB */
         high += payload->gain_db_above_floor[i * links + i] == WZ_GAIN_DB_MAX && direct > 28.2; /* 14.5 dB */
     }
     if (low == links || high == links)

@@ -289,7 +289,7 @@ START_TEST(train_that_diverges_exits_4_and_names_the_tensor)
                  "train " TINY
                  " output_dir=@/run learning_rate=1 weight_decay=10 warmup_steps=0 max_steps=300 "
                  "lr_scheduler_type=constant save_steps=5 eval_steps=0");
-    ck_assert_ptr_nonnull(strstr(p.log, "the weights are those before this step"));
+    ck_assert_ptr_nonnull(strstr(p.log, "the weights are those before this update"));
     ck_assert_ptr_nonnull(strstr(p.log, "learning_rate"));
     wz_text newest = {0};
     wz_error err = {{0}};

@@ -91,6 +91,22 @@ START_TEST(train_computed_another_way_gives_equal_bytes)
 }
 END_TEST
 
+#ifndef WZ_TEST_CUDA
+/* bnpo divides by a micro-batch's tokens: its usual size must not depend on threads. */
+START_TEST(train_with_bnpo_and_other_threads_gives_equal_bytes)
+{
+    static const char *const bnpo =
+        "train " TINY " save_steps=0 max_steps=3 eval_steps=0 log_completions_steps=2 loss_type=bnpo "
+        "generation_batch_size=512 output_dir=@/%s %s";
+    program_succeed(&p, bnpo, "one", "threads=1");
+    program_succeed(&p, bnpo, "two", "threads=2");
+    program_succeed(&p, bnpo, "short", "threads=2 reuse_rollout_activations=false");
+    assert_same_run(&p, "one", "two", 3);
+    assert_same_run(&p, "one", "short", 3);
+}
+END_TEST
+#endif
+
 /* The comparisons above can fail: another seed is another run. */
 START_TEST(train_with_another_seed_differs)
 {
@@ -167,6 +183,9 @@ int main(void)
     tcase_set_timeout(tests, 300);
     tcase_add_checked_fixture(tests, make_place, remove_place);
     tcase_add_loop_test(tests, train_computed_another_way_gives_equal_bytes, 0, VARIANTS);
+#ifndef WZ_TEST_CUDA
+    tcase_add_test(tests, train_with_bnpo_and_other_threads_gives_equal_bytes);
+#endif
     tcase_add_test(tests, train_with_another_seed_differs);
     tcase_add_test(tests, inspect_digest_is_equal_for_equal_runs);
     tcase_add_test(tests, eval_at_any_batch_size_prints_the_same);

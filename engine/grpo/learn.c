@@ -118,8 +118,8 @@ static wz_status add_gradients(wz_trainer *trainer, step_state *s, int64_t itera
     return status;
 }
 
-/* Rolls the batch out and computes its gradients: all packs one after the other, or each at once. What the gradients must
- * still be divided by goes to *divisor. */
+/* Rolls the batch out and computes its gradients: each pack's behind its rollout, or all of them when all are rolled out.
+ * What the gradients must still be divided by goes to *divisor. */
 static wz_status sample_and_differentiate(wz_trainer *trainer, step_state *s, double *divisor, wz_error *err)
 {
     const wz_batch *batch = trainer->batch;
@@ -162,11 +162,11 @@ static wz_status diverged(const wz_trainer *trainer, int64_t step, double loss, 
             return wz_fail(
                 err, WZ_ERR_DIVERGED,
                 "step %lld: the gradient of %s is not finite (loss %g); the weights are those before this "
-                "step: lower learning_rate or set max_grad_norm",
+                "update: lower learning_rate or set max_grad_norm",
                 (long long)step, param->name, loss);
     }
     return wz_fail(err, WZ_ERR_DIVERGED,
-                   "step %lld: the loss is %g; the weights are those before this step: lower learning_rate",
+                   "step %lld: the loss is %g; the weights are those before this update: lower learning_rate",
                    (long long)step, loss);
 }
 

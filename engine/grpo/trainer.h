@@ -67,7 +67,7 @@ bool wz_trainer_packs_in_turn(const wz_trainer_options *options);
 wz_status wz_trainer_plan(wz_policy *policy, const wz_trainer_options *options, size_t *activation_bytes,
                           size_t *backward_bytes, int64_t *rows, wz_error *err);
 
-/* Step number `step` (0-based). On WZ_ERR_DIVERGED the weights are those before the step. The batch stays readable
+/* Step number `step` (0-based). On WZ_ERR_DIVERGED the weights are those before the update (of num_iterations). The batch stays readable
  * (wz_trainer_batch) until the next step. */
 wz_status wz_trainer_step(wz_trainer *trainer, int64_t step, wz_step_report *report, wz_error *err);
 const wz_batch *wz_trainer_batch(const wz_trainer *trainer);

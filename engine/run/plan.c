@@ -1,6 +1,8 @@
 /* Trainer options from the configuration, and the memory they need. */
 #include "engine/run/run.h"
 
+#define BNPO_MICRO_BATCH 128 /* completions */
+
 void wz_run_trainer_options(const wz_config *c, int64_t groups_per_pack, wz_trainer_options *out)
 {
     *out =
@@ -86,11 +88,19 @@ static wz_status write_plan(const wz_policy *policy, const wz_trainer_options *o
         "  total                 %10.1f   of %.1f\n",
         mebibytes(flat), (long long)wz_model_parameter_count(policy->model), mebibytes(flat),
         mebibytes(2 * flat), mebibytes(plan->activations), (long long)plan->rows,
-        wz_trainer_packs_in_turn(options) ? "one" : "each",
+        wz_trainer_packs_in_turn(options) || !options->reuse_activations ? "one" : "each",
         (long long)((options->problems + options->groups_per_pack - 1) / options->groups_per_pack),
         options->reuse_activations ? "kept from rollout to update" : "computed twice",
         mebibytes(plan->backward), mebibytes(plan->buffers), mebibytes(total_of(plan)),
         mebibytes(plan->limit));
+}
+
+/* Completions of a micro-batch. bnpo's results depend on it, so there it may depend on the configuration only. */
+static int64_t micro_batch(const wz_config *config, const wz_backend_info *info)
+{
+    if (config->per_device_train_batch_size > 0)
+        return config->per_device_train_batch_size;
+    return config->loss_type == WZ_LOSS_BNPO ? BNPO_MICRO_BATCH : info->micro_batch;
 }
 
 wz_status wz_run_plan_memory(wz_policy *policy, const wz_config *config, wz_trainer_options *options,
@@ -102,18 +112,16 @@ wz_status wz_run_plan_memory(wz_policy *policy, const wz_config *config, wz_trai
     plan.buffers = info.buffers;
     if (info.gpu != NULL && config->memory_limit_gb == 0.0)
         plan.limit += wz_model_bytes(policy->model); /* which is no longer free */
-    options->groups_per_pack =
-        (config->per_device_train_batch_size > 0 ? config->per_device_train_batch_size : info.micro_batch) /
-        config->num_generations;
+    options->groups_per_pack = micro_batch(config, &info) / config->num_generations;
     if (options->groups_per_pack < 1)
         options->groups_per_pack = 1;
     if (options->groups_per_pack > options->problems)
         options->groups_per_pack = options->problems;
     const bool in_turn = wz_trainer_packs_in_turn(options);
+    const bool may_cut = config->per_device_train_batch_size == 0 && config->loss_type != WZ_LOSS_BNPO;
     wz_status status = plan_for(policy, options, &plan, err);
     /* Smaller packs shrink the backward pass; forgetting the rollout's activations shrinks the rest. */
-    while (status == WZ_OK && total_of(&plan) > plan.limit && config->per_device_train_batch_size == 0 &&
-           options->groups_per_pack > 1) {
+    while (status == WZ_OK && total_of(&plan) > plan.limit && may_cut && options->groups_per_pack > 1) {
         options->reuse_activations = options->reuse_activations && in_turn;
         options->groups_per_pack = (options->groups_per_pack + 1) / 2;
         status = plan_for(policy, options, &plan, err);
