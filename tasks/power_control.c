@@ -77,7 +77,7 @@ static uint8_t printed_gain(double linear, size_t *clipped)
 static size_t payload_fill(wz_power_control *payload, const double *linear)
 {
     const size_t links = payload->links;
-    uint8_t *source = payload->source, printed[WZ_MAX_LINKS * WZ_MAX_LINKS];
+    uint8_t *source = payload->source, printed[WZ_MAX_LINKS * WZ_MAX_LINKS] = {0};
     size_t clipped = 0;
     for (size_t entry = 0; entry < links * links; entry++)
         printed[entry] = printed_gain(linear[entry], &clipped);
