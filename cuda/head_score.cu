@@ -191,19 +191,28 @@ static void run(const score_call *c, bool backward)
     free(lists.block);
 }
 
+/* A call with what all four have. */
+static score_call call_of(wz_backend *backend, wz_tensor hidden, wz_tensor head, const uint32_t *mask,
+                          const wz_mask_table *masks)
+{
+    score_call c = {};
+    c.cuda = cuda_of(backend);
+    c.hidden = hidden;
+    c.head = head;
+    c.mask = mask;
+    c.masks = masks;
+    c.scale = 1.0f;
+    return c;
+}
+
 void cuda_head_score_forward(wz_backend *backend, float *logp, float *entropy, wz_tensor hidden,
                              wz_tensor head, const int32_t *target, const uint32_t *mask,
                              const wz_mask_table *masks, float temperature)
 {
-    score_call c = {};
-    c.cuda = cuda_of(backend);
+    score_call c = call_of(backend, hidden, head, mask, masks);
     c.logp = logp;
     c.entropy = entropy;
-    c.hidden = hidden;
-    c.head = head;
     c.target = target;
-    c.mask = mask;
-    c.masks = masks;
     c.scale = inverse_temperature(temperature);
     run(&c, false);
 }
@@ -213,18 +222,13 @@ void cuda_head_score_backward(wz_backend *backend, wz_tensor dhidden, wz_tensor 
                               const uint32_t *mask, const wz_mask_table *masks, float temperature,
                               const wz_row_groups *groups)
 {
-    score_call c = {};
+    score_call c = call_of(backend, hidden, head, mask, masks);
     (void)groups;
-    c.cuda = cuda_of(backend);
     c.dhidden = dhidden;
     c.dhead = dhead;
     c.dlogp = dlogp;
     c.dentropy = dentropy;
-    c.hidden = hidden;
-    c.head = head;
     c.target = target;
-    c.mask = mask;
-    c.masks = masks;
     c.scale = inverse_temperature(temperature);
     run(&c, true);
 }
@@ -232,14 +236,8 @@ void cuda_head_score_backward(wz_backend *backend, wz_tensor dhidden, wz_tensor 
 void cuda_head_allowed_forward(wz_backend *backend, float *logp, wz_tensor hidden, wz_tensor head,
                                const uint32_t *mask, const wz_mask_table *masks)
 {
-    score_call c = {};
-    c.cuda = cuda_of(backend);
+    score_call c = call_of(backend, hidden, head, mask, masks);
     c.logp = logp;
-    c.hidden = hidden;
-    c.head = head;
-    c.mask = mask;
-    c.masks = masks;
-    c.scale = 1.0f;
     c.allowed = true;
     run(&c, false);
 }
@@ -248,17 +246,11 @@ void cuda_head_allowed_backward(wz_backend *backend, wz_tensor dhidden, wz_tenso
                                 wz_tensor hidden, wz_tensor head, const uint32_t *mask,
                                 const wz_mask_table *masks, const wz_row_groups *groups)
 {
-    score_call c = {};
+    score_call c = call_of(backend, hidden, head, mask, masks);
     (void)groups;
-    c.cuda = cuda_of(backend);
     c.dhidden = dhidden;
     c.dhead = dhead;
     c.dlogp = dlogp;
-    c.hidden = hidden;
-    c.head = head;
-    c.mask = mask;
-    c.masks = masks;
-    c.scale = 1.0f;
     c.allowed = true;
     run(&c, true);
 }

@@ -178,6 +178,7 @@ static void add_gpu(doctor_report *report)
 {
     wz_backend *gpu = NULL;
     wz_backend_info info;
+    char versions[160];
     wz_error err = {{0}};
     if (wz_backend_cuda_create(&gpu, &err) != WZ_OK) {
         add(report, "gpu", "none: %s", err.text);
@@ -187,8 +188,8 @@ static void add_gpu(doctor_report *report)
     add(report, "gpu", "%s", info.gpu);
     add(report, "gpu_memory", "%.1f GB, %.1f GB free", (double)info.memory / 1e9,
         (double)info.memory_free / 1e9);
-    add(report, "cuda", "driver for CUDA %d.%d, runtime %d.%d, %s", info.driver / 1000,
-        info.driver % 1000 / 10, info.runtime / 1000, info.runtime % 1000 / 10, info.kernels);
+    wz_describe_cuda(&info, versions, sizeof versions);
+    add(report, "cuda", "%s", versions);
     (void)check_gpu_product(gpu, &err);
     gpu->ops->destroy(gpu);
     add_check(report, "gpu product", err.text);

@@ -15,11 +15,12 @@ typedef struct step_state {
     wz_loss_totals totals;
     wz_report_sums sums;
     int64_t lessons, tokens; /* of the batch; tokens that count, so far */
+    double divisor;          /* what the gradients and sums of losses must still be divided by */
     size_t flat;
     bool check; /* that the trainer repeats the sampler's bits */
     int64_t changed, decisions;
     double largest, difference; /* of log-probabilities; the sum of all */
-    double *rollout_s, *verify_s, *train_s;
+    wz_step_report *report;
 } step_state;
 
 static wz_status roll_out(wz_trainer *trainer, step_state *s, int64_t p, wz_error *err)
@@ -32,16 +33,16 @@ static wz_status roll_out(wz_trainer *trainer, step_state *s, int64_t p, wz_erro
             wz_pack_exactness(trainer->policy->model, activations, trainer->batch->packs[p],
                               s->rollout.sampling.temperature, &s->changed, &s->largest, &s->difference, err);
     s->decisions += trainer->batch->packs[p]->decisions.count;
-    *s->rollout_s += wz_now_s() - start;
+    s->report->rollout_s += wz_now_s() - start;
     return status;
 }
 
-static wz_status judge_exactness(const step_state *s, int64_t step, wz_step_report *report, wz_error *err)
+static wz_status judge_exactness(const step_state *s, int64_t step, wz_error *err)
 {
     if (!s->check)
         return WZ_OK;
-    report->logp_difference_max = s->largest;
-    report->logp_difference_mean = s->decisions > 0 ? s->difference / (double)s->decisions : 0.0;
+    s->report->logp_difference_max = s->largest;
+    s->report->logp_difference_mean = s->decisions > 0 ? s->difference / (double)s->decisions : 0.0;
     if (s->changed == 0)
         return WZ_OK;
     return wz_fail(
@@ -78,7 +79,7 @@ static wz_status judge(wz_trainer *trainer, step_state *s, int64_t p0, int64_t p
     s->flat += wz_advantages((wz_reward_scale)o->scale_rewards, o->leave_one_out, (size_t)groups,
                              (size_t)generations, trainer->reward + first * generations,
                              trainer->advantage + first * generations, trainer->flat + first);
-    *s->verify_s += wz_now_s() - start;
+    s->report->verify_s += wz_now_s() - start;
     return WZ_OK;
 }
 
@@ -114,13 +115,21 @@ static wz_status add_gradients(wz_trainer *trainer, step_state *s, int64_t itera
     if (status == WZ_OK)
         wz_report_pack(&s->sums, batch->packs[p], &scores, update.grammar_weight);
     wz_pack_scores_clear(&scores);
-    *s->train_s += wz_now_s() - start;
+    s->report->train_s += wz_now_s() - start;
     return status;
 }
 
-/* Rolls the batch out and computes its gradients: each pack's behind its rollout, or all of them when all are rolled out.
- * What the gradients must still be divided by goes to *divisor. */
-static wz_status sample_and_differentiate(wz_trainer *trainer, step_state *s, double *divisor, wz_error *err)
+static wz_status add_all_gradients(wz_trainer *trainer, step_state *s, int64_t iteration, wz_error *err)
+{
+    wz_status status = WZ_OK;
+    for (int64_t p = 0; status == WZ_OK && p < trainer->batch->pack_count; p++)
+        status = add_gradients(trainer, s, iteration, p, err);
+    return status;
+}
+
+/* Rolls the batch out and computes its gradients: each pack's behind its rollout, or all of them when all are rolled
+ * out. */
+static wz_status sample_and_differentiate(wz_trainer *trainer, step_state *s, wz_error *err)
 {
     const wz_batch *batch = trainer->batch;
     const int64_t packs = batch->pack_count;
@@ -137,18 +146,14 @@ static wz_status sample_and_differentiate(wz_trainer *trainer, step_state *s, do
             status = add_gradients(trainer, s, 0, p, err);
         s->lessons += batch->packs[p]->lessons.count;
     }
-    *divisor = 1.0;
     if (in_turn) {
-        if (s->loss.type == WZ_LOSS_DAPO && s->tokens > 0)
-            *divisor = (double)s->tokens;
+        s->divisor = s->loss.type == WZ_LOSS_DAPO && s->tokens > 0 ? (double)s->tokens : 1.0;
         return status;
     }
     if (status == WZ_OK)
         status = judge(trainer, s, 0, packs, err);
     s->totals.tokens = s->tokens;
-    for (int64_t p = 0; status == WZ_OK && p < packs; p++)
-        status = add_gradients(trainer, s, 0, p, err);
-    return status;
+    return status == WZ_OK ? add_all_gradients(trainer, s, 0, err) : status;
 }
 
 /* Names the first tensor with a gradient that is no number. */
@@ -177,24 +182,24 @@ static void adamw_range(const wz_model *model, int64_t offset, int64_t count, fl
                                model->adam_v + offset, model->gradients + offset, count, scale, adamw);
 }
 
-/* One update of the weights with the accumulated gradients, which are `divisor` times too large. */
-static wz_status apply(wz_trainer *trainer, int64_t step, double divisor, const step_state *s,
-                       wz_step_report *report, wz_error *err)
+/* One update of the weights with the accumulated gradients. */
+static wz_status apply(wz_trainer *trainer, const step_state *s, int64_t step, wz_error *err)
 {
+    const double start = wz_now_s();
     const wz_model *model = trainer->policy->model;
     const double limit = trainer->options.max_grad_norm;
     wz_apart_join(&trainer->apart);
     const double norm =
-        sqrt(model->backend->ops->sum_squares(model->backend, model->gradients, model->floats)) / divisor;
+        sqrt(model->backend->ops->sum_squares(model->backend, model->gradients, model->floats)) / s->divisor;
     const wz_status status = model->backend->ops->sync(model->backend, err);
     if (status != WZ_OK)
         return status;
     if (!isfinite(norm) || !isfinite(s->sums.policy))
-        return diverged(trainer, step, s->sums.policy / divisor, err);
-    report->grad_norm = norm;
-    const float scale = (float)((limit > 0.0 && norm > limit ? limit / norm : 1.0) / divisor);
+        return diverged(trainer, step, s->sums.policy / s->divisor, err);
+    s->report->grad_norm = norm;
+    const float scale = (float)((limit > 0.0 && norm > limit ? limit / norm : 1.0) / s->divisor);
     wz_adamw adamw = trainer->options.adamw;
-    adamw.learning_rate = (float)report->learning_rate;
+    adamw.learning_rate = (float)s->report->learning_rate;
     adamw.step = ++trainer->updates;
     if (adamw.weight_decay == 0.0f)
         adamw_range(model, 0, model->floats, scale, &adamw);
@@ -205,6 +210,7 @@ static wz_status apply(wz_trainer *trainer, int64_t step, double divisor, const 
             adamw_range(model, param->offset, param->count, scale, &adamw);
         }
     wz_model_weights_changed(model);
+    s->report->train_s += wz_now_s() - start;
     return WZ_OK;
 }
 
@@ -220,9 +226,8 @@ static step_state start_step(const wz_trainer *trainer, int64_t step, wz_step_re
                                 .lessons = o->grammar_coef > 0.0 ? o->grammar_generations : 0},
                     .loss = o->loss,
                     .check = o->exactness_check_steps > 0 && step % o->exactness_check_steps == 0,
-                    .rollout_s = &report->rollout_s,
-                    .verify_s = &report->verify_s,
-                    .train_s = &report->train_s};
+                    .divisor = 1.0,
+                    .report = report};
     s.loss.entropy_coef = wz_schedule_value((wz_schedule)o->entropy_schedule, o->entropy_first,
                                             o->entropy_last, step, o->max_steps);
     wz_report_sums_start(&s.sums);
@@ -236,24 +241,21 @@ wz_status wz_trainer_learn(wz_trainer *trainer, int64_t step, wz_step_report *re
 {
     const int64_t iterations = trainer->options.num_iterations;
     step_state s = start_step(trainer, step, report);
-    double divisor = 1.0;
-    wz_status status = sample_and_differentiate(trainer, &s, &divisor, err);
+    wz_status status = sample_and_differentiate(trainer, &s, err);
     if (status == WZ_OK)
-        status = judge_exactness(&s, step, report, err);
-    for (int64_t i = 0; status == WZ_OK && i < iterations; i++) {
-        if (i > 0)
-            begin_gradients(trainer);
-        for (int64_t p = 0; status == WZ_OK && i > 0 && p < trainer->batch->pack_count; p++)
-            status = add_gradients(trainer, &s, i, p, err);
-        const double start = wz_now_s();
+        status = judge_exactness(&s, step, err);
+    if (status == WZ_OK)
+        status = apply(trainer, &s, step, err);
+    for (int64_t i = 1; status == WZ_OK && i < iterations; i++) {
+        begin_gradients(trainer);
+        status = add_all_gradients(trainer, &s, i, err);
         if (status == WZ_OK)
-            status = apply(trainer, step, divisor, &s, report, err);
-        report->train_s += wz_now_s() - start;
+            status = apply(trainer, &s, step, err);
     }
     if (status != WZ_OK)
         return status;
     report->frac_reward_zero_std = (double)s.flat / (double)trainer->batch->groups;
     wz_report_batch(report, trainer->batch, trainer->reward);
-    wz_report_losses(report, &s.sums, (double)iterations * divisor, s.loss.entropy_coef);
+    wz_report_losses(report, &s.sums, (double)iterations * s.divisor, s.loss.entropy_coef);
     return WZ_OK;
 }

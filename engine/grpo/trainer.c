@@ -1,6 +1,5 @@
 #include "engine/grpo/trainer.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,8 +13,7 @@ bool wz_trainer_packs_in_turn(const wz_trainer_options *o)
     return o->scale_rewards != WZ_SCALE_REWARDS_BATCH && o->grammar_coef == 0.0;
 }
 
-/* Whether the activations of all packs are held at once. */
-static bool keeps_rollouts(const wz_trainer_options *o)
+bool wz_trainer_keeps_rollouts(const wz_trainer_options *o)
 {
     return o->reuse_activations && !wz_trainer_packs_in_turn(o);
 }
@@ -108,6 +106,12 @@ static wz_status make_batch(wz_policy *policy, const wz_trainer_options *o, cons
                            o->grammar_coef > 0.0 ? o->grammar_generations : 0, out, err);
 }
 
+/* Packs whose activations are held at once. */
+static int64_t packs_held(const wz_trainer_options *options, const wz_batch *batch)
+{
+    return wz_trainer_keeps_rollouts(options) ? batch->pack_count : 1;
+}
+
 wz_status wz_trainer_plan(wz_policy *policy, const wz_trainer_options *options, size_t *activation_bytes,
                           size_t *backward_bytes, int64_t *rows, wz_error *err)
 {
@@ -117,10 +121,7 @@ wz_status wz_trainer_plan(wz_policy *policy, const wz_trainer_options *options, 
         return status;
     *rows = wz_batch_rows(batch);
     const wz_model_config *c = &policy->model->config;
-    *activation_bytes = 0;
-    for (int64_t p = 0; p < batch->pack_count; p++)
-        if (keeps_rollouts(options) || p == 0)
-            *activation_bytes += wz_activations_bytes(c, *rows, true);
+    *activation_bytes = (size_t)packs_held(options, batch) * wz_activations_bytes(c, *rows, true);
     *backward_bytes = wz_backward_bytes(c, *rows) + wz_apart_bytes(c, options->grammar_coef > 0.0);
     wz_batch_destroy(batch);
     return WZ_OK;
@@ -130,7 +131,7 @@ wz_status wz_trainer_plan(wz_policy *policy, const wz_trainer_options *options, 
 static wz_status reserve(wz_trainer *trainer, wz_error *err)
 {
     const int64_t rows = wz_batch_rows(trainer->batch);
-    const int64_t need = keeps_rollouts(&trainer->options) ? trainer->batch->pack_count : 1;
+    const int64_t need = packs_held(&trainer->options, trainer->batch);
     wz_status status = WZ_OK;
     if (trainer->backward == NULL || trainer->backward->rows < rows) {
         wz_backward_destroy(trainer->backward);
@@ -152,7 +153,7 @@ static wz_status reserve(wz_trainer *trainer, wz_error *err)
 
 wz_activations *wz_trainer_activations(const wz_trainer *trainer, int64_t pack)
 {
-    return trainer->activations[keeps_rollouts(&trainer->options) ? pack : 0];
+    return trainer->activations[wz_trainer_keeps_rollouts(&trainer->options) ? pack : 0];
 }
 
 wz_status wz_trainer_step(wz_trainer *trainer, int64_t step, wz_step_report *report, wz_error *err)

@@ -58,17 +58,15 @@ wz_status wz_trainer_create(wz_policy *policy, const wz_trainer_options *options
                             wz_error *err);
 void wz_trainer_destroy(wz_trainer *trainer);
 
-/* Whether a pack's gradients follow its rollout at once, while its activations are in the processor's caches and before the
- * next pack overwrites them: nothing they are made of may span the batch. (The number of tokens does with `dapo`; the sum
- * of gradients is divided by it.) */
-bool wz_trainer_packs_in_turn(const wz_trainer_options *options);
+/* Whether the activations of all packs are held from rollout to update. */
+bool wz_trainer_keeps_rollouts(const wz_trainer_options *options);
 
 /* Bytes of activations, gradients of activations and packs at the task's full size, and the rows of one pack. */
 wz_status wz_trainer_plan(wz_policy *policy, const wz_trainer_options *options, size_t *activation_bytes,
                           size_t *backward_bytes, int64_t *rows, wz_error *err);
 
-/* Step number `step` (0-based). On WZ_ERR_DIVERGED the weights are those before the update (of num_iterations). The batch stays readable
- * (wz_trainer_batch) until the next step. */
+/* Step number `step` (0-based). On WZ_ERR_DIVERGED the weights are those before the update (of num_iterations). The batch
+ * stays readable (wz_trainer_batch) until the next step. */
 wz_status wz_trainer_step(wz_trainer *trainer, int64_t step, wz_step_report *report, wz_error *err);
 const wz_batch *wz_trainer_batch(const wz_trainer *trainer);
 wz_curriculum *wz_trainer_curriculum(wz_trainer *trainer); /* to save and restore */

@@ -20,6 +20,10 @@ struct wz_trainer {
     uint8_t *flat, *left_out;   /* [problems], [problems * generations] */
 };
 
+/* Whether a pack's gradients follow its rollout at once, while its activations are in the processor's caches and
+ * before the next pack overwrites them: nothing they are made of may span the batch. (The number of tokens does with
+ * `dapo`; the sum of gradients is divided by it.) */
+bool wz_trainer_packs_in_turn(const wz_trainer_options *options);
 /* Where a pack's rollout leaves its activations. */
 wz_activations *wz_trainer_activations(const wz_trainer *trainer, int64_t pack);
 /* Samples the trainer's batch and updates the weights with it, num_iterations times. */

@@ -15,6 +15,7 @@ typedef struct bench {
     wz_trainer_options options;
     wz_trainer *trainer;
     wz_text plan;
+    size_t planned;
     double used_before; /* memory, before anything of the model was there */
 } bench;
 
@@ -55,7 +56,7 @@ static wz_status open_bench(const wz_config *config, bench *b, wz_error *err)
     wz_run_trainer_options(&b->config, 1, &b->options);
     b->options.curriculum_enabled = false;
     b->options.exactness_check_steps = 0;
-    status = wz_run_plan_memory(b->policy, &b->config, &b->options, &b->plan, err);
+    status = wz_run_plan_memory(b->policy, &b->config, &b->options, &b->planned, &b->plan, err);
     return status == WZ_OK ? wz_trainer_create(b->policy, &b->options, &b->trainer, err) : status;
 }
 
@@ -141,7 +142,6 @@ static bool describe_device(const bench *b, wz_benchmark *out)
     else
         (void)snprintf(out->device, sizeof out->device, "OpenBLAS core %s, %lld threads", info.kernels,
                        (long long)info.threads);
-    out->planned_bytes += (double)info.buffers;
     out->threads = info.threads;
     out->tile = info.row_tile < pack_rows ? info.row_tile : pack_rows;
     return info.gpu != NULL;
@@ -170,11 +170,8 @@ wz_status wz_benchmark_run(const wz_config *config, int64_t steps, wz_benchmark 
         out->tokens = report.tokens;
     }
     if (status == WZ_OK) {
-        size_t activations = 0, backward = 0;
-        int64_t rows = 0;
         out->peak_bytes = used_bytes(b.backend) - b.used_before;
-        status = wz_trainer_plan(b.policy, &b.options, &activations, &backward, &rows, err);
-        out->planned_bytes = (double)(wz_model_bytes(b.policy->model) + activations + backward);
+        out->planned_bytes = (double)b.planned;
         const bool on_gpu = describe_device(&b, out);
         out->steps = steps;
         out->completions = b.options.problems * b.options.generations;

@@ -96,6 +96,12 @@ static void version_string(wz_json *json, const char *key, int version)
     wz_json_field_string(json, key, text);
 }
 
+void wz_describe_cuda(const wz_backend_info *info, char *out, size_t size)
+{
+    (void)snprintf(out, size, "driver for CUDA %d.%d, runtime %d.%d, %s", info->driver / 1000,
+                   info->driver % 1000 / 10, info->runtime / 1000, info->runtime % 1000 / 10, info->kernels);
+}
+
 static void write_backend(wz_json *json, const wz_backend_info *info)
 {
     if (info->gpu == NULL) {

@@ -21,6 +21,9 @@ typedef struct wz_environment {
  * cuda_runtime and kernels. */
 wz_status wz_environment_write_json(const wz_environment *environment, wz_text *out, wz_error *err);
 
+/* "driver for CUDA 13.0, runtime 12.4, cublasLt 12.4.5": of a GPU. */
+void wz_describe_cuda(const wz_backend_info *info, char *out, size_t size);
+
 const char *wz_build_commit(void);   /* "" if unknown */
 const char *wz_build_compiler(void); /* "gcc 12.2.0" */
 /* The processor's name from /proc/cpuinfo, or "unknown". */

@@ -12,12 +12,12 @@
 
 static wz_status describe_gpu(const wz_backend *backend, wz_text *note, wz_error *err)
 {
+    char versions[160];
     wz_backend_info info;
     backend->ops->describe(backend, &info);
-    return wz_text_printf(note, err, "device cuda: %s, %.1f GiB; driver for CUDA %d.%d, runtime %d.%d, %s",
-                          info.gpu, (double)info.memory / 1073741824.0, info.driver / 1000,
-                          info.driver % 1000 / 10, info.runtime / 1000, info.runtime % 1000 / 10,
-                          info.kernels);
+    wz_describe_cuda(&info, versions, sizeof versions);
+    return wz_text_printf(note, err, "device cuda: %s, %.1f GiB; %s", info.gpu,
+                          (double)info.memory / 1073741824.0, versions);
 }
 
 /* why: what is wrong with the GPU; empty: none was asked for. */

@@ -88,7 +88,7 @@ static wz_status write_plan(const wz_policy *policy, const wz_trainer_options *o
         "  total                 %10.1f   of %.1f\n",
         mebibytes(flat), (long long)wz_model_parameter_count(policy->model), mebibytes(flat),
         mebibytes(2 * flat), mebibytes(plan->activations), (long long)plan->rows,
-        wz_trainer_packs_in_turn(options) || !options->reuse_activations ? "one" : "each",
+        wz_trainer_keeps_rollouts(options) ? "each" : "one",
         (long long)((options->problems + options->groups_per_pack - 1) / options->groups_per_pack),
         options->reuse_activations ? "kept from rollout to update" : "computed twice",
         mebibytes(plan->backward), mebibytes(plan->buffers), mebibytes(total_of(plan)),
@@ -104,7 +104,7 @@ static int64_t micro_batch(const wz_config *config, const wz_backend_info *info)
 }
 
 wz_status wz_run_plan_memory(wz_policy *policy, const wz_config *config, wz_trainer_options *options,
-                             wz_text *table, wz_error *err)
+                             size_t *bytes, wz_text *table, wz_error *err)
 {
     memory_plan plan = {.limit = (size_t)wz_run_memory(config, policy->model->backend)};
     wz_backend_info info;
@@ -117,19 +117,20 @@ wz_status wz_run_plan_memory(wz_policy *policy, const wz_config *config, wz_trai
         options->groups_per_pack = 1;
     if (options->groups_per_pack > options->problems)
         options->groups_per_pack = options->problems;
-    const bool in_turn = wz_trainer_packs_in_turn(options);
     const bool may_cut = config->per_device_train_batch_size == 0 && config->loss_type != WZ_LOSS_BNPO;
     wz_status status = plan_for(policy, options, &plan, err);
     /* Smaller packs shrink the backward pass; forgetting the rollout's activations shrinks the rest. */
     while (status == WZ_OK && total_of(&plan) > plan.limit && may_cut && options->groups_per_pack > 1) {
-        options->reuse_activations = options->reuse_activations && in_turn;
+        if (wz_trainer_keeps_rollouts(options))
+            options->reuse_activations = false;
         options->groups_per_pack = (options->groups_per_pack + 1) / 2;
         status = plan_for(policy, options, &plan, err);
     }
-    if (status == WZ_OK && total_of(&plan) > plan.limit && options->reuse_activations && !in_turn) {
+    if (status == WZ_OK && total_of(&plan) > plan.limit && wz_trainer_keeps_rollouts(options)) {
         options->reuse_activations = false;
         status = plan_for(policy, options, &plan, err);
     }
+    *bytes = total_of(&plan);
     if (status == WZ_OK)
         status = write_plan(policy, options, &plan, table, err);
     if (status == WZ_OK && total_of(&plan) > plan.limit)

@@ -27,9 +27,9 @@ typedef struct wz_run {
 /* The trainer's options from the configuration; groups_per_pack as configured or as memory allows. */
 void wz_run_trainer_options(const wz_config *config, int64_t groups_per_pack, wz_trainer_options *out);
 /* Decides groups per pack and whether rollout activations stay, prints the memory plan as a table into *table, and
- * refuses (WZ_ERR_RESOURCE) with the shortfall and remedies what cannot fit. */
+ * refuses (WZ_ERR_RESOURCE) with the shortfall and remedies what cannot fit. *bytes: the plan's total. */
 wz_status wz_run_plan_memory(wz_policy *policy, const wz_config *config, wz_trainer_options *options,
-                             wz_text *table, wz_error *err);
+                             size_t *bytes, wz_text *table, wz_error *err);
 
 /* One row of metrics.jsonl. */
 wz_status wz_run_log_step(wz_run *run, int64_t step, const wz_step_report *report, double step_s,

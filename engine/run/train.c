@@ -63,8 +63,9 @@ static wz_status start_run(wz_run *run, wz_error *err)
 {
     wz_trainer_options options;
     wz_text plan = {0};
+    size_t bytes = 0;
     wz_run_trainer_options(&run->config, 1, &options);
-    wz_status status = wz_run_plan_memory(run->policy, &run->config, &options, &plan, err);
+    wz_status status = wz_run_plan_memory(run->policy, &run->config, &options, &bytes, &plan, err);
     if (plan.data != NULL)
         say(run, plan.data);
     wz_text_clear(&plan);

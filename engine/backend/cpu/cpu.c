@@ -6,10 +6,9 @@
 #include <string.h>
 #include <sys/mman.h>
 
-/* Few, so that what one op leaves is in the cache for the next. At 4 layers x 128, K=5, on two threads 128 to 512 in
- * all are alike and 5 to 10% faster than 1,024; on one thread 128 to 256 are best. */
-/* Of a micro-batch: few enough that a good part of its activations is still in the third-level cache when the backward pass
- * comes, more where threads wait for each other. */
+/* Completions of a micro-batch: few enough that a good part of its activations is still in the third-level cache when
+ * the backward pass comes, more where threads wait for each other. At 4 layers x 128, K=5: 64 on one thread and 192 on two
+ * were the fastest of 64 to 256. */
 #define COMPLETIONS_ALONE 64
 #define COMPLETIONS_PER_THREAD 96
 /* Of a thread, and as much for all: packed operands in OpenBLAS and scratch memory. Measured, at hidden sizes 64 and 128. */
