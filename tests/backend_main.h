@@ -10,6 +10,7 @@
 
 #include "engine/backend/backend.h"
 #include "tests/cuda_probe.h"
+#include "tests/suite.h"
 
 /* OpenBLAS obeys OPENBLAS_CORETYPE without looking at the processor: running on would end in SIGILL. */
 static inline bool core_type_runs(const char *core)
@@ -66,13 +67,10 @@ static inline bool backend_runs(void)
 
 static inline int backend_main(Suite *suite)
 {
-    SRunner *runner = srunner_create(suite);
-    const bool runs = backend_runs();
-    if (runs)
-        srunner_run_all(runner, CK_NORMAL);
-    const int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return !runs ? 77 : failed == 0 ? 0 : 1;
+    if (backend_runs())
+        return run_suite(suite);
+    srunner_free(srunner_create(suite)); /* and the suite with it */
+    return 77;
 }
 
 #endif

@@ -3,6 +3,7 @@
 
 #include "tests/cuda_probe.h"
 #include "tests/program.h"
+#include "tests/suite.h"
 
 #define HALF (TINY_STEPS / 2)
 
@@ -131,9 +132,5 @@ int main(void)
     tcase_add_loop_test(tests, resume_on_the_other_device_goes_on_from_the_same_weights, 0, 2);
     tcase_add_loop_test(tests, eval_agrees_on_both_devices, 0, 2);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return run_suite(suite);
 }

@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "tests/program.h"
+#include "tests/suite.h"
 
 static program p;
 
@@ -321,9 +322,5 @@ int main(void)
     tcase_add_test(tests, generate_from_gains_beyond_the_printed_range_says_so);
     tcase_add_test(tests, train_that_diverges_exits_4_and_names_the_tensor);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return run_suite(suite);
 }

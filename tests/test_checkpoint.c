@@ -9,6 +9,7 @@
 #include "checkpoints/checkpoint.h"
 #include "engine/core/file.h"
 #include "tests/checkpoint_sample.h"
+#include "tests/suite.h"
 #include "tests/temporary.h"
 
 static temporary where;
@@ -477,9 +478,5 @@ static Suite *checkpoint_suite(void)
 
 int main(void)
 {
-    SRunner *runner = srunner_create(checkpoint_suite());
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return run_suite(checkpoint_suite());
 }

@@ -11,6 +11,7 @@
 #include "engine/core/file.h"
 #include "engine/core/philox.h"
 #include "tests/checkpoint_sample.h"
+#include "tests/suite.h"
 #include "tests/temporary.h"
 
 /* HDF5 1.10.8 loses memory of its own where it refuses damaged metadata, and a file whose last write failed
@@ -223,9 +224,5 @@ static Suite *damage_suite(void)
 
 int main(void)
 {
-    SRunner *runner = srunner_create(damage_suite());
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return run_suite(damage_suite());
 }

@@ -9,6 +9,7 @@
 
 #include "checkpoints/checkpoint.h"
 #include "engine/core/file.h"
+#include "tests/suite.h"
 
 static char scratch[64];
 static wz_text out;      /* of the last run: standard output */
@@ -327,9 +328,5 @@ int main(void)
     tcase_add_test(tests, inspect_digest_differs_with_one_weight);
     tcase_add_test(tests, inspect_damaged_file_exits_3);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return run_suite(suite);
 }

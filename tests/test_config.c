@@ -9,6 +9,7 @@
 #include "engine/core/philox.h"
 #include "engine/core/suggest.h"
 #include "engine/run/config_schema.h"
+#include "tests/suite.h"
 
 static wz_status read_text(wz_config *config, const char *text, wz_error *err)
 {
@@ -536,9 +537,5 @@ int main(void)
     tcase_add_test(tests, resume_conflict_names_the_first_fixed_key);
     tcase_add_test(tests, edit_distance_known_pairs_match);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return run_suite(suite);
 }

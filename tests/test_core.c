@@ -7,6 +7,7 @@
 #include "engine/core/memory.h"
 #include "engine/core/philox.h"
 #include "engine/core/status.h"
+#include "tests/suite.h"
 
 /* --- status --- */
 
@@ -356,9 +357,5 @@ static Suite *core_suite(void)
 
 int main(void)
 {
-    SRunner *runner = srunner_create(core_suite());
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return run_suite(core_suite());
 }

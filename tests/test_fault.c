@@ -10,6 +10,7 @@
 
 #include "engine/core/file.h"
 #include "tests/checkpoint_sample.h"
+#include "tests/suite.h"
 #include "tests/temporary.h"
 
 #define MAX_CALLS 2000 /* a sweep that long has gone wrong */
@@ -304,9 +305,5 @@ static Suite *fault_suite(void)
 
 int main(void)
 {
-    SRunner *runner = srunner_create(fault_suite());
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return run_suite(fault_suite());
 }

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "engine/core/file.h"
+#include "tests/suite.h"
 #include "tests/temporary.h"
 
 static temporary where;
@@ -280,9 +281,5 @@ static Suite *file_suite(void)
 
 int main(void)
 {
-    SRunner *runner = srunner_create(file_suite());
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return run_suite(file_suite());
 }

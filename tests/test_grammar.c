@@ -2,6 +2,7 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 
+#include "tests/suite.h"
 #include "tests/text_fixtures.h"
 
 #include "engine/core/philox.h"
@@ -496,9 +497,5 @@ int main(void)
     suite_add_tcase(suite, match);
     suite_add_tcase(suite, paths);
     suite_add_tcase(suite, bad);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return run_suite(suite);
 }

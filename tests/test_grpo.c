@@ -9,6 +9,7 @@
 #include "engine/grpo/curriculum.h"
 #include "engine/grpo/loss.h"
 #include "engine/grpo/schedule.h"
+#include "tests/suite.h"
 
 #define MAX_TOKENS 256
 #define MAX_COMPLETIONS 32
@@ -367,9 +368,5 @@ int main(void)
     tcase_add_test(tests, curriculum_grows_at_the_threshold_and_stops_at_the_last_size);
     tcase_add_test(tests, curriculum_size_replays_smaller_sizes);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return run_suite(suite);
 }

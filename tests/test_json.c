@@ -5,6 +5,7 @@
 
 #include "engine/core/json.h"
 #include "engine/core/philox.h"
+#include "tests/suite.h"
 #include "tests/temporary.h"
 
 /* --- writer --- */
@@ -261,9 +262,5 @@ static Suite *json_suite(void)
 
 int main(void)
 {
-    SRunner *runner = srunner_create(json_suite());
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return run_suite(json_suite());
 }

@@ -2,6 +2,7 @@
  * micro-batches (on the CPU) or the reuse of activations; and evaluation prints the same at any batch size. */
 #include "tests/cuda_probe.h"
 #include "tests/program.h"
+#include "tests/suite.h"
 
 static program p;
 
@@ -190,9 +191,5 @@ int main(void)
     tcase_add_test(tests, inspect_digest_is_equal_for_equal_runs);
     tcase_add_test(tests, eval_at_any_batch_size_prints_the_same);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return run_suite(suite);
 }

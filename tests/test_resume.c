@@ -2,6 +2,7 @@
 #include <time.h>
 
 #include "tests/program.h"
+#include "tests/suite.h"
 
 #define STEPS 12
 
@@ -203,9 +204,5 @@ int main(void)
     tcase_add_test(tests, resume_without_a_run_says_so);
     tcase_add_test(tests, second_process_on_a_run_is_refused);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return run_suite(suite);
 }

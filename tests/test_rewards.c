@@ -7,6 +7,7 @@
 
 #include "rewards/verifier.h"
 #include "tasks/power_control.h"
+#include "tests/suite.h"
 
 static const wz_verifier *verifier;
 static wz_problem problem; /* 3 links, 4 levels */
@@ -416,9 +417,5 @@ int main(void)
     tcase_add_test(cases, verify_what_cannot_be_judged_is_an_error_not_a_zero);
     tcase_add_test(cases, tables_are_complete);
     suite_add_tcase(suite, cases);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

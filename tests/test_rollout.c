@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "tests/policy_fixture.h"
+#include "tests/suite.h"
 
 /* ---- pack ---- */
 
@@ -398,9 +399,5 @@ int main(void)
     tcase_add_test(tests, rollout_at_temperature_0_takes_the_likeliest);
     tcase_add_test(tests, rollout_without_grammar_ends_at_an_end_token_or_the_limit);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return run_suite(suite);
 }

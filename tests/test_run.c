@@ -14,6 +14,7 @@
 #include "engine/run/snapshot.h"
 #include "tasks/power_control.h"
 #include "tests/policy_fixture.h"
+#include "tests/suite.h"
 
 static char scratch[64];
 
@@ -309,9 +310,5 @@ int main(void)
     tcase_add_test(progress, progress_terminal_redraws_in_place);
     suite_add_tcase(suite, files);
     suite_add_tcase(suite, progress);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return run_suite(suite);
 }

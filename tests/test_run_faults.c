@@ -1,6 +1,7 @@
 /* The fault sweep over a short training run: the n-th open, write, fsync or rename fails, or the disk is full. After
  * each: the right exit status, one message, and an earlier checkpoint that verifies. */
 #include "tests/program.h"
+#include "tests/suite.h"
 
 static program p;
 
@@ -122,9 +123,5 @@ int main(void)
     tcase_add_loop_test(tests, fault_in_a_run_is_reported_and_leaves_whole_files, 0, KINDS);
     tcase_add_test(tests, full_disk_exits_5_and_leaves_whole_files);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return run_suite(suite);
 }

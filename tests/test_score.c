@@ -5,6 +5,7 @@
 
 #include "engine/core/philox.h"
 #include "engine/run/score.h"
+#include "tests/suite.h"
 
 /* By hand: ratios 1, 0.5, 0.9, 0 (infeasible); gaps sorted 0, 0.1, 0.5, 1. Quantiles of type 7 (numpy's default):
  * position q (n - 1) = 1.5, 2.7, 2.97. */
@@ -82,9 +83,5 @@ int main(void)
     tcase_add_test(tests, bootstrap_interval_is_near_the_normal_one);
     tcase_add_test(tests, bootstrap_of_few_problems_is_exact);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return run_suite(suite);
 }

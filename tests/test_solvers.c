@@ -11,6 +11,7 @@
 #include "rewards/solvers/sum_rate.h"
 #include "rewards/solvers/wmmse.h"
 #include "tasks/sun_testset.h"
+#include "tests/suite.h"
 
 /* Gains -ln u times scale, from Philox. */
 static void random_gain(uint32_t number, size_t links, double scale, double *gain)
@@ -325,9 +326,5 @@ int main(void)
     tcase_add_test(cases, coordinate_ascent_ends_where_no_single_change_helps);
     tcase_add_test(cases, random_levels_are_uniform_and_repeatable);
     suite_add_tcase(suite, cases);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -10,6 +10,7 @@
 #include "tasks/numpy_random.h"
 #include "tasks/power_control.h"
 #include "tasks/task.h"
+#include "tests/suite.h"
 
 static const wz_task *task;
 static wz_error err;
@@ -429,9 +430,5 @@ int main(void)
     tcase_add_test(cases, answer_pattern_accepts_exactly_the_levels);
     tcase_add_test(cases, numpy_random_equals_numpy);
     suite_add_tcase(suite, cases);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

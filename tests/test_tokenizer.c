@@ -1,4 +1,5 @@
 /* Ids and texts expected here come from the Python `tokenizers` package (tests/tools/make_tokenizer_fixtures.py). */
+#include "tests/suite.h"
 #include "tests/text_fixtures.h"
 
 #include "engine/core/philox.h"
@@ -357,9 +358,5 @@ int main(void)
     suite_add_tcase(suite, equal);
     suite_add_tcase(suite, builtin);
     suite_add_tcase(suite, bad);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return run_suite(suite);
 }

@@ -3,6 +3,7 @@
 
 #include "engine/grpo/update.h"
 #include "tests/policy_fixture.h"
+#include "tests/suite.h"
 
 #define GROUPS 3
 #define GENERATIONS 4
@@ -174,9 +175,5 @@ int main(void)
     tcase_add_loop_test(tests, pack_gradients_are_those_of_the_loss, 0, 4);
     tcase_add_test(tests, pack_exactness_sees_a_changed_bit);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return run_suite(suite);
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "engine/backend/cpu/vec.h"
+#include "tests/suite.h"
 
 #define EXP_ERROR 8.5e-8 /* stated at v16_exp; the sweep over every float found 8.456e-8 */
 
@@ -150,9 +151,5 @@ int main(void)
     tcase_add_test(all, dot_any_length_is_the_sum);
     tcase_add_test(all, axpy_any_length_touches_only_its_elements);
     suite_add_tcase(suite, all);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return run_suite(suite);
 }

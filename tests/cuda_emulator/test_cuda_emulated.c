@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cuda/cuda.h"
+#include "tests/suite.h"
 
 static const struct {
     const char *fault;
@@ -62,9 +63,5 @@ int main(void)
                         (int)(sizeof faults / sizeof faults[0]));
     tcase_add_test(all, memory_that_runs_out_in_an_op_is_reported_by_sync);
     suite_add_tcase(suite, all);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return run_suite(suite);
 }

@@ -3,6 +3,7 @@
 #include <signal.h>
 
 #include "cuda/device.h"
+#include "tests/suite.h"
 
 #define THREADS 64
 
@@ -130,9 +131,5 @@ int main(void)
 #endif
     tcase_add_test_raise_signal(all, copy_in_the_wrong_direction_aborts, SIGABRT);
     suite_add_tcase(suite, all);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return run_suite(suite);
 }
