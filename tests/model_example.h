@@ -39,7 +39,7 @@ typedef struct packed {
 } packed;
 
 void packed_create(packed *p, const wz_model *model, const example *e, int32_t first, int32_t last,
-                   bool training);
+                   wz_keep keep);
 void packed_destroy(packed *p);
 /* Rows in one call, or (stepwise) block by block as a rollout appends them; then logp and entropy of the decisions. */
 void packed_forward(packed *p, bool stepwise);

@@ -83,7 +83,7 @@ static void fill_pack(packed *p, int32_t first, int32_t last)
 }
 
 void packed_create(packed *p, const wz_model *model, const example *e, int32_t first, int32_t last,
-                   bool training)
+                   wz_keep keep)
 {
     wz_error err = {{0}};
     memset(p, 0, sizeof *p);
@@ -97,8 +97,7 @@ void packed_create(packed *p, const wz_model *model, const example *e, int32_t f
     fill_pack(p, first, last);
     const int64_t n = p->pack->decisions.count, width = model->config.hidden_size;
     void *block = NULL;
-    ck_assert_msg(wz_activations_create(model, p->pack->row_capacity, training, &p->activations, &err) ==
-                      WZ_OK,
+    ck_assert_msg(wz_activations_create(model, p->pack->row_capacity, keep, &p->activations, &err) == WZ_OK,
                   "%s", err.text);
     ck_assert_int_eq(model->backend->ops->alloc(model->backend, (size_t)(n * (width + 1)) * sizeof(float),
                                                 "a test's hidden vectors", &block, &err),

@@ -104,6 +104,18 @@ START_TEST(train_without_memory_exits_5_and_names_remedies)
 }
 END_TEST
 
+/* 16 layers: 43.5 MiB, 24.9 of them where layers are computed again. The limit lies between. */
+START_TEST(train_with_gradient_checkpointing_fits_where_it_did_not)
+{
+    static const char *const deep =
+        "train " TINY " output_dir=@/run model.num_hidden_layers=16 model.intermediate_size=256 max_steps=1 "
+        "eval_problems=4 per_device_train_batch_size=64 memory_limit_gb=0.0357 gradient_checkpointing=%s";
+    program_fail(&p, 5, "set gradient_checkpointing: true, or raise memory_limit_gb", deep, "false");
+    program_succeed(&p, deep, "true");
+    ck_assert_ptr_nonnull(strstr(p.log, "layers computed again"));
+}
+END_TEST
+
 START_TEST(train_where_nothing_can_be_made_names_the_place)
 {
     temporary_write(temporary_path(&p.where, "file"), "x", 1);
@@ -312,6 +324,7 @@ int main(void)
     tcase_add_test(tests, train_on_a_device_that_is_not_there_exits_6);
     tcase_add_test(tests, train_on_any_device_without_a_gpu_takes_the_cpu_and_says_why);
     tcase_add_test(tests, train_without_memory_exits_5_and_names_remedies);
+    tcase_add_test(tests, train_with_gradient_checkpointing_fits_where_it_did_not);
     tcase_add_test(tests, train_where_nothing_can_be_made_names_the_place);
     tcase_add_test(tests, truncated_checkpoint_exits_3);
     tcase_add_test(tests, flipped_bit_is_refused_or_without_effect);

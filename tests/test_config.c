@@ -471,7 +471,8 @@ START_TEST(resume_conflict_names_the_first_fixed_key)
                                           "save_total_limit=9",
                                           "logging_steps=2",
                                           "log_completions_steps=0",
-                                          "memory_limit_gb=2"};
+                                          "memory_limit_gb=2",
+                                          "gradient_checkpointing=true"};
     static const struct {
         const char *assignment, *key;
     } fixed[] = {{"seed=2", "seed"},

@@ -95,7 +95,7 @@ START_TEST(model_fixture_matches_pytorch_in_every_gradient)
     wz_backend *be = test_backend(2);
     wz_model *model = model_create_with(&f.config, be);
     fixture_load_weights(&f, model);
-    packed_create(&p, model, &f.e, 0, f.e.groups, true);
+    packed_create(&p, model, &f.e, 0, f.e.groups, WZ_KEEP_ALL);
     ck_assert_int_eq(p.pack->decisions.count, f.e.tokens);
     packed_forward(&p, false);
     check_logits(&f, &p);
@@ -176,7 +176,7 @@ START_TEST(model_gradient_matches_central_differences)
     wz_backend *be = test_backend(2);
     wz_model *model = model_create_with(&config, be);
     randomise(model);
-    packed_create(&p, model, &e, 0, e.groups, true);
+    packed_create(&p, model, &e, 0, e.groups, WZ_KEEP_ALL);
     packed_forward(&p, false);
     packed_backward(&p, NULL);
     float *gradients = gradients_of(model);
@@ -235,9 +235,9 @@ START_TEST(model_forward_step_by_step_gives_the_same_bits)
     wz_backend *be = test_backend(2);
     wz_model *model = model_create_with(&f.config, be);
     fixture_load_weights(&f, model);
-    packed_create(&whole, model, &f.e, 0, f.e.groups, true);
-    packed_create(&steps, model, &f.e, 0, f.e.groups, true);
-    packed_create(&lean, model, &f.e, 0, f.e.groups, false);
+    packed_create(&whole, model, &f.e, 0, f.e.groups, WZ_KEEP_ALL);
+    packed_create(&steps, model, &f.e, 0, f.e.groups, WZ_KEEP_ALL);
+    packed_create(&lean, model, &f.e, 0, f.e.groups, WZ_KEEP_CACHE);
     packed_forward(&whole, false);
     packed_forward(&steps, true);
     packed_forward(&lean, true);
@@ -257,7 +257,7 @@ START_TEST(model_forward_step_by_step_gives_the_same_bits)
 }
 END_TEST
 
-static float *fixture_gradients(const fixture *f, size_t threads, bool each_group_alone)
+static float *fixture_gradients(const fixture *f, size_t threads, bool each_group_alone, wz_keep keep)
 {
     packed p;
     wz_apart apart;
@@ -268,8 +268,8 @@ static float *fixture_gradients(const fixture *f, size_t threads, bool each_grou
     ck_assert_msg(wz_apart_create(model, true, &apart, &err) == WZ_OK, "%s", err.text);
     wz_apart_zero(&apart);
     for (int32_t g = 0; g < f->e.groups; g = each_group_alone ? g + 1 : f->e.groups) {
-        packed_create(&p, model, &f->e, g, each_group_alone ? g + 1 : f->e.groups, true);
-        packed_forward(&p, false);
+        packed_create(&p, model, &f->e, g, each_group_alone ? g + 1 : f->e.groups, keep);
+        packed_forward(&p, keep == WZ_KEEP_INPUTS);
         packed_backward(&p, &apart);
         packed_destroy(&p);
     }
@@ -287,22 +287,26 @@ enum { MOST_THREADS = 1, CUTS = 1 };
 enum { MOST_THREADS = 4, CUTS = 2 };
 #endif
 
-START_TEST(model_gradients_any_threads_or_cut_give_the_same_bits)
+/* Whatever is kept of a layer, the gradients have the same bits; what is kept is less. */
+START_TEST(model_gradients_any_threads_cut_or_keeping_give_the_same_bits)
 {
     fixture f;
     fixture_open(&f, fixtures[_i]);
+    ck_assert_uint_lt(wz_activations_bytes(&f.config, 100, WZ_KEEP_INPUTS),
+                      wz_activations_bytes(&f.config, 100, WZ_KEEP_ALL));
     wz_backend *be = test_backend(1);
     wz_model *model = model_create_with(&f.config, be);
-    float *expected = fixture_gradients(&f, 1, false);
+    float *expected = fixture_gradients(&f, 1, false, WZ_KEEP_ALL);
     for (size_t threads = 1; threads <= MOST_THREADS; threads++)
-        for (int cut = 0; cut < CUTS; cut++) {
-            float *got = fixture_gradients(&f, threads, cut != 0);
+        for (int way = 0; way < 2 * CUTS; way++) {
+            const bool cut = way % CUTS != 0, again = way >= CUTS;
+            float *got = fixture_gradients(&f, threads, cut, again ? WZ_KEEP_INPUTS : WZ_KEEP_ALL);
             for (size_t i = 0; i < model->param_count; i++) {
                 const wz_param *param = &model->params[i];
                 ck_assert_msg(memcmp(got + param->offset, expected + param->offset,
                                      (size_t)param->count * sizeof(float)) == 0,
-                              "gradient of %s differs on %zu threads%s", param->name, threads,
-                              cut != 0 ? ", a group at a time" : "");
+                              "gradient of %s differs on %zu threads%s%s", param->name, threads,
+                              cut ? ", a group at a time" : "", again ? ", layers computed again" : "");
             }
             free(got);
         }
@@ -326,7 +330,7 @@ static Suite *model_suite(void)
     tcase_add_loop_test(exact, model_gradient_matches_central_differences, WZ_MODEL_LLAMA,
                         WZ_MODEL_QWEN3 + 1);
     tcase_add_loop_test(bits, model_forward_step_by_step_gives_the_same_bits, 0, FIXTURES);
-    tcase_add_loop_test(bits, model_gradients_any_threads_or_cut_give_the_same_bits, 0, FIXTURES);
+    tcase_add_loop_test(bits, model_gradients_any_threads_cut_or_keeping_give_the_same_bits, 0, FIXTURES);
     suite_add_tcase(suite, exact);
     suite_add_tcase(suite, bits);
     return suite;

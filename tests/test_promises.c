@@ -42,10 +42,10 @@ enum { VARIANTS = sizeof variants / sizeof variants[0] };
 /* Other ways of computing the same. 24 completions are 3 groups: packs of 3, 3 and 2 groups. */
 static const char *const ways[] = {
 #ifdef WZ_TEST_CUDA
-    "threads=4 reuse_rollout_activations=false",
+    "threads=4 reuse_rollout_activations=false gradient_checkpointing=true",
 #else
     "threads=4",
-    "per_device_train_batch_size=8",
+    "per_device_train_batch_size=8 gradient_checkpointing=true",
     "per_device_train_batch_size=24 threads=1",
     "reuse_rollout_activations=false per_device_train_batch_size=16 threads=4",
 #endif

@@ -149,7 +149,8 @@ START_TEST(resume_takes_keys_of_machine_and_saving_only)
     program_fail(&p, 2, "a longer run needs --extend", "resume @/half max_steps=20");
     program_fail(&p, 2, "resume cannot change 'max_steps'", "resume @/half max_steps=5 --extend");
     program_fail(&p, 2, "unknown key 'thread'", "resume @/half thread=2");
-    program_succeed(&p, "resume @/half threads=1 save_steps=0 save_total_limit=1 memory_limit_gb=1");
+    program_succeed(&p, "resume @/half threads=1 save_steps=0 save_total_limit=1 memory_limit_gb=1 "
+                        "gradient_checkpointing=true");
     assert_same_run(&p, "whole", "half", STEPS);
 }
 END_TEST

@@ -174,7 +174,7 @@ static wz_status answer(const wz_cli *cli, const generate_arguments *a, wz_polic
     wz_status status = wz_batch_create(policy, (wz_prompt_style)config->prompt_style, problems, a->count,
                                        a->samples, a->count, 0, &batch, err);
     if (status == WZ_OK)
-        status = wz_activations_create(policy->model, wz_batch_rows(batch), false, &activations, err);
+        status = wz_activations_create(policy->model, wz_batch_rows(batch), WZ_KEEP_CACHE, &activations, err);
     if (status == WZ_OK)
         status = wz_batch_rollout(batch, 0, activations, &rollout, err);
     if (status == WZ_OK)

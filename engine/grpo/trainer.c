@@ -106,6 +106,11 @@ static wz_status make_batch(wz_policy *policy, const wz_trainer_options *o, cons
                            o->grammar_coef > 0.0 ? o->grammar_generations : 0, out, err);
 }
 
+static wz_keep keep_of(const wz_trainer_options *options)
+{
+    return options->gradient_checkpointing ? WZ_KEEP_INPUTS : WZ_KEEP_ALL;
+}
+
 /* Packs whose activations are held at once. */
 static int64_t packs_held(const wz_trainer_options *options, const wz_batch *batch)
 {
@@ -121,7 +126,7 @@ wz_status wz_trainer_plan(wz_policy *policy, const wz_trainer_options *options, 
         return status;
     *rows = wz_batch_rows(batch);
     const wz_model_config *c = &policy->model->config;
-    *activation_bytes = (size_t)packs_held(options, batch) * wz_activations_bytes(c, *rows, true);
+    *activation_bytes = (size_t)packs_held(options, batch) * wz_activations_bytes(c, *rows, keep_of(options));
     *backward_bytes = wz_backward_bytes(c, *rows) + wz_apart_bytes(c, options->grammar_coef > 0.0);
     wz_batch_destroy(batch);
     return WZ_OK;
@@ -144,7 +149,8 @@ static wz_status reserve(wz_trainer *trainer, wz_error *err)
         if (i < trainer->activation_count)
             wz_activations_destroy(trainer->activations[i]);
         trainer->activations[i] = NULL;
-        status = wz_activations_create(trainer->policy->model, rows, true, &trainer->activations[i], err);
+        status = wz_activations_create(trainer->policy->model, rows, keep_of(&trainer->options),
+                                       &trainer->activations[i], err);
         if (i == trainer->activation_count && status == WZ_OK)
             trainer->activation_count++;
     }

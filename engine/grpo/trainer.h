@@ -30,6 +30,7 @@ typedef struct wz_trainer_options {
     int64_t warmup_steps;
     double max_grad_norm;
     bool reuse_activations;
+    bool gradient_checkpointing; /* keep of a layer only its input and qkv */
     int64_t exactness_check_steps;
     bool curriculum_enabled;
     wz_curriculum_options curriculum;

@@ -26,9 +26,9 @@ static void cut_scratch(block_cutter *cutter, const wz_model_config *c, int64_t 
     layer->swiglu = cut(cutter, rows, c->intermediate_size);
 }
 
-/* What the backward pass needs of each layer, and inference shares between layers. */
-static void cut_kept(block_cutter *cutter, const wz_model_config *c, int64_t rows,
-                     wz_layer_activations *layer)
+/* What the backward pass needs of each layer besides: each layer's own, or shared and computed again. */
+static void cut_inner(block_cutter *cutter, const wz_model_config *c, int64_t rows,
+                      wz_layer_activations *layer)
 {
     layer->rstd1 = cut(cutter, rows, 1);
     if (c->use_qk_norm) {
@@ -44,37 +44,38 @@ static void cut_kept(block_cutter *cutter, const wz_model_config *c, int64_t row
 }
 
 /* layers NULL: only count. */
-static size_t lay_out(float *base, const wz_model_config *c, int64_t rows, bool training,
+static size_t lay_out(float *base, const wz_model_config *c, int64_t rows, wz_keep keep,
                       wz_layer_activations *layers, float **final)
 {
     block_cutter cutter = {base, 0};
     wz_layer_activations shared = {0}, unused;
     float *stream[2] = {NULL, NULL};
     cut_scratch(&cutter, c, rows, &shared);
-    if (!training) {
-        cut_kept(&cutter, c, rows, &shared);
+    if (keep != WZ_KEEP_ALL)
+        cut_inner(&cutter, c, rows, &shared);
+    if (keep == WZ_KEEP_CACHE) {
         stream[0] = cut(&cutter, rows, c->hidden_size);
         stream[1] = cut(&cutter, rows, c->hidden_size);
     }
     for (int64_t l = 0; l < c->num_hidden_layers; l++) {
         wz_layer_activations *layer = layers != NULL ? &layers[l] : &unused;
         *layer = shared;
-        if (training)
-            cut_kept(&cutter, c, rows, layer);
-        layer->x = training ? cut(&cutter, rows, c->hidden_size) : stream[l % 2];
+        if (keep == WZ_KEEP_ALL)
+            cut_inner(&cutter, c, rows, layer);
+        layer->x = keep == WZ_KEEP_CACHE ? stream[l % 2] : cut(&cutter, rows, c->hidden_size);
         layer->qkv = cut(&cutter, rows, (c->num_attention_heads + 2 * c->num_key_value_heads) * c->head_dim);
     }
-    *final = training ? cut(&cutter, rows, c->hidden_size) : stream[c->num_hidden_layers % 2];
+    *final = keep == WZ_KEEP_CACHE ? stream[c->num_hidden_layers % 2] : cut(&cutter, rows, c->hidden_size);
     return cutter.floats * sizeof(float);
 }
 
-size_t wz_activations_bytes(const wz_model_config *config, int64_t rows, bool training)
+size_t wz_activations_bytes(const wz_model_config *config, int64_t rows, wz_keep keep)
 {
     float *final = NULL;
-    return lay_out(NULL, config, rows, training, NULL, &final);
+    return lay_out(NULL, config, rows, keep, NULL, &final);
 }
 
-wz_status wz_activations_create(const wz_model *model, int64_t rows, bool training, wz_activations **out,
+wz_status wz_activations_create(const wz_model *model, int64_t rows, wz_keep keep, wz_activations **out,
                                 wz_error *err)
 {
     void *block = NULL;
@@ -85,8 +86,8 @@ wz_status wz_activations_create(const wz_model *model, int64_t rows, bool traini
     wz_activations *activations = block;
     activations->backend = model->backend;
     activations->rows = rows;
-    activations->training = training;
-    activations->bytes = wz_activations_bytes(&model->config, rows, training);
+    activations->keep = keep;
+    activations->bytes = wz_activations_bytes(&model->config, rows, keep);
     status = wz_alloc(&block, (size_t)model->config.num_hidden_layers, sizeof(wz_layer_activations),
                       "activations", err);
     if (status == WZ_OK) {
@@ -98,8 +99,7 @@ wz_status wz_activations_create(const wz_model *model, int64_t rows, bool traini
         wz_activations_destroy(activations);
         return status;
     }
-    (void)lay_out(activations->block, &model->config, rows, training, activations->layers,
-                  &activations->final);
+    (void)lay_out(activations->block, &model->config, rows, keep, activations->layers, &activations->final);
     *out = activations;
     return WZ_OK;
 }

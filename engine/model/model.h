@@ -63,9 +63,15 @@ void wz_model_weights_changed(const wz_model *model);
  * deviation 0.1/sqrt(6). A function of the seed and names' order alone. */
 wz_status wz_model_init_weights(wz_model *model, uint64_t seed, const int64_t *integer, wz_error *err);
 
-/* Everything a forward pass keeps. norm1, norm2 and swiglu are shared by all layers and computed again in the backward
- * pass, which costs less than writing and reading them in memory. Without training, other buffers are shared too, but
- * for the KV cache. Of the last layer, what comes after qkv is indexed by site. */
+/* What a forward pass keeps of each layer; layers share buffers for the rest. The backward pass computes what is missing
+ * again with the same ops, so gradients have the same bits either way. */
+typedef enum wz_keep {
+    WZ_KEEP_CACHE, /* keys and values: no backward pass */
+    WZ_KEEP_ALL, /* all but norm1, norm2 and swiglu, which cost less to compute again than to write and read */
+    WZ_KEEP_INPUTS, /* the input and qkv: gradient checkpointing */
+} wz_keep;
+
+/* Everything a forward pass computes. Of the last layer, what comes after qkv is indexed by site. */
 typedef struct wz_layer_activations {
     float *x;                /* [rows][hidden] input of the layer */
     float *norm1, *rstd1;    /* [rows][hidden], [rows] */
@@ -80,15 +86,15 @@ typedef struct wz_layer_activations {
 typedef struct wz_activations {
     wz_backend *backend;
     int64_t rows; /* capacity */
-    bool training;
+    wz_keep keep;
     void *block;
     size_t bytes;
     wz_layer_activations *layers;
     float *final; /* [sites][hidden] output of the last layer */
 } wz_activations;
 
-size_t wz_activations_bytes(const wz_model_config *config, int64_t rows, bool training);
-wz_status wz_activations_create(const wz_model *model, int64_t rows, bool training, wz_activations **out,
+size_t wz_activations_bytes(const wz_model_config *config, int64_t rows, wz_keep keep);
+wz_status wz_activations_create(const wz_model *model, int64_t rows, wz_keep keep, wz_activations **out,
                                 wz_error *err);
 void wz_activations_destroy(wz_activations *activations);
 
@@ -131,7 +137,7 @@ void wz_model_final_norm_backward(const wz_model *model, const wz_activations *a
                                   wz_backward *backward, const int32_t *site, int64_t count,
                                   const float *dhidden, const float *rstd, const wz_row_groups *entry_groups);
 /* All layers and the embedding, from backward->dfinal down; gradients are added to model->gradients. `rows` and
- * `sites` list the pack's rows and sites by group. */
+ * `sites` list the pack's rows and sites by group. activations->keep: not WZ_KEEP_CACHE. */
 void wz_model_backward(const wz_model *model, const wz_activations *activations, wz_backward *backward,
                        const wz_segments *segments, const int32_t *token, const wz_row_groups *rows,
                        const wz_row_groups *sites);

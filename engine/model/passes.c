@@ -73,8 +73,8 @@ static void begin_layer(const pass *p, int64_t l, int64_t row0, int64_t rows)
     ops->rope(be, qkv, p->segments->row_position + row0, model->rope_table, &attention, false);
 }
 
-/* From attention's result to the layer's output `next`, for rows (of the last layer: sites) [row0, row0 + rows). */
-static void finish_layer(const pass *p, int64_t l, float *next, int64_t row0, int64_t rows)
+/* From attention's result to gate_up, for rows (of the last layer: sites) [row0, row0 + rows). */
+static void continue_layer(const pass *p, int64_t l, int64_t row0, int64_t rows)
 {
     const wz_model *model = p->model;
     const wz_model_config *c = &model->config;
@@ -82,10 +82,9 @@ static void finish_layer(const pass *p, int64_t l, float *next, int64_t row0, in
     wz_backend *be = model->backend;
     const wz_layer_activations *a = &p->activations->layers[l];
     const wz_layer_linears w = wz_model_linears(model, model->weights, l);
-    const int64_t hidden = c->hidden_size, ff = c->intermediate_size, q = w.o.weight.columns;
+    const int64_t hidden = c->hidden_size;
     const wz_tensor none = {0};
     wz_tensor middle = block(a->middle, row0, rows, hidden), norm2 = block(a->norm2, row0, rows, hidden);
-    wz_tensor gate_up = block(a->gate_up, row0, rows, 2 * ff), swiglu = block(a->swiglu, row0, rows, ff);
     wz_tensor x = block(a->x, row0, rows, hidden);
 
     if (is_last(p, l)) { /* gather the residual stream of the sites */
@@ -93,12 +92,26 @@ static void finish_layer(const pass *p, int64_t l, float *next, int64_t row0, in
         ops->embedding_forward(be, x, wz_matrix(a->x, p->segments->rows, hidden),
                                p->segments->site_row + row0);
     }
-    ops->linear_forward(be, middle, block(a->attention, row0, rows, q), &w.o, x);
+    ops->linear_forward(be, middle, block(a->attention, row0, rows, w.o.weight.columns), &w.o, x);
     ops->rmsnorm_forward(be, norm2, a->rstd2 + row0, middle, NULL,
                          model->weights + model->layers[l].post_norm, (float)c->rms_norm_eps);
-    ops->linear_forward(be, gate_up, norm2, &w.gate_up, none);
-    ops->swiglu_forward(be, swiglu, gate_up);
-    ops->linear_forward(be, block(next, row0, rows, hidden), swiglu, &w.down, middle);
+    ops->linear_forward(be, block(a->gate_up, row0, rows, 2 * c->intermediate_size), norm2, &w.gate_up, none);
+}
+
+/* From attention's result to the layer's output `next`, for rows (of the last layer: sites) [row0, row0 + rows). */
+static void finish_layer(const pass *p, int64_t l, float *next, int64_t row0, int64_t rows)
+{
+    const wz_model *model = p->model;
+    const wz_backend_ops *ops = model->backend->ops;
+    const wz_layer_activations *a = &p->activations->layers[l];
+    const wz_layer_linears w = wz_model_linears(model, model->weights, l);
+    const int64_t hidden = model->config.hidden_size, ff = model->config.intermediate_size;
+    wz_tensor swiglu = block(a->swiglu, row0, rows, ff);
+
+    continue_layer(p, l, row0, rows);
+    ops->swiglu_forward(model->backend, swiglu, block(a->gate_up, row0, rows, 2 * ff));
+    ops->linear_forward(model->backend, block(next, row0, rows, hidden), swiglu, &w.down,
+                        block(a->middle, row0, rows, hidden));
 }
 
 /* What lies between the attention of layer p->layer - 1 and that of p->layer, for a block of the pass's rows. */
@@ -124,14 +137,22 @@ static void after_attentions(void *context, int64_t first, int64_t end)
     finish_layer(p, p->layer, p->activations->final, p->site0 + first, end - first);
 }
 
+/* Attention of layer p->layer for rows [row0, row1). */
+static void attend(const pass *p, int64_t row0, int64_t row1)
+{
+    const wz_layer_activations *a = &p->activations->layers[p->layer];
+    const wz_attention attention = attention_of(&p->model->config);
+    const int64_t q = attention.heads * attention.head_dim,
+                  qkv = q + 2 * attention.kv_heads * attention.head_dim, rows = p->segments->rows;
+    p->model->backend->ops->attention_forward(p->model->backend, wz_matrix(a->attention, rows, q), a->lse,
+                                              wz_matrix(a->qkv, rows, qkv), p->segments, row0, row1,
+                                              is_last(p, p->layer), &attention);
+}
+
 void wz_model_forward(const wz_model *model, wz_activations *activations, const wz_segments *segments,
                       const int32_t *token, int64_t row0, int64_t row1)
 {
-    const wz_model_config *c = &model->config;
     const wz_backend_ops *ops = model->backend->ops;
-    const wz_attention attention = attention_of(c);
-    const int64_t q = attention.heads * attention.head_dim,
-                  qkv = q + 2 * attention.kv_heads * attention.head_dim;
     pass p = {.model = model,
               .activations = activations,
               .segments = segments,
@@ -140,14 +161,11 @@ void wz_model_forward(const wz_model *model, wz_activations *activations, const 
               .site0 = site_from(segments, row0)};
     if (row0 >= row1)
         return;
-    for (p.layer = 0; p.layer < c->num_hidden_layers; p.layer++) {
-        const wz_layer_activations *a = &activations->layers[p.layer];
+    for (p.layer = 0; p.layer < model->config.num_hidden_layers; p.layer++) {
         ops->for_row_blocks(model->backend, row1 - row0, between_attentions, &p);
-        ops->attention_forward(model->backend, wz_matrix(a->attention, segments->rows, q), a->lse,
-                               wz_matrix(a->qkv, segments->rows, qkv), segments, row0, row1,
-                               is_last(&p, p.layer), &attention);
+        attend(&p, row0, row1);
     }
-    p.layer = c->num_hidden_layers - 1;
+    p.layer = model->config.num_hidden_layers - 1;
     ops->for_row_blocks(model->backend, site_from(segments, row1) - p.site0, after_attentions, &p);
 }
 
@@ -176,6 +194,30 @@ void wz_model_final_norm_backward(const wz_model *model, const wz_activations *a
         model->backend, wz_matrix(backward->dfinal, activations->rows, width), model->final_norm_gradient,
         wz_matrix((float *)dhidden, count, width), wz_matrix(activations->final, activations->rows, width),
         site, rstd, model->weights + model->final_norm, entry_groups);
+}
+
+static void keys_again(void *context, int64_t first, int64_t end)
+{
+    const pass *p = context;
+    begin_layer(p, p->layer, first, end - first);
+}
+
+static void continue_again(void *context, int64_t first, int64_t end)
+{
+    const pass *p = context;
+    continue_layer(p, p->layer, first, end - first);
+}
+
+/* What layer p->layer computed between its input and its second product, where only the input and qkv were kept. With
+ * QK-norm the backward pass wants q and k as they were before it: qkv is made again, too, of the same bits. */
+static void compute_layer_again(const pass *p)
+{
+    wz_backend *be = p->model->backend;
+    const int64_t rows = p->segments->rows, count = is_last(p, p->layer) ? p->segments->sites : rows;
+    if (p->model->config.use_qk_norm)
+        be->ops->for_row_blocks(be, rows, keys_again, (void *)p);
+    attend(p, 0, rows);
+    be->ops->for_row_blocks(be, count, continue_again, (void *)p);
 }
 
 /* Through the MLP to its norm's output, for a block of rows; swiglu and norm2 are computed again on the way. */
@@ -285,6 +327,8 @@ void wz_model_backward(const wz_model *model, const wz_activations *activations,
               dfinal = wz_matrix(backward->dfinal, segments->sites, c->hidden_size);
     pass p = {.model = model, .activations = activations, .backward = backward, .segments = segments};
     for (p.layer = c->num_hidden_layers - 1; p.layer >= 0; p.layer--) {
+        if (activations->keep == WZ_KEEP_INPUTS)
+            compute_layer_again(&p);
         if (is_last(&p, p.layer)) { /* sites first, then their gradients take their rows' places */
             finish_backward(&p, dfinal, sites);
             ops->fill_zero(model->backend, backward->dx,

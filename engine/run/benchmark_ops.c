@@ -181,7 +181,7 @@ wz_status wz_benchmark_ops(const wz_model *model, const wz_pack *pack, int64_t p
 {
     op_bench b = {.model = model, .pack = pack};
     const int64_t rows = pack->segments.rows;
-    wz_status status = wz_activations_create(model, rows, true, &b.activations, err);
+    wz_status status = wz_activations_create(model, rows, WZ_KEEP_ALL, &b.activations, err);
     if (status == WZ_OK)
         status = wz_backward_create(model, rows, &b.backward, err);
     if (status == WZ_OK)

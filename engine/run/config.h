@@ -63,6 +63,7 @@ typedef struct wz_config {
     int64_t warmup_steps;
     double adam_beta1, adam_beta2, adam_epsilon, weight_decay,
         max_grad_norm;              /* max_grad_norm 0: no clipping */
+    bool gradient_checkpointing;    /* keep of each layer what its backward pass can start from */
     bool reuse_rollout_activations; /* the first update's backward pass reads the rollout's activations */
     int64_t exactness_check_steps;  /* recompute the forward pass and compare every N steps; 0 = never */
 
@@ -104,7 +105,7 @@ wz_status wz_config_write(const wz_config *config, wz_text *out, wz_error *err);
 /* Reference of all keys: name, type, default, meaning; as plain text or Markdown. */
 wz_status wz_config_reference(bool markdown, wz_text *out, wz_error *err);
 /* Names the first key that differs and that resume may not change; NULL when resume is allowed.
- * Resume accepts changed device, threads, saving and logging keys only. */
+ * Resume accepts changed keys that no result depends on: device, threads, memory, saving, logging. */
 const char *wz_config_resume_conflict(const wz_config *saved, const wz_config *now);
 
 #endif

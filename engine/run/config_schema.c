@@ -160,6 +160,9 @@ const wz_config_key wz_config_keys[] = {
     REAL("weight_decay", weight_decay, "0", 0.0, 10.0, FIXED, "decoupled, as in AdamW"),
     REAL("max_grad_norm", max_grad_norm, "1", 0.0, 1e6, FIXED,
          "clip the global gradient norm; 0 = no clipping"),
+    BOOLEAN("gradient_checkpointing", gradient_checkpointing, "false", FREE,
+            "keep less of each layer and compute it again for the backward pass: less memory, more time; "
+            "results do not depend on it"),
     BOOLEAN("reuse_rollout_activations", reuse_rollout_activations, "true", FIXED,
             "the first update's backward pass reads the activations the rollout left behind"),
     INTEGER("exactness_check_steps", exactness_check_steps, "100", 0, STEPS_MAX, FIXED,

@@ -100,7 +100,7 @@ static wz_status run_batch(tally *t, wz_policy *policy, wz_activations **activat
     if (*activations == NULL || (*activations)->rows < rows) {
         wz_activations_destroy(*activations);
         *activations = NULL;
-        status = wz_activations_create(policy->model, rows, false, activations, err);
+        status = wz_activations_create(policy->model, rows, WZ_KEEP_CACHE, activations, err);
     }
     const wz_rollout_options rollout = {.sampling = o->sampling,
                                         .seed = o->seed,

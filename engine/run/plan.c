@@ -39,6 +39,7 @@ void wz_run_trainer_options(const wz_config *c, int64_t groups_per_pack, wz_trai
                              .schedule = c->lr_scheduler_type,
                              .warmup_steps = c->warmup_steps,
                              .max_grad_norm = c->max_grad_norm,
+                             .gradient_checkpointing = c->gradient_checkpointing,
                              .reuse_activations = c->reuse_rollout_activations,
                              .exactness_check_steps = c->exactness_check_steps,
                              .curriculum_enabled = c->curriculum_enabled,
@@ -82,7 +83,7 @@ static wz_status write_plan(const wz_policy *policy, const wz_trainer_options *o
         "  weights               %10.1f   %lld parameters\n"
         "  gradients             %10.1f\n"
         "  AdamW moments         %10.1f\n"
-        "  activations           %10.1f   %lld rows in %s of %lld packs, %s\n"
+        "  activations           %10.1f   %lld rows in %s of %lld packs, %s%s\n"
         "  backward pass         %10.1f\n"
         "  buffers of the device %10.1f\n"
         "  total                 %10.1f   of %.1f\n",
@@ -91,8 +92,22 @@ static wz_status write_plan(const wz_policy *policy, const wz_trainer_options *o
         wz_trainer_keeps_rollouts(options) ? "each" : "one",
         (long long)((options->problems + options->groups_per_pack - 1) / options->groups_per_pack),
         options->reuse_activations ? "kept from rollout to update" : "computed twice",
-        mebibytes(plan->backward), mebibytes(plan->buffers), mebibytes(total_of(plan)),
-        mebibytes(plan->limit));
+        options->gradient_checkpointing ? ", layers computed again" : "", mebibytes(plan->backward),
+        mebibytes(plan->buffers), mebibytes(total_of(plan)), mebibytes(plan->limit));
+}
+
+/* Names the shortfall and three remedies. */
+static wz_status refuse(const wz_trainer_options *options, const memory_plan *plan, wz_error *err)
+{
+    const bool can_cut = options->groups_per_pack > 1;
+    return wz_fail(
+        err, WZ_ERR_RESOURCE,
+        "the run needs %.1f MiB, %.1f MiB more than the %.1f MiB it may use: lower %s (now %lld), %s, or "
+        "raise memory_limit_gb",
+        mebibytes(total_of(plan)), mebibytes(total_of(plan) - plan->limit), mebibytes(plan->limit),
+        can_cut ? "per_device_train_batch_size" : "num_generations",
+        (long long)(options->groups_per_pack * options->generations),
+        options->gradient_checkpointing ? "lower model.hidden_size" : "set gradient_checkpointing: true");
 }
 
 /* Completions of a micro-batch. bnpo's results depend on it, so there it may depend on the configuration only. */
@@ -134,11 +149,6 @@ wz_status wz_run_plan_memory(wz_policy *policy, const wz_config *config, wz_trai
     if (status == WZ_OK)
         status = write_plan(policy, options, &plan, table, err);
     if (status == WZ_OK && total_of(&plan) > plan.limit)
-        return wz_fail(err, WZ_ERR_RESOURCE,
-                       "the run needs %.1f MiB, %.1f MiB more than the %.1f MiB it may use: lower "
-                       "per_device_train_batch_size (now %lld completions), generation_batch_size or "
-                       "model.hidden_size, or raise memory_limit_gb",
-                       mebibytes(total_of(&plan)), mebibytes(total_of(&plan) - plan.limit),
-                       mebibytes(plan.limit), (long long)(options->groups_per_pack * options->generations));
+        return refuse(options, &plan, err);
     return status;
 }
