@@ -353,6 +353,22 @@ static void key_gradients(cuda_backend *cuda, const backward_view &b, const key_
     CUDA_CHECK(cuda, cudaGetLastError(), "attention backward, own keys");
 }
 
+/* Room for all lists together: launches read the first ones after the last ones are made. */
+static size_t lists_room(int64_t rows, int64_t groups, int64_t completions, int64_t stride)
+{
+    const int64_t most_items = rows / ITEM_ROWS + groups + 1, most_tiles = rows / KEYS + groups + 1;
+    return (size_t)rows * (sizeof(attention_row) + 4 * sizeof(int32_t)) +
+           (size_t)most_items * sizeof(attention_item) + (size_t)most_tiles * sizeof(key_tile) +
+           (size_t)(completions * (stride + 1)) * sizeof(int32_t) + 16 * 256;
+}
+
+/* The forward pass has fewer lists. */
+cuda_need cuda_attention_need(const wz_op_bounds *b)
+{
+    return cuda_need{(size_t)(b->rows * b->attention.heads) * sizeof(float),
+                     lists_room(b->rows, b->groups, b->completions, b->completion_stride)};
+}
+
 void cuda_attention_backward(wz_backend *backend, wz_tensor dqkv, wz_tensor dout, wz_tensor out,
                              const float *lse, wz_tensor qkv, const wz_segments *segments, bool at_sites,
                              const wz_attention *attention)
@@ -360,12 +376,8 @@ void cuda_attention_backward(wz_backend *backend, wz_tensor dqkv, wz_tensor dout
     cuda_backend *cuda = cuda_of(backend);
     backward_view b = {matrix_of(dqkv),   matrix_of(dout),    matrix_of(out), matrix_of(qkv), lse, NULL,
                        attention_lists{}, shape_of(attention)};
-    /* room for all lists together: launches read the first ones after the last ones are made */
-    const int64_t most_items = segments->rows / ITEM_ROWS + segments->groups + 1,
-                  own = segments->completions * (segments->completion_stride + 1);
-    const size_t room = (size_t)segments->rows * (sizeof(attention_row) + 4 * sizeof(int32_t)) +
-                        (size_t)most_items * (sizeof(attention_item) + sizeof(key_tile)) +
-                        (size_t)own * sizeof(int32_t) + 16 * 256;
+    const size_t room =
+        lists_room(segments->rows, segments->groups, segments->completions, segments->completion_stride);
     if (!cuda_stage_room(cuda, room, "attention backward") ||
         !cuda_attention_lists(cuda, segments, 0, segments->rows, at_sites, &b.lists))
         return;

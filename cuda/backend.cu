@@ -7,11 +7,6 @@
 
 #define LEAST_MAJOR 8 /* compute capability: Ampere, for bf16 and asynchronous copies */
 
-#define BUFFER_BYTES ((size_t)64 << 20) /* cublasLt's workspace, tiles of logits, staged lists */
-
-#define LESS_MEMORY                                                                                          \
-    "; lower per_device_train_batch_size, use a smaller model, or end what else uses the GPU (nvidia-smi)"
-
 bool cuda_check(cuda_backend *cuda, cudaError_t error, const char *what, const char *file, int line)
 {
     if (error == cudaSuccess)
@@ -19,7 +14,7 @@ bool cuda_check(cuda_backend *cuda, cudaError_t error, const char *what, const c
     wz_error err = {{0}};
     const wz_status status = error == cudaErrorMemoryAllocation ? WZ_ERR_RESOURCE : WZ_ERR_DEVICE;
     (void)wz_fail(&err, status, "CUDA: %s failed: %s (%s, %s:%d)%s", what, cudaGetErrorString(error),
-                  cudaGetErrorName(error), file, line, status == WZ_ERR_RESOURCE ? LESS_MEMORY : "");
+                  cudaGetErrorName(error), file, line, status == WZ_ERR_RESOURCE ? CUDA_LESS_MEMORY : "");
     cuda_fail(cuda, status, &err);
     return false;
 }
@@ -32,70 +27,13 @@ void cuda_fail(cuda_backend *cuda, wz_status status, const wz_error *err)
     cuda->failure = *err;
 }
 
-static bool grow(cuda_backend *cuda, cuda_block *block, size_t bytes, const char *what)
-{
-    if (block->bytes >= bytes)
-        return true;
-    /* what is queued may still use the old one */
-    if (!CUDA_CHECK(cuda, cudaStreamSynchronize(cuda->stream), what) ||
-        !CUDA_CHECK(cuda, cudaFree(block->data), what))
-        return false;
-    *block = cuda_block{NULL, 0};
-    if (!CUDA_CHECK(cuda, cudaMalloc(&block->data, bytes), what))
-        return false;
-    block->bytes = bytes;
-    return true;
-}
-
-void *cuda_scratch(cuda_backend *cuda, size_t bytes, const char *what)
-{
-    return grow(cuda, &cuda->scratch, bytes, what) ? cuda->scratch.data : NULL;
-}
-
-#define STAGED_LEAST ((size_t)4 << 20)
-#define STAGED_STEP 256
-
-/* A ring that starts anew when it is full, after the device has read what it held. */
-bool cuda_stage_room(cuda_backend *cuda, size_t bytes, const char *what)
-{
-    if (cuda->staged_used + bytes <= cuda->staged.bytes)
-        return true;
-    size_t need = 2 * bytes > STAGED_LEAST ? 2 * bytes : STAGED_LEAST;
-    if (bytes <= cuda->staged.bytes)
-        need = cuda->staged.bytes;
-    if (!CUDA_CHECK(cuda, cudaStreamSynchronize(cuda->stream), what) ||
-        !grow(cuda, &cuda->staged, need, what))
-        return false;
-    cuda->staged_used = 0;
-    return true;
-}
-
-const void *cuda_stage_bytes(cuda_backend *cuda, const void *host, size_t bytes, const char *what)
-{
-    const size_t whole = (bytes + STAGED_STEP - 1) / STAGED_STEP * STAGED_STEP;
-    if (host == NULL || bytes == 0 || !cuda_stage_room(cuda, whole, what))
-        return NULL;
-    void *to = (char *)cuda->staged.data + cuda->staged_used;
-    if (!CUDA_CHECK(cuda, cudaMemcpyAsync(to, host, bytes, cudaMemcpyHostToDevice, cuda->stream), what))
-        return NULL;
-    cuda->staged_used += whole;
-    return to;
-}
-
-bool cuda_fetch(cuda_backend *cuda, void *host, const void *from, size_t bytes, const char *what)
-{
-    return CUDA_CHECK(cuda, cudaMemcpyAsync(host, from, bytes, cudaMemcpyDeviceToHost, cuda->stream), what) &&
-           CUDA_CHECK(cuda, cudaStreamSynchronize(cuda->stream), what);
-}
-
 static void cuda_destroy(wz_backend *backend)
 {
     if (backend == NULL)
         return;
     cuda_backend *cuda = cuda_of(backend);
     cuda_gemm_destroy(cuda->gemm);
-    (void)cudaFree(cuda->scratch.data);
-    (void)cudaFree(cuda->staged.data);
+    cuda_memory_clear(cuda);
     if (cuda->stream_made)
         (void)cudaStreamDestroy(cuda->stream);
     free(cuda);
@@ -104,8 +42,17 @@ static void cuda_destroy(wz_backend *backend)
 static void cuda_describe(const wz_backend *backend, wz_backend_info *out)
 {
     const cuda_backend *cuda = (const cuda_backend *)backend;
-    *out = wz_backend_info{cuda->kernels, 1, INT32_MAX, 1024, BUFFER_BYTES, cuda->name, cuda->driver,
-                           cuda->runtime, 0, 0};
+    *out = wz_backend_info{cuda->kernels,
+                           1,
+                           INT32_MAX,
+                           1024,
+                           cuda->name,
+                           cuda->driver,
+                           cuda->runtime,
+                           0,
+                           0,
+                           cuda_gemm_bytes() + cuda->scratch.bytes + cuda->staged.bytes +
+                               cuda->passing.memory.bytes};
     if (cudaMemGetInfo(&out->memory_free, &out->memory) != cudaSuccess)
         (void)cudaGetLastError();
 }
@@ -120,27 +67,6 @@ static bool cuda_supports_low_rank(const wz_backend *backend)
 {
     (void)backend;
     return false;
-}
-
-static wz_status cuda_alloc(wz_backend *backend, size_t bytes, const char *what, void **out, wz_error *err)
-{
-    cuda_backend *cuda = cuda_of(backend);
-    cudaError_t error = cudaMalloc(out, bytes > 0 ? bytes : 1);
-    if (error == cudaSuccess)
-        error = cudaMemsetAsync(*out, 0, bytes, cuda->stream);
-    if (error == cudaSuccess)
-        return WZ_OK;
-    (void)cudaGetLastError();
-    return wz_fail(err, error == cudaErrorMemoryAllocation ? WZ_ERR_RESOURCE : WZ_ERR_DEVICE,
-                   "%s: %.1f MiB on %s: %s%s", what, (double)bytes / 1048576.0, cuda->name,
-                   cudaGetErrorString(error), error == cudaErrorMemoryAllocation ? LESS_MEMORY : "");
-}
-
-static void cuda_release(wz_backend *backend, void *block)
-{
-    cuda_backend *cuda = cuda_of(backend);
-    CUDA_CHECK(cuda, cudaStreamSynchronize(cuda->stream), "release");
-    CUDA_CHECK(cuda, cudaFree(block), "release");
 }
 
 static void cuda_upload(wz_backend *backend, void *to, const void *host, size_t bytes)
@@ -186,6 +112,8 @@ static const wz_backend_ops *cuda_table(void)
     ops.gemm_rate = cuda_gemm_rate;
     ops.supports_type = cuda_supports_type;
     ops.supports_low_rank = cuda_supports_low_rank;
+    ops.own_bytes = cuda_own_bytes;
+    ops.reserve = cuda_reserve;
     ops.alloc = cuda_alloc;
     ops.release = cuda_release;
     ops.upload = cuda_upload;

@@ -19,6 +19,16 @@ typedef struct cuda_block {
     size_t bytes;
 } cuda_block;
 
+/* Short-lived blocks lie in memory that is taken once. Used ranges ascend. */
+#define CUDA_PASSING 16 /* blocks at once */
+typedef struct cuda_pool {
+    cuda_block memory;
+    struct {
+        size_t begin, end;
+    } used[CUDA_PASSING];
+    int count;
+} cuda_pool;
+
 typedef struct cuda_backend {
     wz_backend base;
     char name[320];      /* of the device, with its compute capability */
@@ -30,6 +40,7 @@ typedef struct cuda_backend {
     cuda_block scratch; /* of one op */
     cuda_block staged;  /* copies of host arrays */
     size_t staged_used;
+    cuda_pool passing;
     wz_status failed; /* first failure since the last sync */
     wz_error failure;
 } cuda_backend;
@@ -53,6 +64,26 @@ template <typename F> bool cuda_allow_shared(cuda_backend *cuda, F kernel, size_
                       what);
 }
 
+/* --- memory; cuda/memory.cu --- */
+#define CUDA_LESS_MEMORY                                                                                     \
+    "; lower per_device_train_batch_size, use a smaller model, or end what else uses the GPU (nvidia-smi)"
+void cuda_memory_clear(cuda_backend *cuda);
+size_t cuda_own_bytes(const wz_backend *backend, const wz_op_bounds *bounds);
+wz_status cuda_reserve(wz_backend *backend, const wz_op_bounds *bounds, size_t passing, wz_error *err);
+wz_status cuda_alloc(wz_backend *backend, size_t bytes, const char *what, void **out, wz_error *err);
+void cuda_release(wz_backend *backend, void *block);
+/* What the ops of one file take of cuda_scratch at most, and ask of cuda_stage_room. */
+typedef struct cuda_need {
+    size_t scratch, staged;
+} cuda_need;
+cuda_need cuda_attention_need(const wz_op_bounds *bounds);
+cuda_need cuda_elementwise_need(const wz_op_bounds *bounds);
+cuda_need cuda_head_sample_need(const wz_op_bounds *bounds);
+cuda_need cuda_head_score_need(const wz_op_bounds *bounds);
+cuda_need cuda_head_vocab_need(const wz_op_bounds *bounds);
+cuda_need cuda_linear_need(const wz_op_bounds *bounds);
+cuda_need cuda_norm_need(const wz_op_bounds *bounds);
+cuda_need cuda_optimizer_need(const wz_op_bounds *bounds);
 /* Scratch memory of one op, valid until the next op; NULL (and a recorded failure) on no memory. */
 void *cuda_scratch(cuda_backend *cuda, size_t bytes, const char *what);
 /* A host array's copy on the device, for launches before the next call of this kind; NULL on no memory, or where host is
@@ -87,6 +118,7 @@ static __device__ __forceinline__ float *row_of(const matrix &m, int64_t row)
 wz_status cuda_gemm_create(cudaStream_t stream, cuda_gemm **out, wz_error *err);
 void cuda_gemm_destroy(cuda_gemm *gemm); /* NULL: nothing */
 void cuda_gemm_name(const cuda_gemm *gemm, char *out, size_t size);
+size_t cuda_gemm_bytes(void); /* of the device's memory that cuda_gemm_create takes */
 /* C [m, n] = op(A) op(B) + (accumulate) C. */
 typedef struct cuda_product {
     const float *a, *b;
@@ -119,6 +151,10 @@ typedef struct cuda_scatter {
     const int32_t *target, *begin, *order;
 } cuda_scatter;
 /* Row list[k] (list NULL: k) goes to to[row], for k in 0 .. count; false on no memory. */
+static inline size_t scatter_room(int64_t count)
+{
+    return (size_t)(3 * count + 1) * sizeof(int32_t) + 3 * 256;
+}
 bool cuda_make_scatter(cuda_backend *cuda, const int32_t *to, const int32_t *list, int64_t count,
                        cuda_scatter *out);
 

@@ -20,6 +20,12 @@ static __global__ void embedding_forward(matrix y, matrix table, const int32_t *
         row_of(y, row)[column] = row_of(table, token[row])[column];
 }
 
+/* A trainer adds arrays of the vocabulary's rows by embedding_backward (engine/grpo/apart.h). */
+cuda_need cuda_elementwise_need(const wz_op_bounds *b)
+{
+    return cuda_need{0, scatter_room(b->entries > 0 && b->vocab > b->rows ? b->vocab : b->rows)};
+}
+
 void cuda_embedding_forward(wz_backend *backend, wz_tensor y, wz_tensor table, const int32_t *token)
 {
     cuda_backend *cuda = cuda_of(backend);

@@ -76,6 +76,11 @@ void cuda_gemm_name(const cuda_gemm *gemm, char *out, size_t size)
     (void)snprintf(out, size, "cublasLt %zu.%zu.%zu", version / 10000, version / 100 % 100, version % 100);
 }
 
+size_t cuda_gemm_bytes(void)
+{
+    return WORKSPACE;
+}
+
 void cuda_gemm_destroy(cuda_gemm *gemm)
 {
     if (gemm == NULL)

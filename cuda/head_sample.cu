@@ -34,15 +34,15 @@ typedef struct sample_call {
 } sample_call;
 
 /* Elements from row to row of the logits that cuts over the whole vocabulary are made on: rows begin on 16 bytes. */
-static int64_t logits_stride(const sample_call *c)
+static int64_t logits_stride(int64_t vocab)
 {
-    return (c->head.rows + 3) / 4 * 4;
+    return (vocab + 3) / 4 * 4;
 }
 
 /* Requests over the whole vocabulary whose logits are kept at once. */
-static int64_t whole_rows(const sample_call *c)
+static int64_t whole_rows(int64_t vocab)
 {
-    const int64_t rows = BATCH_PAIRS / logits_stride(c);
+    const int64_t rows = BATCH_PAIRS / logits_stride(vocab);
     return rows < 1 ? 1 : rows < TILE_ROWS ? rows : TILE_ROWS;
 }
 
@@ -52,7 +52,7 @@ static int64_t pairs_room(const sample_call *c, int64_t requests)
     int64_t all = 0, most = BATCH_PAIRS;
     for (int64_t i = 0; i < requests; i++) {
         const int64_t pairs = c->request[i].mask != 0 ? set_size(c->masks, c->request[i].mask)
-                              : c->cuts               ? logits_stride(c)
+                              : c->cuts               ? logits_stride(c->head.rows)
                                                       : 0;
         all += pairs;
         most = pairs > most ? pairs : most;
@@ -105,30 +105,60 @@ static size_t place(size_t *end, size_t bytes)
     return begin;
 }
 
-static bool make_memory(const sample_call *c, int64_t rows, int64_t pairs, batch_memory *out)
+typedef struct memory_places {
+    size_t logits, kept, hidden, states, cuts, values, end;
+} memory_places;
+
+static memory_places places_of(int64_t rows, int64_t pairs, int64_t width)
 {
     const size_t n = (size_t)rows, p = (size_t)pairs;
-    size_t end = 0;
-    const size_t logits = place(&end, p * sizeof(float)), kept = place(&end, p * sizeof(uint32_t)),
-                 hidden = place(&end, n * (size_t)c->hidden.columns * sizeof(float)),
-                 states = place(&end, n * sizeof(sample_state)), cuts = place(&end, n * sizeof(sample_cut)),
-                 values = place(&end, n * sizeof(sample_value));
-    char *base = (char *)cuda_scratch(c->cuda, end, "head sample");
+    memory_places at = {};
+    at.logits = place(&at.end, p * sizeof(float));
+    at.kept = place(&at.end, p * sizeof(uint32_t));
+    at.hidden = place(&at.end, n * (size_t)width * sizeof(float));
+    at.states = place(&at.end, n * sizeof(sample_state));
+    at.cuts = place(&at.end, n * sizeof(sample_cut));
+    at.values = place(&at.end, n * sizeof(sample_value));
+    return at;
+}
+
+static bool make_memory(const sample_call *c, int64_t rows, int64_t pairs, batch_memory *out)
+{
+    const memory_places at = places_of(rows, pairs, c->hidden.columns);
+    char *base = (char *)cuda_scratch(c->cuda, at.end, "head sample");
     if (base == NULL)
         return false;
-    *out = batch_memory{(float *)(base + logits),    (uint32_t *)(base + kept),
-                        (float *)(base + hidden),    (sample_state *)(base + states),
-                        (sample_cut *)(base + cuts), (sample_value *)(base + values)};
+    *out = batch_memory{(float *)(base + at.logits),    (uint32_t *)(base + at.kept),
+                        (float *)(base + at.hidden),    (sample_state *)(base + at.states),
+                        (sample_cut *)(base + at.cuts), (sample_value *)(base + at.values)};
     return true;
+}
+
+static size_t batch_room(int64_t rows, int64_t pairs)
+{
+    return (size_t)rows * 2 * sizeof(sample_entry) + (size_t)pairs * sizeof(uint32_t) + 3 * 256;
+}
+
+cuda_need cuda_head_sample_need(const wz_op_bounds *b)
+{
+    const int64_t most = b->set > BATCH_PAIRS ? b->set : BATCH_PAIRS, all = b->requests * b->set,
+                  pairs = all < most ? all : most, tile = b->requests < TILE_ROWS ? b->requests : TILE_ROWS,
+                  cut = b->requests < whole_rows(b->vocab) ? b->requests : whole_rows(b->vocab);
+    const size_t bytes[] = {places_of(b->requests, pairs, b->hidden).end,
+                            b->whole ? places_of(cut, cut * logits_stride(b->vocab), b->hidden).end
+                                     : 0, /* with cuts */
+                            b->whole ? places_of(tile, tile * CHUNK, b->hidden).end : 0};
+    cuda_need need = {0, batch_room(b->requests, pairs)};
+    for (size_t i = 0; i < sizeof bytes / sizeof bytes[0]; i++)
+        need.scratch = bytes[i] > need.scratch ? bytes[i] : need.scratch;
+    return need;
 }
 
 /* A batch's lists on the device, with room for another list of entries. */
 static bool stage_batch(const sample_call *c, const sample_entry *entries, const uint32_t *tokens,
                         sample_batch *b)
 {
-    const size_t pairs = tokens != NULL ? (size_t)b->pairs : 0;
-    const size_t bytes = (size_t)b->rows * 2 * sizeof(sample_entry) + pairs * sizeof(uint32_t) + 3 * 256;
-    if (!cuda_stage_room(c->cuda, bytes, "head sample"))
+    if (!cuda_stage_room(c->cuda, batch_room(b->rows, tokens != NULL ? b->pairs : 0), "head sample"))
         return false;
     b->entries = cuda_stage(c->cuda, entries, b->rows, "head sample");
     b->tokens = cuda_stage(c->cuda, tokens, b->pairs, "head sample");
@@ -228,11 +258,11 @@ static void gather_tile(const sample_call *c, const batch_memory *m, const sampl
 /* Leaves in c->whole the requests that lose nothing. */
 static bool cut_whole(sample_call *c)
 {
-    const int64_t count = c->wholes, stride = logits_stride(c);
+    const int64_t count = c->wholes, stride = logits_stride(c->head.rows), most = whole_rows(c->head.rows);
     batch_memory m;
     c->wholes = 0;
-    for (int64_t first = 0; first < count; first += whole_rows(c)) {
-        const int64_t left = count - first, rows = left < whole_rows(c) ? left : whole_rows(c);
+    for (int64_t first = 0; first < count; first += most) {
+        const int64_t left = count - first, rows = left < most ? left : most;
         sample_entry *entries = c->whole + first;
         sample_batch b = {rows, rows * stride, NULL, NULL, NULL};
         for (int64_t r = 0; r < rows; r++)

@@ -4,6 +4,13 @@
 
 #include "cuda/head_score.h"
 
+/* Pairs of small entries at once; one entry may have more. A cut changes no bit: sums go on where they were. */
+#if defined(__CUDACC__)
+#define PART_PAIRS ((int64_t)1 << 18)
+#else
+#define PART_PAIRS ((int64_t)40)
+#endif
+
 static bool make_lists(const score_call *c, score_lists *out)
 {
     const int64_t rows = c->hidden.rows;
@@ -105,13 +112,16 @@ static __global__ void small_head_gradient(matrix dhead, matrix hidden, const fl
     *to = sum;
 }
 
+#define STAGED_ROUNDING ((size_t)8 * 256)   /* lists begin on multiples of 256 bytes */
+#define BACKWARD_PAIR (5 * sizeof(int32_t)) /* bytes that a pair takes of the backward pass's own lists */
+
 /* The small entries' lists on the device; false on no memory. */
 static bool stage_small(const score_call *c, const score_lists *lists, size_t more,
                         const score_entry **entries, const uint32_t **tokens)
 {
     const size_t bytes =
         (size_t)lists->smalls * sizeof(score_entry) + (size_t)lists->pairs * sizeof(uint32_t);
-    if (!cuda_stage_room(c->cuda, bytes + more + 8 * 256, "head score"))
+    if (!cuda_stage_room(c->cuda, bytes + more + STAGED_ROUNDING, "head score"))
         return false;
     *entries = cuda_stage(c->cuda, lists->small, lists->smalls, "head score");
     *tokens = cuda_stage(c->cuda, (const uint32_t *)lists->pair_token, lists->pairs, "head score");
@@ -141,7 +151,7 @@ static void small_backward(const score_call *c, const score_lists *lists)
     float *logits =
         (float *)cuda_scratch(c->cuda, (size_t)lists->pairs * sizeof(float), "head score backward");
     if (lists->smalls == 0 || logits == NULL ||
-        !stage_small(c, lists, (size_t)lists->pairs * 5 * sizeof(int32_t), &entries, &tokens))
+        !stage_small(c, lists, (size_t)lists->pairs * BACKWARD_PAIR, &entries, &tokens))
         return;
     WZ_LAUNCH(small_gradients, entry_blocks(lists->smalls), entry_threads(), 0, c->cuda->stream,
               matrix_of(c->dhidden), logits, matrix_of(c->hidden), matrix_of(c->head), entries, lists->smalls,
@@ -178,15 +188,47 @@ void fetch_scores(const score_call *c, const score_pair *from, int64_t count, co
     free(block);
 }
 
+/* Small entries from `first` on, with their pairs from `pair` on, as many as go at once. */
+static score_lists next_part(const score_lists *all, int64_t first, int64_t pair)
+{
+    score_lists part = {};
+    part.small = all->small + first;
+    part.pair_token = all->pair_token + pair;
+    part.pair_row = all->pair_row + pair;
+    for (; first + part.smalls < all->smalls; part.smalls++) {
+        score_entry *e = &part.small[part.smalls];
+        if (part.smalls > 0 && part.pairs + e->count > PART_PAIRS)
+            break;
+        e->first = (int32_t)part.pairs;
+        part.pairs += e->count;
+    }
+    return part;
+}
+
+cuda_need cuda_head_score_need(const wz_op_bounds *b)
+{
+    const int64_t most = b->set > PART_PAIRS ? b->set : PART_PAIRS;
+    const size_t entries = (size_t)b->entries,
+                 pairs = (size_t)(b->entries * b->set < most ? b->entries * b->set : most);
+    return cuda_need{entries * sizeof(score_pair) + pairs * sizeof(float),
+                     entries * sizeof(score_entry) + pairs * (sizeof(uint32_t) + BACKWARD_PAIR) +
+                         STAGED_ROUNDING};
+}
+
 static void run(const score_call *c, bool backward)
 {
     score_lists lists;
     if (c->hidden.rows == 0 || !make_lists(c, &lists))
         return;
-    if (backward)
-        small_backward(c, &lists);
-    else
-        score_small(c, &lists);
+    for (int64_t first = 0, pair = 0; first < lists.smalls;) {
+        const score_lists part = next_part(&lists, first, pair);
+        if (backward)
+            small_backward(c, &part);
+        else
+            score_small(c, &part);
+        first += part.smalls;
+        pair += part.pairs;
+    }
     score_whole(c, &lists, backward);
     free(lists.block);
 }

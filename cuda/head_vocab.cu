@@ -118,12 +118,28 @@ static __global__ void end_backward(tile_memory tile, matrix dhidden, const scor
         row_of(dhidden, entries[r].row)[column] = tile.dhidden[at];
 }
 
+static size_t tile_bytes(int64_t width)
+{
+    return TILE_ROWS * ((size_t)(2 * width + CHUNK) * sizeof(float) + sizeof(row_sums) + sizeof(score_pair));
+}
+
+/* A tile's entries, and all sets' tokens. */
+static size_t tile_room(int64_t rows, int64_t tokens)
+{
+    return (size_t)rows * sizeof(score_entry) + (size_t)tokens * sizeof(uint32_t) + 2 * 256;
+}
+
+cuda_need cuda_head_vocab_need(const wz_op_bounds *b)
+{
+    if (b->entries == 0 || (!b->whole && b->table == 0))
+        return cuda_need{0, 0};
+    return cuda_need{tile_bytes(b->hidden), tile_room(TILE_ROWS, b->table)};
+}
+
 static bool make_tile(const score_call *c, tile_memory *out)
 {
     const size_t width = (size_t)c->hidden.columns;
-    const size_t bytes =
-        TILE_ROWS * ((2 * width + CHUNK) * sizeof(float) + sizeof(row_sums) + sizeof(score_pair));
-    out->logits = (float *)cuda_scratch(c->cuda, bytes, "head score");
+    out->logits = (float *)cuda_scratch(c->cuda, tile_bytes(c->hidden.columns), "head score");
     out->hidden = out->logits + (size_t)TILE_ROWS * CHUNK;
     out->dhidden = out->hidden + TILE_ROWS * width;
     out->sums = (row_sums *)(out->dhidden + TILE_ROWS * width);
@@ -196,9 +212,7 @@ void score_whole(const score_call *c, const score_lists *lists, bool backward)
         return;
     for (int64_t first = 0; first < lists->wholes; first += TILE_ROWS) {
         w.rows = lists->wholes - first < TILE_ROWS ? lists->wholes - first : TILE_ROWS;
-        const size_t bytes =
-            (size_t)w.rows * sizeof(score_entry) + (size_t)tokens * sizeof(uint32_t) + 2 * 256;
-        if (!cuda_stage_room(c->cuda, bytes, "head score"))
+        if (!cuda_stage_room(c->cuda, tile_room(w.rows, tokens), "head score"))
             return;
         w.entries = cuda_stage(c->cuda, lists->whole + first, w.rows, "head score");
         w.tokens = cuda_stage(c->cuda, c->masks->tokens, tokens, "head score");

@@ -84,6 +84,13 @@ static __global__ void bias_parts(float *partial, matrix dy)
     partial[part * dy.columns + column] = sum;
 }
 
+/* Of biases: q, k and v have the only ones. */
+cuda_need cuda_linear_need(const wz_op_bounds *b)
+{
+    const int64_t width = (b->attention.heads + 2 * b->attention.kv_heads) * b->attention.head_dim;
+    return cuda_need{(size_t)(part_count(b->rows) * width) * sizeof(float), 0};
+}
+
 void cuda_linear_backward_weight(wz_backend *backend, const wz_linear *gradient, wz_tensor dy, wz_tensor x,
                                  const wz_row_groups *groups)
 {

@@ -88,6 +88,14 @@ static __global__ void norm_weight_parts(float *partial, matrix dy, matrix x, co
     partial[part * dy.columns + column] = sum;
 }
 
+/* The final norm's rows are the head's entries. */
+cuda_need cuda_norm_need(const wz_op_bounds *b)
+{
+    const int64_t rows = b->entries > b->rows ? b->entries : b->rows, heads_width = 2 * b->attention.head_dim;
+    const int64_t width = b->hidden > heads_width ? b->hidden : heads_width;
+    return cuda_need{(size_t)(part_count(rows) * width) * sizeof(float), scatter_room(rows)};
+}
+
 void cuda_rmsnorm_backward(wz_backend *backend, wz_tensor dx, float *dweight, wz_tensor dy, wz_tensor x,
                            const int32_t *gather, const float *rstd, const float *weight,
                            const wz_row_groups *groups)

@@ -47,6 +47,11 @@ static __global__ void sum_squares(double *partial, const float *values, int64_t
     }
 }
 
+cuda_need cuda_optimizer_need(const wz_op_bounds *b)
+{
+    return cuda_need{(size_t)((b->floats + BLOCK - 1) / BLOCK) * sizeof(double), 0};
+}
+
 double cuda_sum_squares(wz_backend *backend, const float *values, int64_t count)
 {
     cuda_backend *cuda = cuda_of(backend);

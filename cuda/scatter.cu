@@ -42,7 +42,7 @@ bool cuda_make_scatter(cuda_backend *cuda, const int32_t *to, const int32_t *lis
             order[k] = list != NULL ? list[entries[k].place] : entries[k].place;
         }
         begin[out->targets] = (int32_t)count;
-        if (!cuda_stage_room(cuda, (size_t)(3 * count + 1) * sizeof(int32_t) + 3 * 256, "a scatter"))
+        if (!cuda_stage_room(cuda, scatter_room(count), "a scatter"))
             out->targets = 0;
         out->target = cuda_stage(cuda, target, out->targets, "a scatter's targets");
         out->begin = cuda_stage(cuda, begin, out->targets + 1, "a scatter's lists");

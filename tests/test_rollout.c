@@ -132,23 +132,24 @@ START_TEST(rollout_bounds_are_those_of_the_longest_path)
 {
     static const struct {
         const char *pattern;
-        int64_t longest, rows;
+        int64_t longest, rows, set;
     } cases[] = {
-        {" 1</answer>", 2, 0},                   /* no choice: no row */
-        {"( 1| 12 3)</answer>", 3, 0},           /* one choice, from the prompt */
-        {" 7( 1| 12 3)</answer>", 4, 1},         /* after one forced token */
-        {"( 0| 1){5}</answer>", 6, 4},           /* five choices: four tokens come before the last */
-        {"( 0 0 0 0| 1( 1| 2))</answer>", 5, 1}, /* the longest path is not the one with the last choice */
-        {"( 1)+</answer>", 40, 40},              /* endless: the limit */
+        {" 1</answer>", 2, 0, 1},                   /* no choice: no row */
+        {"( 1| 12 3)</answer>", 3, 0, 2},           /* one choice, from the prompt */
+        {" 7( 1| 12 3)</answer>", 4, 1, 2},         /* after one forced token */
+        {"( 0| 1){5}</answer>", 6, 4, 2},           /* five choices: four tokens come before the last */
+        {"( 0 0 0 0| 1( 1| 2))</answer>", 5, 1, 2}, /* the longest path is not the one with the last choice */
+        {"( 1)+</answer>", 40, 40, INT64_MAX},      /* endless: the limit */
     };
     make_policy("");
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         wz_grammar_state start = 0;
-        int64_t longest = -1, rows = -1;
+        int64_t longest = -1, rows = -1, set = -1;
         OK(wz_grammar_compile(f.policy->grammar, cases[i].pattern, &start, &f.err));
-        OK(wz_rollout_bounds(f.policy->grammar, start, 40, &longest, &rows, &f.err));
-        ck_assert_msg(longest == cases[i].longest && rows == cases[i].rows, "%s: %lld tokens, %lld rows",
-                      cases[i].pattern, (long long)longest, (long long)rows);
+        OK(wz_rollout_bounds(f.policy->grammar, start, 40, &longest, &rows, &set, &f.err));
+        ck_assert_msg(longest == cases[i].longest && rows == cases[i].rows && set == cases[i].set,
+                      "%s: %lld tokens, %lld rows, sets of %lld", cases[i].pattern, (long long)longest,
+                      (long long)rows, (long long)set);
     }
     ck_assert_int_eq(wz_rollout_group_rows(6, 4, 10, 0), 40);
     ck_assert_int_eq(wz_rollout_group_rows(6, 4, 10, 3), 7 * 4 + 3 * 5);

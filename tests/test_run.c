@@ -279,7 +279,8 @@ START_TEST(checkpoint_of_another_text_version_is_not_used_but_may_start_a_run)
         wz_policy *policy = NULL;
         written.task = i == 0 ? &wz_task_power_control : &older;
         OK(wz_snapshot_write(path, &state, f.policy, &written, "{}", false, &f.err));
-        const wz_status status = wz_load_for_inference(path, NULL, 0, &config, &backend, &policy, &f.err);
+        const wz_status status =
+            wz_load_for_inference(path, NULL, 0, stderr, &config, &backend, &policy, &f.err);
         ck_assert_int_eq(status, i == 0 ? WZ_OK : WZ_ERR_USAGE);
         ck_assert(i == 0 || strstr(f.err.text, learned) != NULL);
         wz_policy_destroy(policy);

@@ -126,11 +126,24 @@ typedef struct wz_backend_info {
     int64_t threads;     /* of the host that compute */
     int64_t row_tile;    /* most rows of one matrix product */
     int64_t micro_batch; /* completions of a micro-batch where the configuration says nothing */
-    size_t buffers;      /* bytes that ops and libraries take beside the caller's memory, about */
     const char *gpu;     /* its name; NULL: the host computes in its own memory, and what follows is 0 */
     int driver, runtime; /* CUDA's version that the driver is for, and the program; 1000 major + 10 minor */
     size_t memory, memory_free; /* the GPU's, bytes */
+    size_t memory_taken;        /* of that, by the backend itself, beside the caller's memory */
 } wz_backend_info;
+
+/* The most that ops of a run are called with: what they need beside the caller's memory depends on it. */
+typedef struct wz_op_bounds {
+    wz_attention attention;
+    int64_t hidden, vocab;                                /* hidden_size, vocab_size */
+    int64_t floats;                                       /* of one flat array of parameters */
+    int64_t rows, groups, completions, completion_stride; /* of a pack, as in wz_segments */
+    int64_t entries;  /* of one head call that scores; 0: forward passes and sampling only */
+    int64_t requests; /* of one head call that samples */
+    int64_t set;      /* tokens of a token set, but for set 0 */
+    int64_t table;    /* tokens of a mask table of head_allowed; 0: that is not called */
+    bool whole;       /* decisions are over set 0, too */
+} wz_op_bounds;
 
 typedef struct wz_backend wz_backend;
 typedef void (*wz_row_block)(void *context, int64_t row0, int64_t row1);
@@ -146,6 +159,13 @@ typedef struct wz_backend_ops {
     bool (*supports_type)(const wz_backend *backend, wz_dtype type);
     bool (*supports_low_rank)(const wz_backend *backend);
 
+    /* Bytes that the backend takes beside the caller's memory: libraries' workspaces, and scratch memory of ops within
+     * these bounds, about on the CPU and exactly on a GPU. */
+    size_t (*own_bytes)(const wz_backend *backend, const wz_op_bounds *bounds);
+    /* Takes them, and room for `passing` bytes of short-lived blocks: as long as ops stay within the bounds and blocks
+     * within the room, nothing more is taken of a GPU's memory. What a call asks for that is there already is not taken
+     * again. */
+    wz_status (*reserve)(wz_backend *backend, const wz_op_bounds *bounds, size_t passing, wz_error *err);
     wz_status (*alloc)(wz_backend *backend, size_t bytes, const char *what, void **out,
                        wz_error *err); /* zeroed */
     void (*release)(wz_backend *backend, void *block);

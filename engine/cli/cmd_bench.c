@@ -44,14 +44,14 @@ wz_status wz_cmd_bench(const wz_cli *cli, const wz_command *self, int argc, cons
         status = strchr(rest.items[i], '=') != NULL ? wz_config_override(&config, rest.items[i], err)
                                                     : wz_config_read_file(&config, rest.items[i], err);
     if (status == WZ_OK && tokens_file != NULL) {
-        status = wz_benchmark_tokens(&config, &text, err);
+        status = wz_benchmark_tokens(&config, cli->log, &text, err);
         if (status == WZ_OK)
             status = wz_file_replace(tokens_file, text.data, text.length, err);
         wz_text_clear(&text);
         return status;
     }
     if (status == WZ_OK)
-        status = wz_benchmark_run(&config, steps, &benchmark, err);
+        status = wz_benchmark_run(&config, steps, cli->log, &benchmark, err);
     if (status == WZ_OK)
         status = json ? wz_benchmark_write_json(&benchmark, &text, err)
                       : wz_benchmark_write_table(&benchmark, &text, err);

@@ -91,8 +91,8 @@ wz_status wz_cmd_eval(const wz_cli *cli, const wz_command *self, int argc, const
     if (status == WZ_OK)
         status = wz_arguments_check(&rest, 1, SIZE_MAX, self->usage, err);
     if (status == WZ_OK)
-        status = wz_load_for_inference(rest.items[0], rest.items + 1, rest.count - 1, &config, &backend,
-                                       &policy, err);
+        status = wz_load_for_inference(rest.items[0], rest.items + 1, rest.count - 1, cli->log, &config,
+                                       &backend, &policy, err);
     if (status == WZ_OK)
         status = evaluate(cli, &a, policy, &config, err);
     wz_policy_destroy(policy);

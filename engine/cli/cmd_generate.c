@@ -174,7 +174,7 @@ static wz_status answer(const wz_cli *cli, const generate_arguments *a, wz_polic
     wz_status status = wz_batch_create(policy, (wz_prompt_style)config->prompt_style, problems, a->count,
                                        a->samples, a->count, 0, &batch, err);
     if (status == WZ_OK)
-        status = wz_activations_create(policy->model, wz_batch_rows(batch), WZ_KEEP_CACHE, &activations, err);
+        status = wz_batch_decode_memory(batch, &rollout.sampling, &activations, err);
     if (status == WZ_OK)
         status = wz_batch_rollout(batch, 0, activations, &rollout, err);
     if (status == WZ_OK)
@@ -222,8 +222,8 @@ wz_status wz_cmd_generate(const wz_cli *cli, const wz_command *self, int argc, c
             wz_fail(err, WZ_ERR_USAGE,
                     "--gains answers the one problem of the file: leave out --count, --problem and --split");
     if (status == WZ_OK)
-        status = wz_load_for_inference(rest.items[0], rest.items + 1, rest.count - 1, &config, &backend,
-                                       &policy, err);
+        status = wz_load_for_inference(rest.items[0], rest.items + 1, rest.count - 1, cli->log, &config,
+                                       &backend, &policy, err);
     if (status == WZ_OK)
         status = make_problems(&a, &config, &problems, err);
     if (status == WZ_OK)

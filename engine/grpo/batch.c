@@ -76,7 +76,7 @@ static wz_status prepare_problem(wz_batch *batch, int64_t g, wz_text *text, wz_e
     return status;
 }
 
-static wz_status create_pack(wz_batch *batch, int64_t p, int64_t lessons, wz_error *err)
+static wz_status create_pack(wz_batch *batch, int64_t p, wz_error *err)
 {
     void *block = NULL;
     const int64_t first = p * batch->groups_per_pack;
@@ -93,7 +93,7 @@ static wz_status create_pack(wz_batch *batch, int64_t p, int64_t lessons, wz_err
             .prompt = batch->prompts[first + i].data,
             .prompt_length = (int64_t)batch->prompts[first + i].length,
             .longest = bounds->longest,
-            .rows = wz_rollout_group_rows(bounds->longest, bounds->rows, batch->generations, lessons)};
+            .rows = wz_rollout_group_rows(bounds->longest, bounds->rows, batch->generations, batch->lessons)};
     }
     status = wz_pack_create(list, groups, batch->generations, &batch->packs[p], err);
     free(block);
@@ -120,6 +120,7 @@ wz_status wz_batch_create(wz_policy *policy, wz_prompt_style style, wz_problem *
     batch->problems = problems;
     batch->groups = groups;
     batch->generations = generations;
+    batch->lessons = policy->grammar != NULL ? lessons : 0;
     batch->groups_per_pack = groups_per_pack < groups ? groups_per_pack : groups;
     batch->pack_count = (groups + batch->groups_per_pack - 1) / batch->groups_per_pack;
     batch->verifier = wz_verifier_find(problems[0].task->name);
@@ -131,7 +132,7 @@ wz_status wz_batch_create(wz_policy *policy, wz_prompt_style style, wz_problem *
         status = prepare_problem(batch, g, &text, err);
     wz_text_clear(&text);
     for (int64_t p = 0; status == WZ_OK && p < batch->pack_count; p++)
-        status = create_pack(batch, p, policy->grammar != NULL ? lessons : 0, err);
+        status = create_pack(batch, p, err);
     if (status != WZ_OK) {
         wz_batch_destroy(batch);
         return status;
@@ -169,6 +170,81 @@ int64_t wz_batch_rows(const wz_batch *batch)
     for (int64_t p = 0; p < batch->pack_count; p++)
         rows = batch->packs[p]->row_capacity > rows ? batch->packs[p]->row_capacity : rows;
     return rows;
+}
+
+static int64_t larger(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+void wz_batch_bounds(const wz_batch *batch, const wz_sampling *sampling, bool training, wz_op_bounds *b)
+{
+    const wz_model *model = batch->policy->model;
+    const wz_model_config *c = &model->config;
+    const bool is_free = batch->policy->grammar == NULL,
+               cuts = sampling->top_k > 0 || sampling->top_p < 1.0f || sampling->min_p > 0.0f;
+    int64_t group_rows = 0, own_rows = 0, longest = 0, set = 0;
+    for (int64_t g = 0; g < batch->groups; g++) {
+        const wz_pattern_bounds *bounds = &batch->bounds[g];
+        const int64_t own =
+            wz_rollout_group_rows(bounds->longest, bounds->rows, batch->generations, batch->lessons);
+        own_rows = larger(own_rows, own);
+        group_rows = larger(group_rows, (int64_t)batch->prompts[g].length + own);
+        longest = larger(longest, bounds->longest);
+        set = larger(set, bounds->set);
+    }
+    if (is_free) /* sets are what top-k, top-p and min-p leave of the vocabulary */
+        set = !cuts                                                    ? 0
+              : sampling->top_k > 0 && sampling->top_k < c->vocab_size ? sampling->top_k
+                                                                       : c->vocab_size;
+    const int64_t completions = batch->groups_per_pack * batch->generations;
+    b->attention = (wz_attention){c->num_attention_heads, c->num_key_value_heads, c->head_dim, 0.0f};
+    b->hidden = c->hidden_size;
+    b->vocab = c->vocab_size;
+    b->rows = larger(b->rows, batch->groups_per_pack * group_rows);
+    b->groups = larger(b->groups, batch->groups_per_pack);
+    b->completions = larger(b->completions, completions);
+    b->completion_stride = larger(b->completion_stride, longest);
+    b->requests = larger(b->requests, completions);
+    b->set = larger(b->set, set);
+    b->whole = b->whole || is_free;
+    if (!training)
+        return;
+    b->floats = model->floats;
+    /* a completion's decisions are predicted from its rows and from the prompt's last */
+    b->entries = larger(b->entries, batch->groups_per_pack * (own_rows + batch->generations));
+    if (batch->lessons > 0) /* each token's set, and each decision's if it was cut */
+        b->table = larger(b->table, 2 * completions * longest * set);
+}
+
+static size_t rounded(size_t bytes)
+{
+    return (bytes + 255) / 256 * 256;
+}
+
+size_t wz_batch_rollout_bytes(const wz_op_bounds *bounds)
+{
+    return rounded((size_t)(bounds->requests * (bounds->hidden + 1)) * sizeof(float));
+}
+
+size_t wz_batch_decode_bytes(const wz_batch *batch, const wz_sampling *sampling, wz_op_bounds *bounds)
+{
+    wz_op_bounds own = {0};
+    wz_batch_bounds(batch, sampling, false, &own);
+    wz_batch_bounds(batch, sampling, false, bounds);
+    return rounded(wz_activations_bytes(&batch->policy->model->config, own.rows, WZ_KEEP_CACHE)) +
+           wz_batch_rollout_bytes(&own);
+}
+
+wz_status wz_batch_decode_memory(const wz_batch *batch, const wz_sampling *sampling, wz_activations **out,
+                                 wz_error *err)
+{
+    const wz_model *model = batch->policy->model;
+    wz_op_bounds bounds = {0};
+    const size_t bytes = wz_batch_decode_bytes(batch, sampling, &bounds);
+    *out = NULL;
+    const wz_status status = model->backend->ops->reserve(model->backend, &bounds, bytes, err);
+    return status == WZ_OK ? wz_activations_create(model, bounds.rows, WZ_KEEP_CACHE, out, err) : status;
 }
 
 wz_status wz_batch_rollout(wz_batch *batch, int64_t p, wz_activations *activations,

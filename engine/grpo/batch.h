@@ -11,6 +11,7 @@ typedef struct wz_batch {
     const wz_verifier *verifier;
     wz_prompt_style style;
     int64_t groups, generations;
+    int64_t lessons;           /* completions of a group that teach the grammar */
     wz_problem *problems;      /* [groups] owned */
     wz_reference *references;  /* [groups] */
     wz_ids *prompts;           /* [groups] token ids */
@@ -34,6 +35,16 @@ void wz_batch_destroy(wz_batch *batch);
 
 /* Most rows of one pack, for sizing activations. */
 int64_t wz_batch_rows(const wz_batch *batch);
+/* Widens *bounds to what rollouts of such batches, and with `training` their gradients, call ops with: as if every group
+ * were as long as the longest here. */
+void wz_batch_bounds(const wz_batch *batch, const wz_sampling *sampling, bool training, wz_op_bounds *bounds);
+/* Rollouts without a backward pass. Bytes of the caller's memory that they take at once, *bounds widened by what they ask
+ * of ops; and the activations for them, after which no rollout of such a batch takes more of a GPU's memory. */
+size_t wz_batch_decode_bytes(const wz_batch *batch, const wz_sampling *sampling, wz_op_bounds *bounds);
+wz_status wz_batch_decode_memory(const wz_batch *batch, const wz_sampling *sampling, wz_activations **out,
+                                 wz_error *err);
+/* Bytes that one rollout takes beside the activations. */
+size_t wz_batch_rollout_bytes(const wz_op_bounds *bounds);
 /* Samples pack p. */
 wz_status wz_batch_rollout(wz_batch *batch, int64_t p, wz_activations *activations,
                            const wz_rollout_options *options, wz_error *err);

@@ -7,6 +7,7 @@
 #include "engine/grpo/advantage.h"
 #include "engine/grpo/report.h"
 #include "engine/grpo/trainer_internal.h"
+#include "engine/grpo/update.h"
 
 bool wz_trainer_packs_in_turn(const wz_trainer_options *o)
 {
@@ -117,33 +118,41 @@ static int64_t packs_held(const wz_trainer_options *options, const wz_batch *bat
     return wz_trainer_keeps_rollouts(options) ? batch->pack_count : 1;
 }
 
-wz_status wz_trainer_plan(wz_policy *policy, const wz_trainer_options *options, size_t *activation_bytes,
-                          size_t *backward_bytes, int64_t *rows, wz_error *err)
+wz_status wz_trainer_plan(wz_policy *policy, const wz_trainer_options *options, wz_trainer_memory *out,
+                          wz_error *err)
 {
     wz_batch *batch = NULL;
+    *out = (wz_trainer_memory){0};
     wz_status status = make_batch(policy, options, options->task_values, 0, options->problems, &batch, err);
     if (status != WZ_OK)
         return status;
-    *rows = wz_batch_rows(batch);
     const wz_model_config *c = &policy->model->config;
-    *activation_bytes = (size_t)packs_held(options, batch) * wz_activations_bytes(c, *rows, keep_of(options));
-    *backward_bytes = wz_backward_bytes(c, *rows) + wz_apart_bytes(c, options->grammar_coef > 0.0);
+    wz_op_bounds *bounds = &out->bounds;
+    wz_batch_bounds(batch, &options->sampling, true, bounds);
+    out->rows = bounds->rows;
+    out->entries = bounds->entries;
+    out->activations =
+        (size_t)packs_held(options, batch) * wz_activations_bytes(c, bounds->rows, keep_of(options));
+    out->backward = wz_backward_bytes(c, bounds->rows) + wz_apart_bytes(c, options->grammar_coef > 0.0);
+    out->vectors = wz_backward_entry_bytes(c, bounds->entries);
+    out->passing = wz_batch_rollout_bytes(bounds);
+    if (options->exactness_check_steps > 0 && wz_pack_exactness_bytes(c, bounds->entries) > out->passing)
+        out->passing = wz_pack_exactness_bytes(c, bounds->entries);
     wz_batch_destroy(batch);
     return WZ_OK;
 }
 
-/* Activations for every pack that must stay, grown when a batch needs more rows than any before. */
-static wz_status reserve(wz_trainer *trainer, wz_error *err)
+/* Activations of `rows` rows for `packs` packs, and the backward pass; those that are there are kept or replaced by larger
+ * ones. */
+static wz_status reserve_rows(wz_trainer *trainer, int64_t rows, int64_t packs, wz_error *err)
 {
-    const int64_t rows = wz_batch_rows(trainer->batch);
-    const int64_t need = packs_held(&trainer->options, trainer->batch);
     wz_status status = WZ_OK;
     if (trainer->backward == NULL || trainer->backward->rows < rows) {
         wz_backward_destroy(trainer->backward);
         trainer->backward = NULL;
         status = wz_backward_create(trainer->policy->model, rows, &trainer->backward, err);
     }
-    for (int64_t i = 0; status == WZ_OK && i < need; i++) {
+    for (int64_t i = 0; status == WZ_OK && i < packs; i++) {
         if (i < trainer->activation_count && trainer->activations[i]->rows >= rows)
             continue;
         if (i < trainer->activation_count)
@@ -154,6 +163,21 @@ static wz_status reserve(wz_trainer *trainer, wz_error *err)
         if (i == trainer->activation_count && status == WZ_OK)
             trainer->activation_count++;
     }
+    return status;
+}
+
+wz_status wz_trainer_reserve(wz_trainer *trainer, const wz_trainer_memory *memory, wz_error *err)
+{
+    const wz_trainer_options *o = &trainer->options;
+    const wz_model *model = trainer->policy->model;
+    const int64_t packs =
+        wz_trainer_keeps_rollouts(o) ? (o->problems + o->groups_per_pack - 1) / o->groups_per_pack : 1;
+    wz_entry_vectors unused;
+    wz_status status = reserve_rows(trainer, memory->rows, packs, err);
+    if (status == WZ_OK)
+        status = wz_backward_entries(model, trainer->backward, memory->entries, &unused, err);
+    if (status == WZ_OK)
+        status = model->backend->ops->reserve(model->backend, &memory->bounds, memory->passing, err);
     return status;
 }
 
@@ -179,7 +203,8 @@ wz_status wz_trainer_step(wz_trainer *trainer, int64_t step, wz_step_report *rep
     wz_status status = make_batch(trainer->policy, o, trainer->values, (uint32_t)(step * o->problems),
                                   o->problems, &trainer->batch, err);
     if (status == WZ_OK)
-        status = reserve(trainer, err);
+        status = reserve_rows(trainer, wz_batch_rows(trainer->batch),
+                              packs_held(&trainer->options, trainer->batch), err);
     report->verify_s = wz_now_s() - start;
     if (status == WZ_OK)
         status = wz_trainer_learn(trainer, step, report, err);

@@ -62,9 +62,19 @@ void wz_trainer_destroy(wz_trainer *trainer);
 /* Whether the activations of all packs are held from rollout to update. */
 bool wz_trainer_keeps_rollouts(const wz_trainer_options *options);
 
-/* Bytes of activations, gradients of activations and packs at the task's full size, and the rows of one pack. */
-wz_status wz_trainer_plan(wz_policy *policy, const wz_trainer_options *options, size_t *activation_bytes,
-                          size_t *backward_bytes, int64_t *rows, wz_error *err);
+/* What a trainer needs at the task's full size beside the model, in bytes. */
+typedef struct wz_trainer_memory {
+    int64_t rows, entries; /* of one pack */
+    wz_op_bounds bounds;   /* of the trainer's ops, perhaps widened by others' */
+    size_t activations;
+    size_t backward; /* gradients of activations, and gradients kept apart */
+    size_t vectors;  /* hidden vectors of decisions and lessons */
+    size_t passing;  /* the largest of what comes and goes within a step */
+} wz_trainer_memory;
+wz_status wz_trainer_plan(wz_policy *policy, const wz_trainer_options *options, wz_trainer_memory *out,
+                          wz_error *err);
+/* Takes what was planned; else the steps do, when they need it. */
+wz_status wz_trainer_reserve(wz_trainer *trainer, const wz_trainer_memory *memory, wz_error *err);
 
 /* Step number `step` (0-based). On WZ_ERR_DIVERGED the weights are those before the update (of num_iterations). The batch
  * stays readable (wz_trainer_batch) until the next step. */

@@ -161,6 +161,11 @@ void wz_pack_scores_clear(wz_pack_scores *scores)
     memset(scores, 0, sizeof *scores);
 }
 
+size_t wz_pack_exactness_bytes(const wz_model_config *config, int64_t decisions)
+{
+    return (size_t)(decisions * (config->hidden_size + 1)) * sizeof(float);
+}
+
 wz_status wz_pack_exactness(const wz_model *model, wz_activations *activations, const wz_pack *pack,
                             float temperature, int64_t *changed, double *largest, double *sum, wz_error *err)
 {
@@ -168,9 +173,8 @@ wz_status wz_pack_exactness(const wz_model *model, wz_activations *activations, 
     void *host = NULL, *memory = NULL;
     wz_status status = wz_alloc(&host, (size_t)d->count, 2 * sizeof(float), "an exactness check", err);
     if (status == WZ_OK)
-        status = model->backend->ops->alloc(
-            model->backend, (size_t)(d->count * (model->config.hidden_size + 1)) * sizeof(float),
-            "an exactness check", &memory, err);
+        status = model->backend->ops->alloc(model->backend, wz_pack_exactness_bytes(&model->config, d->count),
+                                            "an exactness check", &memory, err);
     if (status == WZ_OK) {
         float *logp = host, *entropy = logp + d->count, *hidden = memory;
         wz_model_forward(model, activations, &pack->segments, pack->row_token, 0, pack->segments.rows);

@@ -35,6 +35,8 @@ typedef struct wz_pack_update {
 wz_status wz_pack_gradients(const wz_pack_update *update, wz_pack_scores *scores, wz_error *err);
 void wz_pack_scores_clear(wz_pack_scores *scores);
 
+/* Bytes that wz_pack_exactness takes of the backend's memory for this many decisions. */
+size_t wz_pack_exactness_bytes(const wz_model_config *config, int64_t decisions);
 /* Runs the pack's forward pass again in place and compares: number of decisions whose logp or entropy changed a bit,
  * and the largest and mean |difference| of logp. The activations are the same bytes afterwards if all is well. */
 wz_status wz_pack_exactness(const wz_model *model, wz_activations *activations, const wz_pack *pack,

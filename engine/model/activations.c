@@ -165,6 +165,11 @@ void wz_backward_destroy(wz_backward *backward)
     free(backward);
 }
 
+size_t wz_backward_entry_bytes(const wz_model_config *config, int64_t count)
+{
+    return (size_t)(count * (2 * config->hidden_size + 1) + 1) * sizeof(float);
+}
+
 wz_status wz_backward_entries(const wz_model *model, wz_backward *backward, int64_t count,
                               wz_entry_vectors *out, wz_error *err)
 {
@@ -172,7 +177,7 @@ wz_status wz_backward_entries(const wz_model *model, wz_backward *backward, int6
     const wz_backend_ops *ops = model->backend->ops;
     if (count > backward->entry_capacity || backward->entries == NULL) {
         void *block = NULL;
-        wz_status status = ops->alloc(model->backend, (size_t)(count * (2 * width + 1) + 1) * sizeof(float),
+        wz_status status = ops->alloc(model->backend, wz_backward_entry_bytes(&model->config, count),
                                       "hidden vectors of decisions", &block, err);
         if (status != WZ_OK)
             return status;

@@ -120,7 +120,8 @@ typedef struct wz_entry_vectors {
     float *hidden, *dhidden; /* [count][hidden_size] */
     float *rstd;             /* [count] */
 } wz_entry_vectors;
-/* Room for `count` entries, valid until the next call. */
+/* Room for `count` entries, valid until the next call; taken where an earlier call took less. */
+size_t wz_backward_entry_bytes(const wz_model_config *config, int64_t count);
 wz_status wz_backward_entries(const wz_model *model, wz_backward *backward, int64_t count,
                               wz_entry_vectors *out, wz_error *err);
 

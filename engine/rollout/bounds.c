@@ -16,8 +16,8 @@ typedef struct path_search {
     wz_grammar_set *grammar;
     path_bound *bound; /* by state */
     size_t capacity;
-    int64_t limit;
-    bool endless; /* some path is longer than the limit */
+    int64_t limit, largest; /* largest: tokens of the largest set on the way */
+    bool endless;           /* some path is longer than the limit */
 } path_search;
 
 static wz_status reserve(path_search *search, wz_grammar_state state, wz_error *err)
@@ -43,6 +43,8 @@ static wz_status explore(path_search *search, wz_grammar_state state, int64_t de
     }
     wz_mask mask;
     status = wz_grammar_mask(search->grammar, state, &mask, err);
+    if (status == WZ_OK && (int64_t)mask.count > search->largest)
+        search->largest = mask.count;
     path_bound bound = {0, mask.count > 1 ? 0 : NO_CHOICE};
     for (uint32_t i = 0; status == WZ_OK && i < mask.count && !search->endless; i++) {
         wz_grammar_state next = 0;
@@ -62,14 +64,16 @@ static wz_status explore(path_search *search, wz_grammar_state state, int64_t de
 }
 
 wz_status wz_rollout_bounds(wz_grammar_set *grammar, wz_grammar_state start, int64_t limit, int64_t *longest,
-                            int64_t *rows, wz_error *err)
+                            int64_t *rows, int64_t *set, wz_error *err)
 {
     path_search search = {.grammar = grammar, .limit = limit};
     wz_status status = explore(&search, start, 0, err);
     *longest = *rows = limit;
+    *set = INT64_MAX;
     if (status == WZ_OK && !search.endless) {
         *longest = search.bound[start].length < limit ? search.bound[start].length : limit;
         *rows = search.bound[start].before < 0 ? 0 : search.bound[start].before;
+        *set = search.largest;
     }
     free(search.bound);
     return status;

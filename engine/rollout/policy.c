@@ -55,8 +55,8 @@ void wz_policy_destroy(wz_policy *policy)
 
 wz_status wz_policy_bounds(wz_policy *policy, const char *pattern, wz_pattern_bounds *out, wz_error *err)
 {
-    const int64_t limit = policy->max_completion_length;
-    *out = (wz_pattern_bounds){0, limit, limit - 1};
+    const int64_t limit = policy->max_completion_length, vocab = policy->model->config.vocab_size;
+    *out = (wz_pattern_bounds){0, limit, limit - 1, vocab};
     if (policy->grammar == NULL)
         return WZ_OK;
     wz_status status = wz_grammar_compile(policy->grammar, pattern, &out->start, err);
@@ -67,7 +67,8 @@ wz_status wz_policy_bounds(wz_policy *policy, const char *pattern, wz_pattern_bo
             *out = policy->bounds[i];
             return WZ_OK;
         }
-    status = wz_rollout_bounds(policy->grammar, out->start, limit, &out->longest, &out->rows, err);
+    status = wz_rollout_bounds(policy->grammar, out->start, limit, &out->longest, &out->rows, &out->set, err);
+    out->set = out->set < vocab ? out->set : vocab;
     void *bounds = policy->bounds;
     if (status == WZ_OK)
         status = wz_grow(&bounds, &policy->bound_capacity, policy->bound_count + 1, sizeof *out,

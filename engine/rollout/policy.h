@@ -10,6 +10,7 @@
 typedef struct wz_pattern_bounds {
     wz_grammar_state start;
     int64_t longest, rows;
+    int64_t set; /* tokens of the largest set that one is chosen from; vocab_size where no search can tell */
 } wz_pattern_bounds;
 
 typedef struct wz_policy {

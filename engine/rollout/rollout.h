@@ -22,9 +22,10 @@ typedef struct wz_rollout_options {
 } wz_rollout_options;
 
 /* How long completions of a grammar state can get: tokens of the longest one, and tokens before its last choice (the
- * rows a completion needs). Both at most `limit`, which also bounds infinite languages. */
+ * rows a completion needs). Both at most `limit`, which also bounds infinite languages. *set: tokens of the largest set that
+ * one is chosen from; INT64_MAX where the language is infinite. */
 wz_status wz_rollout_bounds(wz_grammar_set *grammar, wz_grammar_state start, int64_t limit, int64_t *longest,
-                            int64_t *rows, wz_error *err);
+                            int64_t *rows, int64_t *set, wz_error *err);
 
 /* Rows of a group's completions: `generations` completions, the first `lessons` of which teach the grammar. */
 int64_t wz_rollout_group_rows(int64_t longest, int64_t rows, int64_t generations, int64_t lessons);

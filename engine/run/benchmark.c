@@ -15,7 +15,7 @@ typedef struct bench {
     wz_trainer_options options;
     wz_trainer *trainer;
     wz_text plan;
-    size_t planned;
+    wz_memory_plan memory;
     double used_before; /* memory, before anything of the model was there */
 } bench;
 
@@ -40,13 +40,13 @@ static double used_bytes(const wz_backend *backend)
     return getrusage(RUSAGE_SELF, &usage) == 0 ? (double)usage.ru_maxrss * 1024.0 : NAN;
 }
 
-static wz_status open_bench(const wz_config *config, bench *b, wz_error *err)
+static wz_status open_bench(const wz_config *config, FILE *log, bench *b, wz_error *err)
 {
     memset(b, 0, sizeof *b);
     b->config = *config;
     wz_status status = wz_config_check(&b->config, err);
     if (status == WZ_OK)
-        status = wz_open_backend(&b->config, &b->backend, NULL, err);
+        status = wz_open_backend_for_command(&b->config, log, &b->backend, err);
     if (status == WZ_OK)
         b->used_before = used_bytes(b->backend);
     if (status == WZ_OK)
@@ -56,8 +56,10 @@ static wz_status open_bench(const wz_config *config, bench *b, wz_error *err)
     wz_run_trainer_options(&b->config, 1, &b->options);
     b->options.curriculum_enabled = false;
     b->options.exactness_check_steps = 0;
-    status = wz_run_plan_memory(b->policy, &b->config, &b->options, &b->planned, &b->plan, err);
-    return status == WZ_OK ? wz_trainer_create(b->policy, &b->options, &b->trainer, err) : status;
+    status = wz_run_plan_memory(b->policy, &b->config, false, &b->options, &b->memory, &b->plan, err);
+    if (status == WZ_OK)
+        status = wz_trainer_create(b->policy, &b->options, &b->trainer, err);
+    return status == WZ_OK ? wz_trainer_reserve(b->trainer, &b->memory.trainer, err) : status;
 }
 
 static int ascending(const void *a, const void *b)
@@ -147,12 +149,13 @@ static bool describe_device(const bench *b, wz_benchmark *out)
     return info.gpu != NULL;
 }
 
-wz_status wz_benchmark_run(const wz_config *config, int64_t steps, wz_benchmark *out, wz_error *err)
+wz_status wz_benchmark_run(const wz_config *config, int64_t steps, FILE *log, wz_benchmark *out,
+                           wz_error *err)
 {
     bench b;
     void *block = NULL;
     memset(out, 0, sizeof *out);
-    wz_status status = open_bench(config, &b, err);
+    wz_status status = open_bench(config, log, &b, err);
     if (status == WZ_OK)
         status = wz_alloc(&block, (size_t)steps * 4, sizeof(double), "timings", err);
     double *step_s = block, *rollout_s = step_s + steps, *train_s = rollout_s + steps,
@@ -171,7 +174,7 @@ wz_status wz_benchmark_run(const wz_config *config, int64_t steps, wz_benchmark 
     }
     if (status == WZ_OK) {
         out->peak_bytes = used_bytes(b.backend) - b.used_before;
-        out->planned_bytes = (double)b.planned;
+        out->planned_bytes = (double)wz_memory_plan_total(&b.memory);
         const bool on_gpu = describe_device(&b, out);
         out->steps = steps;
         out->completions = b.options.problems * b.options.generations;
@@ -193,12 +196,12 @@ wz_status wz_benchmark_run(const wz_config *config, int64_t steps, wz_benchmark 
     return status;
 }
 
-wz_status wz_benchmark_tokens(const wz_config *config, wz_text *out, wz_error *err)
+wz_status wz_benchmark_tokens(const wz_config *config, FILE *log, wz_text *out, wz_error *err)
 {
     bench b;
     wz_json json;
     wz_step_report report;
-    wz_status status = open_bench(config, &b, err);
+    wz_status status = open_bench(config, log, &b, err);
     if (status == WZ_OK)
         status = wz_trainer_step(b.trainer, 0, &report, err);
     if (status == WZ_OK) {

@@ -42,8 +42,10 @@ typedef struct wz_benchmark {
     size_t op_count;
 } wz_benchmark;
 
-/* `steps` timed training steps after two of warm-up, on the configuration's task and model. */
-wz_status wz_benchmark_run(const wz_config *config, int64_t steps, wz_benchmark *out, wz_error *err);
+/* `steps` timed training steps after two of warm-up, on the configuration's task and model. log: as for
+ * wz_open_backend_for_command, below too. */
+wz_status wz_benchmark_run(const wz_config *config, int64_t steps, FILE *log, wz_benchmark *out,
+                           wz_error *err);
 /* The ops of the table one by one, on a rolled-out pack; part of wz_benchmark_run. Overwrites the weights' gradients. */
 wz_status wz_benchmark_ops(const wz_model *model, const wz_pack *pack, int64_t packs, wz_benchmark *out,
                            wz_error *err);
@@ -52,6 +54,6 @@ wz_status wz_benchmark_write_table(const wz_benchmark *benchmark, wz_text *out, 
 
 /* The first step's prompts as token ids, and the tokens admissible at each place of the first completion:
  * {"vocab_size", "prompts": [[...]], "allowed": [[...]]}, so that another implementation can run the same work. */
-wz_status wz_benchmark_tokens(const wz_config *config, wz_text *out, wz_error *err);
+wz_status wz_benchmark_tokens(const wz_config *config, FILE *log, wz_text *out, wz_error *err);
 
 #endif

@@ -99,8 +99,7 @@ static wz_status run_batch(tally *t, wz_policy *policy, wz_activations **activat
     const int64_t rows = wz_batch_rows(batch);
     if (*activations == NULL || (*activations)->rows < rows) {
         wz_activations_destroy(*activations);
-        *activations = NULL;
-        status = wz_activations_create(policy->model, rows, WZ_KEEP_CACHE, activations, err);
+        status = wz_batch_decode_memory(batch, &o->sampling, activations, err);
     }
     const wz_rollout_options rollout = {.sampling = o->sampling,
                                         .seed = o->seed,
@@ -157,6 +156,24 @@ static wz_status score_all(tally *t, wz_evaluation *out, wz_error *err)
         status = wz_score_problems(&input, &baseline->score, err);
     }
     return status;
+}
+
+wz_status wz_evaluation_memory(wz_policy *policy, const wz_eval_options *o, wz_op_bounds *bounds,
+                               size_t *passing, wz_error *err)
+{
+    const int64_t count = o->batch_size < o->problems ? o->batch_size : o->problems;
+    wz_problem *problems = NULL;
+    wz_batch *batch = NULL;
+    wz_status status = wz_batch_generate(o->task, o->values, o->seed, o->split, 0, count, &problems, err);
+    if (status == WZ_OK)
+        status = wz_batch_create(policy, o->style, problems, count, o->samples > 1 ? o->samples : 1, count, 0,
+                                 &batch, err);
+    if (status != WZ_OK)
+        return status;
+    const size_t bytes = wz_batch_decode_bytes(batch, &o->sampling, bounds);
+    *passing = bytes > *passing ? bytes : *passing;
+    wz_batch_destroy(batch);
+    return WZ_OK;
 }
 
 wz_status wz_evaluate(wz_policy *policy, const wz_eval_options *options, wz_eval_progress progress,

@@ -50,6 +50,10 @@ typedef struct wz_evaluation {
 /* Called after each batch with the problems done. */
 typedef void (*wz_eval_progress)(void *argument, int64_t done, int64_t total);
 
+/* Bytes that the batches of such an evaluation take at once: raises *passing to it, and widens *bounds to what they ask of
+ * ops. */
+wz_status wz_evaluation_memory(wz_policy *policy, const wz_eval_options *options, wz_op_bounds *bounds,
+                               size_t *passing, wz_error *err);
 wz_status wz_evaluate(wz_policy *policy, const wz_eval_options *options, wz_eval_progress progress,
                       void *argument, wz_evaluation *out, wz_error *err);
 

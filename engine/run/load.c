@@ -48,6 +48,16 @@ wz_status wz_open_backend(const wz_config *config, wz_backend **out, wz_text *no
     return status;
 }
 
+wz_status wz_open_backend_for_command(const wz_config *config, FILE *log, wz_backend **out, wz_error *err)
+{
+    wz_text note = {0};
+    const wz_status status = wz_open_backend(config, out, &note, err);
+    if (status == WZ_OK && config->device == WZ_DEVICE_AUTO)
+        (void)fprintf(log, "%s\n", note.data);
+    wz_text_clear(&note);
+    return status;
+}
+
 uint64_t wz_run_memory(const wz_config *config, const wz_backend *backend)
 {
     wz_backend_info info;
@@ -216,7 +226,8 @@ static wz_status override_for_inference(wz_config *config, const char *assignmen
 }
 
 wz_status wz_load_for_inference(const char *path, const char *const *overrides, size_t override_count,
-                                wz_config *config, wz_backend **backend, wz_policy **policy, wz_error *err)
+                                FILE *log, wz_config *config, wz_backend **backend, wz_policy **policy,
+                                wz_error *err)
 {
     wz_checkpoint *checkpoint = NULL;
     wz_status status = wz_checkpoint_open(path, &checkpoint, err);
@@ -227,7 +238,7 @@ wz_status wz_load_for_inference(const char *path, const char *const *overrides, 
     for (size_t i = 0; status == WZ_OK && i < override_count; i++)
         status = override_for_inference(config, overrides[i], err);
     if (status == WZ_OK)
-        status = wz_open_backend(config, backend, NULL, err);
+        status = wz_open_backend_for_command(config, log, backend, err);
     if (status == WZ_OK)
         status = wz_policy_from_checkpoint(checkpoint, config, *backend, false, policy, err);
     wz_checkpoint_close(checkpoint);

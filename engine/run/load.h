@@ -2,6 +2,8 @@
 #ifndef WZ_RUN_LOAD_H
 #define WZ_RUN_LOAD_H
 
+#include <stdio.h>
+
 #include "checkpoints/checkpoint.h"
 #include "engine/rollout/policy.h"
 #include "engine/run/config.h"
@@ -9,6 +11,8 @@
 /* The backend that config->device asks for. auto: a GPU where this build and machine have one, else the CPU; *note (may be
  * NULL) says what was chosen and why. */
 wz_status wz_open_backend(const wz_config *config, wz_backend **out, wz_text *note, wz_error *err);
+/* The same for commands without a run: with device: auto, the note goes to log, as a line. */
+wz_status wz_open_backend_for_command(const wz_config *config, FILE *log, wz_backend **out, wz_error *err);
 /* Bytes a run may use: memory_limit_gb, or what the device has free now; UINT64_MAX: nobody knows. */
 uint64_t wz_run_memory(const wz_config *config, const wz_backend *backend);
 
@@ -29,8 +33,9 @@ wz_status wz_read_tensors(wz_checkpoint *checkpoint, const wz_model *model, cons
                           wz_error *err);
 
 /* Checkpoint to policy for `eval` and `generate`: the checkpoint's configuration with `key=value` overrides, its backend
- * and its weights alone. What was created stays the caller's to free, also on failure. */
+ * and its weights alone; log as above. What was created stays the caller's to free, also on failure. */
 wz_status wz_load_for_inference(const char *path, const char *const *overrides, size_t override_count,
-                                wz_config *config, wz_backend **backend, wz_policy **policy, wz_error *err);
+                                FILE *log, wz_config *config, wz_backend **backend, wz_policy **policy,
+                                wz_error *err);
 
 #endif

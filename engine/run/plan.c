@@ -51,21 +51,38 @@ void wz_run_trainer_options(const wz_config *c, int64_t groups_per_pack, wz_trai
                                             .replay = c->curriculum_replay}};
 }
 
-typedef struct memory_plan {
-    size_t model, activations, backward, buffers, limit;
-    int64_t rows;
-} memory_plan;
-
-static size_t total_of(const memory_plan *plan)
+void wz_run_eval_options(const wz_config *c, wz_eval_options *out)
 {
-    return plan->model + plan->activations + plan->backward + plan->buffers;
+    *out = (wz_eval_options){.task = c->task,
+                             .values = c->task_values,
+                             .style = (wz_prompt_style)c->prompt_style,
+                             .seed = (uint64_t)c->seed,
+                             .split = WZ_SPLIT_VALIDATION,
+                             .problems = c->eval_problems,
+                             .batch_size = c->eval_batch_size,
+                             .sampling = {.temperature = 0.0f, .top_p = 1.0f},
+                             .max_completion_length = c->max_completion_length};
 }
 
-static wz_status plan_for(wz_policy *policy, const wz_trainer_options *options, memory_plan *plan,
-                          wz_error *err)
+size_t wz_memory_plan_total(const wz_memory_plan *plan)
 {
+    const wz_trainer_memory *t = &plan->trainer;
+    return plan->model + t->activations + t->backward + t->vectors + t->passing + plan->own;
+}
+
+/* evaluations: NULL: none. */
+static wz_status plan_for(wz_policy *policy, const wz_trainer_options *options,
+                          const wz_eval_options *evaluations, wz_memory_plan *plan, wz_error *err)
+{
+    const wz_backend *backend = policy->model->backend;
+    wz_trainer_memory *t = &plan->trainer;
     plan->model = wz_model_bytes(policy->model);
-    return wz_trainer_plan(policy, options, &plan->activations, &plan->backward, &plan->rows, err);
+    wz_status status = wz_trainer_plan(policy, options, t, err);
+    if (status == WZ_OK && evaluations != NULL)
+        status = wz_evaluation_memory(policy, evaluations, &t->bounds, &t->passing, err);
+    if (status == WZ_OK)
+        plan->own = backend->ops->own_bytes(backend, &t->bounds);
+    return status;
 }
 
 static double mebibytes(size_t bytes)
@@ -74,8 +91,9 @@ static double mebibytes(size_t bytes)
 }
 
 static wz_status write_plan(const wz_policy *policy, const wz_trainer_options *options,
-                            const memory_plan *plan, wz_text *table, wz_error *err)
+                            const wz_memory_plan *plan, wz_text *table, wz_error *err)
 {
+    const wz_trainer_memory *t = &plan->trainer;
     const size_t flat = (size_t)policy->model->floats * sizeof(float);
     return wz_text_printf(
         table, err,
@@ -85,27 +103,29 @@ static wz_status write_plan(const wz_policy *policy, const wz_trainer_options *o
         "  AdamW moments         %10.1f\n"
         "  activations           %10.1f   %lld rows in %s of %lld packs, %s%s\n"
         "  backward pass         %10.1f\n"
+        "  decisions, rollouts   %10.1f\n"
         "  buffers of the device %10.1f\n"
         "  total                 %10.1f   of %.1f\n",
         mebibytes(flat), (long long)wz_model_parameter_count(policy->model), mebibytes(flat),
-        mebibytes(2 * flat), mebibytes(plan->activations), (long long)plan->rows,
+        mebibytes(2 * flat), mebibytes(t->activations), (long long)t->rows,
         wz_trainer_keeps_rollouts(options) ? "each" : "one",
         (long long)((options->problems + options->groups_per_pack - 1) / options->groups_per_pack),
         options->reuse_activations ? "kept from rollout to update" : "computed twice",
-        options->gradient_checkpointing ? ", layers computed again" : "", mebibytes(plan->backward),
-        mebibytes(plan->buffers), mebibytes(total_of(plan)), mebibytes(plan->limit));
+        options->gradient_checkpointing ? ", layers computed again" : "", mebibytes(t->backward),
+        mebibytes(t->vectors + t->passing), mebibytes(plan->own), mebibytes(wz_memory_plan_total(plan)),
+        mebibytes(plan->limit));
 }
 
 /* Names the shortfall and three remedies. */
-static wz_status refuse(const wz_trainer_options *options, const memory_plan *plan, wz_error *err)
+static wz_status refuse(const wz_trainer_options *options, const wz_memory_plan *plan, wz_error *err)
 {
     const bool can_cut = options->groups_per_pack > 1;
     return wz_fail(
         err, WZ_ERR_RESOURCE,
         "the run needs %.1f MiB, %.1f MiB more than the %.1f MiB it may use: lower %s (now %lld), %s, or "
         "raise memory_limit_gb",
-        mebibytes(total_of(plan)), mebibytes(total_of(plan) - plan->limit), mebibytes(plan->limit),
-        can_cut ? "per_device_train_batch_size" : "num_generations",
+        mebibytes(wz_memory_plan_total(plan)), mebibytes(wz_memory_plan_total(plan) - plan->limit),
+        mebibytes(plan->limit), can_cut ? "per_device_train_batch_size" : "num_generations",
         (long long)(options->groups_per_pack * options->generations),
         options->gradient_checkpointing ? "lower model.hidden_size" : "set gradient_checkpointing: true");
 }
@@ -118,37 +138,39 @@ static int64_t micro_batch(const wz_config *config, const wz_backend_info *info)
     return config->loss_type == WZ_LOSS_BNPO ? BNPO_MICRO_BATCH : info->micro_batch;
 }
 
-wz_status wz_run_plan_memory(wz_policy *policy, const wz_config *config, wz_trainer_options *options,
-                             size_t *bytes, wz_text *table, wz_error *err)
+wz_status wz_run_plan_memory(wz_policy *policy, const wz_config *config, bool evaluates,
+                             wz_trainer_options *options, wz_memory_plan *plan, wz_text *table, wz_error *err)
 {
-    memory_plan plan = {.limit = (size_t)wz_run_memory(config, policy->model->backend)};
     wz_backend_info info;
+    wz_eval_options all;
+    const wz_eval_options *evaluations = evaluates ? &all : NULL;
+    wz_run_eval_options(config, &all);
+    *plan = (wz_memory_plan){.limit = (size_t)wz_run_memory(config, policy->model->backend)};
     policy->model->backend->ops->describe(policy->model->backend, &info);
-    plan.buffers = info.buffers;
     if (info.gpu != NULL && config->memory_limit_gb == 0.0)
-        plan.limit += wz_model_bytes(policy->model); /* which is no longer free */
+        plan->limit += wz_model_bytes(policy->model) + info.memory_taken; /* which is no longer free */
     options->groups_per_pack = micro_batch(config, &info) / config->num_generations;
     if (options->groups_per_pack < 1)
         options->groups_per_pack = 1;
     if (options->groups_per_pack > options->problems)
         options->groups_per_pack = options->problems;
     const bool may_cut = config->per_device_train_batch_size == 0 && config->loss_type != WZ_LOSS_BNPO;
-    wz_status status = plan_for(policy, options, &plan, err);
+    wz_status status = plan_for(policy, options, evaluations, plan, err);
     /* Smaller packs shrink the backward pass; forgetting the rollout's activations shrinks the rest. */
-    while (status == WZ_OK && total_of(&plan) > plan.limit && may_cut && options->groups_per_pack > 1) {
+    while (status == WZ_OK && wz_memory_plan_total(plan) > plan->limit && may_cut &&
+           options->groups_per_pack > 1) {
         if (wz_trainer_keeps_rollouts(options))
             options->reuse_activations = false;
         options->groups_per_pack = (options->groups_per_pack + 1) / 2;
-        status = plan_for(policy, options, &plan, err);
+        status = plan_for(policy, options, evaluations, plan, err);
     }
-    if (status == WZ_OK && total_of(&plan) > plan.limit && wz_trainer_keeps_rollouts(options)) {
+    if (status == WZ_OK && wz_memory_plan_total(plan) > plan->limit && wz_trainer_keeps_rollouts(options)) {
         options->reuse_activations = false;
-        status = plan_for(policy, options, &plan, err);
+        status = plan_for(policy, options, evaluations, plan, err);
     }
-    *bytes = total_of(&plan);
     if (status == WZ_OK)
-        status = write_plan(policy, options, &plan, table, err);
-    if (status == WZ_OK && total_of(&plan) > plan.limit)
-        return refuse(options, &plan, err);
+        status = write_plan(policy, options, plan, table, err);
+    if (status == WZ_OK && wz_memory_plan_total(plan) > plan->limit)
+        return refuse(options, plan, err);
     return status;
 }

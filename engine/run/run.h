@@ -26,10 +26,21 @@ typedef struct wz_run {
 
 /* The trainer's options from the configuration; groups_per_pack as configured or as memory allows. */
 void wz_run_trainer_options(const wz_config *config, int64_t groups_per_pack, wz_trainer_options *out);
+/* The run's evaluations on the way. */
+void wz_run_eval_options(const wz_config *config, wz_eval_options *out);
+/* What a run holds, in bytes. */
+typedef struct wz_memory_plan {
+    wz_trainer_memory trainer; /* evaluations included where there are any */
+    size_t model;
+    size_t own; /* of the device's libraries and ops */
+    size_t limit;
+} wz_memory_plan;
+size_t wz_memory_plan_total(const wz_memory_plan *plan);
 /* Decides groups per pack and whether rollout activations stay, prints the memory plan as a table into *table, and
- * refuses (WZ_ERR_RESOURCE) with the shortfall and remedies what cannot fit. *bytes: the plan's total. */
-wz_status wz_run_plan_memory(wz_policy *policy, const wz_config *config, wz_trainer_options *options,
-                             size_t *bytes, wz_text *table, wz_error *err);
+ * refuses (WZ_ERR_RESOURCE) with the shortfall and remedies what cannot fit. */
+wz_status wz_run_plan_memory(wz_policy *policy, const wz_config *config, bool evaluates,
+                             wz_trainer_options *options, wz_memory_plan *plan, wz_text *table,
+                             wz_error *err);
 
 /* One row of metrics.jsonl. */
 wz_status wz_run_log_step(wz_run *run, int64_t step, const wz_step_report *report, double step_s,

@@ -63,14 +63,16 @@ static wz_status start_run(wz_run *run, wz_error *err)
 {
     wz_trainer_options options;
     wz_text plan = {0};
-    size_t bytes = 0;
+    wz_memory_plan memory;
     wz_run_trainer_options(&run->config, 1, &options);
-    wz_status status = wz_run_plan_memory(run->policy, &run->config, &options, &bytes, &plan, err);
+    wz_status status = wz_run_plan_memory(run->policy, &run->config, true, &options, &memory, &plan, err);
     if (plan.data != NULL)
         say(run, plan.data);
     wz_text_clear(&plan);
     if (status == WZ_OK)
         status = wz_trainer_create(run->policy, &options, &run->trainer, err);
+    if (status == WZ_OK)
+        status = wz_trainer_reserve(run->trainer, &memory.trainer, err);
     if (status == WZ_OK)
         status = describe_environment(run, err);
     if (status == WZ_OK)
@@ -105,17 +107,10 @@ static wz_status save(wz_run *run, bool is_best, wz_error *err)
 
 static wz_status evaluate(wz_run *run, wz_error *err)
 {
-    const wz_eval_options options = {.task = run->config.task,
-                                     .values = run->config.task_values,
-                                     .style = (wz_prompt_style)run->config.prompt_style,
-                                     .seed = (uint64_t)run->config.seed,
-                                     .split = WZ_SPLIT_VALIDATION,
-                                     .problems = run->config.eval_problems,
-                                     .batch_size = run->config.eval_batch_size,
-                                     .sampling = {.temperature = 0.0f, .top_p = 1.0f},
-                                     .max_completion_length = run->config.max_completion_length};
+    wz_eval_options options;
     wz_evaluation evaluation;
     char line[160];
+    wz_run_eval_options(&run->config, &options);
     wz_status status = wz_evaluate(run->policy, &options, NULL, NULL, &evaluation, err);
     if (status != WZ_OK)
         return status;

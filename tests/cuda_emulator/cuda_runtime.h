@@ -257,7 +257,8 @@ static inline float __fsub_rn(float x, float y)
 /* --- the part of the runtime's interface that the backend uses --- */
 
 /* CUDA_EMULATOR_FAULT makes a machine on which CUDA cannot work: no_driver, old_driver, no_gpu, old_gpu (compute
- * capability 7.5), no_kernel (none for this GPU), no_memory. */
+ * capability 7.5), no_kernel (none for this GPU), no_memory. CUDA_EMULATOR_MEMORY=bytes is the device's memory;
+ * CUDA_EMULATOR_REPORT=file receives, when the program ends, how often memory was taken and the most at once. */
 
 typedef enum cudaError {
     cudaSuccess = 0,

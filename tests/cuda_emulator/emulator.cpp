@@ -358,7 +358,10 @@ namespace
 constexpr size_t REGION = (size_t)1 << 30, RED_ZONE = 256;
 char *region;
 int open_count;
-std::map<size_t, size_t> allocated; /* offset -> bytes with red zones */
+struct held {
+    size_t whole, bytes; /* with red zones; asked for */
+};
+std::map<size_t, held> allocated; /* by offset */
 
 void protect(bool open)
 {
@@ -465,11 +468,32 @@ cudaError_t cudaRuntimeGetVersion(int *version)
     return cudaSuccess;
 }
 
+/* CUDA_EMULATOR_MEMORY, else all there is. What is asked for counts, not what it is rounded to. */
+static size_t memory_limit()
+{
+    const char *limit = getenv("CUDA_EMULATOR_MEMORY");
+    return limit != nullptr ? (size_t)strtoull(limit, nullptr, 10) : REGION;
+}
+
+/* At the program's end, to the file CUDA_EMULATOR_REPORT: calls of cudaMalloc that gave memory, and most bytes at once. */
+struct memory_report {
+    size_t calls = 0, now = 0, peak = 0;
+    ~memory_report()
+    {
+        const char *path = getenv("CUDA_EMULATOR_REPORT");
+        FILE *file = path != nullptr ? fopen(path, "w") : nullptr;
+        if (file == nullptr)
+            return;
+        fprintf(file, "%zu %zu\n", calls, peak);
+        fclose(file);
+    }
+};
+static memory_report memory;
+
 cudaError_t cudaMemGetInfo(size_t *free_bytes, size_t *total_bytes)
 {
-    *total_bytes = *free_bytes = REGION;
-    for (const auto &block : allocated)
-        *free_bytes -= block.second;
+    *total_bytes = memory_limit();
+    *free_bytes = *total_bytes - memory.now;
     return cudaSuccess;
 }
 
@@ -481,13 +505,16 @@ cudaError_t cudaMalloc(void **block, size_t bytes)
     for (const auto &other : allocated) {
         if (other.first - at >= whole)
             break;
-        at = other.first + other.second;
+        at = other.first + other.second.whole;
     }
     *block = nullptr;
-    if (whole > REGION - at || has_fault("no_memory"))
+    if (whole > REGION - at || bytes > memory_limit() - memory.now || has_fault("no_memory"))
         return cudaErrorMemoryAllocation;
     on_device open;
-    allocated[at] = whole;
+    allocated[at] = held{whole, bytes};
+    memory.calls++;
+    memory.now += bytes;
+    memory.peak = std::max(memory.peak, memory.now);
     poison(at, whole, true);
     poison(at + RED_ZONE, bytes, false);
     memset(region + at + RED_ZONE, 0xcd, bytes); /* not zero: device memory is not */
@@ -503,7 +530,8 @@ cudaError_t cudaFree(void *block)
     if (found == allocated.end())
         stop("cudaFree of what cudaMalloc did not give");
     on_device open;
-    poison(found->first, found->second, true);
+    poison(found->first, found->second.whole, true);
+    memory.now -= found->second.bytes;
     allocated.erase(found);
     return cudaSuccess;
 }

@@ -19,6 +19,11 @@ void cuda_gemm_name(const cuda_gemm *, char *out, size_t size)
     (void)snprintf(out, size, "emulated on the CPU");
 }
 
+size_t cuda_gemm_bytes(void)
+{
+    return 0;
+}
+
 void cuda_multiply(cuda_backend *, const cuda_product *p, const char *)
 {
     const emulator::on_device open;

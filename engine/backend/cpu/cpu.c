@@ -38,11 +38,22 @@ static void cpu_describe(const wz_backend *backend, wz_backend_info *out)
         (wz_backend_info){.kernels = wz_backend_cpu_core_name(),
                           .threads = threads,
                           .row_tile = TILE_MAX,
-                          .micro_batch = threads == 1 ? COMPLETIONS_ALONE : COMPLETIONS_PER_THREAD * threads,
-                          .buffers = BUFFER_BYTES * (size_t)(threads + 1)};
+                          .micro_batch = threads == 1 ? COMPLETIONS_ALONE : COMPLETIONS_PER_THREAD * threads};
     for (size_t i = 0; i < cpu->plan_count; i++)
         if (cpu->plans[i].tile < out->row_tile)
             out->row_tile = cpu->plans[i].tile;
+}
+
+static size_t cpu_own_bytes(const wz_backend *backend, const wz_op_bounds *bounds)
+{
+    (void)bounds;
+    return BUFFER_BYTES * (wz_pool_threads(((const cpu_backend *)backend)->pool) + 1);
+}
+
+static wz_status cpu_reserve(wz_backend *backend, const wz_op_bounds *bounds, size_t passing, wz_error *err)
+{
+    (void)backend, (void)bounds, (void)passing, (void)err;
+    return WZ_OK;
 }
 
 static bool cpu_supports_type(const wz_backend *backend, wz_dtype type)
@@ -177,6 +188,8 @@ static const wz_backend_ops cpu_ops = {
     .gemm_rate = cpu_gemm_rate,
     .supports_type = cpu_supports_type,
     .supports_low_rank = cpu_supports_low_rank,
+    .own_bytes = cpu_own_bytes,
+    .reserve = cpu_reserve,
     .alloc = cpu_alloc,
     .release = cpu_release,
     .upload = cpu_upload,
