@@ -51,8 +51,10 @@ static void cuda_describe(const wz_backend *backend, wz_backend_info *out)
                            cuda->runtime,
                            0,
                            0,
-                           cuda_gemm_bytes() + cuda->scratch.bytes + cuda->staged.bytes +
-                               cuda->passing.memory.bytes};
+                           cuda_gemm_taken(cuda->gemm) + cuda->scratch.bytes + cuda->staged.bytes +
+                               cuda->passing.memory.bytes,
+                           cuda_gemm_record(cuda->gemm),
+                           cuda->exact};
     if (cudaMemGetInfo(&out->memory_free, &out->memory) != cudaSuccess)
         (void)cudaGetLastError();
 }
@@ -211,7 +213,7 @@ static wz_status try_kernel(const cuda_backend *cuda, int capability, wz_error *
     return error == cudaSuccess ? WZ_OK : no_device(cuda, error, err);
 }
 
-extern "C" wz_status wz_backend_cuda_create(wz_backend **out, wz_error *err)
+extern "C" wz_status wz_backend_cuda_create(const wz_cuda_options *options, wz_backend **out, wz_error *err)
 {
     void *block = NULL;
     int capability = 0;
@@ -221,11 +223,12 @@ extern "C" wz_status wz_backend_cuda_create(wz_backend **out, wz_error *err)
         return status;
     cuda_backend *cuda = (cuda_backend *)block;
     cuda->base.ops = cuda_table();
+    cuda->exact = options->exact;
     status = choose_device(cuda, &capability, err);
     if (status == WZ_OK)
         status = try_kernel(cuda, capability, err);
     if (status == WZ_OK)
-        status = cuda_gemm_create(cuda->stream, &cuda->gemm, err);
+        status = cuda_gemm_create(cuda->stream, options->exact, &cuda->gemm, err);
     if (status != WZ_OK) {
         cuda_destroy(&cuda->base);
         (void)cudaGetLastError(); /* or the next one to ask would be told */

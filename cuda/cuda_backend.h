@@ -12,7 +12,7 @@ extern "C" {
 #include "engine/core/memory.h"
 }
 
-typedef struct cuda_gemm cuda_gemm; /* products: cublasLt, or what the emulator has in its place */
+typedef struct cuda_gemm cuda_gemm; /* products and their algorithms */
 
 typedef struct cuda_block {
     void *data; /* on the device */
@@ -41,6 +41,7 @@ typedef struct cuda_backend {
     cuda_block staged;  /* copies of host arrays */
     size_t staged_used;
     cuda_pool passing;
+    bool exact;
     wz_status failed; /* first failure since the last sync */
     wz_error failure;
 } cuda_backend;
@@ -81,6 +82,8 @@ cuda_need cuda_elementwise_need(const wz_op_bounds *bounds);
 cuda_need cuda_head_sample_need(const wz_op_bounds *bounds);
 cuda_need cuda_head_score_need(const wz_op_bounds *bounds);
 cuda_need cuda_head_vocab_need(const wz_op_bounds *bounds);
+/* Elements of a row of the logits that products make; 0: none do. */
+int64_t cuda_head_columns(const wz_op_bounds *bounds);
 cuda_need cuda_linear_need(const wz_op_bounds *bounds);
 cuda_need cuda_norm_need(const wz_op_bounds *bounds);
 cuda_need cuda_optimizer_need(const wz_op_bounds *bounds);
@@ -114,11 +117,16 @@ static __device__ __forceinline__ float *row_of(const matrix &m, int64_t row)
     return m.data + row * m.stride;
 }
 
-/* --- products (row-major); cuda/gemm.cu, and in the emulator tests/cuda_emulator/gemm.cpp --- */
-wz_status cuda_gemm_create(cudaStream_t stream, cuda_gemm **out, wz_error *err);
+/* --- products (row-major); cuda/gemm_choice.cu --- */
+wz_status cuda_gemm_create(cudaStream_t stream, bool exact, cuda_gemm **out, wz_error *err);
 void cuda_gemm_destroy(cuda_gemm *gemm); /* NULL: nothing */
 void cuda_gemm_name(const cuda_gemm *gemm, char *out, size_t size);
-size_t cuda_gemm_bytes(void); /* of the device's memory that cuda_gemm_create takes */
+/* Algorithms chosen so far, a line for each shape: the shape, ": ", the algorithm. */
+const char *cuda_gemm_record(const cuda_gemm *gemm);
+/* Device memory: for products within bounds, taking it, what is taken. */
+size_t cuda_gemm_bytes(const cuda_gemm *gemm, const wz_op_bounds *bounds);
+wz_status cuda_gemm_reserve(cuda_gemm *gemm, const wz_op_bounds *bounds, wz_error *err);
+size_t cuda_gemm_taken(const cuda_gemm *gemm);
 /* C [m, n] = op(A) op(B) + (accumulate) C. */
 typedef struct cuda_product {
     const float *a, *b;
@@ -126,6 +134,7 @@ typedef struct cuda_product {
     int64_t m, n, k, lda, ldb, ldc;
     bool a_transposed, b_transposed, accumulate;
 } cuda_product;
+/* A shape's first product chooses its algorithm, for which it waits for the device. */
 void cuda_multiply(cuda_backend *cuda, const cuda_product *product, const char *what);
 
 /* --- sums over rows in a fixed order --- */

@@ -1,37 +1,23 @@
-/* Products by cublasLt, with algorithms that keep the engine's promises: no split of the inner dimension, so that an
- * element is one sum in one order, and one algorithm for one shape of weights whatever the number of rows. */
+/* Products by cublasLt: its algorithms, one by one. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cuda/cublaslt.h"
-#include "cuda/cuda_backend.h"
+#include "cuda/gemm.h"
 
 #define WORKSPACE ((size_t)32 << 20) /* bytes; NVIDIA's advice for Hopper */
-#define MANY_ROWS 4096               /* the number of rows that algorithms are chosen for */
-#define CANDIDATES 32
-#define ALGORITHMS 64 /* shapes remembered; a model has about a dozen */
+#define CANDIDATES 32                /* of one question to the library, at most */
 
-/* What an algorithm is chosen for; 0 stands for "any number of rows". */
-typedef struct shape_key {
-    int64_t m, n, k, lda, ldb, ldc;
-    bool a_transposed, b_transposed, accumulate, aligned;
-} shape_key;
-
-typedef struct known_algorithm {
-    shape_key key;
-    cublasLtMatmulAlgo_t algorithm;
-} known_algorithm;
-
-struct cuda_gemm {
+struct gemm_library {
     cublaslt lt;
     cublasLtHandle_t handle;
     cudaStream_t stream;
     void *workspace;
-    known_algorithm known[ALGORITHMS];
-    int count;
 };
+static_assert(sizeof(gemm_algorithm) >= sizeof(cublasLtMatmulAlgo_t), "an algorithm's bytes");
 
-static wz_status start(cuda_gemm *gemm, wz_error *err)
+static wz_status start(gemm_library *gemm, wz_error *err)
 {
     const wz_status status = cublaslt_open(&gemm->lt, err);
     if (status != WZ_OK)
@@ -52,36 +38,36 @@ static wz_status start(cuda_gemm *gemm, wz_error *err)
                    WORKSPACE >> 20);
 }
 
-wz_status cuda_gemm_create(cudaStream_t stream, cuda_gemm **out, wz_error *err)
+wz_status gemm_library_create(cudaStream_t stream, gemm_library **out, wz_error *err)
 {
     void *block = NULL;
     *out = NULL;
-    wz_status status = wz_alloc(&block, 1, sizeof(cuda_gemm), "cublasLt", err);
+    wz_status status = wz_alloc(&block, 1, sizeof(gemm_library), "cublasLt", err);
     if (status != WZ_OK)
         return status;
-    cuda_gemm *gemm = (cuda_gemm *)block;
+    gemm_library *gemm = (gemm_library *)block;
     gemm->stream = stream;
     status = start(gemm, err);
     if (status != WZ_OK) {
-        cuda_gemm_destroy(gemm);
+        gemm_library_destroy(gemm);
         return status;
     }
     *out = gemm;
     return WZ_OK;
 }
 
-void cuda_gemm_name(const cuda_gemm *gemm, char *out, size_t size)
+void gemm_library_name(const gemm_library *gemm, char *out, size_t size)
 {
     const size_t version = gemm->lt.GetVersion();
     (void)snprintf(out, size, "cublasLt %zu.%zu.%zu", version / 10000, version / 100 % 100, version % 100);
 }
 
-size_t cuda_gemm_bytes(void)
+size_t gemm_library_bytes(void)
 {
     return WORKSPACE;
 }
 
-void cuda_gemm_destroy(cuda_gemm *gemm)
+void gemm_library_destroy(gemm_library *gemm)
 {
     if (gemm == NULL)
         return;
@@ -147,18 +133,17 @@ static bool is_one_sum(const cublaslt *lt, const cublasLtMatmulAlgo_t *algorithm
            splits <= 1 && reduction == CUBLASLT_REDUCTION_SCHEME_NONE;
 }
 
-static cublasStatus_t choose(const cuda_gemm *gemm, const shape_key *key, const cuda_product *p,
-                             cublasLtMatmulAlgo_t *out)
+/* Asks for candidates; *count of them that may be used. */
+static cublasStatus_t ask(const gemm_library *gemm, const cuda_product *p, bool aligned, bool may_split,
+                          cublasLtMatmulHeuristicResult_t found[CANDIDATES], int most, int *count)
 {
     const cublaslt *lt = &gemm->lt;
     descriptors d;
     cublasLtMatmulPreference_t preference = NULL;
-    cublasLtMatmulHeuristicResult_t found[CANDIDATES];
     const size_t workspace = WORKSPACE;
-    const uint32_t alignment = key->aligned ? 16 : 4, reduction = CUBLASLT_REDUCTION_SCHEME_NONE;
-    int count = 0;
-    cublasStatus_t status =
-        create(lt, p, key->m > 0 ? key->m : MANY_ROWS, key->k > 0 ? key->k : MANY_ROWS, &d);
+    const uint32_t alignment = aligned ? 16 : 4,
+                   reduction = may_split ? CUBLASLT_REDUCTION_SCHEME_MASK : CUBLASLT_REDUCTION_SCHEME_NONE;
+    cublasStatus_t status = create(lt, p, p->m, p->k, &d);
     if (status == CUBLAS_STATUS_SUCCESS)
         status = lt->MatmulPreferenceCreate(&preference);
     const struct {
@@ -175,75 +160,75 @@ static cublasStatus_t choose(const cuda_gemm *gemm, const shape_key *key, const 
         status = lt->MatmulPreferenceSetAttribute(preference, wishes[i].attribute, wishes[i].value,
                                                   wishes[i].size);
     if (status == CUBLAS_STATUS_SUCCESS)
-        status = lt->MatmulAlgoGetHeuristic(gemm->handle, d.product, d.a, d.b, d.c, d.c, preference,
-                                            CANDIDATES, found, &count);
-    int best = 0;
-    while (status == CUBLAS_STATUS_SUCCESS && best < count &&
-           (found[best].state != CUBLAS_STATUS_SUCCESS || !is_one_sum(lt, &found[best].algo)))
-        best++;
-    if (status == CUBLAS_STATUS_SUCCESS && best == count)
-        status = CUBLAS_STATUS_NOT_SUPPORTED;
-    if (status == CUBLAS_STATUS_SUCCESS)
-        *out = found[best].algo;
+        status = lt->MatmulAlgoGetHeuristic(gemm->handle, d.product, d.a, d.b, d.c, d.c, preference, most,
+                                            found, count);
     if (preference != NULL)
         (void)lt->MatmulPreferenceDestroy(preference);
     destroy(lt, &d);
     return status;
 }
 
-static bool same_key(const shape_key *a, const shape_key *b)
+static wz_status cannot(const gemm_library *gemm, const cuda_product *p, cublasStatus_t status, wz_error *err)
 {
-    return a->m == b->m && a->n == b->n && a->k == b->k && a->lda == b->lda && a->ldb == b->ldb &&
-           a->ldc == b->ldc && a->a_transposed == b->a_transposed && a->b_transposed == b->b_transposed &&
-           a->accumulate == b->accumulate && a->aligned == b->aligned;
+    return wz_fail(err, WZ_ERR_DEVICE, "cublasLt cannot multiply [%lld, %lld] by [%lld, %lld]: %s",
+                   (long long)p->m, (long long)p->k, (long long)p->k, (long long)p->n,
+                   gemm->lt.GetStatusString(status));
 }
 
-static cublasStatus_t algorithm_for(cuda_gemm *gemm, const cuda_product *p, cublasLtMatmulAlgo_t *out)
+wz_status gemm_library_find(gemm_library *gemm, const cuda_product *p, bool aligned, bool may_split,
+                            gemm_algorithm *out, int most, int *count, wz_error *err)
 {
-    const bool aligned = (((uintptr_t)p->a | (uintptr_t)p->b | (uintptr_t)p->c) % 16) == 0 &&
-                         (p->lda | p->ldb | p->ldc) % 4 == 0;
-    /* rows are m in a product over rows, and k in a weight gradient */
-    const shape_key key = {p->a_transposed ? p->m : 0,
-                           p->n,
-                           p->a_transposed ? 0 : p->k,
-                           p->lda,
-                           p->ldb,
-                           p->ldc,
-                           p->a_transposed,
-                           p->b_transposed,
-                           p->accumulate,
-                           aligned};
-    for (int i = 0; i < gemm->count; i++)
-        if (same_key(&gemm->known[i].key, &key)) {
-            *out = gemm->known[i].algorithm;
-            return CUBLAS_STATUS_SUCCESS;
-        }
-    const cublasStatus_t status = choose(gemm, &key, p, out);
-    if (status == CUBLAS_STATUS_SUCCESS && gemm->count < ALGORITHMS)
-        gemm->known[gemm->count++] = known_algorithm{key, *out};
-    return status;
+    cublasLtMatmulHeuristicResult_t found[CANDIDATES];
+    int all = 0;
+    *count = 0;
+    const cublasStatus_t status =
+        ask(gemm, p, aligned, may_split, found, most < CANDIDATES ? most : CANDIDATES, &all);
+    for (int i = 0; status == CUBLAS_STATUS_SUCCESS && i < all; i++)
+        if (found[i].state == CUBLAS_STATUS_SUCCESS && (may_split || is_one_sum(&gemm->lt, &found[i].algo)))
+            memcpy(&out[(*count)++], &found[i].algo, sizeof found[i].algo);
+    if (*count > 0)
+        return WZ_OK;
+    return cannot(gemm, p, status == CUBLAS_STATUS_SUCCESS ? CUBLAS_STATUS_NOT_SUPPORTED : status, err);
 }
 
-void cuda_multiply(cuda_backend *cuda, const cuda_product *p, const char *what)
+void gemm_library_describe(const gemm_library *gemm, const gemm_algorithm *algorithm, char *out, size_t size)
 {
-    cuda_gemm *gemm = cuda->gemm;
+    static const struct {
+        const char *name;
+        cublasLtMatmulAlgoConfigAttributes_t attribute;
+    } parts[] = {{"id", CUBLASLT_ALGO_CONFIG_ID},
+                 {"tile", CUBLASLT_ALGO_CONFIG_TILE_ID},
+                 {"stages", CUBLASLT_ALGO_CONFIG_STAGES_ID},
+                 {"splits", CUBLASLT_ALGO_CONFIG_SPLITK_NUM},
+                 {"reduction", CUBLASLT_ALGO_CONFIG_REDUCTION_SCHEME},
+                 {"swizzle", CUBLASLT_ALGO_CONFIG_CTA_SWIZZLING},
+                 {"option", CUBLASLT_ALGO_CONFIG_CUSTOM_OPTION}};
+    cublasLtMatmulAlgo_t algo;
+    size_t end = 0, written = 0;
+    memcpy(&algo, algorithm, sizeof algo);
+    out[0] = '\0';
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0] && end < size; i++) {
+        int32_t value = -1;
+        (void)gemm->lt.MatmulAlgoConfigGetAttribute(&algo, parts[i].attribute, &value, sizeof value,
+                                                    &written);
+        const int length =
+            snprintf(out + end, size - end, "%s%s %d", i > 0 ? " " : "", parts[i].name, (int)value);
+        end += length > 0 ? (size_t)length : 0;
+    }
+}
+
+wz_status gemm_library_run(gemm_library *gemm, const cuda_product *p, const gemm_algorithm *algorithm,
+                           wz_error *err)
+{
     const cublaslt *lt = &gemm->lt;
     const float one = 1.0f, beta = p->accumulate ? 1.0f : 0.0f;
-    cublasLtMatmulAlgo_t algorithm;
+    cublasLtMatmulAlgo_t algo;
     descriptors d;
-    cublasStatus_t status = algorithm_for(gemm, p, &algorithm);
-    if (status == CUBLAS_STATUS_SUCCESS) {
-        status = create(lt, p, p->m, p->k, &d);
-        if (status == CUBLAS_STATUS_SUCCESS)
-            status = lt->Matmul(gemm->handle, d.product, &one, p->b, d.a, p->a, d.b, &beta, p->c, d.c, p->c,
-                                d.c, &algorithm, gemm->workspace, WORKSPACE, gemm->stream);
-        destroy(lt, &d);
-    }
-    if (status != CUBLAS_STATUS_SUCCESS) {
-        wz_error err = {{0}};
-        (void)wz_fail(&err, WZ_ERR_DEVICE, "%s: cublasLt cannot multiply [%lld, %lld] by [%lld, %lld]: %s",
-                      what, (long long)p->m, (long long)p->k, (long long)p->k, (long long)p->n,
-                      lt->GetStatusString(status));
-        cuda_fail(cuda, WZ_ERR_DEVICE, &err);
-    }
+    memcpy(&algo, algorithm, sizeof algo);
+    cublasStatus_t status = create(lt, p, p->m, p->k, &d);
+    if (status == CUBLAS_STATUS_SUCCESS)
+        status = lt->Matmul(gemm->handle, d.product, &one, p->b, d.a, p->a, d.b, &beta, p->c, d.c, p->c, d.c,
+                            &algo, gemm->workspace, WORKSPACE, gemm->stream);
+    destroy(lt, &d);
+    return status == CUBLAS_STATUS_SUCCESS ? WZ_OK : cannot(gemm, p, status, err);
 }

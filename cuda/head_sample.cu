@@ -139,6 +139,12 @@ static size_t batch_room(int64_t rows, int64_t pairs)
     return (size_t)rows * 2 * sizeof(sample_entry) + (size_t)pairs * sizeof(uint32_t) + 3 * 256;
 }
 
+int64_t cuda_head_columns(const wz_op_bounds *b)
+{
+    const int64_t stride = b->whole && b->cuts ? logits_stride(b->vocab) : 0;
+    return !b->whole && b->table == 0 ? 0 : stride > CHUNK ? stride : CHUNK;
+}
+
 cuda_need cuda_head_sample_need(const wz_op_bounds *b)
 {
     const int64_t most = b->set > BATCH_PAIRS ? b->set : BATCH_PAIRS, all = b->requests * b->set,

@@ -92,8 +92,8 @@ static cuda_need need_of(const wz_op_bounds *bounds)
 size_t cuda_own_bytes(const wz_backend *backend, const wz_op_bounds *bounds)
 {
     const cuda_need need = need_of(bounds);
-    (void)backend;
-    return cuda_gemm_bytes() + whole_steps(need.scratch) + ring_bytes(need.staged);
+    return cuda_gemm_bytes(((const cuda_backend *)backend)->gemm, bounds) + whole_steps(need.scratch) +
+           ring_bytes(need.staged);
 }
 
 wz_status cuda_reserve(wz_backend *backend, const wz_op_bounds *bounds, size_t passing, wz_error *err)
@@ -105,7 +105,8 @@ wz_status cuda_reserve(wz_backend *backend, const wz_op_bounds *bounds, size_t p
     if (grow(cuda, &cuda->scratch, whole_steps(need.scratch), "scratch memory of ops") &&
         grow(cuda, &cuda->staged, ring_bytes(need.staged), "copies of host arrays") && is_free)
         (void)grow(cuda, &cuda->passing.memory, whole_steps(passing), "short-lived blocks");
-    return backend->ops->sync(backend, err);
+    const wz_status status = cuda_gemm_reserve(cuda->gemm, bounds, err);
+    return status == WZ_OK ? backend->ops->sync(backend, err) : status;
 }
 
 /* --- the caller's memory --- */

@@ -42,7 +42,8 @@ static inline wz_backend *test_backend(size_t threads)
     wz_backend *be = NULL;
     wz_error err = {{0}};
     (void)threads;
-    ck_assert_msg(wz_backend_cuda_create(&be, &err) == WZ_OK, "%s", err.text);
+    ck_assert_msg(wz_backend_cuda_create(&(const wz_cuda_options){.exact = true}, &be, &err) == WZ_OK, "%s",
+                  err.text);
     return be;
 #else
     return cpu_backend_with(threads);

@@ -20,7 +20,7 @@ static inline bool cuda_works(void)
         wz_backend *be = NULL;
         wz_backend_info info;
         wz_error err = {{0}};
-        if (wz_backend_cuda_create(&be, &err) != WZ_OK) {
+        if (wz_backend_cuda_create(&(const wz_cuda_options){.exact = true}, &be, &err) != WZ_OK) {
             (void)printf("skipped: %s\n", err.text);
             exit(1);
         }

@@ -130,12 +130,16 @@ typedef struct wz_backend_info {
     int driver, runtime; /* CUDA's version that the driver is for, and the program; 1000 major + 10 minor */
     size_t memory, memory_free; /* the GPU's, bytes */
     size_t memory_taken;        /* of that, by the backend itself, beside the caller's memory */
+    /* Of matrix products, where they are chosen: a line for each shape met so far, the shape, ": ", the algorithm. Valid
+     * until the next op. NULL: there is no choice. */
+    const char *algorithms;
+    bool inexact; /* a row's result may depend on the rows beside it: exact: false on a GPU */
 } wz_backend_info;
 
 /* The most that ops of a run are called with: what they need beside the caller's memory depends on it. */
 typedef struct wz_op_bounds {
     wz_attention attention;
-    int64_t hidden, vocab;                                /* hidden_size, vocab_size */
+    int64_t hidden, intermediate, vocab;                  /* hidden_size, ... */
     int64_t floats;                                       /* of one flat array of parameters */
     int64_t rows, groups, completions, completion_stride; /* of a pack, as in wz_segments */
     int64_t entries;  /* of one head call that scores; 0: forward passes and sampling only */
@@ -143,6 +147,7 @@ typedef struct wz_op_bounds {
     int64_t set;      /* tokens of a token set, but for set 0 */
     int64_t table;    /* tokens of a mask table of head_allowed; 0: that is not called */
     bool whole;       /* decisions are over set 0, too */
+    bool cuts;        /* ... and sampling cuts it */
 } wz_op_bounds;
 
 typedef struct wz_backend wz_backend;

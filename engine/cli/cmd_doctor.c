@@ -180,7 +180,7 @@ static void add_gpu(doctor_report *report)
     wz_backend_info info;
     char versions[160];
     wz_error err = {{0}};
-    if (wz_backend_cuda_create(&gpu, &err) != WZ_OK) {
+    if (wz_backend_cuda_create(&(const wz_cuda_options){.exact = true}, &gpu, &err) != WZ_OK) {
         add(report, "gpu", "none: %s", err.text);
         return;
     }

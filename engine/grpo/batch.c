@@ -200,6 +200,7 @@ void wz_batch_bounds(const wz_batch *batch, const wz_sampling *sampling, bool tr
     const int64_t completions = batch->groups_per_pack * batch->generations;
     b->attention = (wz_attention){c->num_attention_heads, c->num_key_value_heads, c->head_dim, 0.0f};
     b->hidden = c->hidden_size;
+    b->intermediate = c->intermediate_size;
     b->vocab = c->vocab_size;
     b->rows = larger(b->rows, batch->groups_per_pack * group_rows);
     b->groups = larger(b->groups, batch->groups_per_pack);
@@ -208,6 +209,7 @@ void wz_batch_bounds(const wz_batch *batch, const wz_sampling *sampling, bool tr
     b->requests = larger(b->requests, completions);
     b->set = larger(b->set, set);
     b->whole = b->whole || is_free;
+    b->cuts = b->cuts || cuts;
     if (!training)
         return;
     b->floats = model->floats;

@@ -37,13 +37,16 @@ static wz_status roll_out(wz_trainer *trainer, step_state *s, int64_t p, wz_erro
     return status;
 }
 
-static wz_status judge_exactness(const step_state *s, int64_t step, wz_error *err)
+static wz_status judge_exactness(const wz_trainer *trainer, const step_state *s, int64_t step, wz_error *err)
 {
+    wz_backend_info info;
+    const wz_backend *backend = trainer->policy->model->backend;
     if (!s->check)
         return WZ_OK;
     s->report->logp_difference_max = s->largest;
     s->report->logp_difference_mean = s->decisions > 0 ? s->difference / (double)s->decisions : 0.0;
-    if (s->changed == 0)
+    backend->ops->describe(backend, &info);
+    if (s->changed == 0 || info.inexact)
         return WZ_OK;
     return wz_fail(
         err, WZ_ERR_RUNTIME,
@@ -243,7 +246,7 @@ wz_status wz_trainer_learn(wz_trainer *trainer, int64_t step, wz_step_report *re
     step_state s = start_step(trainer, step, report);
     wz_status status = sample_and_differentiate(trainer, &s, err);
     if (status == WZ_OK)
-        status = judge_exactness(&s, step, err);
+        status = judge_exactness(trainer, &s, step, err);
     if (status == WZ_OK)
         status = apply(trainer, &s, step, err);
     for (int64_t i = 1; status == WZ_OK && i < iterations; i++) {

@@ -20,6 +20,7 @@ typedef struct wz_config {
     int64_t seed;                 /* seed: 64-bit, of every random draw */
     int64_t threads;              /* threads: 0 = all cores */
     int device;                   /* device: auto | cpu | cuda */
+    bool exact;                   /* exact: sampler and trainer agree bit for bit, also on a GPU */
     char init_from[WZ_PATH_MAX];  /* init_from: checkpoint whose weights, model and tokenizer start the run */
     double memory_limit_gb;       /* memory_limit_gb: 0 = what the machine has */
 

@@ -48,6 +48,10 @@ const wz_config_key wz_config_keys[] = {
             "worker threads; 0 = all cores; results do not depend on it"),
     ENUM("device", device, "auto", device_names, FREE,
          "where to compute; auto takes a GPU when there is one"),
+    BOOLEAN(
+        "exact", exact, "true", FIXED,
+        "on a GPU, only matrix products whose rows do not depend on their number, so that sampler and "
+        "trainer agree bit for bit; false: faster ones, and the gap is logged; without effect on the CPU"),
     TEXT("init_from", init_from, "", FIXED,
          "checkpoint whose weights, model and tokenizer start the run; empty = random weights"),
     REAL("memory_limit_gb", memory_limit_gb, "0", 0.0, 1e6, FREE,

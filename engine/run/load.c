@@ -33,7 +33,9 @@ wz_status wz_open_backend(const wz_config *config, wz_backend **out, wz_text *no
 {
     wz_error why = {{0}};
     *out = NULL;
-    wz_status status = config->device == WZ_DEVICE_CPU ? WZ_ERR_DEVICE : wz_backend_cuda_create(out, &why);
+    const wz_cuda_options options = {.exact = config->exact};
+    wz_status status =
+        config->device == WZ_DEVICE_CPU ? WZ_ERR_DEVICE : wz_backend_cuda_create(&options, out, &why);
     const bool has_gpu = status == WZ_OK;
     if (!has_gpu && config->device == WZ_DEVICE_CUDA)
         return wz_fail(err, status, "device: cuda: %s; or use device: cpu", why.text);

@@ -1,38 +1,61 @@
-/* The CPU's product in cublasLt's place. A row's result depends on that row alone, as the backend asks of cublasLt: sums
- * run over k in order. */
+/* The CPU's products in cublasLt's place. Algorithm 0 sums over k in order, whatever the rows. Algorithm 1 does not keep what
+ * the backend asks of cublasLt: few rows are summed from the other end. It is the first candidate, so that every test
+ * that multiplies shows that it is found out. CUDA_EMULATOR_FAULT=no_exact_product: it is the only one. */
 #include <stdio.h>
+#include <stdlib.h>
 
-#include "cuda/cuda_backend.h"
+#include "cuda/gemm.h"
 
-wz_status cuda_gemm_create(cudaStream_t, cuda_gemm **out, wz_error *)
+#define FEW_ROWS 20
+
+wz_status gemm_library_create(cudaStream_t, gemm_library **out, wz_error *)
 {
     *out = nullptr;
     return WZ_OK;
 }
 
-void cuda_gemm_destroy(cuda_gemm *)
+void gemm_library_destroy(gemm_library *)
 {
 }
 
-void cuda_gemm_name(const cuda_gemm *, char *out, size_t size)
+void gemm_library_name(const gemm_library *, char *out, size_t size)
 {
     (void)snprintf(out, size, "emulated on the CPU");
 }
 
-size_t cuda_gemm_bytes(void)
+size_t gemm_library_bytes(void)
 {
     return 0;
 }
 
-void cuda_multiply(cuda_backend *, const cuda_product *p, const char *)
+wz_status gemm_library_find(gemm_library *, const cuda_product *, bool, bool, gemm_algorithm *found, int,
+                            int *count, wz_error *)
+{
+    const char *fault = getenv("CUDA_EMULATOR_FAULT");
+    found[0] = gemm_algorithm{{1}};
+    found[1] = gemm_algorithm{{0}};
+    *count = fault != nullptr && strcmp(fault, "no_exact_product") == 0 ? 1 : 2;
+    return WZ_OK;
+}
+
+void gemm_library_describe(const gemm_library *, const gemm_algorithm *algorithm, char *out, size_t size)
+{
+    (void)snprintf(out, size, "id %d", (int)algorithm->data[0]);
+}
+
+wz_status gemm_library_run(gemm_library *, const cuda_product *p, const gemm_algorithm *algorithm, wz_error *)
 {
     const emulator::on_device open;
+    const bool backwards = algorithm->data[0] == 1 && p->m < FEW_ROWS;
     for (int64_t i = 0; i < p->m; i++)
         for (int64_t j = 0; j < p->n; j++) {
             float sum = p->accumulate ? p->c[i * p->ldc + j] : 0.0f;
-            for (int64_t k = 0; k < p->k; k++)
+            for (int64_t l = 0; l < p->k; l++) {
+                const int64_t k = backwards ? p->k - 1 - l : l;
                 sum = fmaf(p->a[p->a_transposed ? k * p->lda + i : i * p->lda + k],
                            p->b[p->b_transposed ? j * p->ldb + k : k * p->ldb + j], sum);
+            }
             p->c[i * p->ldc + j] = sum;
         }
+    return WZ_OK;
 }

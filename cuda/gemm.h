@@ -1,0 +1,30 @@
+/* Inside the products: what picks algorithms (gemm_choice.cu) and the library that has them (gemm.cu: cublasLt; in the
+ * emulator tests/cuda_emulator/gemm.cpp). */
+#ifndef WZ_CUDA_GEMM_H
+#define WZ_CUDA_GEMM_H
+
+#include "cuda/cuda_backend.h"
+
+typedef struct gemm_library gemm_library;
+
+/* One of the library's ways to multiply: its own bytes (cublasLtMatmulAlgo_t). */
+typedef struct gemm_algorithm {
+    uint64_t data[8];
+} gemm_algorithm;
+
+wz_status gemm_library_create(cudaStream_t stream, gemm_library **out, wz_error *err);
+void gemm_library_destroy(gemm_library *library); /* NULL: nothing */
+void gemm_library_name(const gemm_library *library, char *out, size_t size);
+size_t gemm_library_bytes(void); /* of the device's memory that it takes */
+
+/* Candidates for a product, best first, at most `most`; aligned: all rows begin on 16 bytes. Without may_split an element
+ * is one sum over the whole inner dimension. */
+wz_status gemm_library_find(gemm_library *library, const cuda_product *product, bool aligned, bool may_split,
+                            gemm_algorithm *found, int most, int *count, wz_error *err);
+wz_status gemm_library_run(gemm_library *library, const cuda_product *product,
+                           const gemm_algorithm *algorithm, wz_error *err);
+/* What tells one algorithm from another, for the record: a few words. */
+void gemm_library_describe(const gemm_library *library, const gemm_algorithm *algorithm, char *out,
+                           size_t size);
+
+#endif
