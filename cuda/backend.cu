@@ -54,7 +54,7 @@ static void cuda_describe(const wz_backend *backend, wz_backend_info *out)
                            cuda_gemm_taken(cuda->gemm) + cuda->scratch.bytes + cuda->staged.bytes +
                                cuda->passing.memory.bytes,
                            cuda_gemm_record(cuda->gemm),
-                           cuda->exact};
+                           !cuda->exact};
     if (cudaMemGetInfo(&out->memory_free, &out->memory) != cudaSuccess)
         (void)cudaGetLastError();
 }

@@ -44,7 +44,7 @@ static const char *const ways[] = {
 #ifdef WZ_TEST_CUDA
     "threads=4 reuse_rollout_activations=false gradient_checkpointing=true",
 #else
-    "threads=4",
+    "threads=4 exact=false", /* which is for a GPU */
     "per_device_train_batch_size=8 gradient_checkpointing=true",
     "per_device_train_batch_size=24 threads=1",
     "reuse_rollout_activations=false per_device_train_batch_size=16 threads=4",

@@ -102,6 +102,19 @@ void wz_describe_cuda(const wz_backend_info *info, char *out, size_t size)
                    info->driver % 1000 / 10, info->runtime / 1000, info->runtime % 1000 / 10, info->kernels);
 }
 
+/* Lines of text as an array. */
+static void write_lines(wz_json *json, const char *key, const char *text)
+{
+    wz_json_key(json, key);
+    wz_json_begin_array(json);
+    while (*text != '\0') {
+        const size_t length = strcspn(text, "\n");
+        wz_json_bytes(json, text, length);
+        text += length + (text[length] == '\n');
+    }
+    wz_json_end_array(json);
+}
+
 static void write_backend(wz_json *json, const wz_backend_info *info)
 {
     if (info->gpu == NULL) {
@@ -114,6 +127,36 @@ static void write_backend(wz_json *json, const wz_backend_info *info)
     version_string(json, "cuda_driver", info->driver);
     version_string(json, "cuda_runtime", info->runtime);
     wz_json_field_string(json, "kernels", info->kernels);
+    if (info->algorithms != NULL)
+        write_lines(json, "algorithms", info->algorithms);
+}
+
+/* Whether a line with the same shape has another algorithm. */
+static bool differs_in(const char *text, const char *line)
+{
+    const char *colon = strchr(line, ':');
+    const size_t shape = colon != NULL ? (size_t)(colon - line) + 1 : strlen(line);
+    while (*text != '\0') {
+        const size_t length = strcspn(text, "\n");
+        if (length > shape && strncmp(text, line, shape) == 0)
+            return strlen(line) != length || strncmp(text, line, length) != 0;
+        text += length + (text[length] == '\n');
+    }
+    return false;
+}
+
+bool wz_environment_algorithms_differ(const char *json, size_t length, const char *now)
+{
+    json_t *environment = NULL;
+    bool differ = false;
+    size_t i;
+    const json_t *line;
+    if (now == NULL || wz_json_parse("env", json, length, &environment, NULL) != WZ_OK)
+        return false;
+    json_array_foreach(json_object_get(environment, "algorithms"), i, line) differ =
+        differ || (json_is_string(line) && differs_in(now, json_string_value(line)));
+    json_decref(environment);
+    return differ;
 }
 
 wz_status wz_environment_write_json(const wz_environment *environment, wz_text *out, wz_error *err)

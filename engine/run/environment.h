@@ -18,8 +18,12 @@ typedef struct wz_environment {
 
 /* Appends a JSON object: version, git_commit (if known when built), compiler, cpu, cores, memory_bytes,
  * hostname, and the caller's fields: device, blas_core and threads, or gpu, gpu_memory_bytes, cuda_driver,
- * cuda_runtime and kernels. */
+ * cuda_runtime, kernels and algorithms. */
 wz_status wz_environment_write_json(const wz_environment *environment, wz_text *out, wz_error *err);
+
+/* Whether a product's shape that both know has another algorithm in `now` (wz_backend_info.algorithms, NULL: none) than in an
+ * environment's JSON. */
+bool wz_environment_algorithms_differ(const char *json, size_t length, const char *now);
 
 /* "driver for CUDA 13.0, runtime 12.4, cublasLt 12.4.5": of a GPU. */
 void wz_describe_cuda(const wz_backend_info *info, char *out, size_t size);

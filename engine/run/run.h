@@ -19,6 +19,9 @@ typedef struct wz_run {
     wz_trainer *trainer;
     wz_metrics metrics, completions;
     wz_text environment; /* JSON */
+    char date[32];       /* of the start */
+    size_t algorithms;   /* length of the backend's list of them in `environment` */
+    wz_text resumed_in;  /* the checkpoint's environment, until the first step has been compared with it */
     wz_snapshot state;
     wz_progress progress;
     double last_score; /* running objective ratio of sampled answers */

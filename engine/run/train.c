@@ -27,6 +27,7 @@ static void close_run(wz_run *run)
         run->backend->ops->destroy(run->backend);
     wz_rundir_close(&run->directory);
     wz_text_clear(&run->environment);
+    wz_text_clear(&run->resumed_in);
 }
 
 /* Says which device it is. */
@@ -44,18 +45,44 @@ static wz_status open_backend(wz_run *run, wz_error *err)
 
 static wz_status describe_environment(wz_run *run, wz_error *err)
 {
-    char date[32] = "";
     time_t now = time(NULL);
     struct tm utc;
-    if (gmtime_r(&now, &utc) != NULL)
-        (void)strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%SZ", &utc);
+    if (run->date[0] == '\0' && gmtime_r(&now, &utc) != NULL)
+        (void)strftime(run->date, sizeof run->date, "%Y-%m-%dT%H:%M:%SZ", &utc);
     wz_backend_info info;
     run->backend->ops->describe(run->backend, &info);
-    const wz_environment environment = {.device = run->backend->ops->name, .backend = &info, .date = date};
+    const wz_environment environment = {
+        .device = run->backend->ops->name, .backend = &info, .date = run->date};
+    run->environment.length = 0;
+    run->algorithms = info.algorithms != NULL ? strlen(info.algorithms) : 0;
     wz_status status = wz_environment_write_json(&environment, &run->environment, err);
     if (status == WZ_OK)
         status = wz_rundir_write_environment(&run->directory, &environment, err);
     return status;
+}
+
+/* Products that were met since have algorithms now. */
+static wz_status update_environment(wz_run *run, wz_error *err)
+{
+    wz_backend_info info;
+    run->backend->ops->describe(run->backend, &info);
+    if (info.algorithms == NULL || strlen(info.algorithms) == run->algorithms)
+        return WZ_OK;
+    return describe_environment(run, err);
+}
+
+/* Once, after the first step of a resumed run. */
+static void compare_algorithms(wz_run *run)
+{
+    wz_backend_info info;
+    if (run->resumed_in.data == NULL)
+        return;
+    run->backend->ops->describe(run->backend, &info);
+    if (wz_environment_algorithms_differ(run->resumed_in.data, run->resumed_in.length, info.algorithms))
+        wz_progress_message(&run->progress,
+                            "matrix products use other algorithms than before this resume: from here on bits "
+                            "may differ from a run that was never stopped");
+    wz_text_clear(&run->resumed_in);
 }
 
 /* Trainer and logs, once policy and state are there. */
@@ -91,7 +118,9 @@ static wz_status save(wz_run *run, bool is_best, wz_error *err)
     char path[WZ_PATH_MAX];
     run->state.updates = *wz_trainer_updates(run->trainer);
     run->state.curriculum = *wz_trainer_curriculum(run->trainer);
-    wz_status status = wz_metrics_sync(&run->metrics, &run->state.metrics_bytes, err);
+    wz_status status = update_environment(run, err);
+    if (status == WZ_OK)
+        status = wz_metrics_sync(&run->metrics, &run->state.metrics_bytes, err);
     if (status == WZ_OK)
         status = wz_metrics_sync(&run->completions, &run->state.completions_bytes, err);
     if (status == WZ_OK)
@@ -147,6 +176,7 @@ static wz_status one_step(wz_run *run, wz_error *err)
     (void)snprintf(note, sizeof note, "size %lld  entropy %.3f  %.0f completions/s", (long long)report.size,
                    report.entropy, (double)c->generation_batch_size / seconds);
     wz_progress_update(&run->progress, run->state.step, "ratio", report.ratio, note, wz_now_s());
+    compare_algorithms(run);
     if (report.size_grew) {
         (void)snprintf(note, sizeof note, "step %lld: problem size grows to %lld", (long long)run->state.step,
                        (long long)wz_trainer_curriculum(run->trainer)->size);
@@ -261,6 +291,8 @@ static wz_status restore(wz_run *run, wz_checkpoint *checkpoint, const char *pat
         status = wz_read_tensors(checkpoint, run->policy->model, "adam_m", run->policy->model->adam_m, err);
     if (status == WZ_OK)
         status = wz_read_tensors(checkpoint, run->policy->model, "adam_v", run->policy->model->adam_v, err);
+    if (status == WZ_OK && wz_checkpoint_has_text(checkpoint, "env"))
+        status = wz_checkpoint_read_text(checkpoint, "env", &run->resumed_in, err);
     if (status == WZ_OK)
         status = start_run(run, err);
     if (status == WZ_OK) {

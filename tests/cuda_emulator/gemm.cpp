@@ -1,6 +1,7 @@
 /* The CPU's products in cublasLt's place. Algorithm 0 sums over k in order, whatever the rows. Algorithm 1 does not keep what
  * the backend asks of cublasLt: few rows are summed from the other end. It is the first candidate, so that every test
- * that multiplies shows that it is found out. CUDA_EMULATOR_FAULT=no_exact_product: it is the only one. */
+ * that multiplies shows that it is found out. CUDA_EMULATOR_FAULT=no_exact_product: it is the only one; other_product: the second is called 2
+ * and is as good as 0. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -35,6 +36,8 @@ wz_status gemm_library_find(gemm_library *, const cuda_product *, bool, bool, ge
     found[0] = gemm_algorithm{{1}};
     found[1] = gemm_algorithm{{0}};
     *count = fault != nullptr && strcmp(fault, "no_exact_product") == 0 ? 1 : 2;
+    if (fault != nullptr && strcmp(fault, "other_product") == 0)
+        found[1].data[0] = 2;
     return WZ_OK;
 }
 

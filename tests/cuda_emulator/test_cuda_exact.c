@@ -1,0 +1,124 @@
+/* Which algorithms multiply on an emulated GPU: one that does not keep a row's bits is found out, and what is used is
+ * recorded. */
+#define WZ_TEST_EMULATED
+#include "tests/program.h"
+#include "tests/suite.h"
+
+static program p;
+static char fault[64];
+static char *environment[] = {fault, NULL};
+
+static void make_place(void)
+{
+    program_create(&p);
+    p.environment = NULL;
+}
+
+static void remove_place(void)
+{
+    program_destroy(&p);
+}
+
+static void set_fault(const char *name)
+{
+    (void)snprintf(fault, sizeof fault, "CUDA_EMULATOR_FAULT=%s", name);
+    p.environment = environment;
+}
+
+/* The largest gap between the log-probabilities of sampler and trainer in a run; rows that measured it are counted. */
+static double largest_gap(const char *run, size_t *measured)
+{
+    char file[64], *rest = NULL;
+    double largest = 0.0;
+    wz_text rows = {0};
+    (void)snprintf(file, sizeof file, "%s/metrics.jsonl", run);
+    read_rows(temporary_path(&p.where, file), &rows);
+    *measured = 0;
+    for (char *line = strtok_r(rows.data, "\n", &rest); line != NULL; line = strtok_r(NULL, "\n", &rest)) {
+        json_t *row = json_loads(line, 0, NULL);
+        const json_t *gap = json_object_get(row, "sampling/sampling_logp_difference/max");
+        if (json_is_number(gap)) {
+            ++*measured;
+            largest = json_number_value(gap) > largest ? json_number_value(gap) : largest;
+        }
+        json_decref(row);
+    }
+    wz_text_clear(&rows);
+    return largest;
+}
+
+START_TEST(train_exact_measures_no_gap_and_train_inexact_logs_one)
+{
+    size_t measured = 0;
+    program_succeed(&p, "train " TINY " output_dir=@/exact");
+    ck_assert_double_eq(largest_gap("exact", &measured), 0.0);
+    ck_assert_uint_eq(measured, TINY_STEPS);
+    program_succeed(&p, "train " TINY " output_dir=@/fast exact=false");
+    ck_assert_double_gt(largest_gap("fast", &measured), 0.0);
+    ck_assert_uint_eq(measured, TINY_STEPS);
+}
+END_TEST
+
+START_TEST(train_where_no_algorithm_holds_says_so)
+{
+    set_fault("no_exact_product");
+    program_fail(&p, 6, "the same bits whatever the number of rows: set exact: false",
+                 "train " TINY " output_dir=@/run");
+    program_succeed(&p, "train " TINY " output_dir=@/fast exact=false max_steps=1");
+}
+END_TEST
+
+/* Every product over rows was chosen past the first candidate, which does not hold; weight gradients took it. */
+static void assert_recorded(const json_t *json)
+{
+    size_t i, held = 0;
+    const json_t *line, *lines = json_object_get(json, "algorithms");
+    json_array_foreach(lines, i, line)
+    {
+        const char *text = json_string_value(line);
+        const bool is_gradient = text[0] == 'T';
+        ck_assert_msg(strstr(text, is_gradient ? ": id 1" : ": id 0") != NULL, "%s", text);
+        held += !is_gradient;
+    }
+    ck_assert_uint_ge(held, 4); /* of q, k and v; o; gate and up; down */
+}
+
+START_TEST(algorithms_are_recorded_and_compared_on_resume)
+{
+    static const char note[] = "matrix products use other algorithms";
+    wz_text text = {0};
+    wz_error err = {{0}};
+    wz_checkpoint *checkpoint = NULL;
+    program_succeed(&p, "train " TINY " output_dir=@/run max_steps=1");
+    json_t *json = json_load_file(temporary_path(&p.where, "run/env.json"), 0, NULL);
+    assert_recorded(json);
+    json_decref(json);
+    ck_assert_int_eq(
+        wz_checkpoint_open(temporary_path(&p.where, "run/checkpoints/step-00000001.h5"), &checkpoint, &err),
+        WZ_OK);
+    ck_assert_int_eq(wz_checkpoint_read_text(checkpoint, "env", &text, &err), WZ_OK);
+    wz_checkpoint_close(checkpoint);
+    json = json_loadb(text.data, text.length, 0, NULL);
+    assert_recorded(json);
+    json_decref(json);
+    wz_text_clear(&text);
+    program_succeed(&p, "resume @/run --extend max_steps=2");
+    ck_assert_ptr_null(strstr(p.log, note));
+    set_fault("other_product");
+    program_succeed(&p, "resume @/run --extend max_steps=3");
+    ck_assert_ptr_nonnull(strstr(p.log, note));
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("cuda_exact");
+    TCase *tests = tcase_create("all");
+    tcase_set_timeout(tests, 300);
+    tcase_add_checked_fixture(tests, make_place, remove_place);
+    tcase_add_test(tests, train_exact_measures_no_gap_and_train_inexact_logs_one);
+    tcase_add_test(tests, train_where_no_algorithm_holds_says_so);
+    tcase_add_test(tests, algorithms_are_recorded_and_compared_on_resume);
+    suite_add_tcase(suite, tests);
+    return run_suite(suite);
+}
