@@ -22,7 +22,10 @@
 #define WZ_SHARED(type, name, count) static emulator::shared_array<type, count> name(#name)
 #define WZ_DYNAMIC_SHARED(name) const emulator::dynamic_array<float> name(#name, 0)
 #define WZ_LAUNCH(kernel, grid, block, bytes, stream, ...)                                                   \
-    ((void)(stream), emulator::launch(grid, block, bytes, #kernel, [=] { kernel(__VA_ARGS__); }))
+    ((void)(stream),                                                                                         \
+     emulator::launch(grid, block, bytes, #kernel, [=, given = std::make_tuple(__VA_ARGS__)] {               \
+         std::apply([=](const auto &...arguments) { kernel(arguments...); }, given);                         \
+     }))
 #endif
 
 static __device__ __forceinline__ float warp_max(float x)

@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include <functional>
+#include <tuple>
 
 #define __global__
 #define __device__
@@ -39,8 +40,9 @@ struct place {
 };
 extern place here; /* of the running thread */
 
-void launch(dim3 grid, dim3 block, size_t dynamic_bytes, const char *kernel,
-            const std::function<void()> &body);
+/* Work for the device, done when the host waits for it; while the stream is captured, when its graph is launched. */
+void enqueue(std::function<void()> work);
+void launch(dim3 grid, dim3 block, size_t dynamic_bytes, const char *kernel, std::function<void()> body);
 void barrier();
 /* Waits for the lanes of `mask`; returns the bits that lane `source` came with. */
 uint64_t exchange(unsigned mask, const char *operation, uint64_t bits, unsigned source);
@@ -198,6 +200,12 @@ template <typename T> static inline T __shfl_xor_sync(unsigned mask, T value, in
     return emulated_shuffle(mask, "__shfl_xor_sync", value, emulator::lane() ^ (unsigned)lanes);
 }
 
+template <typename T> static inline T __shfl_up_sync(unsigned mask, T value, unsigned lanes)
+{
+    const unsigned from = emulator::lane() - lanes; /* wraps around below lane 0 */
+    return emulated_shuffle(mask, "__shfl_up_sync", value, from < 32u ? from : emulator::lane());
+}
+
 template <typename T> static inline T __shfl_down_sync(unsigned mask, T value, unsigned lanes)
 {
     const unsigned from = emulator::lane() + lanes;
@@ -275,6 +283,9 @@ typedef enum cudaMemcpyKind {
 } cudaMemcpyKind;
 typedef struct emulated_stream *cudaStream_t;
 typedef struct emulated_event *cudaEvent_t;
+typedef struct emulated_graph *cudaGraph_t;
+typedef struct emulated_graph *cudaGraphExec_t;
+typedef enum cudaStreamCaptureMode { cudaStreamCaptureModeThreadLocal = 1 } cudaStreamCaptureMode;
 typedef struct cudaDeviceProp {
     char name[256];
     size_t totalGlobalMem, sharedMemPerBlock;
@@ -303,21 +314,17 @@ cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpy
                             cudaStream_t stream);
 cudaError_t cudaMemsetAsync(void *to, int value, size_t bytes, cudaStream_t stream);
 cudaError_t cudaGetLastError(void);
+/* While a stream is captured, waits, allocations and copies to or from the host end the program. */
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode);
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph);
+cudaError_t cudaGraphInstantiateWithFlags(cudaGraphExec_t *exec, cudaGraph_t graph, unsigned long long flags);
+cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream);
+cudaError_t cudaGraphDestroy(cudaGraph_t graph);
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec);
 typedef enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize = 8 } cudaFuncAttribute;
 template <typename F> static inline cudaError_t cudaFuncSetAttribute(F, cudaFuncAttribute, int bytes)
 {
     return bytes <= 227 << 10 ? cudaSuccess : cudaErrorInvalidValue;
 }
-
-namespace emulator
-{
-/* Opens device memory to the host, for what stands in for a library that runs on the device. */
-class on_device
-{
-  public:
-    on_device();
-    ~on_device();
-};
-} // namespace emulator
 
 #endif

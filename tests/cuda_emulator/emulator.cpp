@@ -323,21 +323,14 @@ void note_write(touch *t, const char *name, size_t index)
     t->reader = -1;
 }
 
-void launch(dim3 grid, dim3 block, size_t dynamic_bytes, const char *kernel,
-            const std::function<void()> &body)
+static void run(dim3 grid, dim3 block, size_t dynamic_bytes, const char *kernel,
+                const std::function<void()> &body)
 {
     const char *how = getenv("CUDA_EMULATOR_ORDER");
     std::mt19937 random(how != nullptr ? (unsigned)strtoul(how, nullptr, 10) : 0);
     threads = (size_t)block.x * block.y * block.z;
     kernel_name = kernel;
     kernel_body = &body;
-    if (threads == 0 || threads > 1024 || (size_t)grid.x * grid.y * grid.z == 0 || grid.y > 65535 ||
-        grid.z > 65535)
-        stop("launch of %u,%u,%u blocks of %u,%u,%u threads", grid.x, grid.y, grid.z, block.x, block.y,
-             block.z);
-    if (dynamic_bytes > (size_t)227 << 10)
-        stop("%zu bytes of shared memory", dynamic_bytes);
-    on_device open;
     fibers.resize(std::max(fibers.size(), threads));
     warps.resize((threads + WARP - 1) / WARP);
     dynamic_words.assign((dynamic_bytes + 3) / 4, 0x7fc0dead);
@@ -349,6 +342,19 @@ void launch(dim3 grid, dim3 block, size_t dynamic_bytes, const char *kernel,
             for (here.block.x = 0; here.block.x < grid.x; here.block.x++)
                 run_block(block, &random);
     kernel_name = "none";
+}
+
+void launch(dim3 grid, dim3 block, size_t dynamic_bytes, const char *kernel, std::function<void()> body)
+{
+    const size_t block_threads = (size_t)block.x * block.y * block.z;
+    kernel_name = kernel;
+    if (block_threads == 0 || block_threads > 1024 || (size_t)grid.x * grid.y * grid.z == 0 ||
+        grid.y > 65535 || grid.z > 65535)
+        stop("launch of %u,%u,%u blocks of %u,%u,%u threads", grid.x, grid.y, grid.z, block.x, block.y,
+             block.z);
+    if (dynamic_bytes > (size_t)227 << 10)
+        stop("%zu bytes of shared memory", dynamic_bytes);
+    enqueue([=] { run(grid, block, dynamic_bytes, kernel, body); });
 }
 
 /* --- device memory: one region that only kernels and copies can touch --- */
@@ -385,22 +391,98 @@ void poison(size_t from, size_t bytes, bool poisoned)
     (void)from, (void)bytes, (void)poisoned;
 #endif
 }
+/* While one exists, device memory is open to the host. */
+class on_device
+{
+  public:
+    on_device()
+    {
+        if (open_count++ == 0)
+            protect(true);
+    }
+    ~on_device()
+    {
+        if (--open_count == 0)
+            protect(false);
+    }
+};
 } // namespace
-
-on_device::on_device()
-{
-    if (open_count++ == 0)
-        protect(true);
-}
-
-on_device::~on_device()
-{
-    if (--open_count == 0)
-        protect(false);
-}
 } // namespace emulator
 
 using namespace emulator;
+
+/* --- graphs: what a stream was given to do, to be done again --- */
+
+struct emulated_graph {
+    std::vector<std::function<void()>> work;
+};
+
+static emulated_graph *captured; /* nullptr: no stream is captured */
+
+/* What the device is behind the host: it does that at once, device memory being opened for it only once. */
+static std::vector<std::function<void()>> queued;
+constexpr size_t MOST_QUEUED = 256;
+
+static void finish_queue()
+{
+    const on_device open;
+    for (const std::function<void()> &work : queued)
+        work();
+    queued.clear();
+}
+
+void emulator::enqueue(std::function<void()> work)
+{
+    (captured != nullptr ? captured->work : queued).push_back(std::move(work));
+    if (queued.size() >= MOST_QUEUED)
+        finish_queue();
+}
+
+static void not_captured(const char *call)
+{
+    if (captured != nullptr)
+        stop("%s while a stream is captured", call);
+}
+
+cudaError_t cudaStreamBeginCapture(cudaStream_t, cudaStreamCaptureMode)
+{
+    not_captured("cudaStreamBeginCapture");
+    captured = new emulated_graph();
+    return cudaSuccess;
+}
+
+cudaError_t cudaStreamEndCapture(cudaStream_t, cudaGraph_t *graph)
+{
+    *graph = captured;
+    captured = nullptr;
+    return *graph != nullptr ? cudaSuccess : cudaErrorInvalidValue;
+}
+
+cudaError_t cudaGraphInstantiateWithFlags(cudaGraphExec_t *exec, cudaGraph_t graph, unsigned long long)
+{
+    *exec = new emulated_graph(*graph);
+    return cudaSuccess;
+}
+
+cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t)
+{
+    not_captured("cudaGraphLaunch");
+    for (const std::function<void()> &work : exec->work)
+        enqueue(work);
+    return cudaSuccess;
+}
+
+cudaError_t cudaGraphDestroy(cudaGraph_t graph)
+{
+    delete graph;
+    return cudaSuccess;
+}
+
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec)
+{
+    delete exec;
+    return cudaSuccess;
+}
 
 const char *cudaGetErrorName(cudaError_t error)
 {
@@ -500,6 +582,7 @@ cudaError_t cudaMemGetInfo(size_t *free_bytes, size_t *total_bytes)
 /* First fit; what is left of a block keeps a red zone on both sides. */
 cudaError_t cudaMalloc(void **block, size_t bytes)
 {
+    not_captured("cudaMalloc");
     const size_t whole = (bytes + 2 * RED_ZONE + 255) / 256 * 256;
     size_t at = 0;
     for (const auto &other : allocated) {
@@ -524,6 +607,8 @@ cudaError_t cudaMalloc(void **block, size_t bytes)
 
 cudaError_t cudaFree(void *block)
 {
+    not_captured("cudaFree");
+    finish_queue();
     if (block == nullptr)
         return cudaSuccess;
     const auto found = allocated.find((size_t)((char *)block - region) - RED_ZONE);
@@ -549,6 +634,8 @@ cudaError_t cudaStreamDestroy(cudaStream_t)
 
 cudaError_t cudaStreamSynchronize(cudaStream_t)
 {
+    not_captured("cudaStreamSynchronize");
+    finish_queue();
     return cudaSuccess;
 }
 
@@ -564,12 +651,13 @@ cudaError_t cudaEventCreate(cudaEvent_t *event)
 
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t)
 {
-    event->at = std::chrono::steady_clock::now();
+    enqueue([=] { event->at = std::chrono::steady_clock::now(); });
     return cudaSuccess;
 }
 
 cudaError_t cudaEventSynchronize(cudaEvent_t)
 {
+    finish_queue();
     return cudaSuccess;
 }
 
@@ -595,8 +683,16 @@ cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpy
     if (bytes > 0 && (is_device(to) != (kind != cudaMemcpyDeviceToHost) ||
                       is_device(from) != (kind != cudaMemcpyHostToDevice)))
         stop("cudaMemcpyAsync in the wrong direction");
-    on_device open;
-    memmove(to, from, bytes);
+    if (kind != cudaMemcpyDeviceToDevice)
+        not_captured("cudaMemcpyAsync to or from the host");
+    if (kind == cudaMemcpyHostToDevice) { /* the host may change its own as soon as this returns */
+        const std::vector<char> copy((const char *)from, (const char *)from + bytes);
+        enqueue([=] { memcpy(to, copy.data(), copy.size()); });
+    } else {
+        enqueue([=] { memmove(to, from, bytes); });
+        if (kind == cudaMemcpyDeviceToHost)
+            finish_queue();
+    }
     return cudaSuccess;
 }
 
@@ -604,8 +700,7 @@ cudaError_t cudaMemsetAsync(void *to, int value, size_t bytes, cudaStream_t)
 {
     if (bytes > 0 && !is_device(to))
         stop("cudaMemsetAsync of host memory");
-    on_device open;
-    memset(to, value, bytes);
+    enqueue([=] { memset(to, value, bytes); });
     return cudaSuccess;
 }
 

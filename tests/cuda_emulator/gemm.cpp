@@ -29,6 +29,20 @@ size_t gemm_library_bytes(void)
     return 0;
 }
 
+static void multiply(const cuda_product &p, bool backwards)
+{
+    for (int64_t i = 0; i < p.m; i++)
+        for (int64_t j = 0; j < p.n; j++) {
+            float sum = p.accumulate ? p.c[i * p.ldc + j] : 0.0f;
+            for (int64_t l = 0; l < p.k; l++) {
+                const int64_t k = backwards ? p.k - 1 - l : l;
+                sum = fmaf(p.a[p.a_transposed ? k * p.lda + i : i * p.lda + k],
+                           p.b[p.b_transposed ? j * p.ldb + k : k * p.ldb + j], sum);
+            }
+            p.c[i * p.ldc + j] = sum;
+        }
+}
+
 wz_status gemm_library_find(gemm_library *, const cuda_product *, bool, bool, gemm_algorithm *found, int,
                             int *count, wz_error *)
 {
@@ -48,17 +62,7 @@ void gemm_library_describe(const gemm_library *, const gemm_algorithm *algorithm
 
 wz_status gemm_library_run(gemm_library *, const cuda_product *p, const gemm_algorithm *algorithm, wz_error *)
 {
-    const emulator::on_device open;
     const bool backwards = algorithm->data[0] == 1 && p->m < FEW_ROWS;
-    for (int64_t i = 0; i < p->m; i++)
-        for (int64_t j = 0; j < p->n; j++) {
-            float sum = p->accumulate ? p->c[i * p->ldc + j] : 0.0f;
-            for (int64_t l = 0; l < p->k; l++) {
-                const int64_t k = backwards ? p->k - 1 - l : l;
-                sum = fmaf(p->a[p->a_transposed ? k * p->lda + i : i * p->lda + k],
-                           p->b[p->b_transposed ? j * p->ldb + k : k * p->ldb + j], sum);
-            }
-            p->c[i * p->ldc + j] = sum;
-        }
+    emulator::enqueue([product = *p, backwards] { multiply(product, backwards); });
     return WZ_OK;
 }

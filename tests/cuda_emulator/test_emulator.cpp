@@ -96,6 +96,7 @@ START_TEST(lane_missing_from_a_shuffle_aborts)
 {
     float *out = on_the_device(THREADS);
     WZ_LAUNCH(sums, dim3(1), dim3(THREADS), 0, (cudaStream_t) nullptr, out, true);
+    cudaFree(out);
 }
 END_TEST
 
