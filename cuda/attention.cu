@@ -101,6 +101,8 @@ static __global__ void attention_forward(matrix out, float *lse, matrix qkv, att
     const int lane = (int)threadIdx.x, thread = (int)threadIdx.y * WZ_WARP + lane;
     const auto keys = shared + 0, values = shared + KEYS * (hd + 1), queries = values + KEYS * (hd + 1);
     running_row running[ROWS_PER_WARP];
+    if (item.count == 0)
+        return;
     for (int64_t e = thread; e < ITEM_ROWS * hd; e += WARPS * WZ_WARP)
         queries[e] =
             e / hd < item.count ? query_of(qkv, shape, lists.rows[item.first + e / hd].row, h)[e % hd] : 0.0f;
@@ -161,18 +163,24 @@ static __global__ void attention_forward(matrix out, float *lse, matrix qkv, att
     }
 }
 
+void cuda_attend(cuda_backend *cuda, wz_tensor out, float *lse, wz_tensor qkv, const attention_lists *lists,
+                 const wz_attention *attention)
+{
+    const size_t bytes = forward_bytes(attention->head_dim);
+    if (lists->row_count == 0 || !cuda_allow_shared(cuda, attention_forward, bytes, "attention forward"))
+        return;
+    const dim3 grid((unsigned)lists->item_count, (unsigned)attention->heads);
+    WZ_LAUNCH(attention_forward, grid, dim3(WZ_WARP, WARPS), bytes, cuda->stream, matrix_of(out), lse,
+              matrix_of(qkv), *lists, shape_of(attention));
+    CUDA_CHECK(cuda, cudaGetLastError(), "attention forward");
+}
+
 void cuda_attention_forward(wz_backend *backend, wz_tensor out, float *lse, wz_tensor qkv,
                             const wz_segments *segments, int64_t row0, int64_t row1, bool at_sites,
                             const wz_attention *attention)
 {
     cuda_backend *cuda = cuda_of(backend);
     attention_lists lists;
-    const size_t bytes = forward_bytes(attention->head_dim);
-    if (!cuda_attention_lists(cuda, segments, row0, row1, at_sites, &lists) || lists.row_count == 0 ||
-        !cuda_allow_shared(cuda, attention_forward, bytes, "attention forward"))
-        return;
-    const dim3 grid((unsigned)lists.item_count, (unsigned)attention->heads);
-    WZ_LAUNCH(attention_forward, grid, dim3(WZ_WARP, WARPS), bytes, cuda->stream, matrix_of(out), lse,
-              matrix_of(qkv), lists, shape_of(attention));
-    CUDA_CHECK(cuda, cudaGetLastError(), "attention forward");
+    if (cuda_attention_lists(cuda, segments, row0, row1, at_sites, &lists))
+        cuda_attend(cuda, out, lse, qkv, &lists, attention);
 }

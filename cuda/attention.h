@@ -25,7 +25,7 @@ typedef struct attention_row {
 
 /* Query rows [first, first + count) of one group. */
 typedef struct attention_item {
-    int32_t first, count;
+    int32_t first, count;   /* count 0: none */
     int32_t start, longest; /* the prompt's first row; most prompt keys that one of the rows sees */
 } attention_item;
 
@@ -114,6 +114,10 @@ static __device__ void add_weighted(float *sum, float weight, int count, int64_t
                 sum[c] = fmaf(w, reader(j, c * WZ_WARP + (int)threadIdx.x), sum[c]);
     }
 }
+
+/* Attention forward of listed rows. */
+void cuda_attend(cuda_backend *cuda, wz_tensor out, float *lse, wz_tensor qkv, const attention_lists *lists,
+                 const wz_attention *attention);
 
 /* Lists the rows of [row0, row1) (with at_sites: the sites among them); false on no memory. */
 bool cuda_attention_lists(cuda_backend *cuda, const wz_segments *segments, int64_t row0, int64_t row1,

@@ -32,6 +32,7 @@ static void cuda_destroy(wz_backend *backend)
     if (backend == NULL)
         return;
     cuda_backend *cuda = cuda_of(backend);
+    cuda_decode_destroy(cuda);
     cuda_gemm_destroy(cuda->gemm);
     cuda_memory_clear(cuda);
     if (cuda->stream_made)
@@ -146,6 +147,7 @@ static const wz_backend_ops *cuda_table(void)
     ops.head_allowed_backward = cuda_head_allowed_backward;
     ops.sum_squares = cuda_sum_squares;
     ops.adamw = cuda_adamw;
+    ops.decode = cuda_decode_table();
     return &ops;
 }
 

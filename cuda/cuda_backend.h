@@ -29,6 +29,8 @@ typedef struct cuda_pool {
     int count;
 } cuda_pool;
 
+struct cuda_decode; /* cuda/decode.h */
+
 typedef struct cuda_backend {
     wz_backend base;
     char name[320];      /* of the device, with its compute capability */
@@ -42,7 +44,8 @@ typedef struct cuda_backend {
     size_t staged_used;
     cuda_pool passing;
     bool exact;
-    wz_status failed; /* first failure since the last sync */
+    struct cuda_decode *decode; /* NULL: nothing was decoded yet */
+    wz_status failed;           /* first failure since the last sync */
     wz_error failure;
 } cuda_backend;
 
@@ -87,10 +90,12 @@ int64_t cuda_head_columns(const wz_op_bounds *bounds);
 cuda_need cuda_linear_need(const wz_op_bounds *bounds);
 cuda_need cuda_norm_need(const wz_op_bounds *bounds);
 cuda_need cuda_optimizer_need(const wz_op_bounds *bounds);
+/* Makes a block as large as this, if it is smaller; what it held is lost. False on no memory. */
+bool cuda_grow(cuda_backend *cuda, cuda_block *block, size_t bytes, const char *what);
 /* Scratch memory of one op, valid until the next op; NULL (and a recorded failure) on no memory. */
 void *cuda_scratch(cuda_backend *cuda, size_t bytes, const char *what);
-/* A host array's copy on the device, for launches before the next call of this kind; NULL on no memory, or where host is
- * NULL. A launch that needs several asks for room for all of them first (each rounded up to 256 bytes). */
+/* A host array's copy on the device, for launches before the next call of this kind (one that decoding keeps there is
+ * itself); NULL on no memory, or where host is NULL. A launch that needs several asks for room for all of them first (each rounded up to 256 bytes). */
 bool cuda_stage_room(cuda_backend *cuda, size_t bytes, const char *what);
 const void *cuda_stage_bytes(cuda_backend *cuda, const void *host, size_t bytes, const char *what);
 template <typename T> const T *cuda_stage(cuda_backend *cuda, const T *host, int64_t count, const char *what)
@@ -166,6 +171,12 @@ static inline size_t scatter_room(int64_t count)
 }
 bool cuda_make_scatter(cuda_backend *cuda, const int32_t *to, const int32_t *list, int64_t count,
                        cuda_scatter *out);
+
+/* --- decoding on the device; cuda/decode.h --- */
+const wz_decode_ops *cuda_decode_table(void);
+bool cuda_decode_holds(const cuda_backend *cuda, const void *place); /* whether it is in its memory */
+void cuda_decode_release(const cuda_backend *cuda); /* some of the backend's memory is released */
+void cuda_decode_destroy(cuda_backend *cuda);
 
 /* --- ops --- */
 double cuda_gemm_rate(wz_backend *backend, const wz_gemm_shape *shape, double seconds);

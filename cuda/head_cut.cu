@@ -159,7 +159,7 @@ static __global__ void copy_kept(uint32_t *kept, const sample_entry *to, const s
         const bool stays = j < e.count && (key > cut.threshold || (tie && __popc(ties & below) < cut.ties));
         const uint32_t staying = __ballot_sync(WZ_ALL_LANES, stays);
         if (stays)
-            out[__popc(staying & below)] = batch.tokens != NULL ? batch.tokens[e.first + j] : (uint32_t)j;
+            out[__popc(staying & below)] = batch.tokens != NULL ? batch.tokens[e.set + j] : (uint32_t)j;
         out += __popc(staying);
         cut.ties -= __popc(ties);
     }

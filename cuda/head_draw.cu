@@ -48,7 +48,7 @@ static __global__ void sample_sets(sample_value *values, sample_batch batch, mat
     if (i >= batch.rows || batch.entries[i].count == 0)
         return;
     const sample_entry e = batch.entries[i];
-    const uint32_t *tokens = batch.tokens + e.first;
+    const uint32_t *tokens = batch.tokens + e.set;
     float *logits = batch.logits + e.first;
     const softmax_sums sums = set_sums(logits, row_of(hidden, e.row), head, tokens, e.count, rule.scale);
     const winner best = offer(no_winner(tokens[0]), logits, tokens, 0, e.count, e.key, rule);
@@ -62,7 +62,7 @@ static __global__ void gather_sets(sample_batch batch, matrix hidden, matrix hea
     if (i >= batch.rows)
         return;
     const sample_entry e = batch.entries[i];
-    gather_logits(batch.logits + e.first, row_of(hidden, e.row), head, batch.tokens + e.first, e.count);
+    gather_logits(batch.logits + e.first, row_of(hidden, e.row), head, batch.tokens + e.set, e.count);
 }
 
 static __global__ void sample_chunk(sample_value *values, sample_state *states, const float *logits,
@@ -97,9 +97,17 @@ void gather_batch(cuda_backend *cuda, const sample_batch *batch, wz_tensor hidde
               matrix_of(hidden), matrix_of(head));
 }
 
-void draw_chunk(cuda_backend *cuda, sample_value *values, sample_state *states, const sample_batch *batch,
-                int64_t column, int64_t width, const draw_rule *rule)
+void draw_tile(cuda_backend *cuda, const draw_memory *memory, sample_value *values,
+               const sample_entry *entries, int64_t rows, wz_tensor hidden, wz_tensor head,
+               const draw_rule *rule)
 {
-    WZ_LAUNCH(sample_chunk, entry_blocks(batch->rows), entry_threads(), 0, cuda->stream, values, states,
-              batch->logits, batch->entries, batch->rows, column, width, *rule);
+    WZ_LAUNCH(gather_hidden, element_blocks(rows * hidden.columns), dim3(256), 0, cuda->stream,
+              memory->hidden, matrix_of(hidden), entries, rows);
+    for (int64_t column = 0; column < head.rows; column += CHUNK) {
+        const int64_t width = chunk_width(head, column);
+        head_logits(cuda, memory->logits, CHUNK, memory->hidden, rows, head, column, width);
+        WZ_LAUNCH(sample_chunk, entry_blocks(rows), entry_threads(), 0, cuda->stream, values, memory->states,
+                  memory->logits, entries, rows, column, width, *rule);
+    }
+    CUDA_CHECK(cuda, cudaGetLastError(), "drawing tokens");
 }

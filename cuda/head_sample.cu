@@ -82,7 +82,7 @@ static wz_status make_lists(sample_call *c, int64_t requests, wz_error *err)
         const bool whole = request->mask == 0;
         const int64_t count = whole ? c->head.rows : set_size(c->masks, request->mask);
         *(whole ? &c->whole[c->wholes++] : small++) =
-            sample_entry{request->key, request->row, 0, (int32_t)count, (int32_t)i};
+            sample_entry{request->key, request->row, 0, 0, (int32_t)count, (int32_t)i};
     }
     return WZ_OK;
 }
@@ -96,14 +96,6 @@ typedef struct batch_memory {
     sample_cut *cuts;     /* [rows] */
     sample_value *values; /* [rows] */
 } batch_memory;
-
-/* Each array begins where a product may want it, however many rows there are: its algorithm depends on that. */
-static size_t place(size_t *end, size_t bytes)
-{
-    const size_t begin = *end;
-    *end += (bytes + 255) / 256 * 256;
-    return begin;
-}
 
 typedef struct memory_places {
     size_t logits, kept, hidden, states, cuts, values, end;
@@ -204,7 +196,7 @@ static bool cut_and_draw(const sample_call *c, const batch_memory *m, const samp
     for (int64_t i = 0; i < b->rows; i++) {
         const bool nothing_lost = b->tokens == NULL && c->cut[i].kept == entries[i].count;
         c->kept[i] = entries[i];
-        c->kept[i].first = (int32_t)pairs;
+        c->kept[i].set = c->kept[i].first = (int32_t)pairs;
         c->kept[i].count = nothing_lost ? 0 : c->cut[i].kept;
         pairs += c->kept[i].count;
     }
@@ -228,7 +220,7 @@ static sample_batch next_batch(const sample_call *c, int64_t first)
         sample_entry *e = &c->small[first + b.rows];
         if (b.rows > 0 && b.pairs + e->count > BATCH_PAIRS)
             break;
-        e->first = (int32_t)b.pairs;
+        e->set = e->first = (int32_t)b.pairs;
         memcpy(c->tokens + b.pairs, c->masks->tokens + c->masks->offset[c->request[e->number].mask],
                (size_t)e->count * sizeof(uint32_t));
         b.pairs += e->count;
@@ -254,13 +246,6 @@ static bool sample_small(const sample_call *c)
     return true;
 }
 
-/* A tile of hidden rows. */
-static void gather_tile(const sample_call *c, const batch_memory *m, const sample_batch *b)
-{
-    WZ_LAUNCH(gather_hidden, element_blocks(b->rows * c->hidden.columns), dim3(256), 0, c->cuda->stream,
-              m->hidden, matrix_of(c->hidden), b->entries, b->rows);
-}
-
 /* Leaves in c->whole the requests that lose nothing. */
 static bool cut_whole(sample_call *c)
 {
@@ -276,7 +261,8 @@ static bool cut_whole(sample_call *c)
         if (!make_memory(c, b.rows, b.pairs, &m) || !stage_batch(c, entries, NULL, &b))
             return false;
         b.logits = m.logits;
-        gather_tile(c, &m, &b);
+        WZ_LAUNCH(gather_hidden, element_blocks(rows * c->hidden.columns), dim3(256), 0, c->cuda->stream,
+                  m.hidden, matrix_of(c->hidden), b.entries, rows);
         head_logits(c->cuda, m.logits, stride, m.hidden, rows, c->head, 0, c->head.rows);
         if (!cut_and_draw(c, &m, &b, entries))
             return false;
@@ -296,13 +282,8 @@ static bool sample_whole(const sample_call *c)
         sample_batch b = {rows, 0, NULL, NULL, NULL};
         if (!make_memory(c, rows, rows * CHUNK, &m) || !stage_batch(c, entries, NULL, &b))
             return false;
-        b.logits = m.logits;
-        gather_tile(c, &m, &b);
-        for (int64_t column = 0; column < c->head.rows; column += CHUNK) {
-            const int64_t width = chunk_width(c->head, column);
-            head_logits(c->cuda, m.logits, CHUNK, m.hidden, rows, c->head, column, width);
-            draw_chunk(c->cuda, m.values, m.states, &b, column, width, &c->rule);
-        }
+        const draw_memory memory = {m.logits, m.hidden, m.states};
+        draw_tile(c->cuda, &memory, m.values, b.entries, rows, c->hidden, c->head, &c->rule);
         if (!fetch(c, m.values, entries, rows))
             return false;
     }

@@ -4,11 +4,11 @@
 
 #include "cuda/head.h"
 
-/* A request. Its pairs of token and logit are first .. first + count of its batch's. */
+/* A request. Its pairs of token and logit: tokens set .. set + count, logits first .. first + count of its batch's. */
 typedef struct sample_entry {
     wz_draw_key key;
     int32_t row; /* in hidden */
-    int32_t first, count;
+    int32_t set, first, count;
     int32_t number; /* of the request */
 } sample_entry;
 
@@ -16,7 +16,7 @@ typedef struct sample_entry {
 typedef struct sample_batch {
     int64_t rows, pairs;
     const sample_entry *entries; /* [rows] */
-    const uint32_t *tokens;      /* [pairs]; NULL: an entry's pair j is token j */
+    const uint32_t *tokens;      /* NULL: an entry's pair j is token j */
     float *logits;               /* [pairs] unscaled */
 } sample_batch;
 
@@ -43,6 +43,15 @@ typedef struct sample_state {
     softmax_sums sums;
 } sample_state;
 
+/* Where the next array of a block begins: where a product may want it, however many rows there are, since its algorithm
+ * depends on that. */
+static inline size_t place(size_t *end, size_t bytes)
+{
+    const size_t begin = *end;
+    *end += (bytes + 255) / 256 * 256;
+    return begin;
+}
+
 /* Results below [rows] and logits are on the device. */
 
 /* Logits of the batch's pairs. */
@@ -50,9 +59,17 @@ void gather_batch(cuda_backend *cuda, const sample_batch *batch, wz_tensor hidde
 /* Those, and a draw for each entry; one without pairs is left alone. */
 void draw_sets(cuda_backend *cuda, sample_value *values, const sample_batch *batch, wz_tensor hidden,
                wz_tensor head, const draw_rule *rule);
-/* Takes in one chunk's logits [rows][CHUNK] of the whole vocabulary; values: those of the tokens so far. */
-void draw_chunk(cuda_backend *cuda, sample_value *values, sample_state *states, const sample_batch *batch,
-                int64_t column, int64_t width, const draw_rule *rule);
+/* What draws over the whole vocabulary need for a tile of entries. */
+typedef struct draw_memory {
+    float *logits;        /* [rows][CHUNK] */
+    float *hidden;        /* [rows][width] */
+    sample_state *states; /* [rows] */
+} draw_memory;
+
+/* A draw over the whole vocabulary for each entry, of which there are at most TILE_ROWS. */
+void draw_tile(cuda_backend *cuda, const draw_memory *memory, sample_value *values,
+               const sample_entry *entries, int64_t rows, wz_tensor hidden, wz_tensor head,
+               const draw_rule *rule);
 
 /* Of an entry's pairs those above `threshold` stay, and the first `ties` of those at it; see key_of in head_cut.cu. */
 typedef struct sample_cut {

@@ -16,7 +16,7 @@ static size_t whole_steps(size_t bytes)
     return (bytes + STEP - 1) / STEP * STEP;
 }
 
-static bool grow(cuda_backend *cuda, cuda_block *block, size_t bytes, const char *what)
+bool cuda_grow(cuda_backend *cuda, cuda_block *block, size_t bytes, const char *what)
 {
     if (block->bytes >= bytes)
         return true;
@@ -33,7 +33,7 @@ static bool grow(cuda_backend *cuda, cuda_block *block, size_t bytes, const char
 
 void *cuda_scratch(cuda_backend *cuda, size_t bytes, const char *what)
 {
-    return grow(cuda, &cuda->scratch, bytes, what) ? cuda->scratch.data : NULL;
+    return cuda_grow(cuda, &cuda->scratch, bytes, what) ? cuda->scratch.data : NULL;
 }
 
 /* Twice what is asked for at once: the device may still read one half while the other is written. */
@@ -49,7 +49,7 @@ bool cuda_stage_room(cuda_backend *cuda, size_t bytes, const char *what)
         return true;
     const size_t need = bytes <= cuda->staged.bytes ? cuda->staged.bytes : ring_bytes(bytes);
     if (!CUDA_CHECK(cuda, cudaStreamSynchronize(cuda->stream), what) ||
-        !grow(cuda, &cuda->staged, need, what))
+        !cuda_grow(cuda, &cuda->staged, need, what))
         return false;
     cuda->staged_used = 0;
     return true;
@@ -58,6 +58,8 @@ bool cuda_stage_room(cuda_backend *cuda, size_t bytes, const char *what)
 const void *cuda_stage_bytes(cuda_backend *cuda, const void *host, size_t bytes, const char *what)
 {
     const size_t whole = whole_steps(bytes);
+    if (cuda_decode_holds(cuda, host))
+        return host;
     if (host == NULL || bytes == 0 || !cuda_stage_room(cuda, whole, what))
         return NULL;
     void *to = (char *)cuda->staged.data + cuda->staged_used;
@@ -102,9 +104,9 @@ wz_status cuda_reserve(wz_backend *backend, const wz_op_bounds *bounds, size_t p
     const cuda_need need = need_of(bounds);
     const bool is_free = cuda->passing.count == 0;
     cuda->staged_used = 0; /* growing waits for the device; where nothing grows, so does sync */
-    if (grow(cuda, &cuda->scratch, whole_steps(need.scratch), "scratch memory of ops") &&
-        grow(cuda, &cuda->staged, ring_bytes(need.staged), "copies of host arrays") && is_free)
-        (void)grow(cuda, &cuda->passing.memory, whole_steps(passing), "short-lived blocks");
+    if (cuda_grow(cuda, &cuda->scratch, whole_steps(need.scratch), "scratch memory of ops") &&
+        cuda_grow(cuda, &cuda->staged, ring_bytes(need.staged), "copies of host arrays") && is_free)
+        (void)cuda_grow(cuda, &cuda->passing.memory, whole_steps(passing), "short-lived blocks");
     const wz_status status = cuda_gemm_reserve(cuda->gemm, bounds, err);
     return status == WZ_OK ? backend->ops->sync(backend, err) : status;
 }

@@ -14,6 +14,7 @@ typedef struct fixture {
     wz_config config;
     wz_backend *backend;
     wz_policy *policy;
+    bool host_drives; /* decoding, even where the device could */
     wz_error err;
 } fixture;
 
@@ -75,7 +76,8 @@ static inline rolled roll(uint32_t first, int64_t groups, int64_t generations, i
                                         .step = 3,
                                         .purpose = WZ_PURPOSE_SAMPLE,
                                         .max_completion_length = f.config.max_completion_length,
-                                        .lessons = lessons};
+                                        .lessons = lessons,
+                                        .host_drives = f.host_drives};
     for (int64_t p = 0; p < r.batch->pack_count; p++)
         OK(wz_batch_rollout(r.batch, p, r.activations, &options, &f.err));
     return r;

@@ -2,7 +2,7 @@
  *
  * A backend is one const table of functions over its own state. Memory handed to ops belongs to the
  * backend (alloc/release; upload and download copy from and to the host); index arrays (tokens, segment
- * table, masks) and the head's numbers per entry (logp, entropy, and their gradients) are host arrays.
+ * table, masks; but those of a wz_decode_view) and the head's numbers per entry (logp, entropy, and their gradients) are host arrays.
  *
  * Conventions. A tensor is a view: row-major, `stride` elements from row to row. Ops never allocate
  * result memory; outputs may not alias inputs unless an op says so. Every op is deterministic: the bytes
@@ -153,6 +153,8 @@ typedef struct wz_op_bounds {
 typedef struct wz_backend wz_backend;
 typedef void (*wz_row_block)(void *context, int64_t row0, int64_t row1);
 
+#include "engine/backend/decode.h"
+
 typedef struct wz_backend_ops {
     const char *name;
     void (*destroy)(wz_backend *backend);
@@ -275,6 +277,8 @@ typedef struct wz_backend_ops {
     /* AdamW (Loshchilov & Hutter 2019) on count parameters, gradient scaled by gradient_scale first. */
     void (*adamw)(wz_backend *backend, float *weight, float *m, float *v, const float *gradient,
                   int64_t count, float gradient_scale, const wz_adamw *adamw);
+
+    const wz_decode_ops *decode; /* NULL: the host drives decoding, step by step */
 } wz_backend_ops;
 
 struct wz_backend {

@@ -257,6 +257,7 @@ wz_status wz_batch_rollout(wz_batch *batch, int64_t p, wz_activations *activatio
     wz_rollout_options complete = *options;
     complete.end_tokens = batch->policy->end_tokens;
     complete.end_token_count = batch->policy->end_token_count;
+    complete.paths = batch->policy->paths;
     wz_status status = wz_alloc(&block, (size_t)pack->groups, sizeof(wz_grammar_state), "a rollout", err);
     if (status != WZ_OK)
         return status;

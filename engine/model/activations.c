@@ -104,10 +104,41 @@ wz_status wz_activations_create(const wz_model *model, int64_t rows, wz_keep kee
     return WZ_OK;
 }
 
+wz_status wz_activations_make_step(const wz_model *model, wz_activations *activations, int64_t rows,
+                                   int64_t requests, wz_error *err)
+{
+    const wz_backend_ops *ops = model->backend->ops;
+    const int64_t hidden = model->config.hidden_size;
+    void *memory = NULL;
+    if (activations->step == NULL || activations->step->rows < rows) {
+        wz_activations_destroy(activations->step);
+        const wz_status status = wz_activations_create(model, rows, false, &activations->step, err);
+        if (status != WZ_OK)
+            return status;
+    }
+    if (activations->step_requests >= requests)
+        return WZ_OK;
+    if (activations->step_hidden != NULL)
+        ops->release(model->backend, activations->step_hidden);
+    activations->step_hidden = NULL;
+    activations->step_requests = 0;
+    const wz_status status = ops->alloc(model->backend, (size_t)(requests * (hidden + 1)) * sizeof(float),
+                                        "a decode step", &memory, err);
+    if (status != WZ_OK)
+        return status;
+    activations->step_hidden = memory;
+    activations->step_rstd = activations->step_hidden + requests * hidden;
+    activations->step_requests = requests;
+    return WZ_OK;
+}
+
 void wz_activations_destroy(wz_activations *activations)
 {
     if (activations == NULL)
         return;
+    wz_activations_destroy(activations->step);
+    if (activations->step_hidden != NULL)
+        activations->backend->ops->release(activations->backend, activations->step_hidden);
     if (activations->block != NULL)
         activations->backend->ops->release(activations->backend, activations->block);
     free(activations->layers);

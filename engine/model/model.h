@@ -91,11 +91,19 @@ typedef struct wz_activations {
     size_t bytes;
     wz_layer_activations *layers;
     float *final; /* [sites][hidden] output of the last layer */
+    /* Decode steps that the device lays out: their rows' activations, and the hidden states that tokens are drawn from.
+     * NULL until wz_activations_make_step. */
+    struct wz_activations *step;
+    float *step_hidden, *step_rstd; /* [step_requests][hidden], [step_requests] */
+    int64_t step_requests;
 } wz_activations;
 
 size_t wz_activations_bytes(const wz_model_config *config, int64_t rows, wz_keep keep);
 wz_status wz_activations_create(const wz_model *model, int64_t rows, wz_keep keep, wz_activations **out,
                                 wz_error *err);
+/* Room for decode steps of this many rows and requests. */
+wz_status wz_activations_make_step(const wz_model *model, wz_activations *activations, int64_t rows,
+                                   int64_t requests, wz_error *err);
 void wz_activations_destroy(wz_activations *activations);
 
 /* Gradients that flow backward through one layer after another. */
@@ -128,6 +136,10 @@ wz_status wz_backward_entries(const wz_model *model, wz_backward *backward, int6
 /* Rows [row0, row1) of a pack through all layers; earlier rows' keys and values are read from the activations. */
 void wz_model_forward(const wz_model *model, wz_activations *activations, const wz_segments *segments,
                       const int32_t *token, int64_t row0, int64_t row1);
+/* The rows of one decode step that the device lays out (engine/backend/decode.h): computed in `step`, which has room for
+ * size->rows, and stored in the pack's activations `cache`. Buffers of `step` are those of inference. */
+void wz_model_decode_step(const wz_model *model, wz_activations *cache, const wz_activations *step,
+                          const wz_decode_view *view, const wz_decode_size *size);
 /* hidden[i] = final norm of site site[i]; rstd [count] kept for the backward pass. */
 void wz_model_final_norm(const wz_model *model, const wz_activations *activations, const int32_t *site,
                          int64_t count, float *hidden, float *rstd);

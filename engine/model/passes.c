@@ -169,6 +169,80 @@ void wz_model_forward(const wz_model *model, wz_activations *activations, const 
     ops->for_row_blocks(model->backend, site_from(segments, row1) - p.site0, after_attentions, &p);
 }
 
+/* --- a decode step that the device lays out --- */
+
+typedef struct stored_list {
+    wz_stored each[WZ_STORED];
+    int count;
+    int64_t rows; /* of the step */
+} stored_list;
+
+static void add_stored(stored_list *list, float *to, const float *from, int64_t columns, bool at_sites)
+{
+    if (from == NULL)
+        return;
+    list->each[list->count++] = (wz_stored){.to = wz_matrix(to, 0, columns),
+                                            .from = wz_matrix((float *)from, list->rows, columns),
+                                            .at_sites = at_sites};
+}
+
+/* Of a layer's first half: the KV cache, and what the backward pass reads. */
+static void store_first_half(stored_list *list, const wz_model_config *c, const wz_activations *cache,
+                             const wz_layer_activations *to, const wz_layer_activations *from)
+{
+    const int64_t heads = c->num_attention_heads + c->num_key_value_heads;
+    add_stored(list, to->qkv, from->qkv, (heads + c->num_key_value_heads) * c->head_dim, false);
+    if (!cache->training)
+        return;
+    add_stored(list, to->x, from->x, c->hidden_size, false);
+    add_stored(list, to->rstd1, from->rstd1, 1, false);
+    add_stored(list, to->qk_raw, from->qk_raw, heads * c->head_dim, false);
+    add_stored(list, to->qk_rstd, from->qk_rstd, heads, false);
+}
+
+static void store_second_half(stored_list *list, const wz_model_config *c, const wz_activations *cache,
+                              const wz_layer_activations *to, const wz_layer_activations *from, bool at_sites)
+{
+    if (!cache->training)
+        return;
+    add_stored(list, to->attention, from->attention, c->num_attention_heads * c->head_dim, at_sites);
+    add_stored(list, to->lse, from->lse, c->num_attention_heads, at_sites);
+    add_stored(list, to->middle, from->middle, c->hidden_size, at_sites);
+    add_stored(list, to->rstd2, from->rstd2, 1, at_sites);
+    add_stored(list, to->gate_up, from->gate_up, 2 * c->intermediate_size, at_sites);
+}
+
+void wz_model_decode_step(const wz_model *model, wz_activations *cache, const wz_activations *step,
+                          const wz_decode_view *view, const wz_decode_size *size)
+{
+    const wz_model_config *c = &model->config;
+    wz_backend *be = model->backend;
+    const wz_decode_ops *decode = be->ops->decode;
+    const wz_attention attention = attention_of(c);
+    const int64_t q = attention.heads * attention.head_dim,
+                  qkv = q + 2 * attention.kv_heads * attention.head_dim, last = c->num_hidden_layers - 1;
+    const wz_segments rows = {
+        .rows = size->rows, .row_position = view->position, .sites = size->rows, .site_row = view->place};
+    pass p = {.model = model, .activations = step, .segments = &rows, .token = view->token};
+    for (p.layer = 0; p.layer <= last; p.layer++) {
+        const wz_layer_activations *a = &step->layers[p.layer];
+        stored_list list = {.rows = size->rows};
+        be->ops->for_row_blocks(be, size->rows, between_attentions, &p);
+        if (p.layer > 0)
+            store_second_half(&list, c, cache, &cache->layers[p.layer - 1], a - 1, false);
+        store_first_half(&list, c, cache, &cache->layers[p.layer], a);
+        decode->store(be, list.each, list.count);
+        decode->attention(be, wz_matrix(a->attention, size->rows, q), a->lse,
+                          wz_matrix(cache->layers[p.layer].qkv, cache->rows, qkv), size, &attention);
+    }
+    p.layer = last;
+    be->ops->for_row_blocks(be, size->rows, after_attentions, &p);
+    stored_list list = {.rows = size->rows};
+    store_second_half(&list, c, cache, &cache->layers[last], &step->layers[last], true);
+    add_stored(&list, cache->final, step->final, c->hidden_size, true);
+    decode->store(be, list.each, list.count);
+}
+
 void wz_model_final_norm(const wz_model *model, const wz_activations *activations, const int32_t *site,
                          int64_t count, float *hidden, float *rstd)
 {

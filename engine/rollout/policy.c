@@ -34,6 +34,8 @@ wz_status wz_policy_create(wz_model *model, wz_tokenizer *tokenizer, bool answer
                          (long long)model->config.vocab_size, wz_tokenizer_vocab_size(tokenizer));
     if (status == WZ_OK && answer_grammar)
         status = wz_grammar_set_create(tokenizer, &policy->grammar, err);
+    if (status == WZ_OK && answer_grammar && model->backend->ops->decode != NULL)
+        status = wz_paths_create(policy->grammar, max_completion_length, &policy->paths, err);
     if (status != WZ_OK) {
         wz_policy_destroy(policy);
         return status;
@@ -46,6 +48,7 @@ void wz_policy_destroy(wz_policy *policy)
 {
     if (policy == NULL)
         return;
+    wz_paths_destroy(policy->paths);
     wz_grammar_set_destroy(policy->grammar);
     wz_tokenizer_destroy(policy->tokenizer);
     wz_model_destroy(policy->model);

@@ -17,6 +17,7 @@ typedef struct wz_policy {
     wz_model *model;
     wz_tokenizer *tokenizer;
     wz_grammar_set *grammar; /* NULL: decodes freely */
+    wz_paths *paths;         /* the grammar's, where the device may drive decoding; else NULL */
     int64_t max_completion_length;
     uint32_t end_tokens[2]; /* of free decoding: the closing answer tag, the end of text */
     size_t end_token_count;

@@ -1,4 +1,4 @@
-#include "engine/rollout/rollout.h"
+#include "engine/rollout/decode.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +22,9 @@ typedef struct rollout {
     int64_t kept_stride;
     float *hidden, *rstd; /* backend: [completions][hidden_size], [completions] */
     void *block;
+    /* where the device drove: */
+    wz_decoded decoded;
+    int32_t *taken; /* [completions] results taken over */
 } rollout;
 
 static bool cuts(const wz_sampling *s)
@@ -121,12 +124,15 @@ static void add_rows(rollout *r, int64_t c)
         wz_pack_add_row(pack, c, pack->tokens[c * pack->completion_stride + i]);
 }
 
-/* One decode step: rows for what is known, then one sampled token for every completion still going. */
-static wz_status decode_step(rollout *r, bool *any, wz_error *err)
+/* What one decode step asks for: requests, from fewer hidden vectors. */
+typedef struct asked {
+    int64_t requests, vectors;
+} asked;
+
+/* Rows for what is known, and a request for every completion still going. */
+static wz_status ask(rollout *r, asked *out, wz_error *err)
 {
     wz_pack *pack = r->pack;
-    const int64_t row0 = pack->segments.rows, width = r->model->config.hidden_size;
-    const wz_backend_ops *ops = r->model->backend->ops;
     int64_t requests = 0, vectors = 0;
     for (int64_t c = 0; c < pack->completions; c++) {
         uint32_t set = 0;
@@ -152,21 +158,58 @@ static wz_status decode_step(rollout *r, bool *any, wz_error *err)
                                                       .sample = (uint32_t)(c % pack->generations),
                                                       .purpose = (uint32_t)r->options->purpose}};
     }
+    *out = (asked){requests, vectors};
+    return WZ_OK;
+}
+
+/* Computes the rows from row0 on and samples what is asked for. */
+static wz_status sample(rollout *r, int64_t row0, const asked *a, wz_error *err)
+{
+    const wz_pack *pack = r->pack;
+    const wz_backend_ops *ops = r->model->backend->ops;
     wz_model_forward(r->model, r->activations, &pack->segments, pack->row_token, row0, pack->segments.rows);
-    *any = requests > 0;
-    if (!*any)
+    if (a->requests == 0)
         return ops->sync(r->model->backend, err);
-    wz_model_final_norm(r->model, r->activations, r->gather, vectors, r->hidden, r->rstd);
-    wz_status status = ops->head_sample(r->model->backend, r->result, r->kept, r->kept_stride,
-                                        wz_matrix(r->hidden, vectors, width), wz_model_head(r->model),
-                                        r->request, requests, &pack->mask_table, &r->options->sampling, err);
-    for (int64_t i = 0; status == WZ_OK && i < requests; i++) {
+    wz_model_final_norm(r->model, r->activations, r->gather, a->vectors, r->hidden, r->rstd);
+    return ops->head_sample(r->model->backend, r->result, r->kept, r->kept_stride,
+                            wz_matrix(r->hidden, a->vectors, r->model->config.hidden_size),
+                            wz_model_head(r->model), r->request, a->requests, &pack->mask_table,
+                            &r->options->sampling, err);
+}
+
+static uint32_t tokens_allowed(const rollout *r, uint32_t set)
+{
+    return set == 0 ? (uint32_t)r->model->config.vocab_size
+                    : r->pack->mask_offset[set + 1] - r->pack->mask_offset[set];
+}
+
+/* The same from what the device drew. */
+static void recall(rollout *r, const asked *a)
+{
+    for (int64_t i = 0; i < a->requests; i++) {
+        const int64_t c = r->asker[i];
+        r->result[i] = r->decoded.result[r->taken[c]++ * r->pack->completions + c];
+        r->result[i].kept = tokens_allowed(r, r->request[i].mask);
+    }
+}
+
+/* One decode step: rows for what is known, then one sampled token for every completion still going. */
+static wz_status decode_step(rollout *r, bool *any, wz_error *err)
+{
+    wz_pack *pack = r->pack;
+    const int64_t row0 = pack->segments.rows;
+    asked a = {0, 0};
+    wz_status status = ask(r, &a, err);
+    if (status == WZ_OK && r->decoded.result != NULL)
+        recall(r, &a);
+    else if (status == WZ_OK)
+        status = sample(r, row0, &a, err);
+    *any = a.requests > 0;
+    for (int64_t i = 0; status == WZ_OK && i < a.requests; i++) {
         const int64_t c = r->asker[i];
         const wz_sample_result *result = &r->result[i];
         uint32_t set = r->request[i].mask;
-        const uint32_t allowed = set == 0 ? (uint32_t)r->model->config.vocab_size
-                                          : pack->mask_offset[set + 1] - pack->mask_offset[set];
-        if (result->kept < allowed)
+        if (result->kept < tokens_allowed(r, set))
             status = wz_pack_add_mask(pack, r->kept + i * r->kept_stride, result->kept, &set, err);
         if (status == WZ_OK)
             status = wz_pack_add_decision(pack, c, r->gather[r->request[i].row], result->token, set,
@@ -195,7 +238,7 @@ static wz_status prepare(rollout *r, const wz_grammar_state *start, wz_error *er
     const size_t n = (size_t)pack->completions;
     if (cuts(&r->options->sampling))
         r->kept_stride = r->model->config.vocab_size;
-    const size_t each = sizeof(wz_sample_request) + sizeof(wz_sample_result) + 2 * sizeof(int32_t) +
+    const size_t each = sizeof(wz_sample_request) + sizeof(wz_sample_result) + 3 * sizeof(int32_t) +
                         sizeof(wz_grammar_state) + 1 + (size_t)r->kept_stride * sizeof(uint32_t);
     void *block = NULL;
     wz_status status = wz_alloc(&block, n, each, "a decode step", err);
@@ -206,13 +249,16 @@ static wz_status prepare(rollout *r, const wz_grammar_state *start, wz_error *er
     r->result = (wz_sample_result *)(void *)(r->request + n);
     r->asker = (int32_t *)(void *)(r->result + n);
     r->gather = r->asker + n;
-    r->state = (wz_grammar_state *)(void *)(r->gather + n);
+    r->taken = r->gather + n;
+    r->state = (wz_grammar_state *)(void *)(r->taken + n);
     r->kept = r->kept_stride > 0 ? r->state + n : NULL;
     r->going = (uint8_t *)(r->state + n + n * (size_t)r->kept_stride);
     for (size_t c = 0; c < n; c++) {
         r->going[c] = 1;
         r->state[c] = r->grammar != NULL ? start[c / (size_t)pack->generations] : 0;
     }
+    if (r->decoded.result != NULL)
+        return WZ_OK;
     void *memory = NULL;
     status = backend->ops->alloc(backend, n * (size_t)(r->model->config.hidden_size + 1) * sizeof(float),
                                  "a decode step", &memory, err);
@@ -228,17 +274,23 @@ wz_status wz_rollout_run(const wz_model *model, wz_activations *activations, wz_
 {
     rollout r = {
         .model = model, .activations = activations, .pack = pack, .grammar = grammar, .options = options};
-    wz_status status = prepare(&r, start, err);
+    wz_model_forward(model, activations, &pack->segments, pack->row_token, 0, pack->segments.rows);
+    wz_status status =
+        wz_decode_pack(model, activations, pack, grammar != NULL ? start : NULL, options, &r.decoded, err);
     if (status == WZ_OK)
-        wz_model_forward(model, activations, &pack->segments, pack->row_token, 0, pack->segments.rows);
+        status = prepare(&r, start, err);
     for (bool any = true; status == WZ_OK && any;)
         status = decode_step(&r, &any, err);
+    if (status == WZ_OK && r.decoded.result != NULL && r.decoded.rows != pack->segments.rows)
+        status = wz_fail(err, WZ_ERR_RUNTIME, "decoding: the device laid out %lld rows, the pack has %lld",
+                         (long long)r.decoded.rows, (long long)pack->segments.rows);
     if (status == WZ_OK && options->lessons > 0)
         status = add_lessons(&r, err);
     if (r.hidden != NULL)
         model->backend->ops->release(model->backend, r.hidden);
     free(r.block);
     free(r.set_id);
+    free(r.decoded.result);
     return status;
 }
 

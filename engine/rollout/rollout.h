@@ -8,6 +8,7 @@
 
 #include "engine/model/model.h"
 #include "engine/rollout/pack.h"
+#include "engine/rollout/paths.h"
 #include "engine/text/grammar.h"
 
 typedef struct wz_rollout_options {
@@ -19,6 +20,8 @@ typedef struct wz_rollout_options {
     int64_t lessons;               /* completions of each group whose every token becomes a grammar lesson */
     const uint32_t *end_tokens;    /* without a grammar: a completion ends with any of these */
     size_t end_token_count;
+    wz_paths *paths;  /* the grammar's; NULL: the host drives decoding under a grammar */
+    bool host_drives; /* decoding, even where the device could */
 } wz_rollout_options;
 
 /* How long completions of a grammar state can get: tokens of the longest one, and tokens before its last choice (the
