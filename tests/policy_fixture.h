@@ -70,7 +70,9 @@ static inline rolled roll(uint32_t first, int64_t groups, int64_t generations, i
                          &f.err));
     OK(wz_batch_create(f.policy, WZ_PROMPT_COMPACT, problems, groups, generations, groups_per_pack, lessons,
                        &r.batch, &f.err));
-    OK(wz_activations_create(f.policy->model, wz_batch_rows(r.batch), WZ_KEEP_ALL, &r.activations, &f.err));
+    OK(wz_activations_create(f.policy->model, wz_batch_rows(r.batch),
+                             f.config.gradient_checkpointing ? WZ_KEEP_INPUTS : WZ_KEEP_ALL, &r.activations,
+                             &f.err));
     const wz_rollout_options options = {.sampling = sampling,
                                         .seed = 5,
                                         .step = 3,

@@ -112,7 +112,7 @@ wz_status wz_activations_make_step(const wz_model *model, wz_activations *activa
     void *memory = NULL;
     if (activations->step == NULL || activations->step->rows < rows) {
         wz_activations_destroy(activations->step);
-        const wz_status status = wz_activations_create(model, rows, false, &activations->step, err);
+        const wz_status status = wz_activations_create(model, rows, WZ_KEEP_CACHE, &activations->step, err);
         if (status != WZ_OK)
             return status;
     }

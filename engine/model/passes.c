@@ -186,24 +186,25 @@ static void add_stored(stored_list *list, float *to, const float *from, int64_t 
                                             .at_sites = at_sites};
 }
 
-/* Of a layer's first half: the KV cache, and what the backward pass reads. */
-static void store_first_half(stored_list *list, const wz_model_config *c, const wz_activations *cache,
+/* Of a layer's first half: the KV cache, and what else the pack's activations keep. */
+static void store_first_half(stored_list *list, const wz_model_config *c, wz_keep keep,
                              const wz_layer_activations *to, const wz_layer_activations *from)
 {
     const int64_t heads = c->num_attention_heads + c->num_key_value_heads;
     add_stored(list, to->qkv, from->qkv, (heads + c->num_key_value_heads) * c->head_dim, false);
-    if (!cache->training)
+    if (keep != WZ_KEEP_CACHE)
+        add_stored(list, to->x, from->x, c->hidden_size, false);
+    if (keep != WZ_KEEP_ALL)
         return;
-    add_stored(list, to->x, from->x, c->hidden_size, false);
     add_stored(list, to->rstd1, from->rstd1, 1, false);
     add_stored(list, to->qk_raw, from->qk_raw, heads * c->head_dim, false);
     add_stored(list, to->qk_rstd, from->qk_rstd, heads, false);
 }
 
-static void store_second_half(stored_list *list, const wz_model_config *c, const wz_activations *cache,
+static void store_second_half(stored_list *list, const wz_model_config *c, wz_keep keep,
                               const wz_layer_activations *to, const wz_layer_activations *from, bool at_sites)
 {
-    if (!cache->training)
+    if (keep != WZ_KEEP_ALL)
         return;
     add_stored(list, to->attention, from->attention, c->num_attention_heads * c->head_dim, at_sites);
     add_stored(list, to->lse, from->lse, c->num_attention_heads, at_sites);
@@ -229,8 +230,8 @@ void wz_model_decode_step(const wz_model *model, wz_activations *cache, const wz
         stored_list list = {.rows = size->rows};
         be->ops->for_row_blocks(be, size->rows, between_attentions, &p);
         if (p.layer > 0)
-            store_second_half(&list, c, cache, &cache->layers[p.layer - 1], a - 1, false);
-        store_first_half(&list, c, cache, &cache->layers[p.layer], a);
+            store_second_half(&list, c, cache->keep, &cache->layers[p.layer - 1], a - 1, false);
+        store_first_half(&list, c, cache->keep, &cache->layers[p.layer], a);
         decode->store(be, list.each, list.count);
         decode->attention(be, wz_matrix(a->attention, size->rows, q), a->lse,
                           wz_matrix(cache->layers[p.layer].qkv, cache->rows, qkv), size, &attention);
@@ -238,7 +239,7 @@ void wz_model_decode_step(const wz_model *model, wz_activations *cache, const wz
     p.layer = last;
     be->ops->for_row_blocks(be, size->rows, after_attentions, &p);
     stored_list list = {.rows = size->rows};
-    store_second_half(&list, c, cache, &cache->layers[last], &step->layers[last], true);
+    store_second_half(&list, c, cache->keep, &cache->layers[last], &step->layers[last], true);
     add_stored(&list, cache->final, step->final, c->hidden_size, true);
     decode->store(be, list.each, list.count);
 }
