@@ -174,8 +174,10 @@ bool cuda_make_scatter(cuda_backend *cuda, const int32_t *to, const int32_t *lis
 
 /* --- decoding on the device; cuda/decode.h --- */
 const wz_decode_ops *cuda_decode_table(void);
+size_t cuda_decode_bytes(const wz_op_bounds *bounds);
+wz_status cuda_decode_reserve(cuda_backend *cuda, const wz_op_bounds *bounds, wz_error *err);
+cuda_need cuda_decode_need(const wz_op_bounds *bounds);
 bool cuda_decode_holds(const cuda_backend *cuda, const void *place); /* whether it is in its memory */
-void cuda_decode_release(const cuda_backend *cuda); /* some of the backend's memory is released */
 void cuda_decode_destroy(cuda_backend *cuda);
 
 /* --- ops --- */

@@ -58,18 +58,17 @@ static bool grow_to(int64_t *room, int64_t need)
     return true;
 }
 
-/* Room for the pack; unused parts of a step are zero or what an earlier step left: valid indices, always. */
-static bool make_room(cuda_backend *cuda, const wz_decode *d)
+/* Room for this; unused parts of a step are zero or what an earlier step left: valid indices, always. */
+static bool make_room(cuda_backend *cuda, const decode_room *need)
 {
     cuda_decode *decode = cuda->decode;
     decode_room *room = &decode->room;
-    const int64_t groups = d->segments->groups, completions = groups * d->generations;
-    bool grows = grow_to(&room->groups, groups);
-    grows = grow_to(&room->completions, completions) || grows;
-    grows = grow_to(&room->longest, d->longest) || grows;
-    grows = grow_to(&room->recorded, d->steps * completions) || grows;
-    grows = grow_to(&room->step_rows, d->step_rows) || grows;
-    grows = grow_to(&room->items, groups * item_slots(d->group_rows)) || grows;
+    bool grows = grow_to(&room->groups, need->groups);
+    grows = grow_to(&room->completions, need->completions) || grows;
+    grows = grow_to(&room->longest, need->longest) || grows;
+    grows = grow_to(&room->recorded, need->recorded) || grows;
+    grows = grow_to(&room->step_rows, need->step_rows) || grows;
+    grows = grow_to(&room->items, need->items) || grows;
     if (!grows)
         return true;
     decode_memory unused;
@@ -80,6 +79,13 @@ static bool make_room(cuda_backend *cuda, const wz_decode *d)
     }
     (void)lay_out((char *)decode->block.data, room, &decode->memory);
     return CUDA_CHECK(cuda, cudaMemsetAsync(decode->block.data, 0, bytes, cuda->stream), "decoding");
+}
+
+static decode_room room_of(int64_t groups, int64_t completions, int64_t longest, int64_t steps,
+                           int64_t step_rows, int64_t group_rows)
+{
+    return decode_room{
+        groups, completions, longest, steps * completions, step_rows, groups * item_slots(group_rows)};
 }
 
 static bool copy_table(cuda_backend *cuda, decode_cutter *cutter, const void *from, size_t bytes,
@@ -178,23 +184,64 @@ static bool give_pack(cuda_backend *cuda, const wz_decode *d)
                       "decoding");
 }
 
+static wz_status make_decode(cuda_backend *cuda, wz_error *err)
+{
+    void *block = NULL;
+    if (cuda->decode != NULL)
+        return WZ_OK;
+    const wz_status status = wz_alloc(&block, 1, sizeof(cuda_decode), "decoding", err);
+    cuda->decode = (cuda_decode *)block;
+    return status;
+}
+
+static decode_room room_within(const wz_op_bounds *b)
+{
+    return room_of(b->groups, b->completions, b->decode.longest, b->decode.steps, b->decode.step_rows,
+                   b->decode.group_rows);
+}
+
+/* Words of the tables' arrays; each may end with an unused part. */
+static size_t table_bytes(const wz_decode_bounds *b)
+{
+    return b->choices == 0
+               ? 0
+               : (size_t)(b->choices + 3 * b->edges + b->forced + 2) * sizeof(int32_t) + (size_t)5 * 256;
+}
+
+size_t cuda_decode_bytes(const wz_op_bounds *bounds)
+{
+    const decode_room room = room_within(bounds);
+    decode_memory unused;
+    return bounds->decode.steps == 0 ? 0 : lay_out(NULL, &room, &unused) + table_bytes(&bounds->decode);
+}
+
+wz_status cuda_decode_reserve(cuda_backend *cuda, const wz_op_bounds *bounds, wz_error *err)
+{
+    const decode_room room = room_within(bounds);
+    if (bounds->decode.steps == 0)
+        return WZ_OK;
+    const wz_status status = make_decode(cuda, err);
+    if (status == WZ_OK && make_room(cuda, &room))
+        (void)cuda_grow(cuda, &cuda->decode->table_block, table_bytes(&bounds->decode),
+                        "decoding: what may follow");
+    return status;
+}
+
 static wz_status decode_begin(wz_backend *backend, const wz_decode *d, wz_decode_view *view, wz_error *err)
 {
     cuda_backend *cuda = cuda_of(backend);
-    if (cuda->decode == NULL) {
-        void *block = NULL;
-        const wz_status status = wz_alloc(&block, 1, sizeof(cuda_decode), "decoding", err);
-        if (status != WZ_OK)
-            return status;
-        cuda->decode = (cuda_decode *)block;
-    }
+    const wz_status status = make_decode(cuda, err);
+    if (status != WZ_OK)
+        return status;
     cuda_decode *decode = cuda->decode;
     decode->rule = draw_rule{inverse_temperature(d->sampling.temperature), !(d->sampling.temperature > 0.0f)};
     decode->groups = d->segments->groups;
     decode->completions = decode->groups * d->generations;
     decode->largest = d->paths->largest;
     decode->chooses = d->paths->choices > 0;
-    if (!make_room(cuda, d) || !give_tables(cuda, d->paths) || !give_pack(cuda, d))
+    const decode_room room =
+        room_of(decode->groups, decode->completions, d->longest, d->steps, d->step_rows, d->group_rows);
+    if (!make_room(cuda, &room) || !give_tables(cuda, d->paths) || !give_pack(cuda, d))
         return backend->ops->sync(backend, err);
     const decode_memory *m = &decode->memory;
     *view = wz_decode_view{m->token, m->position, m->place, m->site};
@@ -243,17 +290,11 @@ bool cuda_decode_holds(const cuda_backend *cuda, const void *place)
            at < (const char *)decode->block.data + decode->block.bytes;
 }
 
-void cuda_decode_release(const cuda_backend *cuda)
-{
-    if (cuda->decode != NULL)
-        decode_forget_graphs(cuda->decode); /* which may work on it */
-}
-
 void cuda_decode_destroy(cuda_backend *cuda)
 {
     if (cuda->decode == NULL)
         return;
-    decode_forget_graphs(cuda->decode);
+    decode_drop_graphs(cuda->decode);
     (void)cudaFree(cuda->decode->block.data);
     (void)cudaFree(cuda->decode->table_block.data);
     free(cuda->decode);
@@ -261,7 +302,8 @@ void cuda_decode_destroy(cuda_backend *cuda)
 
 const wz_decode_ops *cuda_decode_table(void)
 {
-    static const wz_decode_ops ops = {decode_begin,     decode_run,    decode_rows,  decode_store,
-                                      decode_attention, decode_sample, decode_alive, decode_results};
+    static const wz_decode_ops ops = {decode_begin,  decode_run,   decode_forget,
+                                      decode_rows,   decode_store, decode_attention,
+                                      decode_sample, decode_alive, decode_results};
     return &ops;
 }

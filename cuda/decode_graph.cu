@@ -51,7 +51,15 @@ static void forget(decode_graph *graph)
     *graph = decode_graph{};
 }
 
-void decode_forget_graphs(cuda_decode *decode)
+void decode_forget(wz_backend *backend, const void *owner)
+{
+    const cuda_decode *decode = cuda_of(backend)->decode;
+    for (int i = 0; decode != NULL && decode->graphs != NULL && i < GRAPHS; i++)
+        if (decode->graphs->each[i].key.owner == owner)
+            forget(&decode->graphs->each[i]);
+}
+
+void decode_drop_graphs(cuda_decode *decode)
 {
     for (int i = 0; decode->graphs != NULL && i < GRAPHS; i++)
         forget(&decode->graphs->each[i]);

@@ -279,6 +279,28 @@ void decode_attention(wz_backend *backend, wz_tensor out, float *lse, wz_tensor 
 
 /* --- drawing --- */
 
+/* Scratch memory of draws over the whole vocabulary. */
+typedef struct draw_places {
+    size_t logits, hidden, states, end;
+} draw_places;
+
+static draw_places places_of(int64_t requests, int64_t width)
+{
+    const size_t rows = (size_t)(requests < TILE_ROWS ? requests : TILE_ROWS);
+    draw_places at = {};
+    at.logits = place(&at.end, rows * CHUNK * sizeof(float));
+    at.hidden = place(&at.end, rows * (size_t)width * sizeof(float));
+    at.states = place(&at.end, rows * sizeof(sample_state));
+    return at;
+}
+
+cuda_need cuda_decode_need(const wz_op_bounds *b)
+{
+    const size_t pairs = (size_t)(b->requests * b->decode.largest) * sizeof(float),
+                 whole = b->whole ? places_of(b->requests, b->hidden).end : 0;
+    return cuda_need{b->decode.steps == 0 ? 0 : pairs > whole ? pairs : whole, 0};
+}
+
 /* A choice's tokens are gathered, so that logits exist for those only. */
 static void sample_choices(cuda_backend *cuda, wz_tensor hidden, wz_tensor head, int64_t requests)
 {
@@ -295,16 +317,12 @@ static void sample_choices(cuda_backend *cuda, wz_tensor hidden, wz_tensor head,
 static void sample_vocabulary(cuda_backend *cuda, wz_tensor hidden, wz_tensor head, int64_t requests)
 {
     const decode_memory *m = &cuda->decode->memory;
-    const size_t rows = (size_t)(requests < TILE_ROWS ? requests : TILE_ROWS);
-    size_t end = 0;
-    const size_t logits = place(&end, rows * CHUNK * sizeof(float)),
-                 gathered = place(&end, rows * (size_t)hidden.columns * sizeof(float)),
-                 states = place(&end, rows * sizeof(sample_state));
-    char *base = (char *)cuda_scratch(cuda, end, "decoding");
+    const draw_places at = places_of(requests, hidden.columns);
+    char *base = (char *)cuda_scratch(cuda, at.end, "decoding");
     if (base == NULL)
         return;
-    const draw_memory memory = {(float *)(base + logits), (float *)(base + gathered),
-                                (sample_state *)(base + states)};
+    const draw_memory memory = {(float *)(base + at.logits), (float *)(base + at.hidden),
+                                (sample_state *)(base + at.states)};
     for (int64_t first = 0; first < requests; first += TILE_ROWS)
         draw_tile(cuda, &memory, m->values + first, m->entries + first,
                   requests - first < TILE_ROWS ? requests - first : TILE_ROWS, hidden, head,

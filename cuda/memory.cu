@@ -79,10 +79,10 @@ bool cuda_fetch(cuda_backend *cuda, void *host, const void *from, size_t bytes, 
 
 static cuda_need need_of(const wz_op_bounds *bounds)
 {
-    const cuda_need needs[] = {cuda_attention_need(bounds),   cuda_elementwise_need(bounds),
-                               cuda_head_sample_need(bounds), cuda_head_score_need(bounds),
-                               cuda_head_vocab_need(bounds),  cuda_linear_need(bounds),
-                               cuda_norm_need(bounds),        cuda_optimizer_need(bounds)};
+    const cuda_need needs[] = {
+        cuda_attention_need(bounds),  cuda_elementwise_need(bounds), cuda_head_sample_need(bounds),
+        cuda_head_score_need(bounds), cuda_head_vocab_need(bounds),  cuda_linear_need(bounds),
+        cuda_norm_need(bounds),       cuda_optimizer_need(bounds),   cuda_decode_need(bounds)};
     cuda_need most = {0, 0};
     for (size_t i = 0; i < sizeof needs / sizeof needs[0]; i++) {
         most.scratch = needs[i].scratch > most.scratch ? needs[i].scratch : most.scratch;
@@ -95,7 +95,7 @@ size_t cuda_own_bytes(const wz_backend *backend, const wz_op_bounds *bounds)
 {
     const cuda_need need = need_of(bounds);
     return cuda_gemm_bytes(((const cuda_backend *)backend)->gemm, bounds) + whole_steps(need.scratch) +
-           ring_bytes(need.staged);
+           ring_bytes(need.staged) + cuda_decode_bytes(bounds);
 }
 
 wz_status cuda_reserve(wz_backend *backend, const wz_op_bounds *bounds, size_t passing, wz_error *err)
@@ -103,11 +103,14 @@ wz_status cuda_reserve(wz_backend *backend, const wz_op_bounds *bounds, size_t p
     cuda_backend *cuda = cuda_of(backend);
     const cuda_need need = need_of(bounds);
     const bool is_free = cuda->passing.count == 0;
+    wz_status status = cuda_decode_reserve(cuda, bounds, err);
+    if (status != WZ_OK)
+        return status;
     cuda->staged_used = 0; /* growing waits for the device; where nothing grows, so does sync */
     if (cuda_grow(cuda, &cuda->scratch, whole_steps(need.scratch), "scratch memory of ops") &&
         cuda_grow(cuda, &cuda->staged, ring_bytes(need.staged), "copies of host arrays") && is_free)
         (void)cuda_grow(cuda, &cuda->passing.memory, whole_steps(passing), "short-lived blocks");
-    const wz_status status = cuda_gemm_reserve(cuda->gemm, bounds, err);
+    status = cuda_gemm_reserve(cuda->gemm, bounds, err);
     return status == WZ_OK ? backend->ops->sync(backend, err) : status;
 }
 

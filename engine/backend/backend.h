@@ -136,6 +136,10 @@ typedef struct wz_backend_info {
     bool inexact; /* a row's result may depend on the rows beside it: exact: false on a GPU */
 } wz_backend_info;
 
+typedef struct wz_backend wz_backend;
+
+#include "engine/backend/decode.h"
+
 /* The most that ops of a run are called with: what they need beside the caller's memory depends on it. */
 typedef struct wz_op_bounds {
     wz_attention attention;
@@ -148,12 +152,10 @@ typedef struct wz_op_bounds {
     int64_t table;    /* tokens of a mask table of head_allowed; 0: that is not called */
     bool whole;       /* decisions are over set 0, too */
     bool cuts;        /* ... and sampling cuts it */
+    wz_decode_bounds decode;
 } wz_op_bounds;
 
-typedef struct wz_backend wz_backend;
 typedef void (*wz_row_block)(void *context, int64_t row0, int64_t row1);
-
-#include "engine/backend/decode.h"
 
 typedef struct wz_backend_ops {
     const char *name;

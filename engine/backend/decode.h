@@ -46,6 +46,12 @@ typedef struct wz_decode {
 
 #define WZ_DECODE_ENDS 4
 
+/* The most of all packs of a run; steps 0: the host drives. */
+typedef struct wz_decode_bounds {
+    int64_t steps, longest, step_rows, group_rows; /* as in wz_decode */
+    int64_t choices, edges, forced, largest;       /* of wz_decode_paths */
+} wz_decode_bounds;
+
 /* A step's index arrays, on the device: as arguments of ops they are read there. */
 typedef struct wz_decode_view {
     const int32_t *token, *position; /* [step_rows] */
@@ -68,9 +74,11 @@ typedef struct wz_decode_ops {
     /* Takes a pack; the view stays valid until the next begin. */
     wz_status (*begin)(wz_backend *backend, const wz_decode *decode, wz_decode_view *view, wz_error *err);
     /* Runs body(context), which calls ops for one step of this size. A step is recorded and replayed where an equal one
-     * was run before: equal in size, in `owner` (what else its ops work on) and in the memory they use. */
+     * was run before: equal in size and in `owner`, which stands for all other memory that its ops work on. */
     void (*run)(wz_backend *backend, const wz_decode_size *size, const void *owner,
                 void (*body)(void *context), void *context);
+    /* The owner's memory is about to change or to go. */
+    void (*forget)(wz_backend *backend, const void *owner);
     /* Takes in the tokens drawn last, appends forced ones and lays out the step's rows and requests. */
     void (*rows)(wz_backend *backend, const wz_decode_size *size);
     void (*store)(wz_backend *backend, const wz_stored *stored, int count);

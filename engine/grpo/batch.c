@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "engine/rollout/decode.h"
+
 wz_status wz_batch_generate(const wz_task *task, const double *values, uint64_t seed, wz_split split,
                             uint32_t first, int64_t groups, wz_problem **out, wz_error *err)
 {
@@ -177,7 +179,32 @@ static int64_t larger(int64_t a, int64_t b)
     return a > b ? a : b;
 }
 
-void wz_batch_bounds(const wz_batch *batch, const wz_sampling *sampling, bool training, wz_op_bounds *b)
+/* Of packs as large as the batch has them. */
+static wz_status add_decode_bounds(const wz_batch *batch, const wz_sampling *sampling, wz_op_bounds *b,
+                                   wz_error *err)
+{
+    void *block = NULL;
+    wz_policy *policy = batch->policy;
+    const wz_rollout_options options = {.sampling = *sampling,
+                                        .max_completion_length = policy->max_completion_length,
+                                        .lessons = batch->lessons,
+                                        .end_tokens = policy->end_tokens,
+                                        .end_token_count = policy->end_token_count,
+                                        .paths = policy->paths};
+    wz_status status = wz_alloc(&block, (size_t)batch->groups, sizeof(wz_grammar_state), "a rollout", err);
+    wz_grammar_state *start = block;
+    for (int64_t g = 0; status == WZ_OK && g < batch->groups; g++)
+        start[g] = batch->bounds[g].start;
+    for (int64_t p = 0; status == WZ_OK && p < batch->pack_count; p++)
+        status = wz_decode_add_bounds(policy->model,
+                                      policy->grammar != NULL ? start + p * batch->groups_per_pack : NULL,
+                                      batch->packs[p]->groups, batch->generations, &options, &b->decode, err);
+    free(block);
+    return status;
+}
+
+wz_status wz_batch_bounds(const wz_batch *batch, const wz_sampling *sampling, bool training, wz_op_bounds *b,
+                          wz_error *err)
 {
     const wz_model *model = batch->policy->model;
     const wz_model_config *c = &model->config;
@@ -210,13 +237,15 @@ void wz_batch_bounds(const wz_batch *batch, const wz_sampling *sampling, bool tr
     b->set = larger(b->set, set);
     b->whole = b->whole || is_free;
     b->cuts = b->cuts || cuts;
-    if (!training)
-        return;
+    const wz_status status = add_decode_bounds(batch, sampling, b, err);
+    if (status != WZ_OK || !training)
+        return status;
     b->floats = model->floats;
     /* a completion's decisions are predicted from its rows and from the prompt's last */
     b->entries = larger(b->entries, batch->groups_per_pack * (own_rows + batch->generations));
     if (batch->lessons > 0) /* each token's set, and each decision's if it was cut */
         b->table = larger(b->table, 2 * completions * longest * set);
+    return WZ_OK;
 }
 
 static size_t rounded(size_t bytes)
@@ -229,13 +258,25 @@ size_t wz_batch_rollout_bytes(const wz_op_bounds *bounds)
     return rounded((size_t)(bounds->requests * (bounds->hidden + 1)) * sizeof(float));
 }
 
-size_t wz_batch_decode_bytes(const wz_batch *batch, const wz_sampling *sampling, wz_op_bounds *bounds)
+size_t wz_batch_step_bytes(const wz_model_config *config, const wz_op_bounds *b)
 {
+    const int64_t rows = b->decode.step_rows;
+    return b->decode.steps == 0
+               ? 0
+               : rounded(wz_activations_step_bytes(config, rows > 0 ? rows : 1, b->requests)) + 256;
+}
+
+wz_status wz_batch_decode_bytes(const wz_batch *batch, const wz_sampling *sampling, wz_op_bounds *bounds,
+                                size_t *bytes, wz_error *err)
+{
+    const wz_model_config *c = &batch->policy->model->config;
     wz_op_bounds own = {0};
-    wz_batch_bounds(batch, sampling, false, &own);
-    wz_batch_bounds(batch, sampling, false, bounds);
-    return rounded(wz_activations_bytes(&batch->policy->model->config, own.rows, WZ_KEEP_CACHE)) +
-           wz_batch_rollout_bytes(&own);
+    wz_status status = wz_batch_bounds(batch, sampling, false, &own, err);
+    if (status == WZ_OK)
+        status = wz_batch_bounds(batch, sampling, false, bounds, err);
+    *bytes = rounded(wz_activations_bytes(c, own.rows, WZ_KEEP_CACHE)) + wz_batch_rollout_bytes(&own) +
+             wz_batch_step_bytes(c, &own);
+    return status;
 }
 
 wz_status wz_batch_decode_memory(const wz_batch *batch, const wz_sampling *sampling, wz_activations **out,
@@ -243,9 +284,11 @@ wz_status wz_batch_decode_memory(const wz_batch *batch, const wz_sampling *sampl
 {
     const wz_model *model = batch->policy->model;
     wz_op_bounds bounds = {0};
-    const size_t bytes = wz_batch_decode_bytes(batch, sampling, &bounds);
+    size_t bytes = 0;
     *out = NULL;
-    const wz_status status = model->backend->ops->reserve(model->backend, &bounds, bytes, err);
+    wz_status status = wz_batch_decode_bytes(batch, sampling, &bounds, &bytes, err);
+    if (status == WZ_OK)
+        status = model->backend->ops->reserve(model->backend, &bounds, bytes, err);
     return status == WZ_OK ? wz_activations_create(model, bounds.rows, WZ_KEEP_CACHE, out, err) : status;
 }
 

@@ -37,12 +37,16 @@ void wz_batch_destroy(wz_batch *batch);
 int64_t wz_batch_rows(const wz_batch *batch);
 /* Widens *bounds to what rollouts of such batches, and with `training` their gradients, call ops with: as if every group
  * were as long as the longest here. */
-void wz_batch_bounds(const wz_batch *batch, const wz_sampling *sampling, bool training, wz_op_bounds *bounds);
+wz_status wz_batch_bounds(const wz_batch *batch, const wz_sampling *sampling, bool training,
+                          wz_op_bounds *bounds, wz_error *err);
 /* Rollouts without a backward pass. Bytes of the caller's memory that they take at once, *bounds widened by what they ask
  * of ops; and the activations for them, after which no rollout of such a batch takes more of a GPU's memory. */
-size_t wz_batch_decode_bytes(const wz_batch *batch, const wz_sampling *sampling, wz_op_bounds *bounds);
+wz_status wz_batch_decode_bytes(const wz_batch *batch, const wz_sampling *sampling, wz_op_bounds *bounds,
+                                size_t *bytes, wz_error *err);
 wz_status wz_batch_decode_memory(const wz_batch *batch, const wz_sampling *sampling, wz_activations **out,
                                  wz_error *err);
+/* Bytes that activations take for decode steps that the device drives; 0: the host drives. */
+size_t wz_batch_step_bytes(const wz_model_config *config, const wz_op_bounds *bounds);
 /* Bytes that one rollout takes beside the activations. */
 size_t wz_batch_rollout_bytes(const wz_op_bounds *bounds);
 /* Samples pack p. */

@@ -118,6 +118,16 @@ static int64_t packs_held(const wz_trainer_options *options, const wz_batch *bat
     return wz_trainer_keeps_rollouts(options) ? batch->pack_count : 1;
 }
 
+/* A curriculum's sizes have a grammar each, none larger than the last one's. */
+static void count_sizes(const wz_trainer_options *options, wz_decode_bounds *bounds)
+{
+    const int64_t sizes =
+        options->curriculum_enabled ? options->curriculum.last - options->curriculum.first + 1 : 1;
+    bounds->choices *= sizes;
+    bounds->edges *= sizes;
+    bounds->forced *= sizes;
+}
+
 wz_status wz_trainer_plan(wz_policy *policy, const wz_trainer_options *options, wz_trainer_memory *out,
                           wz_error *err)
 {
@@ -128,18 +138,24 @@ wz_status wz_trainer_plan(wz_policy *policy, const wz_trainer_options *options, 
         return status;
     const wz_model_config *c = &policy->model->config;
     wz_op_bounds *bounds = &out->bounds;
-    wz_batch_bounds(batch, &options->sampling, true, bounds);
+    status = wz_batch_bounds(batch, &options->sampling, true, bounds, err);
+    count_sizes(options, &bounds->decode);
     out->rows = bounds->rows;
+    if (bounds->decode.steps > 0) {
+        out->step_rows = bounds->decode.step_rows > 0 ? bounds->decode.step_rows : 1;
+        out->requests = bounds->requests;
+    }
     out->entries = bounds->entries;
     out->activations =
-        (size_t)packs_held(options, batch) * wz_activations_bytes(c, bounds->rows, keep_of(options));
+        (size_t)packs_held(options, batch) *
+        (wz_activations_bytes(c, bounds->rows, keep_of(options)) + wz_batch_step_bytes(c, bounds));
     out->backward = wz_backward_bytes(c, bounds->rows) + wz_apart_bytes(c, options->grammar_coef > 0.0);
     out->vectors = wz_backward_entry_bytes(c, bounds->entries);
     out->passing = wz_batch_rollout_bytes(bounds);
     if (options->exactness_check_steps > 0 && wz_pack_exactness_bytes(c, bounds->entries) > out->passing)
         out->passing = wz_pack_exactness_bytes(c, bounds->entries);
     wz_batch_destroy(batch);
-    return WZ_OK;
+    return status;
 }
 
 /* Activations of `rows` rows for `packs` packs, and the backward pass; those that are there are kept or replaced by larger
@@ -174,6 +190,9 @@ wz_status wz_trainer_reserve(wz_trainer *trainer, const wz_trainer_memory *memor
         wz_trainer_keeps_rollouts(o) ? (o->problems + o->groups_per_pack - 1) / o->groups_per_pack : 1;
     wz_entry_vectors unused;
     wz_status status = reserve_rows(trainer, memory->rows, packs, err);
+    for (int64_t i = 0; status == WZ_OK && memory->requests > 0 && i < packs; i++)
+        status = wz_activations_make_step(model, trainer->activations[i], memory->step_rows, memory->requests,
+                                          err);
     if (status == WZ_OK)
         status = wz_backward_entries(model, trainer->backward, memory->entries, &unused, err);
     if (status == WZ_OK)

@@ -64,8 +64,9 @@ bool wz_trainer_keeps_rollouts(const wz_trainer_options *options);
 
 /* What a trainer needs at the task's full size beside the model, in bytes. */
 typedef struct wz_trainer_memory {
-    int64_t rows, entries; /* of one pack */
-    wz_op_bounds bounds;   /* of the trainer's ops, perhaps widened by others' */
+    int64_t rows, entries;       /* of one pack */
+    int64_t step_rows, requests; /* of one decode step that the device drives; 0: the host does */
+    wz_op_bounds bounds;         /* of the trainer's ops, perhaps widened by others' */
     size_t activations;
     size_t backward; /* gradients of activations, and gradients kept apart */
     size_t vectors;  /* hidden vectors of decisions and lessons */

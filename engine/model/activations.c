@@ -104,12 +104,30 @@ wz_status wz_activations_create(const wz_model *model, int64_t rows, wz_keep kee
     return WZ_OK;
 }
 
+/* No recorded decode step works on these any more. */
+static void forget_steps(const wz_activations *activations)
+{
+    const wz_decode_ops *decode = activations->backend->ops->decode;
+    if (decode != NULL)
+        decode->forget(activations->backend, activations);
+}
+
+size_t wz_activations_step_bytes(const wz_model_config *config, int64_t rows, int64_t requests)
+{
+    return wz_activations_bytes(config, rows, WZ_KEEP_CACHE) +
+           (size_t)(requests * (config->hidden_size + 1)) * sizeof(float);
+}
+
 wz_status wz_activations_make_step(const wz_model *model, wz_activations *activations, int64_t rows,
                                    int64_t requests, wz_error *err)
 {
     const wz_backend_ops *ops = model->backend->ops;
     const int64_t hidden = model->config.hidden_size;
     void *memory = NULL;
+    if (activations->step != NULL && activations->step->rows >= rows &&
+        activations->step_requests >= requests)
+        return WZ_OK;
+    forget_steps(activations);
     if (activations->step == NULL || activations->step->rows < rows) {
         wz_activations_destroy(activations->step);
         const wz_status status = wz_activations_create(model, rows, WZ_KEEP_CACHE, &activations->step, err);
@@ -136,6 +154,7 @@ void wz_activations_destroy(wz_activations *activations)
 {
     if (activations == NULL)
         return;
+    forget_steps(activations);
     wz_activations_destroy(activations->step);
     if (activations->step_hidden != NULL)
         activations->backend->ops->release(activations->backend, activations->step_hidden);

@@ -101,7 +101,8 @@ typedef struct wz_activations {
 size_t wz_activations_bytes(const wz_model_config *config, int64_t rows, wz_keep keep);
 wz_status wz_activations_create(const wz_model *model, int64_t rows, wz_keep keep, wz_activations **out,
                                 wz_error *err);
-/* Room for decode steps of this many rows and requests. */
+/* Room for decode steps of this many rows (at least 1) and requests, and its bytes. */
+size_t wz_activations_step_bytes(const wz_model_config *config, int64_t rows, int64_t requests);
 wz_status wz_activations_make_step(const wz_model *model, wz_activations *activations, int64_t rows,
                                    int64_t requests, wz_error *err);
 void wz_activations_destroy(wz_activations *activations);

@@ -24,19 +24,24 @@ static bool cuts(const wz_sampling *s)
     return s->temperature > 0.0f && (s->top_k > 0 || s->top_p < 1.0f || s->min_p > 0.0f);
 }
 
-/* What of the options and the pack the device is told. */
-static wz_decode describe(const decoding *d, const wz_pack *pack, const wz_rollout_options *options)
+/* Whether the device could, as far as the options say. */
+static bool may_drive(const decoding *d, bool has_grammar, const wz_rollout_options *options)
 {
-    return (wz_decode){.segments = &pack->segments,
-                       .generations = pack->generations,
-                       .prompt_rows = pack->segments.rows,
-                       .problem = pack->problem,
+    return d->ops != NULL && !options->host_drives && !cuts(&options->sampling) &&
+           wz_draw_key_valid(&d->pack.key) && (!has_grammar || options->paths != NULL) &&
+           options->end_token_count <= WZ_DECODE_ENDS;
+}
+
+/* What of the options the device is told. */
+static wz_decode describe(const decoding *d, const wz_rollout_options *options, int64_t generations)
+{
+    return (wz_decode){.generations = generations,
                        .paths = &d->paths,
                        .sampling = options->sampling,
                        .key = {.seed = options->seed,
                                .step = options->step,
                                .token = (uint32_t)(options->max_completion_length - 1),
-                               .sample = (uint32_t)(pack->generations - 1),
+                               .sample = (uint32_t)(generations - 1),
                                .purpose = (uint32_t)options->purpose},
                        .longest = options->max_completion_length,
                        .lessons = options->lessons,
@@ -46,11 +51,10 @@ static wz_decode describe(const decoding *d, const wz_pack *pack, const wz_rollo
                        .steps = options->max_completion_length + 1};
 }
 
-/* Starts and tables of the grammar; *fits: the device can follow it. */
-static wz_status follow_grammar(decoding *d, const wz_grammar_state *start, wz_paths *paths, int32_t *edges,
-                                bool *fits, wz_error *err)
+/* Starts and tables of the grammar; *fits: the device can follow it. edges [groups] */
+static wz_status follow_grammar(decoding *d, const wz_grammar_state *start, int64_t groups, wz_paths *paths,
+                                int32_t *edges, bool *fits, wz_error *err)
 {
-    const int64_t groups = d->pack.segments->groups;
     wz_status status = WZ_OK;
     *fits = true;
     for (int64_t g = 0; status == WZ_OK && *fits && g < groups; g++) {
@@ -113,18 +117,22 @@ static wz_status decode_steps(decoding *d, wz_error *err)
     return status;
 }
 
-/* Memory for the largest step, then all of them. */
-static wz_status decode(decoding *d, wz_decoded *out, wz_error *err)
+/* Rows of the largest step, by completion. */
+static void measure(decoding *d)
 {
-    wz_backend *backend = d->model->backend;
-    void *results = NULL;
     int64_t most = 0;
     for (int64_t s = 0; s < d->pack.steps; s++)
         most = rows_of(d, s) > most ? rows_of(d, s) : most;
     d->pack.step_rows = most * d->completions;
     d->pack.group_rows = most * d->pack.generations;
-    wz_status status = wz_activations_make_step(
-        d->model, d->activations, d->pack.step_rows > 0 ? d->pack.step_rows : 1, d->completions, err);
+}
+
+static wz_status decode(decoding *d, wz_decoded *out, wz_error *err)
+{
+    wz_backend *backend = d->model->backend;
+    void *results = NULL;
+    const int64_t rows = d->pack.step_rows > 0 ? d->pack.step_rows : 1;
+    wz_status status = wz_activations_make_step(d->model, d->activations, rows, d->completions, err);
     if (status == WZ_OK)
         status = wz_alloc(&results, (size_t)d->pack.steps * (size_t)d->completions, sizeof *out->result,
                           "a rollout's results", err);
@@ -141,25 +149,67 @@ static wz_status decode(decoding *d, wz_decoded *out, wz_error *err)
     return status;
 }
 
+/* Fills d for groups of this many generations; *fits: the device can drive. *block: to be freed. */
+static wz_status prepare(decoding *d, const wz_grammar_state *start, int64_t groups, int64_t generations,
+                         const wz_rollout_options *options, void **block, bool *fits, wz_error *err)
+{
+    wz_status status = WZ_OK;
+    d->ops = d->model->backend->ops->decode;
+    d->completions = groups * generations;
+    d->pack = describe(d, options, generations);
+    *fits = may_drive(d, start != NULL, options);
+    *block = NULL;
+    if (*fits && start != NULL) {
+        status = wz_alloc(block, (size_t)groups, sizeof(int32_t), "a rollout", err);
+        if (status == WZ_OK)
+            status = follow_grammar(d, start, groups, options->paths, *block, fits, err);
+    }
+    if (status == WZ_OK && *fits)
+        measure(d);
+    return status;
+}
+
 wz_status wz_decode_pack(const wz_model *model, wz_activations *activations, const wz_pack *pack,
                          const wz_grammar_state *start, const wz_rollout_options *options, wz_decoded *out,
                          wz_error *err)
 {
-    decoding d = {.model = model, .activations = activations, .ops = model->backend->ops->decode};
-    void *edges = NULL;
-    bool fits = true;
+    decoding d = {.model = model, .activations = activations};
+    void *block = NULL;
+    bool fits = false;
     *out = (wz_decoded){NULL, 0};
-    d.pack = describe(&d, pack, options);
-    d.completions = pack->completions;
-    if (d.ops == NULL || options->host_drives || cuts(&options->sampling) ||
-        !wz_draw_key_valid(&d.pack.key) || (start != NULL && options->paths == NULL) ||
-        options->end_token_count > WZ_DECODE_ENDS)
-        return WZ_OK;
-    wz_status status = wz_alloc(&edges, (size_t)pack->groups, sizeof(int32_t), "a rollout", err);
-    if (status == WZ_OK && start != NULL)
-        status = follow_grammar(&d, start, options->paths, edges, &fits, err);
+    wz_status status = prepare(&d, start, pack->groups, pack->generations, options, &block, &fits, err);
+    d.pack.segments = &pack->segments;
+    d.pack.prompt_rows = pack->segments.rows;
+    d.pack.problem = pack->problem;
     if (status == WZ_OK && fits)
         status = decode(&d, out, err);
-    free(edges);
+    free(block);
     return status;
+}
+
+static int64_t larger(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+wz_status wz_decode_add_bounds(const wz_model *model, const wz_grammar_state *start, int64_t groups,
+                               int64_t generations, const wz_rollout_options *options, wz_decode_bounds *out,
+                               wz_error *err)
+{
+    decoding d = {.model = model};
+    void *block = NULL;
+    bool fits = false;
+    const wz_status status = prepare(&d, start, groups, generations, options, &block, &fits, err);
+    free(block);
+    if (status != WZ_OK || !fits)
+        return status;
+    out->steps = larger(out->steps, d.pack.steps);
+    out->longest = larger(out->longest, d.pack.longest);
+    out->step_rows = larger(out->step_rows, d.pack.step_rows);
+    out->group_rows = larger(out->group_rows, d.pack.group_rows);
+    out->choices = larger(out->choices, d.paths.choices);
+    out->edges = larger(out->edges, d.paths.edges);
+    out->forced = larger(out->forced, d.paths.edges > 0 ? d.paths.run[d.paths.edges] : 0);
+    out->largest = larger(out->largest, d.paths.largest);
+    return WZ_OK;
 }

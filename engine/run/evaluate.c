@@ -170,10 +170,11 @@ wz_status wz_evaluation_memory(wz_policy *policy, const wz_eval_options *o, wz_o
                                  &batch, err);
     if (status != WZ_OK)
         return status;
-    const size_t bytes = wz_batch_decode_bytes(batch, &o->sampling, bounds);
+    size_t bytes = 0;
+    status = wz_batch_decode_bytes(batch, &o->sampling, bounds, &bytes, err);
     *passing = bytes > *passing ? bytes : *passing;
     wz_batch_destroy(batch);
-    return WZ_OK;
+    return status;
 }
 
 wz_status wz_evaluate(wz_policy *policy, const wz_eval_options *options, wz_eval_progress progress,

@@ -47,6 +47,8 @@ static const char *const variants[] = {
     "scale_rewards=batch per_device_train_batch_size=8 top_k=1 num_iterations=2",
     ("answer_grammar=false max_completion_length=3 generation_batch_size=8 eval_problems=2 top_p=0.9 "
      "per_device_train_batch_size=8"),
+    "answer_grammar=false max_completion_length=3 generation_batch_size=8 eval_problems=2 "
+    "per_device_train_batch_size=8",
 };
 enum { VARIANTS = sizeof variants / sizeof variants[0] };
 
