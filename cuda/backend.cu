@@ -113,6 +113,7 @@ static const wz_backend_ops *cuda_table(void)
     ops.destroy = cuda_destroy;
     ops.describe = cuda_describe;
     ops.gemm_rate = cuda_gemm_rate;
+    ops.memory_rate = cuda_memory_rate;
     ops.supports_type = cuda_supports_type;
     ops.supports_low_rank = cuda_supports_low_rank;
     ops.own_bytes = cuda_own_bytes;

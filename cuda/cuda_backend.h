@@ -181,7 +181,11 @@ bool cuda_decode_holds(const cuda_backend *cuda, const void *place); /* whether 
 void cuda_decode_destroy(cuda_backend *cuda);
 
 /* --- ops --- */
+/* The most work per second that run(cuda, what), again and again, reaches within `seconds`; NaN: failed, and recorded. */
+double cuda_best_rate(cuda_backend *cuda, void (*run)(cuda_backend *cuda, const void *what), const void *what,
+                      double work, double seconds, const char *name);
 double cuda_gemm_rate(wz_backend *backend, const wz_gemm_shape *shape, double seconds);
+double cuda_memory_rate(wz_backend *backend, size_t bytes, double seconds);
 void cuda_embedding_forward(wz_backend *backend, wz_tensor y, wz_tensor table, const int32_t *token);
 void cuda_embedding_backward(wz_backend *backend, wz_tensor dtable, wz_tensor dy, const int32_t *token,
                              const wz_row_groups *groups);

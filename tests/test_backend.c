@@ -84,6 +84,24 @@ START_TEST(gemm_rate_is_measured_for_every_kind_of_product)
 }
 END_TEST
 
+START_TEST(memory_rate_is_measured_for_any_size)
+{
+    static const size_t sizes[] = {0, 1000, 1 << 16};
+    wz_backend *be = test_backend(2);
+    wz_error err = {{0}};
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        const double rate = be->ops->memory_rate(be, sizes[i], 0.02);
+        ck_assert_msg(isfinite(rate) && rate > 0.0, "%zu bytes: %g", sizes[i], rate);
+    }
+    ck_assert_msg(be->ops->sync(be, &err) == WZ_OK, "%s", err.text);
+#ifdef WZ_TEST_CUDA
+    ck_assert(isnan(be->ops->memory_rate(be, (size_t)1 << 50, 0.02)));
+    ck_assert_int_eq(be->ops->sync(be, &err), WZ_ERR_RESOURCE);
+#endif
+    be->ops->destroy(be);
+}
+END_TEST
+
 #ifdef WZ_TEST_CUDA /* the host would promise the memory, or its sanitizer end the program */
 START_TEST(memory_that_is_not_there_is_reported)
 {
@@ -113,6 +131,7 @@ static Suite *backend_suite(void)
     tcase_add_test(others, adamw_five_steps_match_the_algorithm);
     tcase_add_test(others, backend_says_what_it_is);
     tcase_add_test(others, gemm_rate_is_measured_for_every_kind_of_product);
+    tcase_add_test(others, memory_rate_is_measured_for_any_size);
 #ifdef WZ_TEST_CUDA
     tcase_add_test(others, memory_that_is_not_there_is_reported);
 #endif

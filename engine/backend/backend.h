@@ -164,6 +164,9 @@ typedef struct wz_backend_ops {
     /* Operations per second of plain matrix products of one shape on the whole backend, each host thread on matrices of
      * its own: the best of the rounds that fit into `seconds`. NaN: out of memory. */
     double (*gemm_rate)(wz_backend *backend, const wz_gemm_shape *shape, double seconds);
+    /* Bytes per second in which the whole backend reads a block of this size from end to end, each host thread a part of
+     * its own: the best of the rounds that fit into `seconds`. NaN: out of memory. */
+    double (*memory_rate)(wz_backend *backend, size_t bytes, double seconds);
     /* Whether a tensor type / a low-rank pair is implemented. */
     bool (*supports_type)(const wz_backend *backend, wz_dtype type);
     bool (*supports_low_rank)(const wz_backend *backend);

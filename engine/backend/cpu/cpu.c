@@ -186,6 +186,7 @@ static const wz_backend_ops cpu_ops = {
     .destroy = cpu_destroy,
     .describe = cpu_describe,
     .gemm_rate = cpu_gemm_rate,
+    .memory_rate = cpu_memory_rate,
     .supports_type = cpu_supports_type,
     .supports_low_rank = cpu_supports_low_rank,
     .own_bytes = cpu_own_bytes,

@@ -98,7 +98,12 @@ int64_t gemm_part(int64_t count, int64_t most, int64_t step);
 /* Rows rounded up to a height the plan allows (rows <= plan->tile). */
 int64_t gemm_height(const gemm_plan *plan, int64_t rows);
 
+/* The most work per second that a task done by every thread, `*calls` times each, reaches within `seconds`; `work` is that of
+ * all threads in one call. */
+double cpu_best_rate(cpu_backend *cpu, wz_pool_task task, void *job, int64_t *calls, double work,
+                     double seconds);
 double cpu_gemm_rate(wz_backend *backend, const wz_gemm_shape *shape, double seconds);
+double cpu_memory_rate(wz_backend *backend, size_t bytes, double seconds);
 void cpu_embedding_forward(wz_backend *backend, wz_tensor y, wz_tensor table, const int32_t *token);
 void cpu_embedding_backward(wz_backend *backend, wz_tensor dtable, wz_tensor dy, const int32_t *token,
                             const wz_row_groups *groups);

@@ -27,6 +27,24 @@ static void rate_task(void *argument, size_t task, size_t thread)
                     (blasint)(s->b_transposed ? s->k : s->n), s->accumulate ? 1.0f : 0.0f, c, (blasint)s->n);
 }
 
+double cpu_best_rate(cpu_backend *cpu, wz_pool_task task, void *job, int64_t *calls, double work,
+                     double seconds)
+{
+    const size_t threads = wz_pool_threads(cpu->pool);
+    double best = 0.0, spent = 0.0;
+    while (spent < seconds || best <= 0.0) {
+        const double start = wz_now_s();
+        wz_pool_run(cpu->pool, task, job, threads);
+        const double elapsed = wz_now_s() - start;
+        spent += elapsed;
+        if (elapsed < 0.005)
+            *calls *= 2;
+        else if (work * (double)*calls / elapsed > best)
+            best = work * (double)*calls / elapsed;
+    }
+    return best;
+}
+
 double cpu_gemm_rate(wz_backend *backend, const wz_gemm_shape *shape, double seconds)
 {
     cpu_backend *cpu = cpu_of(backend);
@@ -39,16 +57,5 @@ double cpu_gemm_rate(wz_backend *backend, const wz_gemm_shape *shape, double sec
     for (int64_t i = 0; i < (int64_t)threads * job.floats; i++)
         job.block[i] = (float)(i % 17) * 0.01f;
     const double flops = 2.0 * (double)shape->m * (double)shape->n * (double)shape->k * (double)threads;
-    double best = 0.0, spent = 0.0;
-    while (spent < seconds) {
-        const double start = wz_now_s();
-        wz_pool_run(cpu->pool, rate_task, &job, threads);
-        const double elapsed = wz_now_s() - start;
-        spent += elapsed;
-        if (elapsed < 0.005)
-            job.calls *= 2;
-        else if (flops * (double)job.calls / elapsed > best)
-            best = flops * (double)job.calls / elapsed;
-    }
-    return best;
+    return cpu_best_rate(cpu, rate_task, &job, &job.calls, flops, seconds);
 }
