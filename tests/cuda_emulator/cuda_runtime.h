@@ -8,6 +8,9 @@
  * operation; the host stays out of device memory (which is unreadable to it but for copies); under AddressSanitizer
  * device memory has red zones. What it cannot check: caches and memory ordering, speed, tensor cores.
  *
+ * CUDA_EMULATOR_COUNT=FILE: when the program ends, how often the host asked for what, a line each: kind (launch, product,
+ * copy, fill, wait), tab, name, tab, number.
+ *
  * This header takes the place of the toolkit's own: kernels include <cuda_runtime.h> and find this one first. */
 #ifndef CUDA_EMULATOR_CUDA_RUNTIME_H
 #define CUDA_EMULATOR_CUDA_RUNTIME_H
@@ -326,5 +329,12 @@ template <typename F> static inline cudaError_t cudaFuncSetAttribute(F, cudaFunc
 {
     return bytes <= 227 << 10 ? cudaSuccess : cudaErrorInvalidValue;
 }
+
+namespace emulator
+{
+/* One more of these, for CUDA_EMULATOR_COUNT; what a graph records counts when that is launched. */
+void count(const char *kind, const char *name);
+bool is_capturing();
+} // namespace emulator
 
 #endif

@@ -354,6 +354,7 @@ void launch(dim3 grid, dim3 block, size_t dynamic_bytes, const char *kernel, std
              block.z);
     if (dynamic_bytes > (size_t)227 << 10)
         stop("%zu bytes of shared memory", dynamic_bytes);
+    count("launch", kernel);
     enqueue([=] { run(grid, block, dynamic_bytes, kernel, body); });
 }
 
@@ -431,6 +432,11 @@ static void finish_queue()
     queued.clear();
 }
 
+bool emulator::is_capturing()
+{
+    return captured != nullptr;
+}
+
 void emulator::enqueue(std::function<void()> work)
 {
     (captured != nullptr ? captured->work : queued).push_back(std::move(work));
@@ -467,6 +473,9 @@ cudaError_t cudaGraphInstantiateWithFlags(cudaGraphExec_t *exec, cudaGraph_t gra
 cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t)
 {
     not_captured("cudaGraphLaunch");
+    count("graph", "launch");
+    for (size_t i = 0; i < exec->work.size(); i++)
+        count("in graph", "kernel, product or copy");
     for (const std::function<void()> &work : exec->work)
         enqueue(work);
     return cudaSuccess;
@@ -634,6 +643,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t)
 
 cudaError_t cudaStreamSynchronize(cudaStream_t)
 {
+    count("wait", "stream");
     not_captured("cudaStreamSynchronize");
     finish_queue();
     return cudaSuccess;
@@ -657,6 +667,7 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t)
 
 cudaError_t cudaEventSynchronize(cudaEvent_t)
 {
+    count("wait", "event");
     finish_queue();
     return cudaSuccess;
 }
@@ -683,6 +694,9 @@ cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpy
     if (bytes > 0 && (is_device(to) != (kind != cudaMemcpyDeviceToHost) ||
                       is_device(from) != (kind != cudaMemcpyHostToDevice)))
         stop("cudaMemcpyAsync in the wrong direction");
+    count("copy", kind == cudaMemcpyHostToDevice   ? "to the device"
+                  : kind == cudaMemcpyDeviceToHost ? "to the host"
+                                                   : "on the device");
     if (kind != cudaMemcpyDeviceToDevice)
         not_captured("cudaMemcpyAsync to or from the host");
     if (kind == cudaMemcpyHostToDevice) { /* the host may change its own as soon as this returns */
@@ -700,6 +714,7 @@ cudaError_t cudaMemsetAsync(void *to, int value, size_t bytes, cudaStream_t)
 {
     if (bytes > 0 && !is_device(to))
         stop("cudaMemsetAsync of host memory");
+    count("fill", "memory");
     enqueue([=] { memset(to, value, bytes); });
     return cudaSuccess;
 }

@@ -63,6 +63,7 @@ void gemm_library_describe(const gemm_library *, const gemm_algorithm *algorithm
 wz_status gemm_library_run(gemm_library *, const cuda_product *p, const gemm_algorithm *algorithm, wz_error *)
 {
     const bool backwards = algorithm->data[0] == 1 && p->m < FEW_ROWS;
+    emulator::count("product", "cublasLt");
     emulator::enqueue([product = *p, backwards] { multiply(product, backwards); });
     return WZ_OK;
 }

@@ -1,6 +1,10 @@
 /* The emulator finds what it says it finds: kernels with one fault each, and their mended twins. */
 #include <check.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "cuda/device.h"
 #include "tests/suite.h"
@@ -116,6 +120,39 @@ START_TEST(copy_in_the_wrong_direction_aborts)
 }
 END_TEST
 
+#define COUNTED "test_emulator_counts.txt"
+
+/* A process of its own, whose end writes the counts. */
+static void count_in_a_child(void)
+{
+    const pid_t child = fork();
+    ck_assert_int_ge(child, 0);
+    if (child == 0) {
+        setenv("CUDA_EMULATOR_COUNT", COUNTED, 1);
+        run_reverse(true, true);
+        run_reverse(true, true);
+        cudaStreamSynchronize(nullptr);
+        exit(0);
+    }
+    int status = 0;
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert_int_eq(status, 0);
+}
+
+START_TEST(launches_copies_and_waits_are_counted)
+{
+    char text[200] = {0};
+    (void)remove(COUNTED);
+    count_in_a_child();
+    FILE *file = fopen(COUNTED, "r");
+    ck_assert_ptr_nonnull(file);
+    ck_assert_uint_gt(fread(text, 1, sizeof text - 1, file), 0);
+    ck_assert_int_eq(fclose(file), 0);
+    ck_assert_str_eq(text, "copy\tto the host\t2\nlaunch\treverse\t2\nwait\tstream\t1\n");
+    ck_assert_int_eq(remove(COUNTED), 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("emulator");
@@ -131,6 +168,7 @@ int main(void)
     tcase_add_test_raise_signal(all, host_reading_device_memory_faults, SIGSEGV);
 #endif
     tcase_add_test_raise_signal(all, copy_in_the_wrong_direction_aborts, SIGABRT);
+    tcase_add_test(all, launches_copies_and_waits_are_counted);
     suite_add_tcase(suite, all);
     return run_suite(suite);
 }
