@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/core/clock.h"
+
 typedef struct rollout {
     const wz_model *model;
     wz_activations *activations;
@@ -279,7 +281,12 @@ wz_status wz_rollout_run(const wz_model *model, wz_activations *activations, wz_
         wz_decode_pack(model, activations, pack, grammar != NULL ? start : NULL, options, &r.decoded, err);
     if (status == WZ_OK)
         status = prepare(&r, start, err);
-    for (bool any = true; status == WZ_OK && any;)
+    bool any = true;
+    if (status == WZ_OK)
+        status = decode_step(&r, &any, err);
+    if (options->first_tokens_s != NULL)
+        *options->first_tokens_s = wz_now_s();
+    while (status == WZ_OK && any)
         status = decode_step(&r, &any, err);
     if (status == WZ_OK && r.decoded.result != NULL && r.decoded.rows != pack->segments.rows)
         status = wz_fail(err, WZ_ERR_RUNTIME, "decoding: the device laid out %lld rows, the pack has %lld",

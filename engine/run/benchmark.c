@@ -68,7 +68,7 @@ static int ascending(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-static double median(double *values, int64_t count)
+double wz_benchmark_median(double *values, int64_t count)
 {
     qsort(values, (size_t)count, sizeof *values, ascending);
     return count % 2 == 1 ? values[count / 2] : 0.5 * (values[count / 2 - 1] + values[count / 2]);
@@ -94,19 +94,14 @@ static void add_linear(wz_benchmark *out, wz_backend *backend, const char *name,
     }
 }
 
-/* Scores and weighted sums of attention, forward, and twice that backward (no recomputation counted); the last layer
- * at sites only. */
-static double attention_flops(const wz_model_config *c, const wz_batch *batch)
+double wz_benchmark_attention_flops(const wz_model_config *c, const wz_segments *s)
 {
     double keys = 0.0;
-    for (int64_t p = 0; p < batch->pack_count; p++) {
-        const wz_segments *s = &batch->packs[p]->segments;
-        for (int64_t row = 0; row < s->rows; row++) {
-            const double seen = s->row_completion[row] < 0 ? (double)s->row_index[row] + 1.0
-                                                           : (double)s->prompt_length[s->row_group[row]] +
-                                                                 (double)s->row_index[row] + 1.0;
-            keys += seen * (double)(c->num_hidden_layers - (s->row_site[row] < 0));
-        }
+    for (int64_t row = 0; row < s->rows; row++) {
+        const double seen = s->row_completion[row] < 0 ? (double)s->row_index[row] + 1.0
+                                                       : (double)s->prompt_length[s->row_group[row]] +
+                                                             (double)s->row_index[row] + 1.0;
+        keys += seen * (double)(c->num_hidden_layers - (s->row_site[row] < 0));
     }
     return 3.0 * 4.0 * keys * (double)(c->num_attention_heads * c->head_dim);
 }
@@ -120,15 +115,25 @@ static void count_work(bench *b, bool on_gpu, wz_benchmark *out)
     const int64_t layers = c->num_hidden_layers, dw_outputs = on_gpu ? INT64_MAX : 128,
                   dw_rows = out->rows / (on_gpu ? batch->pack_count : batch->groups);
     int64_t sites = 0; /* what follows the last attention is computed at sites only, and counted so */
-    for (int64_t p = 0; p < batch->pack_count; p++)
+    for (int64_t p = 0; p < batch->pack_count; p++) {
         sites += batch->packs[p]->segments.sites;
+        out->other_flops += wz_benchmark_attention_flops(c, &batch->packs[p]->segments);
+    }
     const int64_t begun = layers * out->rows, finished = (layers - 1) * out->rows + sites;
     add_linear(out, b->backend, "qkv", q + 2 * kv, c->hidden_size, begun, dw_outputs, dw_rows);
     add_linear(out, b->backend, "o", c->hidden_size, q, finished, dw_outputs, dw_rows);
     add_linear(out, b->backend, "gate_up", 2 * c->intermediate_size, c->hidden_size, finished, dw_outputs,
                dw_rows);
     add_linear(out, b->backend, "down", c->hidden_size, c->intermediate_size, finished, dw_outputs, dw_rows);
-    out->other_flops = attention_flops(c, batch);
+}
+
+void wz_benchmark_device(const wz_backend_info *info, char out[WZ_BENCH_DEVICE])
+{
+    if (info->gpu != NULL)
+        (void)snprintf(out, WZ_BENCH_DEVICE, "%s, %s", info->gpu, info->kernels);
+    else
+        (void)snprintf(out, WZ_BENCH_DEVICE, "OpenBLAS core %s, %lld threads", info->kernels,
+                       (long long)info->threads);
 }
 
 /* Whether it is a GPU. */
@@ -139,11 +144,7 @@ static bool describe_device(const bench *b, wz_benchmark *out)
     wz_backend_info info;
     b->backend->ops->describe(b->backend, &info);
     (void)snprintf(out->kernels, sizeof out->kernels, "%s", info.kernels);
-    if (info.gpu != NULL)
-        (void)snprintf(out->device, sizeof out->device, "%s, %s", info.gpu, info.kernels);
-    else
-        (void)snprintf(out->device, sizeof out->device, "OpenBLAS core %s, %lld threads", info.kernels,
-                       (long long)info.threads);
+    wz_benchmark_device(&info, out->device);
     out->threads = info.threads;
     out->tile = info.row_tile < pack_rows ? info.row_tile : pack_rows;
     return info.gpu != NULL;
@@ -178,10 +179,10 @@ wz_status wz_benchmark_run(const wz_config *config, int64_t steps, FILE *log, wz
         const bool on_gpu = describe_device(&b, out);
         out->steps = steps;
         out->completions = b.options.problems * b.options.generations;
-        out->step_s = median(step_s, steps);
-        out->rollout_s = median(rollout_s, steps);
-        out->train_s = median(train_s, steps);
-        out->verify_s = median(verify_s, steps);
+        out->step_s = wz_benchmark_median(step_s, steps);
+        out->rollout_s = wz_benchmark_median(rollout_s, steps);
+        out->train_s = wz_benchmark_median(train_s, steps);
+        out->verify_s = wz_benchmark_median(verify_s, steps);
         count_work(&b, on_gpu, out);
         out->share = (out->gemm_flops + out->other_flops) / out->step_s * out->sgemm_s / out->gemm_flops;
         const double flops = out->gemm_flops + out->other_flops, rate = out->gemm_flops / out->sgemm_s;

@@ -7,6 +7,7 @@
 #include "engine/rollout/policy.h"
 
 #define WZ_BENCH_GEMMS 12
+#define WZ_BENCH_DEVICE 400 /* bytes of a device's description */
 
 typedef struct wz_bench_gemm {
     char name[32];         /* "qkv forward" */
@@ -22,8 +23,9 @@ typedef struct wz_bench_op {
 } wz_bench_op;
 
 typedef struct wz_benchmark {
-    char device[400]; /* "OpenBLAS core Haswell, 2 threads", or a GPU's name and cublasLt's version */
-    char kernels[64]; /* family of matrix kernels */
+    char device
+        [WZ_BENCH_DEVICE]; /* "OpenBLAS core Haswell, 2 threads", or a GPU's name and cublasLt's version */
+    char kernels[64];      /* family of matrix kernels */
     int64_t threads;
     int64_t tile; /* rows of the plain products */
     int64_t rows, completions, steps;
@@ -46,6 +48,12 @@ typedef struct wz_benchmark {
  * wz_open_backend_for_command, below too. */
 wz_status wz_benchmark_run(const wz_config *config, int64_t steps, FILE *log, wz_benchmark *out,
                            wz_error *err);
+double wz_benchmark_median(double *values, int64_t count); /* sorts them */
+/* "OpenBLAS core Haswell, 2 threads", or a GPU's name and cublasLt's version. */
+void wz_benchmark_device(const wz_backend_info *info, char out[WZ_BENCH_DEVICE]);
+/* Operations of one pack's attention: scores and weighted sums, forward, and twice that backward (no recomputation
+ * counted); the last layer at sites only. */
+double wz_benchmark_attention_flops(const wz_model_config *config, const wz_segments *segments);
 /* The ops of the table one by one, on a rolled-out pack; part of wz_benchmark_run. Overwrites the weights' gradients. */
 wz_status wz_benchmark_ops(const wz_model *model, const wz_pack *pack, int64_t packs, wz_benchmark *out,
                            wz_error *err);

@@ -1,0 +1,126 @@
+#include "engine/run/benchmark_model.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/run/load.h"
+#include "engine/text/tokenizer.h"
+
+/* The vocabulary of the tokenizer that a run without a tokenizer file has. */
+static wz_status set_vocabulary(wz_model_config *model, wz_error *err)
+{
+    wz_tokenizer *tokenizer = NULL;
+    if (model->vocab_size > 0)
+        return WZ_OK;
+    wz_status status = wz_tokenizer_create_builtin(&tokenizer, err);
+    if (status == WZ_OK)
+        model->vocab_size = (int64_t)wz_tokenizer_vocab_size(tokenizer);
+    wz_tokenizer_destroy(tokenizer);
+    return status;
+}
+
+static double mebibytes(double bytes)
+{
+    return bytes / 1048576.0;
+}
+
+static wz_status refuse(double need, double limit, wz_error *err)
+{
+    return wz_fail(err, WZ_ERR_RESOURCE,
+                   "the benchmark needs %.1f MiB, %.1f MiB more than it may use: lower --sequences or the "
+                   "lengths, take a smaller model, or raise memory_limit_gb",
+                   mebibytes(need), mebibytes(need - limit));
+}
+
+wz_status wz_bench_model_open(const wz_config *config, bool training, wz_bench_model *out, wz_error *err)
+{
+    memset(out, 0, sizeof *out);
+    out->config = *config;
+    wz_status status = wz_config_check(&out->config, err);
+    if (status == WZ_OK)
+        status = set_vocabulary(&out->config.model, err);
+    if (status == WZ_OK)
+        status = wz_model_config_check(&out->config.model, err);
+    if (status == WZ_OK)
+        status = wz_open_backend(&out->config, &out->backend, NULL, err);
+    if (status != WZ_OK)
+        return status;
+    out->backend->ops->describe(out->backend, &out->info);
+    /* the weights, and in training gradients and two moments */
+    const double need =
+                     (training ? 4.0 : 1.0) * sizeof(float) * wz_model_config_parameters(&out->config.model),
+                 limit = (double)wz_run_memory(&out->config, out->backend);
+    if (need > limit)
+        return refuse(need, limit, err);
+    status = wz_model_create(&out->config.model, out->backend, training, &out->model, err);
+    return status == WZ_OK ? wz_model_init_weights(out->model, (uint64_t)config->seed, NULL, err) : status;
+}
+
+void wz_bench_model_close(wz_bench_model *bench)
+{
+    wz_model_destroy(bench->model);
+    if (bench->backend != NULL)
+        bench->backend->ops->destroy(bench->backend);
+    memset(bench, 0, sizeof *bench);
+}
+
+static int64_t rows_of(const wz_bench_lengths *l)
+{
+    return l->groups * (l->prompt + l->generations * (l->completion - 1));
+}
+
+wz_status wz_bench_model_check(const wz_bench_model *bench, const wz_bench_lengths *lengths, bool training,
+                               wz_error *err)
+{
+    const wz_model_config *c = &bench->config.model;
+    const int64_t rows = rows_of(lengths);
+    if (lengths->prompt + lengths->completion > c->max_position_embeddings)
+        return wz_fail(err, WZ_ERR_USAGE,
+                       "%lld tokens need more positions than model.max_position_embeddings has (%lld)",
+                       (long long)(lengths->prompt + lengths->completion),
+                       (long long)c->max_position_embeddings);
+    if (rows > INT32_MAX)
+        return wz_fail(err, WZ_ERR_USAGE, "%lld rows: lower --sequences or the lengths", (long long)rows);
+    const double need = (double)wz_activations_bytes(c, rows, training) +
+                        (training ? (double)wz_backward_bytes(c, rows) : 0.0) + (double)bench->info.buffers,
+                 limit = (double)wz_run_memory(&bench->config, bench->backend);
+    return need > limit ? refuse(need, limit, err) : WZ_OK;
+}
+
+wz_status wz_bench_pack_create(const wz_bench_model *bench, const wz_bench_lengths *lengths, int64_t share,
+                               wz_pack **out, wz_error *err)
+{
+    const int64_t problems = (lengths->groups + share - 1) / share, vocab = bench->config.model.vocab_size;
+    void *block = NULL, *prompts = NULL;
+    *out = NULL;
+    wz_status status = wz_alloc(&block, (size_t)lengths->groups, sizeof(wz_pack_group), "a pack", err);
+    if (status == WZ_OK)
+        status = wz_alloc(&prompts, (size_t)(problems * lengths->prompt), sizeof(uint32_t), "prompts", err);
+    if (status == WZ_OK) {
+        wz_pack_group *list = block;
+        uint32_t *tokens = prompts;
+        for (int64_t i = 0; i < problems * lengths->prompt; i++)
+            tokens[i] = (uint32_t)(((uint64_t)i * 2654435761u >> 7) % (uint64_t)vocab);
+        for (int64_t g = 0; g < lengths->groups; g++)
+            list[g] = (wz_pack_group){.problem = (uint32_t)(g / share),
+                                      .prompt = tokens + g / share * lengths->prompt,
+                                      .prompt_length = lengths->prompt,
+                                      .longest = lengths->completion,
+                                      .rows = lengths->generations * (lengths->completion - 1)};
+        status = wz_pack_create(list, lengths->groups, lengths->generations, out, err);
+    }
+    free(block);
+    free(prompts);
+    return status;
+}
+
+int64_t wz_bench_head_parameters(const wz_model *model)
+{
+    return model->config.vocab_size * model->config.hidden_size;
+}
+
+int64_t wz_bench_layer_parameters(const wz_model *model)
+{
+    const int64_t tables = model->config.tie_word_embeddings ? 1 : 2; /* embedding, head */
+    return wz_model_parameter_count(model) - tables * wz_bench_head_parameters(model);
+}
