@@ -62,11 +62,11 @@ static wz_status open_decoding(const wz_config *config, const wz_decode_lengths 
                        (long long)l->context, (long long)l->tokens);
     wz_status status = wz_bench_model_open(config, false, &d->bench, err);
     if (status == WZ_OK)
-        status = wz_bench_model_check(&d->bench, &d->lengths, false, err);
+        status = wz_bench_model_check(&d->bench, &d->lengths, WZ_KEEP_CACHE, err);
     if (status == WZ_OK)
         status = make_grammar(d, err);
     const int64_t rows = l->sequences * (d->lengths.prompt + l->tokens - 1);
-    return status == WZ_OK ? wz_activations_create(d->bench.model, rows, false, &d->activations, err)
+    return status == WZ_OK ? wz_activations_create(d->bench.model, rows, WZ_KEEP_CACHE, &d->activations, err)
                            : status;
 }
 

@@ -69,7 +69,7 @@ static int64_t rows_of(const wz_bench_lengths *l)
     return l->groups * (l->prompt + l->generations * (l->completion - 1));
 }
 
-wz_status wz_bench_model_check(const wz_bench_model *bench, const wz_bench_lengths *lengths, bool training,
+wz_status wz_bench_model_check(const wz_bench_model *bench, const wz_bench_lengths *lengths, wz_keep keep,
                                wz_error *err)
 {
     const wz_model_config *c = &bench->config.model;
@@ -81,8 +81,9 @@ wz_status wz_bench_model_check(const wz_bench_model *bench, const wz_bench_lengt
                        (long long)c->max_position_embeddings);
     if (rows > INT32_MAX)
         return wz_fail(err, WZ_ERR_USAGE, "%lld rows: lower --sequences or the lengths", (long long)rows);
-    const double need = (double)wz_activations_bytes(c, rows, training) +
-                        (training ? (double)wz_backward_bytes(c, rows) : 0.0) + (double)bench->info.buffers,
+    const double need = (double)wz_activations_bytes(c, rows, keep) +
+                        (keep == WZ_KEEP_CACHE ? 0.0 : (double)wz_backward_bytes(c, rows)) +
+                        (double)bench->info.buffers,
                  limit = (double)wz_run_memory(&bench->config, bench->backend);
     return need > limit ? refuse(need, limit, err) : WZ_OK;
 }

@@ -25,9 +25,9 @@ typedef struct wz_bench_lengths {
     int64_t prompt, completion; /* tokens */
 } wz_bench_lengths;
 
-/* Whether one such pack's activations, and in training what flows backward, fit into memory beside the model
+/* Whether one such pack's activations, and with more than the cache what flows backward, fit into memory beside the model
  * (WZ_ERR_RESOURCE), and its tokens into the model's positions (WZ_ERR_USAGE). */
-wz_status wz_bench_model_check(const wz_bench_model *bench, const wz_bench_lengths *lengths, bool training,
+wz_status wz_bench_model_check(const wz_bench_model *bench, const wz_bench_lengths *lengths, wz_keep keep,
                                wz_error *err);
 /* A pack of prompts, with room for the completions. `share` groups in turn have one problem's prompt and random draws. */
 wz_status wz_bench_pack_create(const wz_bench_model *bench, const wz_bench_lengths *lengths, int64_t share,

@@ -95,12 +95,13 @@ static wz_status open_sharing(const wz_config *config, const wz_bench_lengths *l
                               wz_error *err)
 {
     const wz_bench_lengths alone = {l->groups * l->generations, 1, l->prompt, l->completion};
+    const wz_keep keep = config->gradient_checkpointing ? WZ_KEEP_INPUTS : WZ_KEEP_ALL;
     void *block = NULL;
     memset(s, 0, sizeof *s);
     s->lengths = *l;
     wz_status status = wz_bench_model_open(config, true, &s->bench, err);
     if (status == WZ_OK)
-        status = wz_bench_model_check(&s->bench, &alone, true, err);
+        status = wz_bench_model_check(&s->bench, &alone, keep, err);
     if (status == WZ_OK)
         status = make_layout(s, l, 1, rounds, &s->shared, err);
     if (status == WZ_OK)
@@ -115,7 +116,7 @@ static wz_status open_sharing(const wz_config *config, const wz_bench_lengths *l
     if (status == WZ_OK)
         status = wz_apart_create(s->bench.model, false, &s->apart, err);
     if (status == WZ_OK)
-        status = wz_activations_create(s->bench.model, rows, true, &s->activations, err);
+        status = wz_activations_create(s->bench.model, rows, keep, &s->activations, err);
     return status == WZ_OK ? wz_backward_create(s->bench.model, rows, &s->backward, err) : status;
 }
 
