@@ -270,23 +270,29 @@ static wz_status prepare(rollout *r, const wz_grammar_state *start, wz_error *er
     return status;
 }
 
+static wz_status compute_prompts(const wz_model *model, wz_activations *activations, const wz_pack *pack,
+                                 const wz_rollout_options *options, wz_error *err)
+{
+    wz_model_forward(model, activations, &pack->segments, pack->row_token, 0, pack->segments.rows);
+    if (options->prompts_done_s == NULL)
+        return WZ_OK;
+    const wz_status status = model->backend->ops->sync(model->backend, err);
+    *options->prompts_done_s = wz_now_s();
+    return status;
+}
+
 wz_status wz_rollout_run(const wz_model *model, wz_activations *activations, wz_pack *pack,
                          wz_grammar_set *grammar, const wz_grammar_state *start,
                          const wz_rollout_options *options, wz_error *err)
 {
     rollout r = {
         .model = model, .activations = activations, .pack = pack, .grammar = grammar, .options = options};
-    wz_model_forward(model, activations, &pack->segments, pack->row_token, 0, pack->segments.rows);
-    wz_status status =
-        wz_decode_pack(model, activations, pack, grammar != NULL ? start : NULL, options, &r.decoded, err);
+    wz_status status = compute_prompts(model, activations, pack, options, err);
+    if (status == WZ_OK)
+        status = wz_decode_pack(model, activations, pack, grammar != NULL ? start : NULL, options, &r.decoded, err);
     if (status == WZ_OK)
         status = prepare(&r, start, err);
-    bool any = true;
-    if (status == WZ_OK)
-        status = decode_step(&r, &any, err);
-    if (options->first_tokens_s != NULL)
-        *options->first_tokens_s = wz_now_s();
-    while (status == WZ_OK && any)
+    for (bool any = true; status == WZ_OK && any;)
         status = decode_step(&r, &any, err);
     if (status == WZ_OK && r.decoded.result != NULL && r.decoded.rows != pack->segments.rows)
         status = wz_fail(err, WZ_ERR_RUNTIME, "decoding: the device laid out %lld rows, the pack has %lld",

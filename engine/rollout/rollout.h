@@ -22,8 +22,7 @@ typedef struct wz_rollout_options {
     size_t end_token_count;
     wz_paths *paths;  /* the grammar's; NULL: the host drives decoding under a grammar */
     bool host_drives; /* decoding, even where the device could */
-    double
-        *first_tokens_s; /* NULL, or receives the time (wz_now_s) when every completion had its first token */
+    double *prompts_done_s; /* NULL, or receives the time (wz_now_s) when all prompts were computed */
 } wz_rollout_options;
 
 /* How long completions of a grammar state can get: tokens of the longest one, and tokens before its last choice (the

@@ -70,18 +70,18 @@ static wz_status open_decoding(const wz_config *config, const wz_decode_lengths 
                            : status;
 }
 
-/* One rollout: seconds up to the first tokens, and of each step after them. */
+/* One rollout: seconds of the prompts, and of each step after them. */
 static wz_status roll_out(decoding *d, wz_grammar_set *grammar, int64_t round, double *prompt_s,
                           double *step_s, wz_error *err)
 {
     wz_pack *pack = NULL;
-    double first_s = 0.0;
+    double done_s = 0.0;
     const wz_rollout_options options = {.sampling = {1.0f, 0, 1.0f, 0.0f},
                                         .seed = (uint64_t)d->bench.config.seed,
                                         .step = (uint32_t)round,
                                         .purpose = WZ_PURPOSE_SAMPLE,
                                         .max_completion_length = d->lengths.completion,
-                                        .first_tokens_s = &first_s};
+                                        .prompts_done_s = &done_s};
     wz_status status = wz_bench_pack_create(&d->bench, &d->lengths, 1, &pack, err);
     if (status == WZ_OK)
         status = d->bench.backend->ops->sync(d->bench.backend, err);
@@ -94,8 +94,8 @@ static wz_status roll_out(decoding *d, wz_grammar_set *grammar, int64_t round, d
             wz_fail(err, WZ_ERR_RUNTIME, "%lld tokens were drawn, not %lld", (long long)pack->decisions.count,
                     (long long)(d->lengths.groups * d->lengths.completion));
     wz_pack_destroy(pack);
-    *prompt_s = first_s - start_s;
-    *step_s = (end_s - first_s) / (double)(d->lengths.completion - 1);
+    *prompt_s = done_s - start_s;
+    *step_s = (end_s - done_s) / (double)(d->lengths.completion - 1);
     return status;
 }
 

@@ -9,14 +9,14 @@
 typedef struct wz_decode_lengths {
     int64_t sequences;
     int64_t context; /* keys that a step's rows attend to, on average over the steps */
-    int64_t
-        tokens; /* of each sequence, at least 2: the first one comes of the prompt, each other one of a step */
+    /* of each sequence, at least 2: the first is drawn from its prompt's last row, each other one takes a step */
+    int64_t tokens;
 } wz_decode_lengths;
 
 /* One way to choose the next token. Times are medians of the rounds. */
 typedef struct wz_decode_way {
-    double prompt_s;               /* all prompts and the first tokens */
-    double step_s;                 /* one token for every sequence */
+    double prompt_s; /* all prompts */
+    double step_s;   /* one token for every sequence; the steps share the drawing of the first tokens */
     double head_bytes, step_bytes; /* that a step must read: of the head; with the layers and the cache */
     double share;                  /* of the memory rate that step_bytes / step_s is */
 } wz_decode_way;
