@@ -1,26 +1,32 @@
 #!/usr/bin/env bash
 # Everything that needs an NVIDIA GPU, in one command, offline: builds for the GPU at hand, runs the tests labelled gpu,
-# compute-sanitizer on the small cases, benchmarks on the GPU and on the CPU, and a short training run. A part that fails
+# benchmarks on the GPU and on the CPU, a short training run, and compute-sanitizer on the small cases. A part that fails
 # does not stop the others. Needs a driver and a CUDA toolkit (nvcc; compute-sanitizer).
 #
 #   scripts/gpu-check.sh              all parts
-#   scripts/gpu-check.sh tests bench  some: machine, packages, build, tests, memcheck, racecheck, initcheck, bench, train
+#   scripts/gpu-check.sh tests bench  some: machine, packages, build, tests, bench, train, memcheck, racecheck, initcheck
+#   scripts/gpu-check.sh fetch        on a Debian 12 machine with a network: downloads the libraries that a bare machine
+#                                     lacks to build-gpu-packages/ (26 MB); on a machine that lacks them, they are used
+#                                     from there
 #
-# The build folder is build-gpu, or $WZ_BUILD; logs are in its gpu-check/, and gpu-check/summary.txt is made to be pasted
-# into a record of benchmarks. Exit status 1 if a part failed or could not run.
+# All of it is to end within $WZ_GPU_CHECK_S seconds (540): no part gets more than what is left of them. The build folder is
+# build-gpu, or $WZ_BUILD; logs are in its gpu-check/, and gpu-check/summary.txt, written anew after every part, is made to
+# be pasted into scripts/benchmarks/RECORD.md. Exit status 1 if a part failed or could not run.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 build=${WZ_BUILD:-$PWD/build-gpu}
+fetched=$PWD/build-gpu-packages
 logs=$build/gpu-check
+end=$((SECONDS + ${WZ_GPU_CHECK_S:-540}))
 # shellcheck source=scripts/packages.sh
 . scripts/packages.sh
 unset OPENBLAS_CORETYPE # OpenBLAS is to choose for the CPU's benchmark
 PATH=$PATH:/usr/local/cuda/bin
 
-all=(machine packages build tests memcheck racecheck initcheck bench train)
+all=(machine packages build tests bench train memcheck racecheck initcheck)
 parts=()
 for argument in "$@"; do
-    case " ${all[*]} " in
+    case " ${all[*]} fetch " in
         *" $argument "*) parts+=("$argument") ;;
         *) sed -n '2,/^set/{/^set/!s/^# \{0,1\}//p}' "$0"; [ "$argument" = --help ]; exit $((2 * $?)) ;;
     esac
@@ -36,40 +42,72 @@ need() {
     command -v "$1" >/dev/null || { echo "$1 was not found: $2"; return 1; }
 }
 
+# within SECONDS COMMAND...: no longer than that, and than what is left for all.
+within() {
+    local most=$1 left=$((end - SECONDS))
+    shift
+    if [ "$left" -lt 5 ]; then
+        echo "no time left for: $*"
+        return 1
+    fi
+    timeout -k 5 $((most < left ? most : left)) "$@"
+    local status=$?
+    if [ "$status" -eq 124 ] || [ "$status" -eq 137 ]; then echo "STOPPED after $((most < left ? most : left)) s: $*"; fi
+    return "$status"
+}
+
+part_fetch() {
+    need apt-get "fetch on a Debian 12 machine" && fetch_packages "$fetched"
+}
+
 part_machine() {
     uname -srm
     sed -n 's/^model name[^:]*: /cpu: /p' /proc/cpuinfo | head -n 1
+    echo "cores: $(nproc)"
     need nvidia-smi "install the NVIDIA driver" || return 1
-    nvidia-smi --query-gpu=name,compute_cap,memory.total,driver_version,power.limit,clocks.max.sm --format=csv ||
+    nvidia-smi --query-gpu=name,compute_cap,memory.total,driver_version,power.limit,clocks.max.sm,clocks.max.mem --format=csv ||
         return 1
     need nvcc "install the CUDA toolkit, or put its bin folder on PATH" || return 1
     nvcc --version | grep release
 }
 
+# Where packages were fetched, nothing is asked of a network; part_build uses them.
 part_packages() {
+    local missing=()
     if ! command -v dpkg-query >/dev/null; then
         echo "no Debian packages on this system: cmake names what is missing"
         return 0
     fi
-    need_packages "${BUILD_PACKAGES[@]}" g++ check ||
-        { echo "those of them that are not there could not be installed: the build may fail"; return 1; }
+    mapfile -t missing < <(missing_packages "${BUILD_PACKAGES[@]}" g++ check)
+    if [ ${#missing[@]} -gt 0 ] && [ -d "$fetched" ]; then
+        echo "not installed: ${missing[*]}; libraries and headers are those in $fetched"
+        need cmake "install cmake 3.25 or later" && need ninja "install ninja" && need g++ "install a C++ compiler"
+        return
+    fi
+    export -f need_packages missing_packages
+    within 120 bash -c 'need_packages "$@"' bash "${BUILD_PACKAGES[@]}" g++ check ||
+        { echo "those of them that are not there could not be installed: the build may fail without \`gpu-check.sh fetch\`"; return 1; }
     echo "all there"
 }
 
+# The program and the tests that need a GPU, no others.
 part_build() {
     local architectures
     need cmake "install cmake 3.25 or later" && need ninja "install ninja-build" || return 1
     architectures=$(gpu_architectures) || { echo "nvidia-smi names no GPU"; return 1; }
-    cmake -S . -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DWZ_CUDA=ON \
+    if [ -d "$fetched" ] && [ -n "$(missing_packages "${BUILD_PACKAGES[@]}" check)" ]; then
+        use_packages "$fetched" "$build/packages" || return 1
+    fi
+    within 60 cmake -S . -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DWZ_CUDA=ON \
         "-DCMAKE_CUDA_ARCHITECTURES=$architectures" &&
-        cmake --build "$build" -j "$(nproc)" &&
+        within 300 cmake --build "$build" -j "$(nproc)" --target wavezero gpu_tests &&
         "$build/wavezero" doctor
 }
 
 # A test that skips itself has not run: that counts as failed here.
 part_tests() {
     local log=$logs/ctest.txt
-    ctest --test-dir "$build" -L gpu --output-on-failure --no-tests=error 2>&1 | tee "$log"
+    within 240 ctest --test-dir "$build" -L gpu --output-on-failure --no-tests=error 2>&1 | tee "$log"
     [ "${PIPESTATUS[0]}" -eq 0 ] && ! grep -q 'Skipped' "$log"
 }
 
@@ -77,7 +115,8 @@ part_tests() {
 sanitize() {
     need compute-sanitizer "install the toolkit's cuda-sanitizer package" || return 1
     echo "== $1: $2"
-    (cd "$build/tests" && CK_FORK=no timeout 1800 compute-sanitizer --tool "$1" --error-exitcode 99 --print-limit 20 "./$2")
+    (cd "$build/tests" && CK_FORK=no within 150 compute-sanitizer --tool "$1" --error-exitcode 99 \
+        --print-limit 20 "./$2")
 }
 
 part_memcheck() {
@@ -95,11 +134,32 @@ part_initcheck() {
     sanitize initcheck test_backend_gpu
 }
 
+# bench SECONDS ARGUMENT...: the command as the record has it, and what it prints.
+bench() {
+    printf '\n$ wavezero bench %s\n' "${*:2}"
+    within "$1" "$build/wavezero" bench "${@:2}"
+}
+
+# The commands of scripts/benchmarks/RECORD.md. What has a precision is measured in each that this program has.
 part_bench() {
-    local device failed=0
-    for device in cuda cpu; do
-        echo "== wavezero bench device=$device"
-        timeout 900 "$build/wavezero" bench --steps 10 "device=$device" || failed=1
+    local failed=0 precision precisions=("")
+    if "$build/wavezero" help config | grep -q '^ *precision '; then
+        precisions=(precision=fp32 precision=bf16)
+    fi
+    local qwen=scripts/configs/qwen2.5-0.5b-shape.yaml smol=scripts/configs/smollm2-135m-shape.yaml
+    bench 40 --steps 10 device=cpu || failed=1
+    bench 40 --steps 10 scripts/configs/k5-onoff.yaml device=cpu threads=2 || failed=1
+    for precision in "${precisions[@]}"; do
+        # shellcheck disable=SC2206 # no word where there is no precision
+        local gpu=(device=cuda $precision)
+        bench 40 --steps 10 "${gpu[@]}" || failed=1
+        bench 40 --steps 10 scripts/configs/k5-onoff.yaml "${gpu[@]}" || failed=1
+        bench 60 --decode --steps 2 "$qwen" "${gpu[@]}" || failed=1
+        bench 60 --sharing --steps 2 --sequences 32 --prompt 512 --completion 128 "$qwen" "${gpu[@]}" || failed=1
+        bench 60 --sharing --steps 2 --sequences 32 --prompt 1 --completion 1024 answer_grammar=false "$qwen" \
+            "${gpu[@]}" || failed=1
+        bench 60 --sharing --steps 2 --sequences 32 --prompt 1 --completion 1024 answer_grammar=false "$smol" \
+            "${gpu[@]}" || failed=1
     done
     return $failed
 }
@@ -107,37 +167,29 @@ part_bench() {
 # Sampler and trainer are compared in every fifth step; the largest difference must be 0.
 part_train() {
     local run=$logs/run start=$SECONDS differences
-    timeout 900 "$build/wavezero" train scripts/configs/quickstart.yaml --overwrite output_dir="$run" device=cuda \
+    within 90 "$build/wavezero" train scripts/configs/quickstart.yaml --overwrite output_dir="$run" device=cuda \
         max_steps=40 eval_steps=40 save_steps=40 exactness_check_steps=5 || return 1
     echo "40 steps of scripts/configs/quickstart.yaml in $((SECONDS - start)) s"
     cat "$run/env.json"
     differences=$(sed -n 's/.*"sampling\/sampling_logp_difference\/max": \([^,}]*\).*/\1/p' "$run/metrics.jsonl" |
         sort -u | paste -sd ' ')
     echo "largest differences of log-probabilities, sampler to trainer: ${differences:-none was measured}"
-    timeout 900 "$build/wavezero" eval "$run/checkpoints/step-00000040.h5" --problems 500 device=cuda || return 1
+    within 60 "$build/wavezero" eval "$run/checkpoints/step-00000040.h5" --problems 500 device=cuda || return 1
     [ "$differences" = 0 ]
 }
 
 failed=()
 results=()
-for part in "${parts[@]}"; do
-    printf '\n== %s\n' "$part"
-    start=$SECONDS
-    if "part_$part" >"$logs/$part.txt" 2>&1; then
-        result=ok
-    else
-        result=FAILED
-        failed+=("$part")
-    fi
-    tail -n 15 "$logs/$part.txt"
-    results+=("$(printf '%-10s %-7s %5d s' "$part" "$result" $((SECONDS - start)))")
-done
+commit=$(git describe --always --dirty --abbrev=12 --exclude='*' 2>/dev/null || echo unknown)
 
-{
-    echo "gpu-check, $(date -u +%Y-%m-%d), commit $(git describe --always --dirty --abbrev=12 --exclude='*' 2>/dev/null || echo unknown)"
+# A section of the record: what ran, then what machine, benchmarks and training printed, and the ends of what failed.
+write_summary() {
+    local part
+    echo "## gpu-check, $(date -u +%Y-%m-%d), commit $commit"
+    printf '\n```\n'
     printf '%s\n' "${results[@]}"
     for part in machine bench train; do
-        if [[ " ${parts[*]} " = *" $part "* ]]; then
+        if [ -s "$logs/$part.txt" ] && [[ " ${parts[*]} " = *" $part "* ]]; then
             printf '\n== %s\n' "$part"
             grep -v 's/step' "$logs/$part.txt"
         fi
@@ -147,7 +199,27 @@ done
         printf '\n== %s FAILED, the end of %s\n' "$part" "$logs/$part.txt"
         tail -n 40 "$logs/$part.txt"
     done
-} >"$summary"
+    echo '```'
+}
+
+for part in "${parts[@]}"; do rm -f "$logs/$part.txt"; done
+for part in "${parts[@]}"; do
+    printf '\n== %s\n' "$part"
+    start=$SECONDS
+    if [ $((end - SECONDS)) -lt 5 ]; then
+        echo "no time left" | tee "$logs/$part.txt"
+        result="NOT RUN"
+        failed+=("$part")
+    elif "part_$part" >"$logs/$part.txt" 2>&1; then
+        result=ok
+    else
+        result=FAILED
+        failed+=("$part")
+    fi
+    tail -n 15 "$logs/$part.txt"
+    results+=("$(printf '%-10s %-7s %5d s' "$part" "$result" $((SECONDS - start)))")
+    write_summary >"$summary"
+done
 printf '\n== done\n'
 printf '%s\n' "${results[@]}"
 echo "summary: $summary"
