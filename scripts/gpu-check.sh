@@ -144,7 +144,7 @@ bench() {
 part_bench() {
     local failed=0 precision precisions=("")
     if "$build/wavezero" help config | grep -q '^ *precision '; then
-        precisions=(precision=fp32 precision=bf16)
+        precisions=(precision=bf16 precision=fp32)
     fi
     local qwen=scripts/configs/qwen2.5-0.5b-shape.yaml smol=scripts/configs/smollm2-135m-shape.yaml
     bench 40 --steps 10 device=cpu || failed=1
@@ -156,9 +156,9 @@ part_bench() {
         bench 40 --steps 10 scripts/configs/k5-onoff.yaml "${gpu[@]}" || failed=1
         bench 60 --decode --steps 2 "$qwen" "${gpu[@]}" || failed=1
         bench 60 --sharing --steps 2 --sequences 32 --prompt 512 --completion 128 "$qwen" "${gpu[@]}" || failed=1
-        bench 60 --sharing --steps 2 --sequences 32 --prompt 1 --completion 1024 answer_grammar=false "$qwen" \
+        bench 60 --sharing --steps 1 --sequences 32 --prompt 1 --completion 1024 answer_grammar=false "$qwen" \
             "${gpu[@]}" || failed=1
-        bench 60 --sharing --steps 2 --sequences 32 --prompt 1 --completion 1024 answer_grammar=false "$smol" \
+        bench 60 --sharing --steps 1 --sequences 32 --prompt 1 --completion 1024 answer_grammar=false "$smol" \
             "${gpu[@]}" || failed=1
     done
     return $failed

@@ -70,7 +70,7 @@ use_packages() {
     export PKG_CONFIG=$2/pkg-config PKG_CONFIG_SYSROOT_DIR=$2 CMAKE_LIBRARY_PATH=$library
     export PKG_CONFIG_LIBDIR=$library/pkgconfig:$library/openblas-pthread/pkgconfig
     export CFLAGS="-I$2/usr/include" CXXFLAGS="-I$2/usr/include" CUDAFLAGS="-I$2/usr/include"
-    export LDFLAGS="-Wl,--disable-new-dtags,-rpath,$library:$library/openblas-pthread"
+    export LDFLAGS="-Wl,--disable-new-dtags,-rpath,$library:$library/openblas-pthread:$2/lib/x86_64-linux-gnu"
 }
 
 # The architectures of the GPUs at hand as CMake wants them, "90" or "80;90"; fails where there is none.
