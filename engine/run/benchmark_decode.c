@@ -83,8 +83,6 @@ static wz_status roll_out(decoding *d, wz_grammar_set *grammar, int64_t round, d
                                         .max_completion_length = d->lengths.completion,
                                         .prompts_done_s = &done_s};
     wz_status status = wz_bench_pack_create(&d->bench, &d->lengths, 1, &pack, err);
-    if (status == WZ_OK)
-        status = d->bench.backend->ops->sync(d->bench.backend, err);
     const double start_s = wz_now_s();
     if (status == WZ_OK)
         status = wz_rollout_run(d->bench.model, d->activations, pack, grammar, d->start, &options, err);
