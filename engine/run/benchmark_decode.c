@@ -57,10 +57,10 @@ static wz_status open_decoding(const wz_config *config, const wz_decode_lengths 
     memset(d, 0, sizeof *d);
     /* the rows of step 1, 2, ... tokens - 1 attend to prompt + 1, 2, ... keys: tokens / 2 on average */
     d->lengths = (wz_bench_lengths){l->sequences, 1, l->context - l->tokens / 2, l->tokens};
-    if (d->lengths.prompt < 1)
-        return wz_fail(err, WZ_ERR_USAGE, "--context %lld is too short for --tokens %lld",
-                       (long long)l->context, (long long)l->tokens);
     wz_status status = wz_bench_model_open(config, false, &d->bench, err);
+    if (status == WZ_OK && d->lengths.prompt < 1)
+        status = wz_fail(err, WZ_ERR_USAGE, "--context %lld is too short for --tokens %lld",
+                         (long long)l->context, (long long)l->tokens);
     if (status == WZ_OK)
         status = wz_bench_model_check(&d->bench, &d->lengths, WZ_KEEP_CACHE, err);
     if (status == WZ_OK)
