@@ -56,6 +56,24 @@ within() {
     return "$status"
 }
 
+# cublasLt, which some toolkits lack, from where Python packages have it: its header's folder in cublas_include, empty where
+# the compiler finds it by itself; its library's on LD_LIBRARY_PATH.
+cublas_include=
+use_cublas() {
+    local toolkit found
+    local -a packages
+    toolkit=$(dirname "$(dirname "$(readlink -f "$(command -v nvcc || echo /usr/bin/nvcc)")")")
+    read -ra packages < <(python3 -c 'import site; print(*site.getsitepackages())' 2>/dev/null)
+    [ ${#packages[@]} -gt 0 ] || return 0
+    found=$(find "$toolkit/" /usr/include /usr/local/include "${packages[@]}" -name cublasLt.h -print -quit 2>/dev/null)
+    if [[ $found = */nvidia/* ]]; then cublas_include=$(dirname "$found"); fi
+    found=$(find "$toolkit/" /usr/lib /usr/local/lib "${packages[@]}" -name 'libcublasLt.so.*' -print -quit 2>/dev/null)
+    if [[ $found = */nvidia/* ]]; then
+        LD_LIBRARY_PATH=${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}$(dirname "$found")
+        export LD_LIBRARY_PATH
+    fi
+}
+
 part_fetch() {
     need apt-get "fetch on a Debian 12 machine" && fetch_packages "$fetched"
 }
@@ -98,8 +116,12 @@ part_build() {
     if [ -d "$fetched" ] && [ -n "$(missing_packages "${BUILD_PACKAGES[@]}" check)" ]; then
         use_packages "$fetched" "$build/packages" || return 1
     fi
+    if [ -n "$cublas_include" ]; then
+        echo "cublasLt.h from $cublas_include"
+        export CUDAFLAGS="${CUDAFLAGS:-} -isystem $cublas_include"
+    fi
     within 60 cmake -S . -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DWZ_CUDA=ON \
-        "-DCMAKE_CUDA_ARCHITECTURES=$architectures" &&
+        "-DCMAKE_CUDA_ARCHITECTURES=$architectures" ${cublas_include:+"-DWZ_CUBLASLT_INCLUDE=$cublas_include"} &&
         within 300 cmake --build "$build" -j "$(nproc)" --target wavezero gpu_tests &&
         "$build/wavezero" doctor
 }
@@ -178,6 +200,7 @@ part_train() {
     [ "$differences" = 0 ]
 }
 
+use_cublas
 failed=()
 results=()
 commit=$(git describe --always --dirty --abbrev=12 --exclude='*' 2>/dev/null || echo unknown)
