@@ -47,6 +47,7 @@ typedef struct bench_options {
     int64_t steps, sequences, context, tokens, prompt, completion; /* 0: the default */
     const char *tokens_file;
     bool decode, sharing, json, help;
+    FILE *log;
 } bench_options;
 
 static wz_status read_options(bench_options *o, int argc, const char **argv, wz_arguments *rest,
@@ -98,7 +99,7 @@ static int64_t or_default(int64_t value, int64_t otherwise)
 static wz_status bench_steps(const bench_options *o, const wz_config *config, wz_text *text, wz_error *err)
 {
     wz_benchmark benchmark;
-    const wz_status status = wz_benchmark_run(config, or_default(o->steps, 20), &benchmark, err);
+    const wz_status status = wz_benchmark_run(config, or_default(o->steps, 20), o->log, &benchmark, err);
     if (status != WZ_OK)
         return status;
     return o->json ? wz_benchmark_write_json(&benchmark, text, err)
@@ -111,7 +112,7 @@ static wz_status bench_decode(const bench_options *o, const wz_config *config, w
     const wz_decode_lengths lengths = {or_default(o->sequences, 256), or_default(o->context, 512),
                                        or_default(o->tokens, 32)};
     const wz_status status =
-        wz_decode_benchmark_run(config, &lengths, or_default(o->steps, 5), &benchmark, err);
+        wz_decode_benchmark_run(config, &lengths, or_default(o->steps, 5), o->log, &benchmark, err);
     return status == WZ_OK ? wz_decode_benchmark_write(&benchmark, o->json, text, err) : status;
 }
 
@@ -125,14 +126,14 @@ static wz_status bench_sharing(const bench_options *o, const wz_config *config, 
     const wz_bench_lengths lengths = {sequences / group, group, or_default(o->prompt, 64),
                                       or_default(o->completion, 16)};
     const wz_status status =
-        wz_sharing_benchmark_run(config, &lengths, or_default(o->steps, 5), &benchmark, err);
+        wz_sharing_benchmark_run(config, &lengths, or_default(o->steps, 5), o->log, &benchmark, err);
     return status == WZ_OK ? wz_sharing_benchmark_write(&benchmark, o->json, text, err) : status;
 }
 
 static wz_status dump_tokens(const bench_options *o, const wz_config *config, wz_error *err)
 {
     wz_text text = {0};
-    wz_status status = wz_benchmark_tokens(config, &text, err);
+    wz_status status = wz_benchmark_tokens(config, o->log, &text, err);
     if (status == WZ_OK)
         status = wz_file_replace(o->tokens_file, text.data, text.length, err);
     wz_text_clear(&text);
@@ -141,7 +142,7 @@ static wz_status dump_tokens(const bench_options *o, const wz_config *config, wz
 
 wz_status wz_cmd_bench(const wz_cli *cli, const wz_command *self, int argc, const char **argv, wz_error *err)
 {
-    bench_options o = {0};
+    bench_options o = {.log = cli->log};
     wz_arguments rest;
     wz_config config;
     wz_text text = {0};

@@ -289,7 +289,8 @@ wz_status wz_rollout_run(const wz_model *model, wz_activations *activations, wz_
         .model = model, .activations = activations, .pack = pack, .grammar = grammar, .options = options};
     wz_status status = compute_prompts(model, activations, pack, options, err);
     if (status == WZ_OK)
-        status = wz_decode_pack(model, activations, pack, grammar != NULL ? start : NULL, options, &r.decoded, err);
+        status = wz_decode_pack(model, activations, pack, grammar != NULL ? start : NULL, options, &r.decoded,
+                                err);
     if (status == WZ_OK)
         status = prepare(&r, start, err);
     for (bool any = true; status == WZ_OK && any;)

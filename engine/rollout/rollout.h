@@ -20,8 +20,8 @@ typedef struct wz_rollout_options {
     int64_t lessons;               /* completions of each group whose every token becomes a grammar lesson */
     const uint32_t *end_tokens;    /* without a grammar: a completion ends with any of these */
     size_t end_token_count;
-    wz_paths *paths;  /* the grammar's; NULL: the host drives decoding under a grammar */
-    bool host_drives; /* decoding, even where the device could */
+    wz_paths *paths;        /* the grammar's; NULL: the host drives decoding under a grammar */
+    bool host_drives;       /* decoding, even where the device could */
     double *prompts_done_s; /* NULL, or receives the time (wz_now_s) when all prompts were computed */
 } wz_rollout_options;
 

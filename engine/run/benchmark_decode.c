@@ -15,6 +15,7 @@ typedef struct decoding {
     wz_activations *activations;
     wz_tokenizer *tokenizer;
     wz_grammar_set *grammar;
+    wz_paths *paths;         /* the grammar's */
     wz_grammar_state *start; /* [sequences] */
 } decoding;
 
@@ -33,6 +34,8 @@ static wz_status make_grammar(decoding *d, wz_error *err)
     if (status == WZ_OK)
         status = wz_grammar_set_create(d->tokenizer, &d->grammar, err);
     if (status == WZ_OK)
+        status = wz_paths_create(d->grammar, d->lengths.completion, &d->paths, err);
+    if (status == WZ_OK)
         status = wz_grammar_compile(d->grammar, pattern, &start, err);
     if (status == WZ_OK)
         status = wz_alloc(&block, (size_t)d->lengths.groups, sizeof *d->start, "grammar states", err);
@@ -45,19 +48,20 @@ static wz_status make_grammar(decoding *d, wz_error *err)
 static void close_decoding(decoding *d)
 {
     free(d->start);
+    wz_paths_destroy(d->paths);
     wz_grammar_set_destroy(d->grammar);
     wz_tokenizer_destroy(d->tokenizer);
     wz_activations_destroy(d->activations);
     wz_bench_model_close(&d->bench);
 }
 
-static wz_status open_decoding(const wz_config *config, const wz_decode_lengths *l, decoding *d,
+static wz_status open_decoding(const wz_config *config, const wz_decode_lengths *l, FILE *log, decoding *d,
                                wz_error *err)
 {
     memset(d, 0, sizeof *d);
     /* the rows of step 1, 2, ... tokens - 1 attend to prompt + 1, 2, ... keys: tokens / 2 on average */
     d->lengths = (wz_bench_lengths){l->sequences, 1, l->context - l->tokens / 2, l->tokens};
-    wz_status status = wz_bench_model_open(config, false, &d->bench, err);
+    wz_status status = wz_bench_model_open(config, false, log, &d->bench, err);
     if (status == WZ_OK && d->lengths.prompt < 1)
         status = wz_fail(err, WZ_ERR_USAGE, "--context %lld is too short for --tokens %lld",
                          (long long)l->context, (long long)l->tokens);
@@ -81,6 +85,7 @@ static wz_status roll_out(decoding *d, wz_grammar_set *grammar, int64_t round, d
                                         .step = (uint32_t)round,
                                         .purpose = WZ_PURPOSE_SAMPLE,
                                         .max_completion_length = d->lengths.completion,
+                                        .paths = grammar != NULL ? d->paths : NULL,
                                         .prompts_done_s = &done_s};
     wz_status status = wz_bench_pack_create(&d->bench, &d->lengths, 1, &pack, err);
     const double start_s = wz_now_s();
@@ -135,13 +140,13 @@ static void count_bytes(const decoding *d, wz_decode_benchmark *out)
 }
 
 wz_status wz_decode_benchmark_run(const wz_config *config, const wz_decode_lengths *lengths, int64_t rounds,
-                                  wz_decode_benchmark *out, wz_error *err)
+                                  FILE *log, wz_decode_benchmark *out, wz_error *err)
 {
     decoding d;
     memset(out, 0, sizeof *out);
     out->lengths = *lengths;
     out->rounds = rounds;
-    wz_status status = open_decoding(config, lengths, &d, err);
+    wz_status status = open_decoding(config, lengths, log, &d, err);
     if (status == WZ_OK)
         status = time_way(&d, NULL, rounds, &out->free, err);
     if (status == WZ_OK)

@@ -33,7 +33,7 @@ typedef struct wz_decode_benchmark {
 /* `rounds` timed rollouts of each way after one of warm-up: random weights of the configuration's model, random prompts, no
  * prompt shared. WZ_ERR_RESOURCE where it cannot fit. */
 wz_status wz_decode_benchmark_run(const wz_config *config, const wz_decode_lengths *lengths, int64_t rounds,
-                                  wz_decode_benchmark *out, wz_error *err);
+                                  FILE *log, wz_decode_benchmark *out, wz_error *err);
 wz_status wz_decode_benchmark_write(const wz_decode_benchmark *benchmark, bool as_json, wz_text *out,
                                     wz_error *err);
 

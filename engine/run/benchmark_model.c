@@ -32,7 +32,8 @@ static wz_status refuse(double need, double limit, wz_error *err)
                    mebibytes(need), mebibytes(need - limit));
 }
 
-wz_status wz_bench_model_open(const wz_config *config, bool training, wz_bench_model *out, wz_error *err)
+wz_status wz_bench_model_open(const wz_config *config, bool training, FILE *log, wz_bench_model *out,
+                              wz_error *err)
 {
     memset(out, 0, sizeof *out);
     out->config = *config;
@@ -42,7 +43,7 @@ wz_status wz_bench_model_open(const wz_config *config, bool training, wz_bench_m
     if (status == WZ_OK)
         status = wz_model_config_check(&out->config.model, err);
     if (status == WZ_OK)
-        status = wz_open_backend(&out->config, &out->backend, NULL, err);
+        status = wz_open_backend_for_command(&out->config, log, &out->backend, err);
     if (status != WZ_OK)
         return status;
     out->backend->ops->describe(out->backend, &out->info);
@@ -69,6 +70,32 @@ static int64_t rows_of(const wz_bench_lengths *l)
     return l->groups * (l->prompt + l->generations * (l->completion - 1));
 }
 
+/* What the backend takes itself for one such pack. */
+static size_t own_bytes(const wz_bench_model *bench, const wz_bench_lengths *l, bool training)
+{
+    const wz_model_config *c = &bench->config.model;
+    const int64_t completions = l->groups * l->generations;
+    const wz_op_bounds bounds = {
+        .attention = {c->num_attention_heads, c->num_key_value_heads, c->head_dim, 0.0f},
+        .hidden = c->hidden_size,
+        .vocab = c->vocab_size,
+        .floats = bench->model->floats,
+        .rows = rows_of(l),
+        .groups = l->groups,
+        .completions = completions,
+        .completion_stride = l->completion,
+        .entries = training ? completions * l->completion : 0,
+        .requests = completions,
+        .set = WZ_BENCH_ALLOWED,
+        .whole = true,
+        .decode = {.steps = l->completion + 1,
+                   .longest = l->completion,
+                   .step_rows = completions,
+                   .group_rows = l->generations}};
+    return bench->backend->ops->own_bytes(bench->backend, &bounds) +
+           wz_activations_step_bytes(c, completions, completions);
+}
+
 wz_status wz_bench_model_check(const wz_bench_model *bench, const wz_bench_lengths *lengths, wz_keep keep,
                                wz_error *err)
 {
@@ -83,7 +110,7 @@ wz_status wz_bench_model_check(const wz_bench_model *bench, const wz_bench_lengt
         return wz_fail(err, WZ_ERR_USAGE, "%lld rows: lower --sequences or the lengths", (long long)rows);
     const double need = (double)wz_activations_bytes(c, rows, keep) +
                         (keep == WZ_KEEP_CACHE ? 0.0 : (double)wz_backward_bytes(c, rows)) +
-                        (double)bench->info.buffers,
+                        (double)own_bytes(bench, lengths, keep != WZ_KEEP_CACHE),
                  limit = (double)wz_run_memory(&bench->config, bench->backend);
     return need > limit ? refuse(need, limit, err) : WZ_OK;
 }

@@ -3,6 +3,8 @@
 #ifndef WZ_RUN_BENCHMARK_MODEL_H
 #define WZ_RUN_BENCHMARK_MODEL_H
 
+#include <stdio.h>
+
 #include "engine/model/model.h"
 #include "engine/rollout/pack.h"
 #include "engine/run/config.h"
@@ -16,8 +18,9 @@ typedef struct wz_bench_model {
     wz_model *model;
 } wz_bench_model;
 
-/* What was created stays the caller's to close, also on failure. */
-wz_status wz_bench_model_open(const wz_config *config, bool training, wz_bench_model *out, wz_error *err);
+/* log: as for wz_open_backend_for_command. What was created stays the caller's to close, also on failure. */
+wz_status wz_bench_model_open(const wz_config *config, bool training, FILE *log, wz_bench_model *out,
+                              wz_error *err);
 void wz_bench_model_close(wz_bench_model *bench); /* also of {0} */
 
 typedef struct wz_bench_lengths {

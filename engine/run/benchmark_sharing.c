@@ -91,15 +91,15 @@ static void close_sharing(sharing *s)
     wz_bench_model_close(&s->bench);
 }
 
-static wz_status open_sharing(const wz_config *config, const wz_bench_lengths *l, int64_t rounds, sharing *s,
-                              wz_error *err)
+static wz_status open_sharing(const wz_config *config, const wz_bench_lengths *l, int64_t rounds, FILE *log,
+                              sharing *s, wz_error *err)
 {
     const wz_bench_lengths alone = {l->groups * l->generations, 1, l->prompt, l->completion};
     const wz_keep keep = config->gradient_checkpointing ? WZ_KEEP_INPUTS : WZ_KEEP_ALL;
     void *block = NULL;
     memset(s, 0, sizeof *s);
     s->lengths = *l;
-    wz_status status = wz_bench_model_open(config, true, &s->bench, err);
+    wz_status status = wz_bench_model_open(config, true, log, &s->bench, err);
     if (status == WZ_OK)
         status = wz_bench_model_check(&s->bench, &alone, keep, err);
     if (status == WZ_OK)
@@ -190,12 +190,12 @@ static void summarise(const sharing *s, const layout *l, int64_t rounds, wz_shar
 }
 
 wz_status wz_sharing_benchmark_run(const wz_config *config, const wz_bench_lengths *lengths, int64_t rounds,
-                                   wz_sharing_benchmark *out, wz_error *err)
+                                   FILE *log, wz_sharing_benchmark *out, wz_error *err)
 {
     sharing s;
     double unused[2];
     memset(out, 0, sizeof *out);
-    wz_status status = open_sharing(config, lengths, rounds, &s, err);
+    wz_status status = open_sharing(config, lengths, rounds, log, &s, err);
     if (status == WZ_OK)
         status = time_both(&s, &s.unshared, &unused[0], &unused[1], err);
     if (status == WZ_OK)

@@ -25,7 +25,7 @@ typedef struct wz_sharing_benchmark {
 /* `rounds` of both layouts by turns after one of warm-up. answer_grammar: each token is one of a few, else one of the whole
  * vocabulary. WZ_ERR_RESOURCE where it cannot fit. */
 wz_status wz_sharing_benchmark_run(const wz_config *config, const wz_bench_lengths *lengths, int64_t rounds,
-                                   wz_sharing_benchmark *out, wz_error *err);
+                                   FILE *log, wz_sharing_benchmark *out, wz_error *err);
 wz_status wz_sharing_benchmark_write(const wz_sharing_benchmark *benchmark, bool as_json, wz_text *out,
                                      wz_error *err);
 
