@@ -138,8 +138,8 @@ static bool differs_in(const char *text, const char *line)
     const size_t shape = colon != NULL ? (size_t)(colon - line) + 1 : strlen(line);
     while (*text != '\0') {
         const size_t length = strcspn(text, "\n");
-        if (length > shape && strncmp(text, line, shape) == 0)
-            return strlen(line) != length || strncmp(text, line, length) != 0;
+        if (length > shape && memcmp(text, line, shape) == 0)
+            return strlen(line) != length || memcmp(text, line, length) != 0;
         text += length + (text[length] == '\n');
     }
     return false;

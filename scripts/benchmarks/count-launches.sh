@@ -34,6 +34,7 @@ difference() {
         n > 0 { printf "  %-8s %-28s %8.4g\n", $1, $2, n; sum[$1] += n }
         END {
             printf "  launches and products together %14.4g\n", sum["launch"] + sum["product"]
+            printf "  and in %g graphs %28.4g\n", sum["graph"], sum["in graph"]
             printf "  copies and fills %28.4g\n  waits %39.4g\n", sum["copy"] + sum["fill"], sum["wait"]
         }' "$work/$2" "$work/$3"
 }

@@ -1,0 +1,72 @@
+/* What decoding asks of the host: nothing for each token. Counted by the emulator (CUDA_EMULATOR_COUNT). */
+#include "tests/program.h"
+#include "tests/suite.h"
+
+static program p;
+static char counts[600];
+static char *environment[] = {counts, NULL};
+
+static void make_place(void)
+{
+    program_create(&p);
+    (void)snprintf(counts, sizeof counts, "CUDA_EMULATOR_COUNT=%s", temporary_path(&p.where, "counts"));
+    p.environment = environment;
+}
+
+static void remove_place(void)
+{
+    program_destroy(&p);
+}
+
+typedef struct totals {
+    long long graphs,
+        others; /* launches of graphs; launches, products, copies, fills and waits beside them */
+} totals;
+
+/* Of the last run of the program: lines of kind, name and number, with tabs between. */
+static totals read_totals(void)
+{
+    char text[16384], *rest = NULL;
+    totals all = {0, 0};
+    program_read(&p, "counts", text, sizeof text);
+    for (char *line = strtok_r(text, "\n", &rest); line != NULL; line = strtok_r(NULL, "\n", &rest)) {
+        const char *number = strrchr(line, '\t');
+        ck_assert_ptr_nonnull(number);
+        /* read_all and its events measure the memory's rate, as often as fits into the time */
+        if (strncmp(line, "in graph\t", 9) == 0 || strstr(line, "\tread_all\t") != NULL ||
+            strstr(line, "\tevent\t") != NULL)
+            continue;
+        *(strncmp(line, "graph\t", 6) == 0 ? &all.graphs : &all.others) += strtoll(number, NULL, 10);
+    }
+    return all;
+}
+
+/* Two ways to choose, the whole vocabulary and a grammar, each once to warm up and once timed: four steps for each token.
+ * The first steps are run and recorded; the host asks after every 32 how many go on without a grammar. */
+START_TEST(decode_step_is_one_graph_and_asks_nothing_of_the_host)
+{
+    totals run[2];
+    for (int more = 0; more < 2; more++) {
+        program_succeed(&p,
+                        "bench --decode --steps 1 --sequences 2 --context 40 --tokens %d device=cuda "
+                        "model.hidden_size=16 model.intermediate_size=16 model.num_hidden_layers=1 "
+                        "model.num_attention_heads=1 model.num_key_value_heads=1 model.head_dim=16",
+                        more != 0 ? 20 : 10);
+        run[more] = read_totals();
+    }
+    ck_assert_int_gt(run[0].others, 0);
+    ck_assert_int_eq(run[1].others, run[0].others);
+    ck_assert_int_eq(run[1].graphs, run[0].graphs + 4 * 10LL);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("cuda_counts");
+    TCase *tests = tcase_create("all");
+    tcase_set_timeout(tests, 120);
+    tcase_add_checked_fixture(tests, make_place, remove_place);
+    tcase_add_test(tests, decode_step_is_one_graph_and_asks_nothing_of_the_host);
+    suite_add_tcase(suite, tests);
+    return run_suite(suite);
+}
