@@ -128,6 +128,7 @@ static __global__ void fill(float *values, int64_t count, int64_t first)
 static void launch_fill(cuda_backend *cuda, float *values, int64_t count, int64_t first)
 {
     WZ_LAUNCH(fill, dim3((unsigned)((count + 255) / 256)), dim3(256), 0, cuda->stream, values, count, first);
+    CUDA_CHECK(cuda, cudaGetLastError(), "trying an algorithm");
 }
 
 static wz_status run_part(cuda_backend *cuda, const cuda_product *whole, const gemm_algorithm *algorithm,
