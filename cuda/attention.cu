@@ -86,7 +86,9 @@ static __device__ void add_keys(running_row *r, float score, int count, int64_t 
     r->largest = largest;
 }
 
-/* Shared: keys and values [KEYS][head_dim + 1], queries [ITEM_ROWS][head_dim]. */
+/* A block has up to ITEM_ROWS of an item's queries: those of one row that share keys and values (grouped-query attention)
+ * stand side by side, so that where a group has few rows, as in decoding, keys and values are still read once. Shared: keys
+ * and values [KEYS][head_dim + 1], queries [ITEM_ROWS][head_dim]. */
 static size_t forward_bytes(int64_t head_dim)
 {
     return (size_t)(2 * KEYS * (head_dim + 1) + ITEM_ROWS * head_dim) * sizeof(float);
@@ -96,16 +98,21 @@ static __global__ void attention_forward(matrix out, float *lse, matrix qkv, att
                                          attention_shape shape)
 {
     WZ_DYNAMIC_SHARED(shared);
-    const int64_t hd = shape.head_dim, h = blockIdx.y, kv = h / shape.per_kv;
+    const int64_t hd = shape.head_dim, kv = blockIdx.y;
     const attention_item item = lists.items[blockIdx.x];
+    const int per_kv = (int)shape.per_kv, first = (int)blockIdx.z * ITEM_ROWS,
+              left = item.count * per_kv - first, count = left < ITEM_ROWS ? left : ITEM_ROWS;
     const int lane = (int)threadIdx.x, thread = (int)threadIdx.y * WZ_WARP + lane;
     const auto keys = shared + 0, values = shared + KEYS * (hd + 1), queries = values + KEYS * (hd + 1);
     running_row running[ROWS_PER_WARP];
-    if (item.count == 0)
+    if (count <= 0)
         return;
-    for (int64_t e = thread; e < ITEM_ROWS * hd; e += WARPS * WZ_WARP)
-        queries[e] =
-            e / hd < item.count ? query_of(qkv, shape, lists.rows[item.first + e / hd].row, h)[e % hd] : 0.0f;
+    for (int64_t e = thread; e < ITEM_ROWS * hd; e += WARPS * WZ_WARP) {
+        const int query = first + (int)(e / hd);
+        queries[e] = e / hd < count ? query_of(qkv, shape, lists.rows[item.first + query / per_kv].row,
+                                               kv * per_kv + query % per_kv)[e % hd]
+                                    : 0.0f;
+    }
     WZ_UNROLL
     for (int r = 0; r < ROWS_PER_WARP; r++) {
         running[r].largest = -INFINITY;
@@ -128,7 +135,8 @@ static __global__ void attention_forward(matrix out, float *lse, matrix qkv, att
         WZ_UNROLL
         for (int r = 0; r < ROWS_PER_WARP; r++) {
             const int place = (int)threadIdx.y * ROWS_PER_WARP + r;
-            const int seen = place < item.count ? lists.rows[item.first + place].prompt - base : 0;
+            const int seen =
+                place < count ? lists.rows[item.first + (first + place) / per_kv].prompt - base : 0;
             if (seen > 0)
                 add_keys(&running[r], score[r] * shape.scale, seen < KEYS ? seen : KEYS, hd,
                          tile_reader<decltype(values)>{values, hd + 1});
@@ -138,19 +146,20 @@ static __global__ void attention_forward(matrix out, float *lse, matrix qkv, att
     WZ_UNROLL
     for (int r = 0; r < ROWS_PER_WARP; r++) {
         const int place = (int)threadIdx.y * ROWS_PER_WARP + r;
-        if (place >= item.count)
+        if (place >= count)
             continue;
-        const attention_row row = lists.rows[item.first + place];
+        const attention_row row = lists.rows[item.first + (first + place) / per_kv];
+        const int64_t h = kv * per_kv + (first + place) % per_kv;
         const int32_t *own = lists.completion_rows + (row.own > 0 ? row.completion * lists.stride : 0);
         for (int base = 0; base < row.own; base += KEYS) {
-            const int count = row.own - base < KEYS ? row.own - base : KEYS;
+            const int seen = row.own - base < KEYS ? row.own - base : KEYS;
             float score = 0.0f;
-            if (lane < count) {
+            if (lane < seen) {
                 const float *key = key_of(qkv, shape, own[base + lane], kv);
                 for (int64_t d = 0; d < hd; d++)
                     score = fmaf(queries[place * hd + d], key[d], score);
             }
-            add_keys(&running[r], score * shape.scale, count, hd,
+            add_keys(&running[r], score * shape.scale, seen, hd,
                      own_reader{qkv, own + base, (shape.heads + shape.kv_heads + kv) * hd});
         }
         float *to = row_of(out, row.result) + h * hd;
@@ -169,7 +178,8 @@ void cuda_attend(cuda_backend *cuda, wz_tensor out, float *lse, wz_tensor qkv, c
     const size_t bytes = forward_bytes(attention->head_dim);
     if (lists->row_count == 0 || !cuda_allow_shared(cuda, attention_forward, bytes, "attention forward"))
         return;
-    const dim3 grid((unsigned)lists->item_count, (unsigned)attention->heads);
+    const dim3 grid((unsigned)lists->item_count, (unsigned)attention->kv_heads,
+                    (unsigned)(attention->heads / attention->kv_heads));
     WZ_LAUNCH(attention_forward, grid, dim3(WZ_WARP, WARPS), bytes, cuda->stream, matrix_of(out), lse,
               matrix_of(qkv), *lists, shape_of(attention));
     CUDA_CHECK(cuda, cudaGetLastError(), "attention forward");

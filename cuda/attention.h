@@ -1,7 +1,7 @@
 /* Pieces shared by attention's forward and backward pass.
  *
  * The host lists the query rows of a launch, group by group, with what each may see; a block takes some of one group's
- * rows and walks the group's prompt in tiles of 32 keys from its start, which all its rows share, then each row's own
+ * queries and walks the group's prompt in tiles of 32 keys from its start, which all its rows share, then each row's own
  * completion in blocks of 32. What a row adds up, and in which order, is given by that row alone, so that decoding it
  * by itself and training on all rows give the same bits. No rows x rows matrix exists. */
 #ifndef WZ_CUDA_ATTENTION_H
