@@ -15,11 +15,14 @@ extern "C" {
 #if defined(__CUDACC__)
 #define CHUNK 4096    /* columns of the vocabulary whose logits exist at once */
 #define TILE_ROWS 512 /* entries whose logits exist at once */
+#define CHUNK_WARPS 8 /* that share the columns of an entry in a chunk */
 #else
 #define CHUNK 256 /* the emulator's cases are small, and must meet several of both */
 #define TILE_ROWS 10
+#define CHUNK_WARPS 2
 #endif
-#define HEAD_WARPS 4 /* entries of a block */
+#define PART (CHUNK / CHUNK_WARPS) /* columns of a warp */
+#define HEAD_WARPS 4               /* entries of a block */
 
 /* Running sums over logits: sum = sum e^(l - largest), weighted = sum l e^(l - largest). */
 typedef struct softmax_sums {
@@ -53,6 +56,49 @@ static __device__ __forceinline__ void add_logits(softmax_sums *s, const float *
     s->sum = fmaf(s->sum, before, warp_sum(sum));
     s->weighted = fmaf(s->weighted, before, warp_sum(weighted));
     s->largest = largest;
+}
+
+/* Takes in the sums of other logits. */
+static __device__ __forceinline__ void join_sums(softmax_sums *s, const softmax_sums &other)
+{
+    const float largest = fmaxf(s->largest, other.largest);
+    const float before = s->largest == -INFINITY ? 0.0f : expf(s->largest - largest),
+                joining = other.largest == -INFINITY ? 0.0f : expf(other.largest - largest);
+    s->sum = fmaf(s->sum, before, __fmul_rn(other.sum, joining));
+    s->weighted = fmaf(s->weighted, before, __fmul_rn(other.weighted, joining));
+    s->largest = largest;
+}
+
+/* Columns of a chunk that are this warp's: logits[begin .. begin + count). */
+typedef struct chunk_part {
+    int64_t begin, count;
+} chunk_part;
+
+static __device__ __forceinline__ chunk_part part_of(int64_t width)
+{
+    const int64_t begin = (int64_t)threadIdx.y * PART, left = width - begin;
+    return chunk_part{begin, left < 0 ? 0 : left < PART ? left : PART};
+}
+
+/* Takes in an entry's logits of one chunk, by a block of CHUNK_WARPS warps: their sums are joined in order. Once a kernel. */
+static __device__ __forceinline__ void add_chunk_logits(softmax_sums *s, const float *logits, int64_t width,
+                                                        float scale)
+{
+    WZ_SHARED(float, largest, CHUNK_WARPS);
+    WZ_SHARED(float, sum, CHUNK_WARPS);
+    WZ_SHARED(float, weighted, CHUNK_WARPS);
+    const chunk_part part = part_of(width);
+    softmax_sums mine = no_sums();
+    if (part.count > 0)
+        add_logits(&mine, logits + part.begin, part.count, scale);
+    if (threadIdx.x == 0) {
+        largest[threadIdx.y] = mine.largest;
+        sum[threadIdx.y] = mine.sum;
+        weighted[threadIdx.y] = mine.weighted;
+    }
+    __syncthreads();
+    for (int w = 0; w * PART < width; w++)
+        join_sums(s, softmax_sums{largest[w], sum[w], weighted[w]});
 }
 
 static __device__ __forceinline__ float log_sum(const softmax_sums &s)
@@ -129,6 +175,12 @@ static inline dim3 entry_blocks(int64_t count)
 static inline dim3 entry_threads(void)
 {
     return dim3(WZ_WARP, HEAD_WARPS);
+}
+
+/* Of a block per entry, which shares out a chunk's columns. */
+static inline dim3 chunk_threads(void)
+{
+    return dim3(WZ_WARP, CHUNK_WARPS);
 }
 
 /* Columns [column, column + width) of the logits of a tile's rows, to logits [rows][stride]. */

@@ -10,15 +10,17 @@ static __device__ __forceinline__ winner no_winner(uint32_t first_token)
     return winner{-INFINITY, first_token, -INFINITY};
 }
 
+static __device__ __forceinline__ winner better(const winner &a, const winner &b)
+{
+    return b.value > a.value || (b.value == a.value && b.token < a.token) ? b : a;
+}
+
 static __device__ __forceinline__ winner warp_winner(winner best)
 {
-    for (int lanes = WZ_WARP / 2; lanes > 0; lanes /= 2) {
-        const winner other = {__shfl_xor_sync(WZ_ALL_LANES, best.value, lanes),
-                              __shfl_xor_sync(WZ_ALL_LANES, best.token, lanes),
-                              __shfl_xor_sync(WZ_ALL_LANES, best.logit, lanes)};
-        if (other.value > best.value || (other.value == best.value && other.token < best.token))
-            best = other;
-    }
+    for (int lanes = WZ_WARP / 2; lanes > 0; lanes /= 2)
+        best = better(best, winner{__shfl_xor_sync(WZ_ALL_LANES, best.value, lanes),
+                                   __shfl_xor_sync(WZ_ALL_LANES, best.token, lanes),
+                                   __shfl_xor_sync(WZ_ALL_LANES, best.logit, lanes)});
     return best;
 }
 
@@ -65,23 +67,32 @@ static __global__ void gather_sets(sample_batch batch, matrix hidden, matrix hea
     gather_logits(batch.logits + e.first, row_of(hidden, e.row), head, batch.tokens + e.set, e.count);
 }
 
+/* A block has an entry, and each of its warps a part of the chunk's columns. */
 static __global__ void sample_chunk(sample_value *values, sample_state *states, const float *logits,
-                                    const sample_entry *entries, int64_t rows, int64_t column, int64_t width,
+                                    const sample_entry *entries, int64_t column, int64_t width,
                                     draw_rule rule)
 {
-    const int64_t r = (int64_t)blockIdx.x * HEAD_WARPS + threadIdx.y;
-    if (r >= rows)
-        return;
+    WZ_SHARED(double, value, CHUNK_WARPS);
+    WZ_SHARED(uint32_t, token, CHUNK_WARPS);
+    WZ_SHARED(float, logit, CHUNK_WARPS);
+    const int64_t r = blockIdx.x;
     const float *mine = logits + r * CHUNK;
-    const wz_draw_key key = entries[r].key;
+    const chunk_part part = part_of(width);
+    const winner best = offer(no_winner(0), mine + part.begin, NULL, (uint32_t)(column + part.begin),
+                              part.count, entries[r].key, rule);
     sample_state s = column > 0 ? states[r] : sample_state{no_winner(0), no_sums()};
-    add_logits(&s.sums, mine, width, rule.scale);
-    s.best = offer(s.best, mine, NULL, (uint32_t)column, width, key, rule);
-    __syncwarp();
     if (threadIdx.x == 0) {
-        states[r] = s;
-        values[r] = value_of(s.best, s.sums);
+        value[threadIdx.y] = best.value;
+        token[threadIdx.y] = best.token;
+        logit[threadIdx.y] = best.logit;
     }
+    add_chunk_logits(&s.sums, mine, width, rule.scale); /* and all know the winners */
+    if (threadIdx.x > 0 || threadIdx.y > 0)
+        return;
+    for (int w = 0; w < CHUNK_WARPS; w++)
+        s.best = better(s.best, winner{value[w], token[w], logit[w]});
+    states[r] = s;
+    values[r] = value_of(s.best, s.sums);
 }
 
 void draw_sets(cuda_backend *cuda, sample_value *values, const sample_batch *batch, wz_tensor hidden,
@@ -106,8 +117,8 @@ void draw_tile(cuda_backend *cuda, const draw_memory *memory, sample_value *valu
     for (int64_t column = 0; column < head.rows; column += CHUNK) {
         const int64_t width = chunk_width(head, column);
         head_logits(cuda, memory->logits, CHUNK, memory->hidden, rows, head, column, width);
-        WZ_LAUNCH(sample_chunk, entry_blocks(rows), entry_threads(), 0, cuda->stream, values, memory->states,
-                  memory->logits, entries, rows, column, width, *rule);
+        WZ_LAUNCH(sample_chunk, dim3((unsigned)rows), chunk_threads(), 0, cuda->stream, values,
+                  memory->states, memory->logits, entries, column, width, *rule);
     }
     CUDA_CHECK(cuda, cudaGetLastError(), "drawing tokens");
 }

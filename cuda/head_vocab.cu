@@ -52,16 +52,17 @@ static __device__ void add_set(softmax_sums *s, const float *logits, const uint3
     s->largest = largest;
 }
 
-static __global__ void add_chunk(tile_memory tile, const score_entry *entries, int64_t rows,
-                                 const uint32_t *tokens, int64_t column, int64_t width, float scale)
+/* A block has an entry. */
+static __global__ void add_chunk(tile_memory tile, const score_entry *entries, const uint32_t *tokens,
+                                 int64_t column, int64_t width, float scale)
 {
-    const int64_t r = (int64_t)blockIdx.x * HEAD_WARPS + threadIdx.y;
-    if (r >= rows)
-        return;
+    const int64_t r = blockIdx.x;
     const score_entry e = entries[r];
     const float *logits = tile.logits + r * CHUNK;
     row_sums sums = column > 0 ? tile.sums[r] : row_sums{no_sums(), no_sums(), 0.0f};
-    add_logits(&sums.whole, logits, width, scale);
+    add_chunk_logits(&sums.whole, logits, width, scale); /* and all have read tile.sums */
+    if (threadIdx.y > 0)
+        return;
     if (e.count > 0)
         add_set(&sums.set, logits, tokens + e.first, e.count, column, width);
     if (e.target >= column && e.target < column + width)
@@ -83,25 +84,24 @@ static __global__ void end_tile(tile_memory tile, const score_entry *entries, in
 }
 
 /* A chunk's logits become their gradients. With a set: d/dl of dlogp (log sum over the set - log sum over all). */
-static __global__ void chunk_gradients(tile_memory tile, const score_entry *entries, int64_t rows,
-                                       const uint32_t *tokens, int64_t column, int64_t width, float scale)
+static __global__ void chunk_gradients(tile_memory tile, const score_entry *entries, const uint32_t *tokens,
+                                       int64_t column, int64_t width, float scale)
 {
-    const int64_t r = (int64_t)blockIdx.x * HEAD_WARPS + threadIdx.y;
-    if (r >= rows)
-        return;
+    const int64_t r = blockIdx.x, first = (int64_t)threadIdx.y * WZ_WARP + threadIdx.x,
+                  step = CHUNK_WARPS * WZ_WARP;
     const score_entry e = entries[r];
     const row_sums s = tile.sums[r];
     const float lse = log_sum(s.whole), entropy = entropy_of(s.whole),
                 set_lse = e.count > 0 ? log_sum(s.set) : 0.0f;
     float *logits = tile.logits + r * CHUNK;
     if (e.count == 0) {
-        for (int64_t j = threadIdx.x; j < width; j += WZ_WARP)
+        for (int64_t j = first; j < width; j += step)
             logits[j] =
                 logit_gradient(logits[j], scale, lse, entropy, e.dlogp, e.dentropy, column + j == e.target);
         return;
     }
     int64_t next = 0; /* the set's next token: both ascend */
-    for (int64_t j = threadIdx.x; j < width; j += WZ_WARP) {
+    for (int64_t j = first; j < width; j += step) {
         while (next < e.count && (int64_t)tokens[e.first + next] < column + j)
             next++;
         const bool in = next < e.count && (int64_t)tokens[e.first + next] == column + j;
@@ -171,8 +171,8 @@ static bool sum_tile(const tile_walk *w)
               w->tile.hidden, matrix_of(c->hidden), w->entries, w->rows);
     for (int64_t column = 0; column < c->head.rows; column += CHUNK) {
         const int64_t width = chunk_logits(w, column);
-        WZ_LAUNCH(add_chunk, entry_blocks(w->rows), entry_threads(), 0, c->cuda->stream, w->tile, w->entries,
-                  w->rows, w->tokens, column, width, c->scale);
+        WZ_LAUNCH(add_chunk, dim3((unsigned)w->rows), chunk_threads(), 0, c->cuda->stream, w->tile,
+                  w->entries, w->tokens, column, width, c->scale);
     }
     return CUDA_CHECK(c->cuda, cudaGetLastError(), "head score");
 }
@@ -183,8 +183,8 @@ static void tile_backward(const tile_walk *w)
     const int64_t hidden = c->hidden.columns;
     for (int64_t column = 0; column < c->head.rows; column += CHUNK) {
         const int64_t width = chunk_logits(w, column);
-        WZ_LAUNCH(chunk_gradients, entry_blocks(w->rows), entry_threads(), 0, c->cuda->stream, w->tile,
-                  w->entries, w->rows, w->tokens, column, width, c->scale);
+        WZ_LAUNCH(chunk_gradients, dim3((unsigned)w->rows), chunk_threads(), 0, c->cuda->stream, w->tile,
+                  w->entries, w->tokens, column, width, c->scale);
         const float *head = (const float *)c->head.data + column * c->head.stride;
         const cuda_product to_hidden = {w->tile.logits, head,  w->tile.dhidden, w->rows,
                                         hidden,         width, CHUNK,           c->head.stride,
