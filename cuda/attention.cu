@@ -94,7 +94,8 @@ static size_t forward_bytes(int64_t head_dim)
     return (size_t)(2 * KEYS * (head_dim + 1) + ITEM_ROWS * head_dim) * sizeof(float);
 }
 
-static __global__ void attention_forward(matrix out, float *lse, matrix qkv, attention_lists lists,
+template <typename T>
+static __global__ void attention_forward(matrix<T> out, float *lse, matrix<T> qkv, attention_lists lists,
                                          attention_shape shape)
 {
     WZ_DYNAMIC_SHARED(shared);
@@ -155,14 +156,14 @@ static __global__ void attention_forward(matrix out, float *lse, matrix qkv, att
             const int seen = row.own - base < KEYS ? row.own - base : KEYS;
             float score = 0.0f;
             if (lane < seen) {
-                const float *key = key_of(qkv, shape, own[base + lane], kv);
+                const T *key = key_of(qkv, shape, own[base + lane], kv);
                 for (int64_t d = 0; d < hd; d++)
                     score = fmaf(queries[place * hd + d], key[d], score);
             }
             add_keys(&running[r], score * shape.scale, seen, hd,
-                     own_reader{qkv, own + base, (shape.heads + shape.kv_heads + kv) * hd});
+                     own_reader<T>{qkv, own + base, (shape.heads + shape.kv_heads + kv) * hd});
         }
-        float *to = row_of(out, row.result) + h * hd;
+        T *to = row_of(out, row.result) + h * hd;
         WZ_UNROLL
         for (int c = 0; c < CHUNKS; c++)
             if (c * WZ_WARP + lane < hd)
@@ -176,13 +177,20 @@ void cuda_attend(cuda_backend *cuda, wz_tensor out, float *lse, wz_tensor qkv, c
                  const wz_attention *attention)
 {
     const size_t bytes = forward_bytes(attention->head_dim);
-    if (lists->row_count == 0 || !cuda_allow_shared(cuda, attention_forward, bytes, "attention forward"))
-        return;
-    const dim3 grid((unsigned)lists->item_count, (unsigned)attention->kv_heads,
+    const attention_lists rows = *lists;
+    const attention_shape shape = shape_of(attention);
+    const dim3 grid((unsigned)rows.item_count, (unsigned)attention->kv_heads,
                     (unsigned)(attention->heads / attention->kv_heads));
-    WZ_LAUNCH(attention_forward, grid, dim3(WZ_WARP, WARPS), bytes, cuda->stream, matrix_of(out), lse,
-              matrix_of(qkv), *lists, shape_of(attention));
-    CUDA_CHECK(cuda, cudaGetLastError(), "attention forward");
+    if (rows.row_count == 0)
+        return;
+    with_type(qkv.type, [&](auto element) {
+        using T = decltype(element);
+        if (!cuda_allow_shared(cuda, attention_forward<T>, bytes, "attention forward"))
+            return;
+        WZ_LAUNCH(attention_forward<T>, grid, dim3(WZ_WARP, WARPS), bytes, cuda->stream, matrix_of<T>(out),
+                  lse, matrix_of<T>(qkv), rows, shape);
+        CUDA_CHECK(cuda, cudaGetLastError(), "attention forward");
+    });
 }
 
 void cuda_attention_forward(wz_backend *backend, wz_tensor out, float *lse, wz_tensor qkv,

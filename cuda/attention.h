@@ -49,29 +49,32 @@ static inline attention_shape shape_of(const wz_attention *a)
     return attention_shape{a->heads, a->kv_heads, a->head_dim, a->heads / a->kv_heads, a->scale};
 }
 
-static __device__ __forceinline__ const float *query_of(const matrix &qkv, const attention_shape &s,
-                                                        int64_t row, int64_t h)
+template <typename T>
+static __device__ __forceinline__ const T *query_of(const matrix<T> &qkv, const attention_shape &s,
+                                                    int64_t row, int64_t h)
 {
     return row_of(qkv, row) + h * s.head_dim;
 }
 
-static __device__ __forceinline__ float *key_of(const matrix &qkv, const attention_shape &s, int64_t row,
-                                                int64_t kv)
+template <typename T>
+static __device__ __forceinline__ T *key_of(const matrix<T> &qkv, const attention_shape &s, int64_t row,
+                                            int64_t kv)
 {
     return row_of(qkv, row) + (s.heads + kv) * s.head_dim;
 }
 
-static __device__ __forceinline__ float *value_of(const matrix &qkv, const attention_shape &s, int64_t row,
-                                                  int64_t kv)
+template <typename T>
+static __device__ __forceinline__ T *value_of(const matrix<T> &qkv, const attention_shape &s, int64_t row,
+                                              int64_t kv)
 {
     return row_of(qkv, row) + (s.heads + s.kv_heads + kv) * s.head_dim;
 }
 
 /* Prompt keys and values [base, base + 32) of a group into shared [KEYS][head_dim + 1] each; zeros from `length` on. All
  * threads of the block take part; the caller waits for them. */
-template <typename S>
-static __device__ void load_tile(S keys, S values, const matrix &qkv, const attention_shape &s, int64_t start,
-                                 int base, int length, int64_t kv, int thread)
+template <typename S, typename T>
+static __device__ void load_tile(S keys, S values, const matrix<T> &qkv, const attention_shape &s,
+                                 int64_t start, int base, int length, int64_t kv, int thread)
 {
     for (int64_t e = thread; e < KEYS * s.head_dim; e += WARPS * WZ_WARP) {
         const int64_t j = e / s.head_dim, d = e % s.head_dim, row = start + base + j;
@@ -92,8 +95,8 @@ template <typename S> struct tile_reader {
 };
 
 /* (j, d): feature d, from a column on, of row rows[j]. */
-struct own_reader {
-    const matrix &qkv;
+template <typename T> struct own_reader {
+    const matrix<T> &qkv;
     const int32_t *rows;
     int64_t column;
     __device__ float operator()(int j, int64_t d) const

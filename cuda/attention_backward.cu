@@ -10,23 +10,23 @@
 #include "cuda/attention.h"
 
 /* What the backward kernels share. delta [rows][heads], by place in the list of rows. */
-typedef struct backward_view {
-    matrix dqkv, dout, out, qkv;
+template <typename T> struct backward_view {
+    matrix<T> dqkv, dout, out, qkv;
     const float *lse;
     float *delta;
     attention_lists lists;
     attention_shape shape;
-} backward_view;
+};
 
 /* A warp has one head of one row. */
-static __global__ void delta_of_rows(backward_view b)
+template <typename T> static __global__ void delta_of_rows(backward_view<T> b)
 {
     const int64_t at = (int64_t)blockIdx.x * WARPS + threadIdx.y, i = at / b.shape.heads,
                   h = at % b.shape.heads;
     if (i >= b.lists.row_count)
         return;
     const int64_t hd = b.shape.head_dim, result = b.lists.rows[i].result;
-    const float *x = row_of(b.dout, result) + h * hd, *y = row_of(b.out, result) + h * hd;
+    const T *x = row_of(b.dout, result) + h * hd, *y = row_of(b.out, result) + h * hd;
     float sum = 0.0f;
     for (int64_t d = threadIdx.x; d < hd; d += WZ_WARP)
         sum = fmaf(x[d], y[d], sum);
@@ -36,7 +36,7 @@ static __global__ void delta_of_rows(backward_view b)
 }
 
 /* Zeros for the queries of rows that are not computed. */
-static __global__ void clear_queries(matrix dqkv, int64_t width)
+template <typename T> static __global__ void clear_queries(matrix<T> dqkv, int64_t width)
 {
     const int64_t e = (int64_t)blockIdx.x * blockDim.x + threadIdx.x, row = e / width, column = e % width;
     if (row < dqkv.rows)
@@ -49,7 +49,7 @@ static size_t query_bytes(int64_t head_dim)
     return (size_t)(2 * KEYS * (head_dim + 1) + 2 * ITEM_ROWS * head_dim) * sizeof(float);
 }
 
-static __global__ void query_gradients(backward_view b)
+template <typename T> static __global__ void query_gradients(backward_view<T> b)
 {
     WZ_DYNAMIC_SHARED(shared);
     const int64_t hd = b.shape.head_dim, h = blockIdx.y, kv = h / b.shape.per_kv;
@@ -107,8 +107,8 @@ static __global__ void query_gradients(backward_view b)
             const int count = row.own - base < KEYS ? row.own - base : KEYS;
             float score = 0.0f, dp = 0.0f;
             if (lane < count) {
-                const float *key = key_of(b.qkv, b.shape, own[base + lane], kv),
-                            *value = value_of(b.qkv, b.shape, own[base + lane], kv);
+                const T *key = key_of(b.qkv, b.shape, own[base + lane], kv),
+                        *value = value_of(b.qkv, b.shape, own[base + lane], kv);
                 for (int64_t d = 0; d < hd; d++) {
                     score = fmaf(queries[place * hd + d], key[d], score);
                     dp = fmaf(upstream[place * hd + d], value[d], dp);
@@ -116,9 +116,9 @@ static __global__ void query_gradients(backward_view b)
             }
             const float p = lane < count ? expf(score * b.shape.scale - lse) : 0.0f;
             add_weighted(dq[r], p * (dp - delta) * b.shape.scale, count, hd,
-                         own_reader{b.qkv, own + base, (b.shape.heads + kv) * hd});
+                         own_reader<T>{b.qkv, own + base, (b.shape.heads + kv) * hd});
         }
-        float *to = row_of(b.dqkv, row.row) + h * hd;
+        T *to = row_of(b.dqkv, row.row) + h * hd;
         WZ_UNROLL
         for (int c = 0; c < CHUNKS; c++)
             if (c * WZ_WARP + lane < hd)
@@ -144,7 +144,8 @@ static size_t key_bytes(int64_t head_dim)
 }
 
 /* A thread has OUTPUTS elements of dk and dv: element thread + 128 i is feature e % head_dim of key e / head_dim. */
-template <int OUTPUTS> static __global__ void prompt_key_gradients(backward_view b, const key_tile *tiles)
+template <int OUTPUTS, typename T>
+static __global__ void prompt_key_gradients(backward_view<T> b, const key_tile *tiles)
 {
     WZ_DYNAMIC_SHARED(shared);
     const int64_t hd = b.shape.head_dim, kv = blockIdx.y;
@@ -206,7 +207,8 @@ template <int OUTPUTS> static __global__ void prompt_key_gradients(backward_view
 
 /* A completion row as a key: the rows of its completion from itself on, as places in the list of rows (-1: not computed).
  * A warp has one of these and one key/value head. */
-static __global__ void own_key_gradients(backward_view b, const int32_t *own_list, int64_t own_count,
+template <typename T>
+static __global__ void own_key_gradients(backward_view<T> b, const int32_t *own_list, int64_t own_count,
                                          const int32_t *place_of_row, const int32_t *row_index,
                                          const int32_t *row_completion, const int32_t *completion_length)
 {
@@ -216,7 +218,7 @@ static __global__ void own_key_gradients(backward_view b, const int32_t *own_lis
         return;
     const int64_t key_row = own_list[i], completion = row_completion[key_row];
     const int32_t *rows = b.lists.completion_rows + completion * b.lists.stride;
-    const float *key = key_of(b.qkv, b.shape, key_row, kv), *value = value_of(b.qkv, b.shape, key_row, kv);
+    const T *key = key_of(b.qkv, b.shape, key_row, kv), *value = value_of(b.qkv, b.shape, key_row, kv);
     float dk[CHUNKS] = {0}, dv[CHUNKS] = {0};
     for (int64_t h = kv * b.shape.per_kv; h < (kv + 1) * b.shape.per_kv; h++)
         for (int64_t t = row_index[key_row]; t < completion_length[completion]; t++) {
@@ -224,7 +226,7 @@ static __global__ void own_key_gradients(backward_view b, const int32_t *own_lis
             if (place < 0)
                 continue;
             const attention_row row = b.lists.rows[place];
-            const float *q = query_of(b.qkv, b.shape, row.row, h), *g = row_of(b.dout, row.result) + h * hd;
+            const T *q = query_of(b.qkv, b.shape, row.row, h), *g = row_of(b.dout, row.result) + h * hd;
             float score = 0.0f, dp = 0.0f;
             for (int64_t d = threadIdx.x; d < hd; d += WZ_WARP) {
                 score = fmaf(q[d], key[d], score);
@@ -323,11 +325,11 @@ static bool make_key_lists(cuda_backend *cuda, const wz_segments *s, bool at_sit
     return ok;
 }
 
-template <int OUTPUTS>
-static void launch_prompt_keys(cuda_backend *cuda, const backward_view &b, const key_lists &k)
+template <int OUTPUTS, typename T>
+static void launch_prompt_keys(cuda_backend *cuda, const backward_view<T> &b, const key_lists &k)
 {
     const size_t bytes = key_bytes(b.shape.head_dim);
-    const auto kernel = prompt_key_gradients<OUTPUTS>;
+    const auto kernel = prompt_key_gradients<OUTPUTS, T>;
     const dim3 grid((unsigned)k.tile_count, (unsigned)b.shape.kv_heads);
     const key_tile *tiles = k.tiles;
     if (!cuda_allow_shared(cuda, kernel, bytes, "attention backward, keys"))
@@ -336,7 +338,8 @@ static void launch_prompt_keys(cuda_backend *cuda, const backward_view &b, const
     CUDA_CHECK(cuda, cudaGetLastError(), "attention backward, keys");
 }
 
-static void key_gradients(cuda_backend *cuda, const backward_view &b, const key_lists &k)
+template <typename T>
+static void key_gradients(cuda_backend *cuda, const backward_view<T> &b, const key_lists &k)
 {
     /* outputs of a thread: 32 keys x head_dim among 128 threads */
     if (b.shape.head_dim <= 64)
@@ -348,8 +351,8 @@ static void key_gradients(cuda_backend *cuda, const backward_view &b, const key_
     if (k.own_count == 0)
         return;
     const unsigned blocks = (unsigned)((k.own_count * b.shape.kv_heads + WARPS - 1) / WARPS);
-    WZ_LAUNCH(own_key_gradients, dim3(blocks), dim3(WZ_WARP, WARPS), 0, cuda->stream, b, k.own, k.own_count,
-              k.place, k.index, k.completion, k.length);
+    WZ_LAUNCH(own_key_gradients<T>, dim3(blocks), dim3(WZ_WARP, WARPS), 0, cuda->stream, b, k.own,
+              k.own_count, k.place, k.index, k.completion, k.length);
     CUDA_CHECK(cuda, cudaGetLastError(), "attention backward, own keys");
 }
 
@@ -369,36 +372,48 @@ cuda_need cuda_attention_need(const wz_op_bounds *b)
                      lists_room(b->rows, b->groups, b->completions, b->completion_stride)};
 }
 
+/* Gradients of one type, with the lists of rows at hand. */
+template <typename T>
+static void backward(cuda_backend *cuda, backward_view<T> b, const wz_segments *segments, bool at_sites)
+{
+    const int64_t heads = b.shape.heads, width = heads * b.shape.head_dim;
+    const size_t bytes = query_bytes(b.shape.head_dim);
+    b.delta = (float *)cuda_scratch(cuda, (size_t)(b.lists.row_count * heads) * sizeof(float),
+                                    "attention backward");
+    if (b.delta == NULL || !cuda_allow_shared(cuda, query_gradients<T>, bytes, "attention backward"))
+        return;
+    if (at_sites) {
+        WZ_LAUNCH(clear_queries<T>, dim3((unsigned)((segments->rows * width + 255) / 256)), dim3(256), 0,
+                  cuda->stream, b.dqkv, width);
+        CUDA_CHECK(cuda, cudaGetLastError(), "attention backward");
+    }
+    const unsigned blocks = (unsigned)((b.lists.row_count * heads + WARPS - 1) / WARPS);
+    WZ_LAUNCH(delta_of_rows<T>, dim3(blocks), dim3(WZ_WARP, WARPS), 0, cuda->stream, b);
+    CUDA_CHECK(cuda, cudaGetLastError(), "attention backward");
+    WZ_LAUNCH(query_gradients<T>, dim3((unsigned)b.lists.item_count, (unsigned)heads), dim3(WZ_WARP, WARPS),
+              bytes, cuda->stream, b);
+    CUDA_CHECK(cuda, cudaGetLastError(), "attention backward, queries");
+    key_lists k;
+    if (make_key_lists(cuda, segments, at_sites, &k))
+        key_gradients(cuda, b, k);
+}
+
 void cuda_attention_backward(wz_backend *backend, wz_tensor dqkv, wz_tensor dout, wz_tensor out,
                              const float *lse, wz_tensor qkv, const wz_segments *segments, bool at_sites,
                              const wz_attention *attention)
 {
     cuda_backend *cuda = cuda_of(backend);
-    backward_view b = {matrix_of(dqkv),   matrix_of(dout),    matrix_of(out), matrix_of(qkv), lse, NULL,
-                       attention_lists{}, shape_of(attention)};
+    attention_lists lists;
     const size_t room =
         lists_room(segments->rows, segments->groups, segments->completions, segments->completion_stride);
     if (!cuda_stage_room(cuda, room, "attention backward") ||
-        !cuda_attention_lists(cuda, segments, 0, segments->rows, at_sites, &b.lists))
+        !cuda_attention_lists(cuda, segments, 0, segments->rows, at_sites, &lists))
         return;
-    b.delta = (float *)cuda_scratch(cuda, (size_t)(b.lists.row_count * attention->heads) * sizeof(float),
-                                    "attention backward");
-    const size_t bytes = query_bytes(attention->head_dim);
-    if (b.delta == NULL || !cuda_allow_shared(cuda, query_gradients, bytes, "attention backward"))
-        return;
-    const int64_t width = attention->heads * attention->head_dim;
-    if (at_sites) {
-        WZ_LAUNCH(clear_queries, dim3((unsigned)((segments->rows * width + 255) / 256)), dim3(256), 0,
-                  cuda->stream, b.dqkv, width);
-        CUDA_CHECK(cuda, cudaGetLastError(), "attention backward");
-    }
-    const unsigned blocks = (unsigned)((b.lists.row_count * attention->heads + WARPS - 1) / WARPS);
-    WZ_LAUNCH(delta_of_rows, dim3(blocks), dim3(WZ_WARP, WARPS), 0, cuda->stream, b);
-    CUDA_CHECK(cuda, cudaGetLastError(), "attention backward");
-    WZ_LAUNCH(query_gradients, dim3((unsigned)b.lists.item_count, (unsigned)attention->heads),
-              dim3(WZ_WARP, WARPS), bytes, cuda->stream, b);
-    CUDA_CHECK(cuda, cudaGetLastError(), "attention backward, queries");
-    key_lists k;
-    if (make_key_lists(cuda, segments, at_sites, &k))
-        key_gradients(cuda, b, k);
+    with_type(qkv.type, [&](auto element) {
+        using T = decltype(element);
+        const backward_view<T> view = {
+            matrix_of<T>(dqkv), matrix_of<T>(dout), matrix_of<T>(out), matrix_of<T>(qkv), lse, NULL, lists,
+            shape_of(attention)};
+        backward(cuda, view, segments, at_sites);
+    });
 }

@@ -62,8 +62,7 @@ static void cuda_describe(const wz_backend *backend, wz_backend_info *out)
 
 static bool cuda_supports_type(const wz_backend *backend, wz_dtype type)
 {
-    (void)backend;
-    return type == WZ_F32;
+    return type == WZ_F32 || type == backend->working_type;
 }
 
 static bool cuda_supports_low_rank(const wz_backend *backend)
@@ -127,6 +126,7 @@ static const wz_backend_ops *cuda_table(void)
     ops.for_row_blocks = cuda_for_row_blocks;
     ops.embedding_forward = cuda_embedding_forward;
     ops.embedding_backward = cuda_embedding_backward;
+    ops.convert = cuda_convert;
     ops.rmsnorm_forward = cuda_rmsnorm_forward;
     ops.rmsnorm_backward = cuda_rmsnorm_backward;
     ops.prepared_bytes = cuda_prepared_bytes;
@@ -225,13 +225,13 @@ extern "C" wz_status wz_backend_cuda_create(const wz_cuda_options *options, wz_b
     if (status != WZ_OK)
         return status;
     cuda_backend *cuda = (cuda_backend *)block;
-    cuda->base.ops = cuda_table();
+    cuda->base = wz_backend{cuda_table(), options->precision};
     cuda->exact = options->exact;
     status = choose_device(cuda, &capability, err);
     if (status == WZ_OK)
         status = try_kernel(cuda, capability, err);
     if (status == WZ_OK)
-        status = cuda_gemm_create(cuda->stream, options->exact, &cuda->gemm, err);
+        status = cuda_gemm_create(cuda->stream, options->exact, options->precision, &cuda->gemm, err);
     if (status != WZ_OK) {
         cuda_destroy(&cuda->base);
         (void)cudaGetLastError(); /* or the next one to ask would be told */

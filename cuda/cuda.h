@@ -6,6 +6,7 @@
 
 typedef struct wz_cuda_options {
     bool exact; /* a row's result depends on that row alone; false: products are as fast as they get */
+    wz_dtype precision; /* the working type: WZ_F32 or WZ_BF16 */
 } wz_cuda_options;
 
 /* On the first GPU. WZ_ERR_DEVICE where there is none, its driver or architecture is too old, or the program was built

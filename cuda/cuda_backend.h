@@ -1,4 +1,4 @@
-/* Inside the CUDA backend. Arithmetic is fp32.
+/* Inside the CUDA backend. Arithmetic is fp32; tensors of the working type may be bf16 (device.h).
  *
  * One stream; ops return before the device has done them. Host arrays that an op reads (tokens, groups, segments) are
  * copied to the device when the op is called, so they may change as soon as it returns. */
@@ -82,9 +82,9 @@ typedef struct cuda_need {
 } cuda_need;
 cuda_need cuda_attention_need(const wz_op_bounds *bounds);
 cuda_need cuda_elementwise_need(const wz_op_bounds *bounds);
-cuda_need cuda_head_sample_need(const wz_op_bounds *bounds);
+cuda_need cuda_head_sample_need(const wz_op_bounds *bounds, wz_dtype working_type);
 cuda_need cuda_head_score_need(const wz_op_bounds *bounds);
-cuda_need cuda_head_vocab_need(const wz_op_bounds *bounds);
+cuda_need cuda_head_vocab_need(const wz_op_bounds *bounds, wz_dtype working_type);
 /* Elements of a row of the logits that products make; 0: none do. */
 int64_t cuda_head_columns(const wz_op_bounds *bounds);
 cuda_need cuda_linear_need(const wz_op_bounds *bounds);
@@ -106,24 +106,34 @@ template <typename T> const T *cuda_stage(cuda_backend *cuda, const T *host, int
 /* Waits for what is queued and copies from the device; false: failed, and recorded. */
 bool cuda_fetch(cuda_backend *cuda, void *host, const void *from, size_t bytes, const char *what);
 
-/* A tensor as kernels take it. */
-typedef struct matrix {
-    float *data;
+/* A tensor as kernels take it. T: float or bf16. */
+template <typename T> struct matrix {
+    T *data;
     int64_t rows, columns, stride;
-} matrix;
+};
 
-static inline matrix matrix_of(wz_tensor tensor)
+template <typename T> static inline matrix<T> matrix_of(wz_tensor tensor)
 {
-    return matrix{(float *)tensor.data, tensor.rows, tensor.columns, tensor.stride};
+    return matrix<T>{(T *)tensor.data, tensor.rows, tensor.columns, tensor.stride};
 }
 
-static __device__ __forceinline__ float *row_of(const matrix &m, int64_t row)
+template <typename T> static __device__ __forceinline__ T *row_of(const matrix<T> &m, int64_t row)
 {
     return m.data + row * m.stride;
 }
 
+/* Calls run(element) with an element of the type: [&](auto element) { using T = decltype(element); ... }. */
+template <typename F> static inline void with_type(wz_dtype type, const F &run)
+{
+    if (type == WZ_BF16)
+        run(bf16{});
+    else
+        run(0.0f);
+}
+
 /* --- products (row-major); cuda/gemm_choice.cu --- */
-wz_status cuda_gemm_create(cudaStream_t stream, bool exact, cuda_gemm **out, wz_error *err);
+wz_status cuda_gemm_create(cudaStream_t stream, bool exact, wz_dtype working_type, cuda_gemm **out,
+                           wz_error *err);
 void cuda_gemm_destroy(cuda_gemm *gemm); /* NULL: nothing */
 void cuda_gemm_name(const cuda_gemm *gemm, char *out, size_t size);
 /* Algorithms chosen so far, a line for each shape: the shape, ": ", the algorithm. */
@@ -132,13 +142,22 @@ const char *cuda_gemm_record(const cuda_gemm *gemm);
 size_t cuda_gemm_bytes(const cuda_gemm *gemm, const wz_op_bounds *bounds);
 wz_status cuda_gemm_reserve(cuda_gemm *gemm, const wz_op_bounds *bounds, wz_error *err);
 size_t cuda_gemm_taken(const cuda_gemm *gemm);
-/* C [m, n] = op(A) op(B) + (accumulate) C. */
+/* C [m, n] = op(A) op(B) + (accumulate) C; sums in fp32. */
 typedef struct cuda_product {
-    const float *a, *b;
-    float *c;
+    const void *a, *b;
+    void *c;
     int64_t m, n, k, lda, ldb, ldc;
     bool a_transposed, b_transposed, accumulate;
+    wz_dtype type, c_type; /* of A and B, of C: WZ_F32 or WZ_BF16 */
 } cuda_product;
+static inline cuda_product cuda_product_of(wz_tensor c, wz_tensor a, bool a_transposed, wz_tensor b,
+                                           bool b_transposed, bool accumulate)
+{
+    return cuda_product{
+        a.data,   b.data,   c.data,   c.rows,       c.columns,    a_transposed ? a.rows : a.columns,
+        a.stride, b.stride, c.stride, a_transposed, b_transposed, accumulate,
+        a.type,   c.type};
+}
 /* A shape's first product chooses its algorithm, for which it waits for the device. */
 void cuda_multiply(cuda_backend *cuda, const cuda_product *product, const char *what);
 
@@ -176,7 +195,7 @@ bool cuda_make_scatter(cuda_backend *cuda, const int32_t *to, const int32_t *lis
 const wz_decode_ops *cuda_decode_table(void);
 size_t cuda_decode_bytes(const wz_op_bounds *bounds);
 wz_status cuda_decode_reserve(cuda_backend *cuda, const wz_op_bounds *bounds, wz_error *err);
-cuda_need cuda_decode_need(const wz_op_bounds *bounds);
+cuda_need cuda_decode_need(const wz_op_bounds *bounds, wz_dtype type);
 bool cuda_decode_holds(const cuda_backend *cuda, const void *place); /* whether it is in its memory */
 void cuda_decode_destroy(cuda_backend *cuda);
 
@@ -194,6 +213,9 @@ void cuda_rmsnorm_forward(wz_backend *backend, wz_tensor y, float *rstd, wz_tens
 void cuda_rmsnorm_backward(wz_backend *backend, wz_tensor dx, float *dweight, wz_tensor dy, wz_tensor x,
                            const int32_t *gather, const float *rstd, const float *weight,
                            const wz_row_groups *groups);
+void cuda_convert(wz_backend *backend, wz_tensor to, wz_tensor from);
+/* The weights as products with a tensor of this type read them: as they are, or their copy. */
+wz_tensor cuda_weight_for(const wz_linear *linear, wz_dtype type);
 size_t cuda_prepared_bytes(const wz_backend *backend, int64_t out, int64_t in);
 void cuda_prepare(wz_backend *backend, void *to, wz_tensor weight);
 void cuda_linear_forward(wz_backend *backend, wz_tensor y, wz_tensor x, const wz_linear *linear,
@@ -219,20 +241,20 @@ void cuda_swiglu_forward(wz_backend *backend, wz_tensor y, wz_tensor gate_up);
 void cuda_swiglu_backward(wz_backend *backend, wz_tensor dgate_up, wz_tensor y, wz_tensor dy,
                           wz_tensor gate_up);
 void cuda_head_score_forward(wz_backend *backend, float *logp, float *entropy, wz_tensor hidden,
-                             wz_tensor head, const int32_t *target, const uint32_t *mask,
+                             const wz_linear *head, const int32_t *target, const uint32_t *mask,
                              const wz_mask_table *masks, float temperature);
 void cuda_head_score_backward(wz_backend *backend, wz_tensor dhidden, wz_tensor dhead, const float *dlogp,
-                              const float *dentropy, wz_tensor hidden, wz_tensor head, const int32_t *target,
-                              const uint32_t *mask, const wz_mask_table *masks, float temperature,
-                              const wz_row_groups *groups);
+                              const float *dentropy, wz_tensor hidden, const wz_linear *head,
+                              const int32_t *target, const uint32_t *mask, const wz_mask_table *masks,
+                              float temperature, const wz_row_groups *groups);
 wz_status cuda_head_sample(wz_backend *backend, wz_sample_result *result, uint32_t *kept_tokens,
-                           int64_t kept_stride, wz_tensor hidden, wz_tensor head,
+                           int64_t kept_stride, wz_tensor hidden, const wz_linear *head,
                            const wz_sample_request *request, int64_t requests, const wz_mask_table *masks,
                            const wz_sampling *sampling, wz_error *err);
-void cuda_head_allowed_forward(wz_backend *backend, float *logp, wz_tensor hidden, wz_tensor head,
+void cuda_head_allowed_forward(wz_backend *backend, float *logp, wz_tensor hidden, const wz_linear *head,
                                const uint32_t *mask, const wz_mask_table *masks);
 void cuda_head_allowed_backward(wz_backend *backend, wz_tensor dhidden, wz_tensor dhead, const float *dlogp,
-                                wz_tensor hidden, wz_tensor head, const uint32_t *mask,
+                                wz_tensor hidden, const wz_linear *head, const uint32_t *mask,
                                 const wz_mask_table *masks, const wz_row_groups *groups);
 double cuda_sum_squares(wz_backend *backend, const float *values, int64_t count);
 void cuda_adamw(wz_backend *backend, float *weight, float *m, float *v, const float *gradient, int64_t count,

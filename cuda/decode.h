@@ -89,7 +89,7 @@ void decode_rows(wz_backend *backend, const wz_decode_size *size);
 void decode_store(wz_backend *backend, const wz_stored *stored, int count);
 void decode_attention(wz_backend *backend, wz_tensor out, float *lse, wz_tensor qkv,
                       const wz_decode_size *size, const wz_attention *attention);
-void decode_sample(wz_backend *backend, wz_tensor hidden, wz_tensor head, const wz_decode_size *size);
+void decode_sample(wz_backend *backend, wz_tensor hidden, const wz_linear *head, const wz_decode_size *size);
 void decode_forget(wz_backend *backend, const void *owner);
 void decode_drop_graphs(cuda_decode *decode);
 

@@ -235,7 +235,7 @@ static __global__ void store_rows(stored_list list, const decode_settings *setti
 
 static stored_rows stored_of(const wz_stored *s)
 {
-    const int64_t size = s->from.type == WZ_F32 ? 4 : 2;
+    const int64_t size = (int64_t)wz_type_bytes(s->from.type);
     stored_rows out = {(char *)s->to.data,
                        (const char *)s->from.data,
                        s->to.stride * size,
@@ -284,20 +284,20 @@ typedef struct draw_places {
     size_t logits, hidden, states, end;
 } draw_places;
 
-static draw_places places_of(int64_t requests, int64_t width)
+static draw_places places_of(int64_t requests, int64_t width, wz_dtype type)
 {
     const size_t rows = (size_t)(requests < TILE_ROWS ? requests : TILE_ROWS);
     draw_places at = {};
     at.logits = place(&at.end, rows * CHUNK * sizeof(float));
-    at.hidden = place(&at.end, rows * (size_t)width * sizeof(float));
+    at.hidden = place(&at.end, rows * (size_t)width * wz_type_bytes(type));
     at.states = place(&at.end, rows * sizeof(sample_state));
     return at;
 }
 
-cuda_need cuda_decode_need(const wz_op_bounds *b)
+cuda_need cuda_decode_need(const wz_op_bounds *b, wz_dtype type)
 {
     const size_t pairs = (size_t)(b->requests * b->decode.largest) * sizeof(float),
-                 whole = b->whole ? places_of(b->requests, b->hidden).end : 0;
+                 whole = b->whole ? places_of(b->requests, b->hidden, type).end : 0;
     return cuda_need{b->decode.steps == 0 ? 0 : pairs > whole ? pairs : whole, 0};
 }
 
@@ -317,23 +317,24 @@ static void sample_choices(cuda_backend *cuda, wz_tensor hidden, wz_tensor head,
 static void sample_vocabulary(cuda_backend *cuda, wz_tensor hidden, wz_tensor head, int64_t requests)
 {
     const decode_memory *m = &cuda->decode->memory;
-    const draw_places at = places_of(requests, hidden.columns);
+    const draw_places at = places_of(requests, hidden.columns, head.type);
     char *base = (char *)cuda_scratch(cuda, at.end, "decoding");
     if (base == NULL)
         return;
-    const draw_memory memory = {(float *)(base + at.logits), (float *)(base + at.hidden),
-                                (sample_state *)(base + at.states)};
-    for (int64_t first = 0; first < requests; first += TILE_ROWS)
-        draw_tile(cuda, &memory, m->values + first, m->entries + first,
-                  requests - first < TILE_ROWS ? requests - first : TILE_ROWS, hidden, head,
-                  &cuda->decode->rule);
+    for (int64_t first = 0; first < requests; first += TILE_ROWS) {
+        const int64_t rows = requests - first < TILE_ROWS ? requests - first : TILE_ROWS;
+        const draw_memory memory = {(float *)(base + at.logits),
+                                    {base + at.hidden, rows, hidden.columns, hidden.columns, head.type},
+                                    (sample_state *)(base + at.states)};
+        draw_tile(cuda, &memory, m->values + first, m->entries + first, hidden, head, &cuda->decode->rule);
+    }
 }
 
-void decode_sample(wz_backend *backend, wz_tensor hidden, wz_tensor head, const wz_decode_size *size)
+void decode_sample(wz_backend *backend, wz_tensor hidden, const wz_linear *head, const wz_decode_size *size)
 {
     cuda_backend *cuda = cuda_of(backend);
     if (cuda->decode->chooses)
-        sample_choices(cuda, hidden, head, size->requests);
+        sample_choices(cuda, hidden, head->weight, size->requests);
     else
-        sample_vocabulary(cuda, hidden, head, size->requests);
+        sample_vocabulary(cuda, hidden, cuda_weight_for(head, backend->working_type), size->requests);
 }

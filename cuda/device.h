@@ -4,6 +4,7 @@
 #ifndef WZ_CUDA_DEVICE_H
 #define WZ_CUDA_DEVICE_H
 
+#include <cuda_bf16.h>
 #include <cuda_runtime.h>
 #include <stdint.h>
 
@@ -27,6 +28,21 @@
          std::apply([=](const auto &...arguments) { kernel(arguments...); }, given);                         \
      }))
 #endif
+
+/* An element of a tensor of type WZ_BF16. Read, it becomes a float; a float assigned to it is rounded to nearest, ties to
+ * even. So kernels over either type read alike, and compute in fp32. */
+typedef struct bf16 {
+    __nv_bfloat16 bits;
+    __device__ __forceinline__ operator float() const
+    {
+        return __bfloat162float(bits);
+    }
+    __device__ __forceinline__ bf16 &operator=(float x)
+    {
+        bits = __float2bfloat16_rn(x);
+        return *this;
+    }
+} bf16;
 
 static __device__ __forceinline__ float warp_max(float x)
 {

@@ -13,7 +13,7 @@ static __device__ __forceinline__ int64_t element(void)
     return (int64_t)blockIdx.x * THREADS + threadIdx.x;
 }
 
-static __global__ void embedding_forward(matrix y, matrix table, const int32_t *token)
+static __global__ void embedding_forward(matrix<float> y, matrix<float> table, const int32_t *token)
 {
     const int64_t e = element(), row = e / y.columns, column = e % y.columns;
     if (row < y.rows)
@@ -32,13 +32,13 @@ void cuda_embedding_forward(wz_backend *backend, wz_tensor y, wz_tensor table, c
     const int32_t *index = cuda_stage(cuda, token, y.rows, "embedding: tokens");
     if (y.rows == 0 || index == NULL)
         return;
-    WZ_LAUNCH(embedding_forward, blocks_for(y.rows * y.columns), dim3(THREADS), 0, cuda->stream, matrix_of(y),
-              matrix_of(table), index);
+    WZ_LAUNCH(embedding_forward, blocks_for(y.rows * y.columns), dim3(THREADS), 0, cuda->stream,
+              matrix_of<float>(y), matrix_of<float>(table), index);
     CUDA_CHECK(cuda, cudaGetLastError(), "embedding forward");
 }
 
 /* A thread has one column of one row of the table and adds to it in order: no atomics. */
-static __global__ void embedding_backward(matrix dtable, matrix dy, const int32_t *target,
+static __global__ void embedding_backward(matrix<float> dtable, matrix<float> dy, const int32_t *target,
                                           const int32_t *begin, const int32_t *order, int64_t targets)
 {
     const int64_t e = element(), t = e / dy.columns, column = e % dy.columns;
@@ -60,13 +60,14 @@ void cuda_embedding_backward(wz_backend *backend, wz_tensor dtable, wz_tensor dy
         scatter.targets == 0)
         return;
     WZ_LAUNCH(embedding_backward, blocks_for(scatter.targets * dy.columns), dim3(THREADS), 0, cuda->stream,
-              matrix_of(dtable), matrix_of(dy), scatter.target, scatter.begin, scatter.order,
+              matrix_of<float>(dtable), matrix_of<float>(dy), scatter.target, scatter.begin, scatter.order,
               scatter.targets);
     CUDA_CHECK(cuda, cudaGetLastError(), "embedding backward");
 }
 
 /* A thread has one pair (d, d + head_dim / 2) of one head of one row. */
-static __global__ void rope(matrix qkv, const int32_t *position, const float *table, int64_t heads,
+template <typename T>
+static __global__ void rope(matrix<T> qkv, const int32_t *position, const float *table, int64_t heads,
                             int64_t head_dim, float sign)
 {
     const int64_t half = head_dim / 2, e = element(), d = e % half, h = e / half % heads,
@@ -75,7 +76,7 @@ static __global__ void rope(matrix qkv, const int32_t *position, const float *ta
         return;
     const float *angles = table + (int64_t)position[row] * head_dim;
     const float c = angles[d], s = angles[half + d] * sign;
-    float *x = row_of(qkv, row) + h * head_dim + d;
+    T *x = row_of(qkv, row) + h * head_dim + d;
     const float a = x[0], b = x[half];
     x[0] = a * c - b * s;
     x[half] = b * c + a * s;
@@ -89,8 +90,12 @@ void cuda_rope(wz_backend *backend, wz_tensor qkv, const int32_t *position, cons
     const int32_t *index = cuda_stage(cuda, position, qkv.rows, "rope: positions");
     if (qkv.rows == 0 || index == NULL)
         return;
-    WZ_LAUNCH(rope, blocks_for(qkv.rows * heads * (attention->head_dim / 2)), dim3(THREADS), 0, cuda->stream,
-              matrix_of(qkv), index, table, heads, attention->head_dim, inverse ? -1.0f : 1.0f);
+    with_type(qkv.type, [&](auto element) {
+        using T = decltype(element);
+        WZ_LAUNCH(rope<T>, blocks_for(qkv.rows * heads * (attention->head_dim / 2)), dim3(THREADS), 0,
+                  cuda->stream, matrix_of<T>(qkv), index, table, heads, attention->head_dim,
+                  inverse ? -1.0f : 1.0f);
+    });
     CUDA_CHECK(cuda, cudaGetLastError(), "rope");
 }
 
@@ -99,13 +104,14 @@ static __device__ __forceinline__ float sigmoid(float x)
     return 1.0f / (1.0f + expf(-x));
 }
 
-static __global__ void swiglu_forward(matrix y, matrix gate_up)
+template <typename T> static __global__ void swiglu_forward(matrix<T> y, matrix<T> gate_up)
 {
     const int64_t e = element(), row = e / y.columns, column = e % y.columns;
     if (row >= y.rows)
         return;
-    const float *gate = row_of(gate_up, row) + column;
-    row_of(y, row)[column] = gate[0] * sigmoid(gate[0]) * gate[y.columns];
+    const T *gate = row_of(gate_up, row) + column;
+    const float g = gate[0];
+    row_of(y, row)[column] = g * sigmoid(g) * gate[y.columns];
 }
 
 void cuda_swiglu_forward(wz_backend *backend, wz_tensor y, wz_tensor gate_up)
@@ -113,19 +119,23 @@ void cuda_swiglu_forward(wz_backend *backend, wz_tensor y, wz_tensor gate_up)
     cuda_backend *cuda = cuda_of(backend);
     if (y.rows == 0)
         return;
-    WZ_LAUNCH(swiglu_forward, blocks_for(y.rows * y.columns), dim3(THREADS), 0, cuda->stream, matrix_of(y),
-              matrix_of(gate_up));
+    with_type(y.type, [&](auto element) {
+        using T = decltype(element);
+        WZ_LAUNCH(swiglu_forward<T>, blocks_for(y.rows * y.columns), dim3(THREADS), 0, cuda->stream,
+                  matrix_of<T>(y), matrix_of<T>(gate_up));
+    });
     CUDA_CHECK(cuda, cudaGetLastError(), "swiglu forward");
 }
 
 /* y = g s(g) u:  du = dy g s,  dg = dy u s (1 + g (1 - s)) */
-static __global__ void swiglu_backward(matrix dgate_up, matrix y, matrix dy, matrix gate_up)
+template <typename T>
+static __global__ void swiglu_backward(matrix<T> dgate_up, matrix<T> y, matrix<T> dy, matrix<T> gate_up)
 {
     const int64_t e = element(), row = e / dy.columns, column = e % dy.columns;
     if (row >= dy.rows)
         return;
-    const float *gate = row_of(gate_up, row) + column;
-    float *dgate = row_of(dgate_up, row) + column;
+    const T *gate = row_of(gate_up, row) + column;
+    T *dgate = row_of(dgate_up, row) + column;
     const float g = gate[0], u = gate[dy.columns], s = sigmoid(g), d = row_of(dy, row)[column];
     dgate[dy.columns] = d * g * s;
     dgate[0] = d * u * s * fmaf(g, 1.0f - s, 1.0f);
@@ -139,7 +149,10 @@ void cuda_swiglu_backward(wz_backend *backend, wz_tensor dgate_up, wz_tensor y, 
     cuda_backend *cuda = cuda_of(backend);
     if (dy.rows == 0)
         return;
-    WZ_LAUNCH(swiglu_backward, blocks_for(dy.rows * dy.columns), dim3(THREADS), 0, cuda->stream,
-              matrix_of(dgate_up), matrix_of(y), matrix_of(dy), matrix_of(gate_up));
+    with_type(dy.type, [&](auto element) {
+        using T = decltype(element);
+        WZ_LAUNCH(swiglu_backward<T>, blocks_for(dy.rows * dy.columns), dim3(THREADS), 0, cuda->stream,
+                  matrix_of<T>(dgate_up), matrix_of<T>(y), matrix_of<T>(dy), matrix_of<T>(gate_up));
+    });
     CUDA_CHECK(cuda, cudaGetLastError(), "swiglu backward");
 }

@@ -94,10 +94,15 @@ static void destroy(const cublaslt *lt, descriptors *d)
             (void)lt->MatrixLayoutDestroy(layouts[i]);
 }
 
-static cublasStatus_t layout(const cublaslt *lt, cublasLtMatrixLayout_t *out, bool transposed, int64_t rows,
-                             int64_t columns, int64_t stride)
+static cudaDataType_t cuda_type(wz_dtype type)
 {
-    return lt->MatrixLayoutCreate(out, CUDA_R_32F, (uint64_t)(transposed ? columns : rows),
+    return type == WZ_BF16 ? CUDA_R_16BF : CUDA_R_32F;
+}
+
+static cublasStatus_t layout(const cublaslt *lt, cublasLtMatrixLayout_t *out, wz_dtype type, bool transposed,
+                             int64_t rows, int64_t columns, int64_t stride)
+{
+    return lt->MatrixLayoutCreate(out, cuda_type(type), (uint64_t)(transposed ? columns : rows),
                                   (uint64_t)(transposed ? rows : columns), stride);
 }
 
@@ -112,11 +117,11 @@ static cublasStatus_t create(const cublaslt *lt, const cuda_product *p, int64_t 
     if (status == CUBLAS_STATUS_SUCCESS)
         status = lt->MatmulDescSetAttribute(d->product, CUBLASLT_MATMUL_DESC_TRANSB, &op_b, sizeof op_b);
     if (status == CUBLAS_STATUS_SUCCESS)
-        status = layout(lt, &d->a, p->b_transposed, p->n, k, p->ldb);
+        status = layout(lt, &d->a, p->type, p->b_transposed, p->n, k, p->ldb);
     if (status == CUBLAS_STATUS_SUCCESS)
-        status = layout(lt, &d->b, p->a_transposed, k, m, p->lda);
+        status = layout(lt, &d->b, p->type, p->a_transposed, k, m, p->lda);
     if (status == CUBLAS_STATUS_SUCCESS)
-        status = layout(lt, &d->c, false, p->n, m, p->ldc);
+        status = layout(lt, &d->c, p->c_type, false, p->n, m, p->ldc);
     return status;
 }
 
@@ -141,7 +146,8 @@ static cublasStatus_t ask(const gemm_library *gemm, const cuda_product *p, bool 
     descriptors d;
     cublasLtMatmulPreference_t preference = NULL;
     const size_t workspace = WORKSPACE;
-    const uint32_t alignment = aligned ? 16 : 4,
+    const uint32_t alignment = aligned ? GEMM_ALIGNMENT : (uint32_t)wz_type_bytes(p->type),
+                   c_alignment = aligned ? GEMM_ALIGNMENT : (uint32_t)wz_type_bytes(p->c_type),
                    reduction = may_split ? CUBLASLT_REDUCTION_SCHEME_MASK : CUBLASLT_REDUCTION_SCHEME_NONE;
     cublasStatus_t status = create(lt, p, p->m, p->k, &d);
     if (status == CUBLAS_STATUS_SUCCESS)
@@ -154,8 +160,8 @@ static cublasStatus_t ask(const gemm_library *gemm, const cuda_product *p, bool 
                   {CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, &reduction, sizeof reduction},
                   {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, &alignment, sizeof alignment},
                   {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, &alignment, sizeof alignment},
-                  {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, &alignment, sizeof alignment},
-                  {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, &alignment, sizeof alignment}};
+                  {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, &c_alignment, sizeof c_alignment},
+                  {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, &c_alignment, sizeof c_alignment}};
     for (size_t i = 0; status == CUBLAS_STATUS_SUCCESS && i < sizeof wishes / sizeof wishes[0]; i++)
         status = lt->MatmulPreferenceSetAttribute(preference, wishes[i].attribute, wishes[i].value,
                                                   wishes[i].size);

@@ -5,6 +5,8 @@
 
 #include "cuda/cuda_backend.h"
 
+#define GEMM_ALIGNMENT 16 /* bytes, of every row of the operands of fast kernels */
+
 typedef struct gemm_library gemm_library;
 
 /* One of the library's ways to multiply: its own bytes (cublasLtMatmulAlgo_t). */

@@ -60,7 +60,7 @@ double cuda_best_rate(cuda_backend *cuda, void (*run)(cuda_backend *cuda, const 
     return rate;
 }
 
-static __global__ void fill(float *values, int64_t count)
+template <typename T> static __global__ void fill(T *values, int64_t count)
 {
     const int64_t at = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
     if (at < count)
@@ -72,26 +72,29 @@ static void multiply(cuda_backend *cuda, const void *product)
     cuda_multiply(cuda, (const cuda_product *)product, "gemm_rate");
 }
 
+/* A and B of the working type, C fp32; each begins on 16 bytes. */
 double cuda_gemm_rate(wz_backend *backend, const wz_gemm_shape *s, double seconds)
 {
     cuda_backend *cuda = cuda_of(backend);
-    const int64_t a = (s->m * s->k + 3) / 4 * 4, b = (s->k * s->n + 3) / 4 * 4, all = a + b + s->m * s->n;
-    float *block = (float *)cuda_scratch(cuda, (size_t)all * sizeof(float), "gemm_rate");
+    const wz_dtype type = backend->working_type;
+    const int64_t a = (s->m * s->k + 7) / 8 * 8, b = (s->k * s->n + 7) / 8 * 8;
+    const size_t size = wz_type_bytes(type), inputs = (size_t)(a + b) * size;
+    char *block = (char *)cuda_scratch(cuda, inputs + (size_t)(s->m * s->n) * sizeof(float), "gemm_rate");
     if (block == NULL)
         return NAN;
-    WZ_LAUNCH(fill, dim3((unsigned)((all + 255) / 256)), dim3(256), 0, cuda->stream, block, all);
-    const cuda_product product = {block,
-                                  block + a,
-                                  block + a + b,
-                                  s->m,
-                                  s->n,
-                                  s->k,
-                                  s->a_transposed ? s->m : s->k,
-                                  s->b_transposed ? s->k : s->n,
-                                  s->n,
-                                  s->a_transposed,
-                                  s->b_transposed,
-                                  s->accumulate};
+    with_type(type, [&](auto element) {
+        using T = decltype(element);
+        WZ_LAUNCH(fill<T>, dim3((unsigned)((a + b + 255) / 256)), dim3(256), 0, cuda->stream, (T *)block,
+                  a + b);
+    });
+    const wz_tensor at = {block, s->a_transposed ? s->k : s->m, s->a_transposed ? s->m : s->k,
+                          s->a_transposed ? s->m : s->k, type},
+                    bt = {block + (size_t)a * size, s->b_transposed ? s->n : s->k,
+                          s->b_transposed ? s->k : s->n, s->b_transposed ? s->k : s->n, type},
+                    ct = {block + inputs, s->m, s->n, s->n, WZ_F32};
+    CUDA_CHECK(cuda, cudaMemsetAsync(ct.data, 0, (size_t)(s->m * s->n) * sizeof(float), cuda->stream),
+               "gemm_rate");
+    const cuda_product product = cuda_product_of(ct, at, s->a_transposed, bt, s->b_transposed, s->accumulate);
     if (!CUDA_CHECK(cuda, cudaGetLastError(), "gemm_rate"))
         return NAN;
     multiply(cuda, &product); /* the first one chooses an algorithm */

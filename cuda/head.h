@@ -1,8 +1,8 @@
 /* The distribution of one decision, shared by sampling and scoring so that both give the same bits: nvcc fuses a product
  * and a sum as it sees fit in each kernel, hence the functions that round each, and fmaf.
  *
- * Small sets: a warp has an entry and gathers only the columns of its set. The whole vocabulary: logits exist for one
- * tile of entries and one chunk of columns at a time, by one product. */
+ * Small sets: a warp has an entry and gathers only the columns of its set, in fp32. The whole vocabulary: logits exist for
+ * one tile of entries and one chunk of columns at a time, by one product of the working type with fp32 sums. */
 #ifndef WZ_CUDA_HEAD_H
 #define WZ_CUDA_HEAD_H
 
@@ -118,8 +118,9 @@ static __device__ __forceinline__ float log_probability(float l, const softmax_s
 }
 
 /* logits[j] = head[tokens[j]] . hidden, by a warp: lanes share out the features, halves are added. */
-static __device__ __forceinline__ void gather_logits(float *logits, const float *hidden, const matrix &head,
-                                                     const uint32_t *tokens, int64_t count)
+static __device__ __forceinline__ void gather_logits(float *logits, const float *hidden,
+                                                     const matrix<float> &head, const uint32_t *tokens,
+                                                     int64_t count)
 {
     for (int64_t j = 0; j < count; j++) {
         const float *column = row_of(head, tokens[j]);
@@ -135,7 +136,7 @@ static __device__ __forceinline__ void gather_logits(float *logits, const float 
 
 /* Logits of a set, and their sums; by a warp. */
 static __device__ __forceinline__ softmax_sums set_sums(float *logits, const float *hidden,
-                                                        const matrix &head, const uint32_t *tokens,
+                                                        const matrix<float> &head, const uint32_t *tokens,
                                                         int64_t count, float scale)
 {
     softmax_sums sums = no_sums();
@@ -153,12 +154,12 @@ static __device__ __forceinline__ float logit_gradient(float logit, float scale,
 }
 
 /* tile[r] = hidden[entries[r].row]; an entry of any kind. */
-template <typename T>
-static __global__ void gather_hidden(float *tile, matrix hidden, const T *entries, int64_t rows)
+template <typename T, typename E>
+static __global__ void gather_hidden(matrix<T> tile, matrix<float> hidden, const E *entries)
 {
-    const int64_t at = (int64_t)blockIdx.x * blockDim.x + threadIdx.x, r = at / hidden.columns;
-    if (r < rows)
-        tile[at] = row_of(hidden, entries[r].row)[at % hidden.columns];
+    const int64_t at = (int64_t)blockIdx.x * blockDim.x + threadIdx.x, r = at / tile.columns;
+    if (r < tile.rows)
+        row_of(tile, r)[at % tile.columns] = row_of(hidden, entries[r].row)[at % tile.columns];
 }
 
 static inline dim3 element_blocks(int64_t count)
@@ -183,9 +184,28 @@ static inline dim3 chunk_threads(void)
     return dim3(WZ_WARP, CHUNK_WARPS);
 }
 
+/* A tile of the entries' hidden rows, of the type that products over the whole vocabulary read. */
+template <typename E>
+static void gather_tile(cuda_backend *cuda, wz_tensor tile, wz_tensor hidden, const E *entries)
+{
+    with_type(tile.type, [&](auto element) {
+        using T = decltype(element);
+        const auto kernel = gather_hidden<T, E>;
+        WZ_LAUNCH(kernel, element_blocks(tile.rows * tile.columns), dim3(256), 0, cuda->stream,
+                  matrix_of<T>(tile), matrix_of<float>(hidden), entries);
+    });
+}
+
+/* Columns [column, column + width) of the vocabulary: rows of the head. */
+static inline wz_tensor head_columns(wz_tensor head, int64_t column, int64_t width)
+{
+    char *data = (char *)head.data + (size_t)(column * head.stride) * wz_type_bytes(head.type);
+    return wz_tensor{data, width, head.columns, head.stride, head.type};
+}
+
 /* Columns [column, column + width) of the logits of a tile's rows, to logits [rows][stride]. */
-void head_logits(cuda_backend *cuda, float *logits, int64_t stride, const float *tile, int64_t rows,
-                 wz_tensor head, int64_t column, int64_t width);
+void head_logits(cuda_backend *cuda, float *logits, int64_t stride, wz_tensor tile, wz_tensor head,
+                 int64_t column, int64_t width);
 
 /* Columns of the chunk that begins with this one. */
 static inline int64_t chunk_width(wz_tensor head, int64_t column)

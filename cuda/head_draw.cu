@@ -43,8 +43,8 @@ static __device__ __forceinline__ sample_value value_of(const winner &best, cons
     return sample_value{best.token, log_probability(best.logit, sums), entropy_of(sums)};
 }
 
-static __global__ void sample_sets(sample_value *values, sample_batch batch, matrix hidden, matrix head,
-                                   draw_rule rule)
+static __global__ void sample_sets(sample_value *values, sample_batch batch, matrix<float> hidden,
+                                   matrix<float> head, draw_rule rule)
 {
     const int64_t i = (int64_t)blockIdx.x * HEAD_WARPS + threadIdx.y;
     if (i >= batch.rows || batch.entries[i].count == 0)
@@ -58,7 +58,7 @@ static __global__ void sample_sets(sample_value *values, sample_batch batch, mat
         values[i] = value_of(best, sums);
 }
 
-static __global__ void gather_sets(sample_batch batch, matrix hidden, matrix head)
+static __global__ void gather_sets(sample_batch batch, matrix<float> hidden, matrix<float> head)
 {
     const int64_t i = (int64_t)blockIdx.x * HEAD_WARPS + threadIdx.y;
     if (i >= batch.rows)
@@ -99,26 +99,25 @@ void draw_sets(cuda_backend *cuda, sample_value *values, const sample_batch *bat
                wz_tensor head, const draw_rule *rule)
 {
     WZ_LAUNCH(sample_sets, entry_blocks(batch->rows), entry_threads(), 0, cuda->stream, values, *batch,
-              matrix_of(hidden), matrix_of(head), *rule);
+              matrix_of<float>(hidden), matrix_of<float>(head), *rule);
 }
 
 void gather_batch(cuda_backend *cuda, const sample_batch *batch, wz_tensor hidden, wz_tensor head)
 {
     WZ_LAUNCH(gather_sets, entry_blocks(batch->rows), entry_threads(), 0, cuda->stream, *batch,
-              matrix_of(hidden), matrix_of(head));
+              matrix_of<float>(hidden), matrix_of<float>(head));
 }
 
 void draw_tile(cuda_backend *cuda, const draw_memory *memory, sample_value *values,
-               const sample_entry *entries, int64_t rows, wz_tensor hidden, wz_tensor head,
-               const draw_rule *rule)
+               const sample_entry *entries, wz_tensor hidden, wz_tensor head, const draw_rule *rule)
 {
-    WZ_LAUNCH(gather_hidden, element_blocks(rows * hidden.columns), dim3(256), 0, cuda->stream,
-              memory->hidden, matrix_of(hidden), entries, rows);
+    const dim3 grid((unsigned)memory->hidden.rows);
+    gather_tile(cuda, memory->hidden, hidden, entries);
     for (int64_t column = 0; column < head.rows; column += CHUNK) {
         const int64_t width = chunk_width(head, column);
-        head_logits(cuda, memory->logits, CHUNK, memory->hidden, rows, head, column, width);
-        WZ_LAUNCH(sample_chunk, dim3((unsigned)rows), chunk_threads(), 0, cuda->stream, values,
-                  memory->states, memory->logits, entries, column, width, *rule);
+        head_logits(cuda, memory->logits, CHUNK, memory->hidden, head, column, width);
+        WZ_LAUNCH(sample_chunk, grid, chunk_threads(), 0, cuda->stream, values, memory->states,
+                  memory->logits, entries, column, width, *rule);
     }
     CUDA_CHECK(cuda, cudaGetLastError(), "drawing tokens");
 }

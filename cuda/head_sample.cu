@@ -18,7 +18,7 @@ typedef struct sample_call {
     wz_sample_result *result;
     uint32_t *kept_tokens;
     int64_t kept_stride;
-    wz_tensor hidden, head;
+    wz_tensor hidden, head, working_head; /* working_head: as products over the whole vocabulary read it */
     const wz_sampling *sampling;
     const wz_mask_table *masks;
     const wz_sample_request *request;
@@ -91,7 +91,7 @@ static wz_status make_lists(sample_call *c, int64_t requests, wz_error *err)
 typedef struct batch_memory {
     float *logits;        /* [pairs] */
     uint32_t *kept;       /* [pairs] */
-    float *hidden;        /* [rows][width] */
+    wz_tensor hidden;     /* [rows][width] */
     sample_state *states; /* [rows] */
     sample_cut *cuts;     /* [rows] */
     sample_value *values; /* [rows] */
@@ -101,13 +101,13 @@ typedef struct memory_places {
     size_t logits, kept, hidden, states, cuts, values, end;
 } memory_places;
 
-static memory_places places_of(int64_t rows, int64_t pairs, int64_t width)
+static memory_places places_of(int64_t rows, int64_t pairs, int64_t width, wz_dtype type)
 {
     const size_t n = (size_t)rows, p = (size_t)pairs;
     memory_places at = {};
     at.logits = place(&at.end, p * sizeof(float));
     at.kept = place(&at.end, p * sizeof(uint32_t));
-    at.hidden = place(&at.end, n * (size_t)width * sizeof(float));
+    at.hidden = place(&at.end, n * (size_t)width * wz_type_bytes(type));
     at.states = place(&at.end, n * sizeof(sample_state));
     at.cuts = place(&at.end, n * sizeof(sample_cut));
     at.values = place(&at.end, n * sizeof(sample_value));
@@ -116,13 +116,18 @@ static memory_places places_of(int64_t rows, int64_t pairs, int64_t width)
 
 static bool make_memory(const sample_call *c, int64_t rows, int64_t pairs, batch_memory *out)
 {
-    const memory_places at = places_of(rows, pairs, c->hidden.columns);
+    const int64_t width = c->hidden.columns;
+    const wz_dtype type = c->working_head.type;
+    const memory_places at = places_of(rows, pairs, width, type);
     char *base = (char *)cuda_scratch(c->cuda, at.end, "head sample");
     if (base == NULL)
         return false;
-    *out = batch_memory{(float *)(base + at.logits),    (uint32_t *)(base + at.kept),
-                        (float *)(base + at.hidden),    (sample_state *)(base + at.states),
-                        (sample_cut *)(base + at.cuts), (sample_value *)(base + at.values)};
+    *out = batch_memory{(float *)(base + at.logits),
+                        (uint32_t *)(base + at.kept),
+                        {base + at.hidden, rows, width, width, type},
+                        (sample_state *)(base + at.states),
+                        (sample_cut *)(base + at.cuts),
+                        (sample_value *)(base + at.values)};
     return true;
 }
 
@@ -137,15 +142,15 @@ int64_t cuda_head_columns(const wz_op_bounds *b)
     return !b->whole && b->table == 0 ? 0 : stride > CHUNK ? stride : CHUNK;
 }
 
-cuda_need cuda_head_sample_need(const wz_op_bounds *b)
+cuda_need cuda_head_sample_need(const wz_op_bounds *b, wz_dtype type)
 {
     const int64_t most = b->set > BATCH_PAIRS ? b->set : BATCH_PAIRS, all = b->requests * b->set,
                   pairs = all < most ? all : most, tile = b->requests < TILE_ROWS ? b->requests : TILE_ROWS,
                   cut = b->requests < whole_rows(b->vocab) ? b->requests : whole_rows(b->vocab);
-    const size_t bytes[] = {places_of(b->requests, pairs, b->hidden).end,
-                            b->whole ? places_of(cut, cut * logits_stride(b->vocab), b->hidden).end
+    const size_t bytes[] = {places_of(b->requests, pairs, b->hidden, type).end,
+                            b->whole ? places_of(cut, cut * logits_stride(b->vocab), b->hidden, type).end
                                      : 0, /* with cuts */
-                            b->whole ? places_of(tile, tile * CHUNK, b->hidden).end : 0};
+                            b->whole ? places_of(tile, tile * CHUNK, b->hidden, type).end : 0};
     cuda_need need = {0, batch_room(b->requests, pairs)};
     for (size_t i = 0; i < sizeof bytes / sizeof bytes[0]; i++)
         need.scratch = bytes[i] > need.scratch ? bytes[i] : need.scratch;
@@ -261,9 +266,8 @@ static bool cut_whole(sample_call *c)
         if (!make_memory(c, b.rows, b.pairs, &m) || !stage_batch(c, entries, NULL, &b))
             return false;
         b.logits = m.logits;
-        WZ_LAUNCH(gather_hidden, element_blocks(rows * c->hidden.columns), dim3(256), 0, c->cuda->stream,
-                  m.hidden, matrix_of(c->hidden), b.entries, rows);
-        head_logits(c->cuda, m.logits, stride, m.hidden, rows, c->head, 0, c->head.rows);
+        gather_tile(c->cuda, m.hidden, c->hidden, b.entries);
+        head_logits(c->cuda, m.logits, stride, m.hidden, c->working_head, 0, c->head.rows);
         if (!cut_and_draw(c, &m, &b, entries))
             return false;
         for (int64_t r = 0; r < rows; r++)
@@ -283,7 +287,7 @@ static bool sample_whole(const sample_call *c)
         if (!make_memory(c, rows, rows * CHUNK, &m) || !stage_batch(c, entries, NULL, &b))
             return false;
         const draw_memory memory = {m.logits, m.hidden, m.states};
-        draw_tile(c->cuda, &memory, m.values, b.entries, rows, c->hidden, c->head, &c->rule);
+        draw_tile(c->cuda, &memory, m.values, b.entries, c->hidden, c->working_head, &c->rule);
         if (!fetch(c, m.values, entries, rows))
             return false;
     }
@@ -291,7 +295,7 @@ static bool sample_whole(const sample_call *c)
 }
 
 wz_status cuda_head_sample(wz_backend *backend, wz_sample_result *result, uint32_t *kept_tokens,
-                           int64_t kept_stride, wz_tensor hidden, wz_tensor head,
+                           int64_t kept_stride, wz_tensor hidden, const wz_linear *head,
                            const wz_sample_request *request, int64_t requests, const wz_mask_table *masks,
                            const wz_sampling *sampling, wz_error *err)
 {
@@ -301,7 +305,8 @@ wz_status cuda_head_sample(wz_backend *backend, wz_sample_result *result, uint32
     c.kept_tokens = kept_tokens;
     c.kept_stride = kept_stride;
     c.hidden = hidden;
-    c.head = head;
+    c.head = head->weight;
+    c.working_head = cuda_weight_for(head, backend->working_type);
     c.sampling = sampling;
     c.masks = masks;
     c.request = request;

@@ -62,14 +62,14 @@ void draw_sets(cuda_backend *cuda, sample_value *values, const sample_batch *bat
 /* What draws over the whole vocabulary need for a tile of entries. */
 typedef struct draw_memory {
     float *logits;        /* [rows][CHUNK] */
-    float *hidden;        /* [rows][width] */
+    wz_tensor hidden;     /* [rows, width] of the working type */
     sample_state *states; /* [rows] */
 } draw_memory;
 
-/* A draw over the whole vocabulary for each entry, of which there are at most TILE_ROWS. */
+/* A draw over the whole vocabulary for each of memory->hidden.rows entries, TILE_ROWS at most; head: as products read
+ * it. */
 void draw_tile(cuda_backend *cuda, const draw_memory *memory, sample_value *values,
-               const sample_entry *entries, int64_t rows, wz_tensor hidden, wz_tensor head,
-               const draw_rule *rule);
+               const sample_entry *entries, wz_tensor hidden, wz_tensor head, const draw_rule *rule);
 
 /* Of an entry's pairs those above `threshold` stay, and the first `ties` of those at it; see key_of in head_cut.cu. */
 typedef struct sample_cut {

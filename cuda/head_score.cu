@@ -59,9 +59,9 @@ static bool make_lists(const score_call *c, score_lists *out)
     return true;
 }
 
-static __global__ void small_scores(score_pair *result, float *logits, matrix hidden, matrix head,
-                                    const score_entry *entries, int64_t count, const uint32_t *tokens,
-                                    float scale)
+static __global__ void small_scores(score_pair *result, float *logits, matrix<float> hidden,
+                                    matrix<float> head, const score_entry *entries, int64_t count,
+                                    const uint32_t *tokens, float scale)
 {
     const int64_t i = (int64_t)blockIdx.x * HEAD_WARPS + threadIdx.y;
     if (i >= count)
@@ -74,9 +74,9 @@ static __global__ void small_scores(score_pair *result, float *logits, matrix hi
 }
 
 /* logits become their gradients; dhidden is written. */
-static __global__ void small_gradients(matrix dhidden, float *logits, matrix hidden, matrix head,
-                                       const score_entry *entries, int64_t count, const uint32_t *tokens,
-                                       float scale)
+static __global__ void small_gradients(matrix<float> dhidden, float *logits, matrix<float> hidden,
+                                       matrix<float> head, const score_entry *entries, int64_t count,
+                                       const uint32_t *tokens, float scale)
 {
     const int64_t i = (int64_t)blockIdx.x * HEAD_WARPS + threadIdx.y;
     if (i >= count)
@@ -98,7 +98,7 @@ static __global__ void small_gradients(matrix dhidden, float *logits, matrix hid
 }
 
 /* dhead[token] += slope hidden, over the pairs of a token in order; a thread has a column. */
-static __global__ void small_head_gradient(matrix dhead, matrix hidden, const float *slope,
+static __global__ void small_head_gradient(matrix<float> dhead, matrix<float> hidden, const float *slope,
                                            const int32_t *pair_row, const int32_t *target,
                                            const int32_t *begin, const int32_t *order, int64_t targets)
 {
@@ -138,7 +138,8 @@ static void score_small(const score_call *c, const score_lists *lists)
         return;
     float *logits = (float *)(result + lists->smalls);
     WZ_LAUNCH(small_scores, entry_blocks(lists->smalls), entry_threads(), 0, c->cuda->stream, result, logits,
-              matrix_of(c->hidden), matrix_of(c->head), entries, lists->smalls, tokens, c->scale);
+              matrix_of<float>(c->hidden), matrix_of<float>(c->head), entries, lists->smalls, tokens,
+              c->scale);
     if (CUDA_CHECK(c->cuda, cudaGetLastError(), "head score"))
         fetch_scores(c, result, lists->smalls, lists->small);
 }
@@ -154,8 +155,8 @@ static void small_backward(const score_call *c, const score_lists *lists)
         !stage_small(c, lists, (size_t)lists->pairs * BACKWARD_PAIR, &entries, &tokens))
         return;
     WZ_LAUNCH(small_gradients, entry_blocks(lists->smalls), entry_threads(), 0, c->cuda->stream,
-              matrix_of(c->dhidden), logits, matrix_of(c->hidden), matrix_of(c->head), entries, lists->smalls,
-              tokens, c->scale);
+              matrix_of<float>(c->dhidden), logits, matrix_of<float>(c->hidden), matrix_of<float>(c->head),
+              entries, lists->smalls, tokens, c->scale);
     if (!CUDA_CHECK(c->cuda, cudaGetLastError(), "head score backward") || c->dhead.data == NULL)
         return;
     const int32_t *pair_row = cuda_stage(c->cuda, lists->pair_row, lists->pairs, "head score backward");
@@ -163,8 +164,8 @@ static void small_backward(const score_call *c, const score_lists *lists)
         return;
     const int64_t threads = scatter.targets * c->hidden.columns;
     WZ_LAUNCH(small_head_gradient, element_blocks(threads), dim3(256), 0, c->cuda->stream,
-              matrix_of(c->dhead), matrix_of(c->hidden), logits, pair_row, scatter.target, scatter.begin,
-              scatter.order, scatter.targets);
+              matrix_of<float>(c->dhead), matrix_of<float>(c->hidden), logits, pair_row, scatter.target,
+              scatter.begin, scatter.order, scatter.targets);
     CUDA_CHECK(c->cuda, cudaGetLastError(), "head score backward");
 }
 
@@ -234,13 +235,14 @@ static void run(const score_call *c, bool backward)
 }
 
 /* A call with what all four have. */
-static score_call call_of(wz_backend *backend, wz_tensor hidden, wz_tensor head, const uint32_t *mask,
+static score_call call_of(wz_backend *backend, wz_tensor hidden, const wz_linear *head, const uint32_t *mask,
                           const wz_mask_table *masks)
 {
     score_call c = {};
     c.cuda = cuda_of(backend);
     c.hidden = hidden;
-    c.head = head;
+    c.head = head->weight;
+    c.working_head = cuda_weight_for(head, backend->working_type);
     c.mask = mask;
     c.masks = masks;
     c.scale = 1.0f;
@@ -248,7 +250,7 @@ static score_call call_of(wz_backend *backend, wz_tensor hidden, wz_tensor head,
 }
 
 void cuda_head_score_forward(wz_backend *backend, float *logp, float *entropy, wz_tensor hidden,
-                             wz_tensor head, const int32_t *target, const uint32_t *mask,
+                             const wz_linear *head, const int32_t *target, const uint32_t *mask,
                              const wz_mask_table *masks, float temperature)
 {
     score_call c = call_of(backend, hidden, head, mask, masks);
@@ -260,9 +262,9 @@ void cuda_head_score_forward(wz_backend *backend, float *logp, float *entropy, w
 }
 
 void cuda_head_score_backward(wz_backend *backend, wz_tensor dhidden, wz_tensor dhead, const float *dlogp,
-                              const float *dentropy, wz_tensor hidden, wz_tensor head, const int32_t *target,
-                              const uint32_t *mask, const wz_mask_table *masks, float temperature,
-                              const wz_row_groups *groups)
+                              const float *dentropy, wz_tensor hidden, const wz_linear *head,
+                              const int32_t *target, const uint32_t *mask, const wz_mask_table *masks,
+                              float temperature, const wz_row_groups *groups)
 {
     score_call c = call_of(backend, hidden, head, mask, masks);
     (void)groups;
@@ -275,7 +277,7 @@ void cuda_head_score_backward(wz_backend *backend, wz_tensor dhidden, wz_tensor 
     run(&c, true);
 }
 
-void cuda_head_allowed_forward(wz_backend *backend, float *logp, wz_tensor hidden, wz_tensor head,
+void cuda_head_allowed_forward(wz_backend *backend, float *logp, wz_tensor hidden, const wz_linear *head,
                                const uint32_t *mask, const wz_mask_table *masks)
 {
     score_call c = call_of(backend, hidden, head, mask, masks);
@@ -285,7 +287,7 @@ void cuda_head_allowed_forward(wz_backend *backend, float *logp, wz_tensor hidde
 }
 
 void cuda_head_allowed_backward(wz_backend *backend, wz_tensor dhidden, wz_tensor dhead, const float *dlogp,
-                                wz_tensor hidden, wz_tensor head, const uint32_t *mask,
+                                wz_tensor hidden, const wz_linear *head, const uint32_t *mask,
                                 const wz_mask_table *masks, const wz_row_groups *groups)
 {
     score_call c = call_of(backend, hidden, head, mask, masks);

@@ -9,6 +9,7 @@ typedef struct score_call {
     cuda_backend *cuda;
     float *logp, *entropy; /* forward; entropy NULL with `allowed` */
     wz_tensor dhidden, dhead, hidden, head;
+    wz_tensor working_head;        /* the head as products over the whole vocabulary read it */
     const float *dlogp, *dentropy; /* backward; dentropy NULL with `allowed` */
     const int32_t *target;         /* NULL with `allowed` */
     const uint32_t *mask;

@@ -4,15 +4,11 @@
 
 #include "cuda/head_score.h"
 
-void head_logits(cuda_backend *cuda, float *logits, int64_t stride, const float *tile, int64_t rows,
-                 wz_tensor head, int64_t column, int64_t width)
+void head_logits(cuda_backend *cuda, float *logits, int64_t stride, wz_tensor tile, wz_tensor head,
+                 int64_t column, int64_t width)
 {
-    const cuda_product product = {tile,         (const float *)head.data + column * head.stride,
-                                  logits,       rows,
-                                  width,        head.columns,
-                                  head.columns, head.stride,
-                                  stride,       false,
-                                  true,         false};
+    const cuda_product product = cuda_product_of(wz_tensor{logits, tile.rows, width, stride, WZ_F32}, tile,
+                                                 false, head_columns(head, column, width), true, false);
     cuda_multiply(cuda, &product, "head logits");
 }
 
@@ -24,10 +20,12 @@ typedef struct row_sums {
 
 /* A tile's memory on the device. */
 typedef struct tile_memory {
-    float *hidden, *dhidden; /* [TILE_ROWS][width] */
-    float *logits;           /* [TILE_ROWS][CHUNK] */
-    row_sums *sums;          /* [TILE_ROWS] */
-    score_pair *result;      /* [TILE_ROWS] */
+    float *logits;      /* [TILE_ROWS][CHUNK] */
+    void *slopes;       /* their gradients, of the working type: in their place if that is WZ_F32 */
+    void *hidden;       /* [TILE_ROWS][width] of the working type */
+    float *dhidden;     /* [TILE_ROWS][width] */
+    row_sums *sums;     /* [TILE_ROWS] */
+    score_pair *result; /* [TILE_ROWS] */
 } tile_memory;
 
 /* The set's tokens that lie in columns [column, column + width): their logits join the set's sums. */
@@ -83,9 +81,10 @@ static __global__ void end_tile(tile_memory tile, const score_entry *entries, in
                          : score_pair{log_probability(s.target, s.whole), entropy_of(s.whole)};
 }
 
-/* A chunk's logits become their gradients. With a set: d/dl of dlogp (log sum over the set - log sum over all). */
-static __global__ void chunk_gradients(tile_memory tile, const score_entry *entries, const uint32_t *tokens,
-                                       int64_t column, int64_t width, float scale)
+/* The gradients of a chunk's logits. With a set: d/dl of dlogp (log sum over the set - log sum over all). */
+template <typename T>
+static __global__ void chunk_gradients(T *slopes, tile_memory tile, const score_entry *entries,
+                                       const uint32_t *tokens, int64_t column, int64_t width, float scale)
 {
     const int64_t r = blockIdx.x, first = (int64_t)threadIdx.y * WZ_WARP + threadIdx.x,
                   step = CHUNK_WARPS * WZ_WARP;
@@ -93,10 +92,11 @@ static __global__ void chunk_gradients(tile_memory tile, const score_entry *entr
     const row_sums s = tile.sums[r];
     const float lse = log_sum(s.whole), entropy = entropy_of(s.whole),
                 set_lse = e.count > 0 ? log_sum(s.set) : 0.0f;
-    float *logits = tile.logits + r * CHUNK;
+    const float *logits = tile.logits + r * CHUNK;
+    T *slope = slopes + r * CHUNK;
     if (e.count == 0) {
         for (int64_t j = first; j < width; j += step)
-            logits[j] =
+            slope[j] =
                 logit_gradient(logits[j], scale, lse, entropy, e.dlogp, e.dentropy, column + j == e.target);
         return;
     }
@@ -105,11 +105,11 @@ static __global__ void chunk_gradients(tile_memory tile, const score_entry *entr
         while (next < e.count && (int64_t)tokens[e.first + next] < column + j)
             next++;
         const bool in = next < e.count && (int64_t)tokens[e.first + next] == column + j;
-        logits[j] = e.dlogp * ((in ? expf(logits[j] - set_lse) : 0.0f) - expf(logits[j] - lse));
+        slope[j] = e.dlogp * ((in ? expf(logits[j] - set_lse) : 0.0f) - expf(logits[j] - lse));
     }
 }
 
-static __global__ void end_backward(tile_memory tile, matrix dhidden, const score_entry *entries,
+static __global__ void end_backward(tile_memory tile, matrix<float> dhidden, const score_entry *entries,
                                     int64_t rows)
 {
     const int64_t at = (int64_t)blockIdx.x * blockDim.x + threadIdx.x, r = at / dhidden.columns,
@@ -118,9 +118,17 @@ static __global__ void end_backward(tile_memory tile, matrix dhidden, const scor
         row_of(dhidden, entries[r].row)[column] = tile.dhidden[at];
 }
 
-static size_t tile_bytes(int64_t width)
+/* Of gradients of logits that stand beside them. */
+static size_t slopes_bytes(wz_dtype type)
 {
-    return TILE_ROWS * ((size_t)(2 * width + CHUNK) * sizeof(float) + sizeof(row_sums) + sizeof(score_pair));
+    return type == WZ_F32 ? 0 : (size_t)TILE_ROWS * CHUNK * wz_type_bytes(type);
+}
+
+static size_t tile_bytes(int64_t width, wz_dtype type)
+{
+    return TILE_ROWS * ((size_t)(width + CHUNK) * sizeof(float) + (size_t)width * wz_type_bytes(type) +
+                        sizeof(row_sums) + sizeof(score_pair)) +
+           slopes_bytes(type);
 }
 
 /* A tile's entries, and all sets' tokens. */
@@ -129,22 +137,25 @@ static size_t tile_room(int64_t rows, int64_t tokens)
     return (size_t)rows * sizeof(score_entry) + (size_t)tokens * sizeof(uint32_t) + 2 * 256;
 }
 
-cuda_need cuda_head_vocab_need(const wz_op_bounds *b)
+cuda_need cuda_head_vocab_need(const wz_op_bounds *b, wz_dtype type)
 {
     if (b->entries == 0 || (!b->whole && b->table == 0))
         return cuda_need{0, 0};
-    return cuda_need{tile_bytes(b->hidden), tile_room(TILE_ROWS, b->table)};
+    return cuda_need{tile_bytes(b->hidden, type), tile_room(TILE_ROWS, b->table)};
 }
 
 static bool make_tile(const score_call *c, tile_memory *out)
 {
-    const size_t width = (size_t)c->hidden.columns;
-    out->logits = (float *)cuda_scratch(c->cuda, tile_bytes(c->hidden.columns), "head score");
-    out->hidden = out->logits + (size_t)TILE_ROWS * CHUNK;
-    out->dhidden = out->hidden + TILE_ROWS * width;
+    const wz_dtype type = c->working_head.type;
+    const size_t width = (size_t)c->hidden.columns, chunk = (size_t)TILE_ROWS * CHUNK * sizeof(float);
+    char *base = (char *)cuda_scratch(c->cuda, tile_bytes(c->hidden.columns, type), "head score");
+    out->logits = (float *)base;
+    out->slopes = type == WZ_F32 ? base : base + chunk;
+    out->hidden = base + chunk + slopes_bytes(type);
+    out->dhidden = (float *)((char *)out->hidden + TILE_ROWS * width * wz_type_bytes(type));
     out->sums = (row_sums *)(out->dhidden + TILE_ROWS * width);
     out->result = (score_pair *)(out->sums + TILE_ROWS);
-    return out->logits != NULL;
+    return base != NULL;
 }
 
 /* One tile on its way: its entries and all sets' tokens on the device. */
@@ -156,10 +167,17 @@ typedef struct tile_walk {
     int64_t rows;
 } tile_walk;
 
+static wz_tensor tile_hidden(const tile_walk *w)
+{
+    const wz_tensor head = w->call->working_head;
+    return wz_tensor{w->tile.hidden, w->rows, head.columns, head.columns, head.type};
+}
+
 static int64_t chunk_logits(const tile_walk *w, int64_t column)
 {
-    const int64_t width = chunk_width(w->call->head, column);
-    head_logits(w->call->cuda, w->tile.logits, CHUNK, w->tile.hidden, w->rows, w->call->head, column, width);
+    const wz_tensor head = w->call->working_head;
+    const int64_t width = chunk_width(head, column);
+    head_logits(w->call->cuda, w->tile.logits, CHUNK, tile_hidden(w), head, column, width);
     return width;
 }
 
@@ -167,8 +185,7 @@ static int64_t chunk_logits(const tile_walk *w, int64_t column)
 static bool sum_tile(const tile_walk *w)
 {
     const score_call *c = w->call;
-    WZ_LAUNCH(gather_hidden, element_blocks(w->rows * c->hidden.columns), dim3(256), 0, c->cuda->stream,
-              w->tile.hidden, matrix_of(c->hidden), w->entries, w->rows);
+    gather_tile(c->cuda, tile_hidden(w), c->hidden, w->entries);
     for (int64_t column = 0; column < c->head.rows; column += CHUNK) {
         const int64_t width = chunk_logits(w, column);
         WZ_LAUNCH(add_chunk, dim3((unsigned)w->rows), chunk_threads(), 0, c->cuda->stream, w->tile,
@@ -177,30 +194,35 @@ static bool sum_tile(const tile_walk *w)
     return CUDA_CHECK(c->cuda, cudaGetLastError(), "head score");
 }
 
+/* The gradients of a chunk's logits flow to the hidden rows and to the chunk's columns of the head. */
+static void chunk_backward(const tile_walk *w, int64_t column, int64_t width)
+{
+    const score_call *c = w->call;
+    const wz_tensor hidden = tile_hidden(w), head = head_columns(c->working_head, column, width),
+                    slopes = {w->tile.slopes, w->rows, width, CHUNK, head.type},
+                    dhidden = {w->tile.dhidden, w->rows, hidden.columns, hidden.columns, WZ_F32};
+    with_type(head.type, [&](auto element) {
+        using T = decltype(element);
+        WZ_LAUNCH(chunk_gradients<T>, dim3((unsigned)w->rows), chunk_threads(), 0, c->cuda->stream,
+                  (T *)slopes.data, w->tile, w->entries, w->tokens, column, width, c->scale);
+    });
+    const cuda_product to_hidden = cuda_product_of(dhidden, slopes, false, head, false, column > 0);
+    cuda_multiply(c->cuda, &to_hidden, "head score backward");
+    if (c->dhead.data == NULL)
+        return;
+    const cuda_product to_head =
+        cuda_product_of(head_columns(c->dhead, column, width), slopes, true, hidden, false, true);
+    cuda_multiply(c->cuda, &to_head, "head score backward");
+}
+
 static void tile_backward(const tile_walk *w)
 {
     const score_call *c = w->call;
     const int64_t hidden = c->hidden.columns;
-    for (int64_t column = 0; column < c->head.rows; column += CHUNK) {
-        const int64_t width = chunk_logits(w, column);
-        WZ_LAUNCH(chunk_gradients, dim3((unsigned)w->rows), chunk_threads(), 0, c->cuda->stream, w->tile,
-                  w->entries, w->tokens, column, width, c->scale);
-        const float *head = (const float *)c->head.data + column * c->head.stride;
-        const cuda_product to_hidden = {w->tile.logits, head,  w->tile.dhidden, w->rows,
-                                        hidden,         width, CHUNK,           c->head.stride,
-                                        hidden,         false, false,           column > 0};
-        cuda_multiply(c->cuda, &to_hidden, "head score backward");
-        if (c->dhead.data == NULL)
-            continue;
-        const cuda_product to_head = {
-            w->tile.logits, w->tile.hidden, (float *)c->dhead.data + column * c->dhead.stride,
-            width,          hidden,         w->rows,
-            CHUNK,          hidden,         c->dhead.stride,
-            true,           false,          true};
-        cuda_multiply(c->cuda, &to_head, "head score backward");
-    }
+    for (int64_t column = 0; column < c->head.rows; column += CHUNK)
+        chunk_backward(w, column, chunk_logits(w, column));
     WZ_LAUNCH(end_backward, element_blocks(w->rows * hidden), dim3(256), 0, c->cuda->stream, w->tile,
-              matrix_of(c->dhidden), w->entries, w->rows);
+              matrix_of<float>(c->dhidden), w->entries, w->rows);
     CUDA_CHECK(c->cuda, cudaGetLastError(), "head score backward");
 }
 

@@ -3,19 +3,51 @@
 
 #define THREADS 256
 
+static dim3 element_blocks(wz_tensor tensor)
+{
+    return dim3((unsigned)((tensor.rows * tensor.columns + THREADS - 1) / THREADS));
+}
+
+template <typename T> static __global__ void convert(matrix<T> to, matrix<float> from)
+{
+    const int64_t e = (int64_t)blockIdx.x * THREADS + threadIdx.x, row = e / to.columns,
+                  column = e % to.columns;
+    if (row < to.rows)
+        row_of(to, row)[column] = row_of(from, row)[column];
+}
+
+void cuda_convert(wz_backend *backend, wz_tensor to, wz_tensor from)
+{
+    cuda_backend *cuda = cuda_of(backend);
+    if (to.rows == 0)
+        return;
+    with_type(to.type, [&](auto element) {
+        using T = decltype(element);
+        WZ_LAUNCH(convert<T>, element_blocks(to), dim3(THREADS), 0, cuda->stream, matrix_of<T>(to),
+                  matrix_of<float>(from));
+    });
+    CUDA_CHECK(cuda, cudaGetLastError(), "convert");
+}
+
 size_t cuda_prepared_bytes(const wz_backend *backend, int64_t out, int64_t in)
 {
-    (void)backend, (void)out, (void)in;
-    return 0;
+    return backend->working_type == WZ_F32 ? 0 : (size_t)(out * in) * wz_type_bytes(backend->working_type);
 }
 
 void cuda_prepare(wz_backend *backend, void *to, wz_tensor weight)
 {
-    (void)backend, (void)to, (void)weight;
+    cuda_convert(backend, wz_tensor{to, weight.rows, weight.columns, weight.columns, backend->working_type},
+                 weight);
+}
+
+wz_tensor cuda_weight_for(const wz_linear *linear, wz_dtype type)
+{
+    const wz_tensor w = linear->weight;
+    return type == w.type ? w : wz_tensor{(void *)linear->prepared, w.rows, w.columns, w.columns, type};
 }
 
 /* What the product is added to: residual + bias. */
-static __global__ void prefill(matrix y, matrix residual, const float *bias)
+template <typename T> static __global__ void prefill(matrix<T> y, matrix<T> residual, const float *bias)
 {
     const int64_t e = (int64_t)blockIdx.x * THREADS + threadIdx.x, row = e / y.columns,
                   column = e % y.columns;
@@ -32,23 +64,15 @@ void cuda_linear_forward(wz_backend *backend, wz_tensor y, wz_tensor x, const wz
     if (y.rows == 0)
         return;
     if (bias != NULL || (residual.data != NULL && residual.data != y.data)) {
-        const int64_t blocks = (y.rows * y.columns + THREADS - 1) / THREADS;
-        WZ_LAUNCH(prefill, dim3((unsigned)blocks), dim3(THREADS), 0, cuda->stream, matrix_of(y),
-                  matrix_of(residual), bias);
+        with_type(y.type, [&](auto element) {
+            using T = decltype(element);
+            WZ_LAUNCH(prefill<T>, element_blocks(y), dim3(THREADS), 0, cuda->stream, matrix_of<T>(y),
+                      matrix_of<T>(residual), bias);
+        });
         CUDA_CHECK(cuda, cudaGetLastError(), "linear forward");
     }
-    const cuda_product product = {(const float *)x.data,
-                                  (const float *)linear->weight.data,
-                                  (float *)y.data,
-                                  y.rows,
-                                  y.columns,
-                                  x.columns,
-                                  x.stride,
-                                  linear->weight.stride,
-                                  y.stride,
-                                  false,
-                                  true,
-                                  bias != NULL || residual.data != NULL};
+    const cuda_product product = cuda_product_of(y, x, false, cuda_weight_for(linear, x.type), true,
+                                                 bias != NULL || residual.data != NULL);
     cuda_multiply(cuda, &product, "linear forward");
 }
 
@@ -56,23 +80,13 @@ void cuda_linear_backward_input(wz_backend *backend, wz_tensor dx, wz_tensor dy,
 {
     if (dx.rows == 0)
         return;
-    const cuda_product product = {(const float *)dy.data,
-                                  (const float *)linear->weight.data,
-                                  (float *)dx.data,
-                                  dx.rows,
-                                  dx.columns,
-                                  dy.columns,
-                                  dy.stride,
-                                  linear->weight.stride,
-                                  dx.stride,
-                                  false,
-                                  false,
-                                  false};
+    const cuda_product product =
+        cuda_product_of(dx, dy, false, cuda_weight_for(linear, dy.type), false, false);
     cuda_multiply(cuda_of(backend), &product, "linear backward, input");
 }
 
 /* partial[part][column] = the part's rows of dy, added in order. */
-static __global__ void bias_parts(float *partial, matrix dy)
+template <typename T> static __global__ void bias_parts(float *partial, matrix<T> dy)
 {
     const int64_t column = (int64_t)blockIdx.x * blockDim.x + threadIdx.x, part = blockIdx.y;
     if (column >= dy.columns)
@@ -98,18 +112,7 @@ void cuda_linear_backward_weight(wz_backend *backend, const wz_linear *gradient,
     (void)groups;
     if (gradient->weight.data == NULL || dy.rows == 0)
         return;
-    const cuda_product product = {(const float *)dy.data,
-                                  (const float *)x.data,
-                                  (float *)gradient->weight.data,
-                                  dy.columns,
-                                  x.columns,
-                                  dy.rows,
-                                  dy.stride,
-                                  x.stride,
-                                  gradient->weight.stride,
-                                  true,
-                                  false,
-                                  true};
+    const cuda_product product = cuda_product_of(gradient->weight, dy, true, x, false, true);
     cuda_multiply(cuda, &product, "linear backward, weight");
     if (gradient->bias.data == NULL)
         return;
@@ -119,7 +122,10 @@ void cuda_linear_backward_weight(wz_backend *backend, const wz_linear *gradient,
     if (partial == NULL)
         return;
     const dim3 grid((unsigned)((dy.columns + 127) / 128), (unsigned)parts);
-    WZ_LAUNCH(bias_parts, grid, dim3(128), 0, cuda->stream, partial, matrix_of(dy));
+    with_type(dy.type, [&](auto element) {
+        using T = decltype(element);
+        WZ_LAUNCH(bias_parts<T>, grid, dim3(128), 0, cuda->stream, partial, matrix_of<T>(dy));
+    });
     CUDA_CHECK(cuda, cudaGetLastError(), "linear backward, bias");
     cuda_add_parts(cuda, (float *)gradient->bias.data, partial, parts, dy.columns, dy.columns);
 }

@@ -77,12 +77,12 @@ bool cuda_fetch(cuda_backend *cuda, void *host, const void *from, size_t bytes, 
 
 /* --- what a run needs --- */
 
-static cuda_need need_of(const wz_op_bounds *bounds)
+static cuda_need need_of(const wz_op_bounds *bounds, wz_dtype type)
 {
     const cuda_need needs[] = {
-        cuda_attention_need(bounds),  cuda_elementwise_need(bounds), cuda_head_sample_need(bounds),
-        cuda_head_score_need(bounds), cuda_head_vocab_need(bounds),  cuda_linear_need(bounds),
-        cuda_norm_need(bounds),       cuda_optimizer_need(bounds),   cuda_decode_need(bounds)};
+        cuda_attention_need(bounds),  cuda_elementwise_need(bounds),      cuda_head_sample_need(bounds, type),
+        cuda_head_score_need(bounds), cuda_head_vocab_need(bounds, type), cuda_linear_need(bounds),
+        cuda_norm_need(bounds),       cuda_optimizer_need(bounds),        cuda_decode_need(bounds, type)};
     cuda_need most = {0, 0};
     for (size_t i = 0; i < sizeof needs / sizeof needs[0]; i++) {
         most.scratch = needs[i].scratch > most.scratch ? needs[i].scratch : most.scratch;
@@ -93,7 +93,7 @@ static cuda_need need_of(const wz_op_bounds *bounds)
 
 size_t cuda_own_bytes(const wz_backend *backend, const wz_op_bounds *bounds)
 {
-    const cuda_need need = need_of(bounds);
+    const cuda_need need = need_of(bounds, backend->working_type);
     return cuda_gemm_bytes(((const cuda_backend *)backend)->gemm, bounds) + whole_steps(need.scratch) +
            ring_bytes(need.staged) + cuda_decode_bytes(bounds);
 }
@@ -101,7 +101,7 @@ size_t cuda_own_bytes(const wz_backend *backend, const wz_op_bounds *bounds)
 wz_status cuda_reserve(wz_backend *backend, const wz_op_bounds *bounds, size_t passing, wz_error *err)
 {
     cuda_backend *cuda = cuda_of(backend);
-    const cuda_need need = need_of(bounds);
+    const cuda_need need = need_of(bounds, backend->working_type);
     const bool is_free = cuda->passing.count == 0;
     wz_status status = cuda_decode_reserve(cuda, bounds, err);
     if (status != WZ_OK)

@@ -5,7 +5,7 @@
 #define WARPS 4 /* rows of a block */
 
 /* rstd of n elements, on every lane (Zhang & Sennrich 2019). */
-static __device__ float row_rstd(const float *x, int64_t n, float eps)
+template <typename T> static __device__ float row_rstd(const T *x, int64_t n, float eps)
 {
     float sum = 0.0f;
     for (int64_t i = threadIdx.x; i < n; i += WZ_WARP)
@@ -13,7 +13,8 @@ static __device__ float row_rstd(const float *x, int64_t n, float eps)
     return 1.0f / sqrtf(warp_sum(sum) / (float)n + eps);
 }
 
-static __global__ void norm_forward(matrix y, float *rstd_out, matrix x, const int32_t *gather,
+template <typename T>
+static __global__ void norm_forward(matrix<T> y, float *rstd_out, matrix<float> x, const int32_t *gather,
                                     const float *weight, float eps)
 {
     const int64_t i = (int64_t)blockIdx.x * WARPS + threadIdx.y;
@@ -21,7 +22,7 @@ static __global__ void norm_forward(matrix y, float *rstd_out, matrix x, const i
         return;
     const float *from = row_of(x, gather != NULL ? gather[i] : i);
     const float rstd = row_rstd(from, x.columns, eps);
-    float *to = row_of(y, i);
+    T *to = row_of(y, i);
     for (int64_t c = threadIdx.x; c < x.columns; c += WZ_WARP)
         to[c] = from[c] * rstd * weight[c];
     if (rstd_out != NULL && threadIdx.x == 0)
@@ -40,14 +41,18 @@ void cuda_rmsnorm_forward(wz_backend *backend, wz_tensor y, float *rstd, wz_tens
     const int32_t *index = cuda_stage(cuda, gather, y.rows, "rmsnorm: rows");
     if (y.rows == 0 || (gather != NULL && index == NULL))
         return;
-    WZ_LAUNCH(norm_forward, warp_rows(y.rows), dim3(WZ_WARP, WARPS), 0, cuda->stream, matrix_of(y), rstd,
-              matrix_of(x), index, weight, eps);
+    with_type(y.type, [&](auto element) {
+        using T = decltype(element);
+        WZ_LAUNCH(norm_forward<T>, warp_rows(y.rows), dim3(WZ_WARP, WARPS), 0, cuda->stream, matrix_of<T>(y),
+                  rstd, matrix_of<float>(x), index, weight, eps);
+    });
     CUDA_CHECK(cuda, cudaGetLastError(), "rmsnorm forward");
 }
 
 /* With h = x rstd:  dx (+)= rstd (dy w - h mean(dy w h)). */
-static __device__ void row_backward(float *dx, const float *dy, const float *x, float rstd,
-                                    const float *weight, int64_t n, bool accumulate)
+template <typename D, typename T, typename X>
+static __device__ void row_backward(D *dx, const T *dy, const X *x, float rstd, const float *weight,
+                                    int64_t n, bool accumulate)
 {
     float sum = 0.0f;
     for (int64_t c = threadIdx.x; c < n; c += WZ_WARP)
@@ -60,7 +65,8 @@ static __device__ void row_backward(float *dx, const float *dy, const float *x, 
 }
 
 /* One warp per input row that has outputs: entries order[begin[t] .. begin[t + 1]) of output rows, ascending. */
-static __global__ void norm_backward(matrix dx, matrix dy, matrix x, const int32_t *source,
+template <typename T>
+static __global__ void norm_backward(matrix<float> dx, matrix<T> dy, matrix<float> x, const int32_t *source,
                                      const int32_t *begin, const int32_t *order, int64_t targets,
                                      const float *rstd, const float *weight)
 {
@@ -75,7 +81,8 @@ static __global__ void norm_backward(matrix dx, matrix dy, matrix x, const int32
 }
 
 /* partial[part][column] = sum of dy h over the part's rows, in order; a thread has a column. */
-static __global__ void norm_weight_parts(float *partial, matrix dy, matrix x, const int32_t *gather,
+template <typename T>
+static __global__ void norm_weight_parts(float *partial, matrix<T> dy, matrix<float> x, const int32_t *gather,
                                          const float *rstd)
 {
     const int64_t column = (int64_t)blockIdx.x * blockDim.x + threadIdx.x, part = blockIdx.y;
@@ -107,9 +114,12 @@ void cuda_rmsnorm_backward(wz_backend *backend, wz_tensor dx, float *dweight, wz
     if (rows == 0 || (gather != NULL && !cuda_make_scatter(cuda, gather, NULL, rows, &scatter)))
         return;
     const int64_t targets = gather != NULL ? scatter.targets : rows;
-    WZ_LAUNCH(norm_backward, warp_rows(targets), dim3(WZ_WARP, WARPS), 0, cuda->stream, matrix_of(dx),
-              matrix_of(dy), matrix_of(x), scatter.target, scatter.begin, scatter.order, targets, rstd,
-              weight);
+    with_type(dy.type, [&](auto element) {
+        using T = decltype(element);
+        WZ_LAUNCH(norm_backward<T>, warp_rows(targets), dim3(WZ_WARP, WARPS), 0, cuda->stream,
+                  matrix_of<float>(dx), matrix_of<T>(dy), matrix_of<float>(x), scatter.target, scatter.begin,
+                  scatter.order, targets, rstd, weight);
+    });
     CUDA_CHECK(cuda, cudaGetLastError(), "rmsnorm backward");
     if (dweight == NULL)
         return;
@@ -120,21 +130,25 @@ void cuda_rmsnorm_backward(wz_backend *backend, wz_tensor dx, float *dweight, wz
     if (partial == NULL || (gather != NULL && index == NULL))
         return;
     const dim3 grid((unsigned)((x.columns + 127) / 128), (unsigned)parts);
-    WZ_LAUNCH(norm_weight_parts, grid, dim3(128), 0, cuda->stream, partial, matrix_of(dy), matrix_of(x),
-              index, rstd);
+    with_type(dy.type, [&](auto element) {
+        using T = decltype(element);
+        WZ_LAUNCH(norm_weight_parts<T>, grid, dim3(128), 0, cuda->stream, partial, matrix_of<T>(dy),
+                  matrix_of<float>(x), index, rstd);
+    });
     CUDA_CHECK(cuda, cudaGetLastError(), "rmsnorm backward");
     cuda_add_parts(cuda, dweight, partial, parts, x.columns, x.columns);
 }
 
 /* A warp has a head of a row. */
-static __global__ void head_norm_forward(matrix qkv, matrix raw, float *rstd_out, int64_t q_heads,
+template <typename T>
+static __global__ void head_norm_forward(matrix<T> qkv, matrix<T> raw, float *rstd_out, int64_t q_heads,
                                          int64_t heads, int64_t head_dim, const float *q_weight,
                                          const float *k_weight, float eps)
 {
     const int64_t at = (int64_t)blockIdx.x * WARPS + threadIdx.y, i = at / heads, h = at % heads;
     if (i >= qkv.rows)
         return;
-    float *x = row_of(qkv, i) + h * head_dim, *before = row_of(raw, i) + h * head_dim;
+    T *x = row_of(qkv, i) + h * head_dim, *before = row_of(raw, i) + h * head_dim;
     const float *weight = h < q_heads ? q_weight : k_weight;
     const float rstd = row_rstd(x, head_dim, eps);
     for (int64_t c = threadIdx.x; c < head_dim; c += WZ_WARP) {
@@ -153,16 +167,21 @@ void cuda_qk_norm_forward(wz_backend *backend, wz_tensor qkv, wz_tensor raw, flo
     const int64_t heads = attention->heads + attention->kv_heads;
     if (qkv.rows == 0)
         return;
-    WZ_LAUNCH(head_norm_forward, warp_rows(qkv.rows * heads), dim3(WZ_WARP, WARPS), 0, cuda->stream,
-              matrix_of(qkv), matrix_of(raw), rstd, attention->heads, heads, attention->head_dim, q_weight,
-              k_weight, eps);
+    with_type(qkv.type, [&](auto element) {
+        using T = decltype(element);
+        WZ_LAUNCH(head_norm_forward<T>, warp_rows(qkv.rows * heads), dim3(WZ_WARP, WARPS), 0, cuda->stream,
+                  matrix_of<T>(qkv), matrix_of<T>(raw), rstd, attention->heads, heads, attention->head_dim,
+                  q_weight, k_weight, eps);
+    });
     CUDA_CHECK(cuda, cudaGetLastError(), "qk_norm forward");
 }
 
 /* partial[part][2][head_dim]: q's and k's weight gradient over the part's rows and their heads, in order; before
  * head_norm_backward overwrites dqkv. */
-static __global__ void head_norm_weight_parts(float *partial, matrix dqkv, matrix raw, const float *rstd,
-                                              int64_t q_heads, int64_t heads, int64_t head_dim)
+template <typename T>
+static __global__ void head_norm_weight_parts(float *partial, matrix<T> dqkv, matrix<T> raw,
+                                              const float *rstd, int64_t q_heads, int64_t heads,
+                                              int64_t head_dim)
 {
     const int64_t d = (int64_t)blockIdx.x * blockDim.x + threadIdx.x, part = blockIdx.y;
     if (d >= 2 * head_dim)
@@ -178,14 +197,15 @@ static __global__ void head_norm_weight_parts(float *partial, matrix dqkv, matri
     partial[part * 2 * head_dim + d] = sum;
 }
 
-static __global__ void head_norm_backward(matrix dqkv, matrix raw, const float *rstd, int64_t q_heads,
+template <typename T>
+static __global__ void head_norm_backward(matrix<T> dqkv, matrix<T> raw, const float *rstd, int64_t q_heads,
                                           int64_t heads, int64_t head_dim, const float *q_weight,
                                           const float *k_weight)
 {
     const int64_t at = (int64_t)blockIdx.x * WARPS + threadIdx.y, i = at / heads, h = at % heads;
     if (i >= dqkv.rows)
         return;
-    float *d = row_of(dqkv, i) + h * head_dim;
+    T *d = row_of(dqkv, i) + h * head_dim;
     row_backward(d, d, row_of(raw, i) + h * head_dim, rstd[i * heads + h], h < q_heads ? q_weight : k_weight,
                  head_dim, false);
 }
@@ -205,12 +225,19 @@ void cuda_qk_norm_backward(wz_backend *backend, wz_tensor dqkv, float *dq_weight
     if (partial == NULL)
         return;
     const dim3 grid((unsigned)((2 * hd + 127) / 128), (unsigned)parts);
-    WZ_LAUNCH(head_norm_weight_parts, grid, dim3(128), 0, cuda->stream, partial, matrix_of(dqkv),
-              matrix_of(raw), rstd, attention->heads, heads, hd);
+    with_type(dqkv.type, [&](auto element) {
+        using T = decltype(element);
+        WZ_LAUNCH(head_norm_weight_parts<T>, grid, dim3(128), 0, cuda->stream, partial, matrix_of<T>(dqkv),
+                  matrix_of<T>(raw), rstd, attention->heads, heads, hd);
+    });
     CUDA_CHECK(cuda, cudaGetLastError(), "qk_norm backward");
     cuda_add_parts(cuda, dq_weight, partial, parts, 2 * hd, hd);
     cuda_add_parts(cuda, dk_weight, partial + hd, parts, 2 * hd, hd);
-    WZ_LAUNCH(head_norm_backward, warp_rows(dqkv.rows * heads), dim3(WZ_WARP, WARPS), 0, cuda->stream,
-              matrix_of(dqkv), matrix_of(raw), rstd, attention->heads, heads, hd, q_weight, k_weight);
+    with_type(dqkv.type, [&](auto element) {
+        using T = decltype(element);
+        WZ_LAUNCH(head_norm_backward<T>, warp_rows(dqkv.rows * heads), dim3(WZ_WARP, WARPS), 0, cuda->stream,
+                  matrix_of<T>(dqkv), matrix_of<T>(raw), rstd, attention->heads, heads, hd, q_weight,
+                  k_weight);
+    });
     CUDA_CHECK(cuda, cudaGetLastError(), "qk_norm backward");
 }

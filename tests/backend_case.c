@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SENTINEL 12345.0f
-#define PRIOR 0.25f /* what ADDED gradients start from */
+#define SENTINEL 12352.0f /* which bf16 has, too */
+#define PRIOR 0.25f       /* what ADDED gradients start from */
 #define STEP 1e-5
 
 void fill_uniform(float *values, int64_t count, uint32_t what)
@@ -32,11 +32,11 @@ void case_name(const op_case *test, char *out, size_t size)
     (void)snprintf(
         out, size,
         "%s rows=%lld in=%lld out=%lld pad=%lld groups=%lld heads=%lld/%lld head_dim=%lld vocab=%lld "
-        "masks=%d%s%s%s%s",
+        "masks=%d%s%s%s%s%s",
         test->op->name, (long long)s->rows, (long long)s->in, (long long)s->out, (long long)s->pad,
         (long long)s->groups, (long long)s->heads, (long long)s->kv_heads, (long long)s->head_dim,
         (long long)s->vocab, (int)s->masks, s->bias ? " bias" : "", s->residual ? " residual" : "",
-        s->aliased ? " aliased" : "", s->gathered ? " gathered" : "");
+        s->aliased ? " aliased" : "", s->gathered ? " gathered" : "", s->type == WZ_BF16 ? " bf16" : "");
 }
 
 static void *zeroed(int64_t count, size_t size)
@@ -65,14 +65,55 @@ float *backend_fetch(wz_backend *be, const float *from, int64_t count)
     return out;
 }
 
+float bf16_nearest(float x)
+{
+    int exponent = 0;
+    const double fraction = frexp((double)x, &exponent); /* of eight bits, so that 256 times it is whole */
+    return (float)ldexp(nearbyint(256.0 * fraction) / 256.0, exponent);
+}
+
+void *backend_prepare(wz_backend *be, wz_tensor weight)
+{
+    void *copy = NULL;
+    wz_error err = {{0}};
+    const size_t bytes = be->ops->prepared_bytes(be, weight.rows, weight.columns);
+    if (bytes == 0)
+        return NULL;
+    ck_assert_msg(be->ops->alloc(be, bytes, "prepared weights", &copy, &err) == WZ_OK, "%s", err.text);
+    be->ops->prepare(be, copy, weight);
+    return copy;
+}
+
+/* Numbers as they lie in memory, and back; bf16 is the upper half of a float. */
+static void encode(void *to, const float *values, int64_t count, wz_dtype type)
+{
+    if (type == WZ_F32)
+        memcpy(to, values, (size_t)count * sizeof(float));
+    for (int64_t i = 0; type == WZ_BF16 && i < count; i++) {
+        uint32_t bits = 0;
+        memcpy(&bits, &values[i], sizeof bits);
+        ((uint16_t *)to)[i] = (uint16_t)(bits >> 16);
+    }
+}
+
+void decode_numbers(float *to, const void *values, int64_t count, wz_dtype type)
+{
+    if (type == WZ_F32)
+        memcpy(to, values, (size_t)count * sizeof(float));
+    for (int64_t i = 0; type == WZ_BF16 && i < count; i++) {
+        const uint32_t bits = (uint32_t)((const uint16_t *)values)[i] << 16;
+        memcpy(&to[i], &bits, sizeof bits);
+    }
+}
+
 static int64_t stride_of(const bench *b, size_t f)
 {
     return b->fields[f].columns + (b->fields[f].packed ? 0 : b->s->pad);
 }
 
-static size_t bytes_of(const bench *b, size_t f)
+static size_t bytes_of(const bench *b, size_t f, wz_dtype type)
 {
-    return (size_t)(b->fields[f].rows * stride_of(b, f)) * sizeof(float);
+    return (size_t)(b->fields[f].rows * stride_of(b, f)) * wz_type_bytes(type);
 }
 
 /* Uneven, interleaved groups; some may be empty. */
@@ -163,17 +204,18 @@ static void make_pack(bench *b)
 }
 
 /* Where the field's numbers live. */
-static float *allocate(const bench *b, size_t f)
+static void *allocate(const bench *b, size_t f, wz_dtype type)
 {
     void *block = NULL;
     wz_error err = {{0}};
+    const size_t bytes = bytes_of(b, f, type);
     if (b->fields[f].on_host)
-        return zeroed((int64_t)bytes_of(b, f), 1);
-    ck_assert_msg(b->be->ops->alloc(b->be, bytes_of(b, f), "a test", &block, &err) == WZ_OK, "%s", err.text);
+        return zeroed((int64_t)bytes, 1);
+    ck_assert_msg(b->be->ops->alloc(b->be, bytes, "a test", &block, &err) == WZ_OK, "%s", err.text);
     return block;
 }
 
-static void release(const bench *b, size_t f, float *block)
+static void release(const bench *b, size_t f, void *block)
 {
     if (b->fields[f].on_host)
         free(block);
@@ -181,12 +223,16 @@ static void release(const bench *b, size_t f, float *block)
         b->be->ops->release(b->be, block);
 }
 
-static void copy_in(const bench *b, size_t f, float *to, const float *all)
+static void copy_in(const bench *b, size_t f, void *to, const float *all, wz_dtype type)
 {
+    const size_t bytes = bytes_of(b, f, type);
+    void *encoded = zeroed((int64_t)bytes, 1);
+    encode(encoded, all, b->fields[f].rows * stride_of(b, f), type);
     if (b->fields[f].on_host)
-        memcpy(to, all, bytes_of(b, f));
+        memcpy(to, encoded, bytes);
     else
-        b->be->ops->upload(b->be, to, all, bytes_of(b, f));
+        b->be->ops->upload(b->be, to, encoded, bytes);
+    free(encoded);
 }
 
 void bench_create(bench *b, const op_case *test, wz_backend *be)
@@ -206,8 +252,10 @@ void bench_create(bench *b, const op_case *test, wz_backend *be)
         const field *at = &b->fields[f];
         b->host[f] = zeroed(at->rows * at->columns, sizeof(float));
         fill_uniform(b->host[f], at->rows * at->columns, 100 + (uint32_t)f);
-        b->value[f] = allocate(b, f);
-        b->gradient[f] = allocate(b, f);
+        for (int64_t i = 0; b->s->type == WZ_BF16 && i < at->rows * at->columns; i++)
+            b->host[f][i] = bf16_nearest(b->host[f][i]);
+        b->value[f] = allocate(b, f, at->type);
+        b->gradient[f] = allocate(b, f, at->gradient_type);
     }
     bench_reset(b);
 }
@@ -229,14 +277,14 @@ void bench_destroy(bench *b)
 }
 
 /* rows from the host, or all `fill` where rows is NULL; the padding is SENTINEL */
-static void place(const bench *b, size_t f, float *to, const float *rows, float fill)
+static void place(const bench *b, size_t f, void *to, wz_dtype type, const float *rows, float fill)
 {
     const int64_t stride = stride_of(b, f), columns = b->fields[f].columns;
     float *all = zeroed(b->fields[f].rows * stride, sizeof(float));
     for (int64_t i = 0; i < b->fields[f].rows; i++)
         for (int64_t j = 0; j < stride; j++)
             all[i * stride + j] = j >= columns ? SENTINEL : rows == NULL ? fill : rows[i * columns + j];
-    copy_in(b, f, to, all);
+    copy_in(b, f, to, all, type);
     free(all);
 }
 
@@ -244,8 +292,9 @@ void bench_reset(bench *b)
 {
     for (size_t f = 0; f < b->field_count; f++) {
         const field *at = &b->fields[f];
-        place(b, f, b->value[f], at->output ? NULL : b->host[f], NAN);
-        place(b, f, b->gradient[f], at->output ? b->host[f] : NULL, at->gradient == ADDED ? PRIOR : NAN);
+        place(b, f, b->value[f], at->type, at->output ? NULL : b->host[f], NAN);
+        place(b, f, b->gradient[f], at->gradient_type, at->output ? b->host[f] : NULL,
+              at->gradient == ADDED ? PRIOR : NAN);
     }
     b->part = b->groups;
     b->resumed = false;
@@ -254,35 +303,41 @@ void bench_reset(bench *b)
 wz_tensor bench_tensor(const bench *b, size_t f)
 {
     const field *at = &b->fields[f];
-    return (wz_tensor){at->rows > 0 ? b->value[f] : NULL, at->rows, at->columns, stride_of(b, f), WZ_F32};
+    return (wz_tensor){at->rows > 0 ? b->value[f] : NULL, at->rows, at->columns, stride_of(b, f), at->type};
 }
 
 wz_tensor bench_gradient(const bench *b, size_t f)
 {
     wz_tensor tensor = bench_tensor(b, f);
     tensor.data = tensor.data != NULL ? b->gradient[f] : NULL;
+    tensor.type = b->fields[f].gradient_type;
     return tensor;
 }
 
-void bench_copy(const bench *b, float *to, const float *from, size_t f)
+void bench_copy(const bench *b, void *to, const void *from, size_t f)
 {
-    void *all = zeroed((int64_t)bytes_of(b, f), 1);
-    b->be->ops->download(b->be, all, from, bytes_of(b, f));
-    b->be->ops->upload(b->be, to, all, bytes_of(b, f));
+    const size_t bytes = bytes_of(b, f, b->fields[f].type);
+    void *all = zeroed((int64_t)bytes, 1);
+    b->be->ops->download(b->be, all, from, bytes);
+    b->be->ops->upload(b->be, to, all, bytes);
     free(all);
 }
 
 float *bench_fetch(const bench *b, size_t f, bool gradient)
 {
     const int64_t stride = stride_of(b, f), columns = b->fields[f].columns, rows = b->fields[f].rows;
+    const wz_dtype type = gradient ? b->fields[f].gradient_type : b->fields[f].type;
+    void *encoded = zeroed(rows * stride, sizeof(float));
     float *all = zeroed(rows * stride, sizeof(float)), *out = zeroed(rows * columns, sizeof(float));
     wz_error err = {{0}};
     ck_assert_msg(b->be->ops->sync(b->be, &err) == WZ_OK, "%s", err.text);
-    const float *from = gradient ? b->gradient[f] : b->value[f];
+    const void *from = gradient ? b->gradient[f] : b->value[f];
     if (b->fields[f].on_host)
-        memcpy(all, from, bytes_of(b, f));
+        memcpy(encoded, from, bytes_of(b, f, type));
     else
-        b->be->ops->download(b->be, all, from, bytes_of(b, f));
+        b->be->ops->download(b->be, encoded, from, bytes_of(b, f, type));
+    decode_numbers(all, encoded, rows * stride, type);
+    free(encoded);
     for (int64_t i = 0; i < rows; i++) {
         memcpy(out + i * columns, all + i * stride, (size_t)columns * sizeof(float));
         for (int64_t j = columns; j < stride; j++)
@@ -384,6 +439,12 @@ static void check_element(const bench *b, size_t f, const char *what, int64_t i,
                  bound);
 }
 
+/* The bound of a result that is known to within `bound` before it is written. */
+static double written_bound(wz_dtype type, double bound, double value)
+{
+    return type == WZ_BF16 ? bound + BF16_ROUNDOFF * (fabs(value) + bound) : bound;
+}
+
 static void check_forward(bench *b, const exact *e, double rounding, double unit)
 {
     b->test->op->forward(b);
@@ -393,7 +454,8 @@ static void check_forward(bench *b, const exact *e, double rounding, double unit
         float *got = bench_fetch(b, f, false);
         for (int64_t k = 0; k < b->fields[f].rows * b->fields[f].columns; k++)
             check_element(b, f, "output", k, (double)got[k], e->at[f][k],
-                          rounding * (unit + fabs(e->at[f][k]) + e->reach[f][k]));
+                          written_bound(b->fields[f].type,
+                                        rounding * (unit + fabs(e->at[f][k]) + e->reach[f][k]), e->at[f][k]));
         free(got);
     }
 }
@@ -406,10 +468,19 @@ static void check_backward(bench *b, const exact *e, double rounding, double uni
             continue;
         const double prior = b->fields[f].gradient == ADDED ? (double)PRIOR : 0.0;
         const double bound = 4.0 * rounding * ((unit > 1.0 ? unit : 1.0) * e->largest[f] + prior);
+        const int64_t count = b->fields[f].rows * b->fields[f].columns;
+        double *inner = zeroed(count, sizeof(double));
+        if (b->s->type == WZ_BF16 && b->test->op->inner != NULL)
+            b->test->op->inner(b, e->at, f, inner);
         float *got = bench_fetch(b, f, true);
-        for (int64_t j = 0; j < b->fields[f].rows * b->fields[f].columns; j++)
-            check_element(b, f, "gradient of", j, (double)got[j], prior + e->slope[f][j], bound);
+        for (int64_t j = 0; j < count; j++) {
+            const double expected = prior + e->slope[f][j];
+            check_element(
+                b, f, "gradient of", j, (double)got[j], expected,
+                written_bound(b->fields[f].gradient_type, bound + BF16_ROUNDOFF * inner[j], expected));
+        }
         free(got);
+        free(inner);
     }
 }
 

@@ -11,6 +11,11 @@
  *     n u, of a logarithm or of a difference of logarithms;
  *   |g_j - exact| <= 4 n u max(1, unit) max_j' sum_k |dy_k J_kj'|: a gradient is a sum of dy_k J_kj, each J a product
  *     of at most three computed factors, plus the sum's own rounding.
+ * With working type bf16, v = 2^-8: bf16 has 8 significant bits, so numbers in [2^e, 2^(e+1)) are 2^(e-7) apart, and rounding
+ * one to nearest errs by at most 2^(e-8) <= v |x|. Inputs and upstream gradients are rounded to bf16 beforehand, so that op
+ * and formula see the same numbers and products of two are exact in fp32; ops compute in fp32. What is left:
+ *   a result of type bf16, known to within B before, is rounded once: B + v (|y| + B);
+ *   where an op reads or makes bf16 on the way (`inner`), |error| <= v * (sum of absolute values of the terms with it).
  * Outputs and gradients that an op writes start as NaN, gradients that it adds to start at a constant, so an
  * element missed or added wrongly shows; padding holds a sentinel that must survive. */
 #ifndef WZ_TESTS_BACKEND_CASE_H
@@ -21,6 +26,7 @@
 
 #define MAX_FIELDS 8
 #define UNIT_ROUNDOFF 0x1p-24
+#define BF16_ROUNDOFF 0x1p-8
 
 typedef enum gradient_kind { NO_GRADIENT, WRITTEN, ADDED } gradient_kind;
 
@@ -32,11 +38,13 @@ typedef struct field {
     bool output;
     bool kept;              /* an output that only serves the backward pass: no upstream gradient */
     gradient_kind gradient; /* of an input */
+    wz_dtype type, gradient_type;
 } field;
 
 typedef enum mask_pattern { WHOLE, SMALL, MIXED } mask_pattern;
 
 typedef struct shape {
+    wz_dtype type;         /* the working type */
     int64_t rows, in, out; /* rows; input and output width (or whatever the op calls so) */
     int64_t pad;           /* elements between rows */
     int64_t groups;
@@ -59,7 +67,10 @@ typedef struct op_kind {
     void (*backward)(bench *b); /* NULL: none */
     int64_t (*terms)(const shape *s);
     double (*unit)(const shape *s); /* NULL: 0 */
-    bool grouped;                   /* its backward pass goes by groups */
+    /* Adds to out [rows x columns], for the gradient of field f: see above; at: the exact values. NULL: nothing. */
+    void (*inner)(const bench *b, double *const *at, size_t f, double *out);
+    bool typed;   /* it knows other working types than fp32 */
+    bool grouped; /* its backward pass goes by groups */
 } op_kind;
 
 typedef struct op_case {
@@ -75,7 +86,7 @@ struct bench {
     wz_backend *be;
     size_t field_count;
     field fields[MAX_FIELDS];
-    float *value[MAX_FIELDS], *gradient[MAX_FIELDS]; /* on the backend, rows x stride */
+    void *value[MAX_FIELDS], *gradient[MAX_FIELDS]; /* on the backend, rows x stride */
     float *host[MAX_FIELDS];    /* inputs; for outputs, the upstream gradient; rows x columns */
     wz_row_groups groups, part; /* part: what backward is told */
     bool resumed;               /* backward goes on with another part */
@@ -101,7 +112,7 @@ void bench_destroy(bench *b);
 void bench_reset(bench *b);
 wz_tensor bench_tensor(const bench *b, size_t field);
 wz_tensor bench_gradient(const bench *b, size_t field);
-void bench_copy(const bench *b, float *to, const float *from, size_t field);
+void bench_copy(const bench *b, void *to, const void *from, size_t field);
 /* A field's rows without padding, on the host; checks that the padding is untouched. Free with free(). */
 float *bench_fetch(const bench *b, size_t field, bool gradient);
 /* Bytes of a fetched field. */
@@ -111,6 +122,12 @@ wz_attention bench_attention(const bench *b);
 void fill_uniform(float *values, int64_t count, uint32_t what);
 uint32_t random_below(uint32_t limit, uint32_t what, uint64_t index);
 
+/* The nearest bf16 number, ties to even; within the range of normal numbers. */
+float bf16_nearest(float x);
+/* Floats from numbers as they lie in memory. */
+void decode_numbers(float *to, const void *values, int64_t count, wz_dtype type);
+/* The copy of a weight matrix that the backend's products want, for its release(); NULL: none. */
+void *backend_prepare(wz_backend *be, wz_tensor weight);
 /* A copy of host numbers on the backend, for its release(); and back, for free(). */
 float *backend_place(wz_backend *be, const float *values, int64_t count);
 float *backend_fetch(wz_backend *be, const float *from, int64_t count);

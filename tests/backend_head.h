@@ -14,6 +14,7 @@ typedef struct head_setting {
     int machine, machines; /* the one that the cases run on; how many there are */
     int64_t requests;      /* of a batch; at least 14: every set is met */
     int64_t draws;         /* that make frequencies; 0: none */
+    bool bits_only;        /* what is promised bit for bit, not which sets are kept and which tokens drawn */
 } head_setting;
 
 TCase *head_cases(const head_setting *setting);

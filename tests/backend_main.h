@@ -35,19 +35,33 @@ static inline wz_backend *cpu_backend_with(size_t threads)
     return be;
 }
 
+/* Working types that are tested: 0 .. PRECISIONS. */
+#ifdef WZ_TEST_CUDA
+enum { PRECISIONS = 2 };
+#else
+enum { PRECISIONS = 1 };
+#endif
+static const wz_dtype precisions[2] = {WZ_F32, WZ_BF16};
+
 /* Threads are the CPU's; with CUDA two backends are the same. */
-static inline wz_backend *test_backend(size_t threads)
+static inline wz_backend *test_backend_of(wz_dtype type, size_t threads)
 {
 #ifdef WZ_TEST_CUDA
+    const wz_cuda_options options = {.precision = type, .exact = true};
     wz_backend *be = NULL;
     wz_error err = {{0}};
     (void)threads;
-    ck_assert_msg(wz_backend_cuda_create(&(const wz_cuda_options){.exact = true}, &be, &err) == WZ_OK, "%s",
-                  err.text);
+    ck_assert_msg(wz_backend_cuda_create(&options, &be, &err) == WZ_OK, "%s", err.text);
     return be;
 #else
+    ck_assert_int_eq(type, WZ_F32);
     return cpu_backend_with(threads);
 #endif
+}
+
+static inline wz_backend *test_backend(size_t threads)
+{
+    return test_backend_of(WZ_F32, threads);
 }
 
 /* Whether what is to be tested can run here; says so. */

@@ -13,8 +13,10 @@ static int64_t qkv_width(const shape *s)
 
 static size_t fields(const shape *s, field *out)
 {
-    out[QKV] = (field){.name = "qkv", .rows = s->rows, .columns = qkv_width(s), .gradient = WRITTEN};
-    out[OUT] = (field){.name = "out", .rows = s->rows, .columns = s->heads * s->head_dim, .output = true};
+    out[QKV] =
+        working(s, (field){.name = "qkv", .rows = s->rows, .columns = qkv_width(s), .gradient = WRITTEN});
+    out[OUT] = working(
+        s, (field){.name = "out", .rows = s->rows, .columns = s->heads * s->head_dim, .output = true});
     out[LSE] = (field){
         .name = "lse", .rows = s->rows, .columns = s->heads, .packed = true, .output = true, .kept = true};
     return 3;
@@ -77,6 +79,41 @@ static void backward(bench *b)
                                    &b->pack->segments, false, &attention);
 }
 
+/* One query's share of inner. */
+static void inner_head(const bench *b, double *const *at, int64_t i, int64_t h, double *out)
+{
+    const shape *s = b->s;
+    const int64_t n = s->head_dim, width = qkv_width(s), kv = h / (s->heads / s->kv_heads),
+                  query = i * width + h * n;
+    double product = 0.0;
+    for (int64_t d = 0; d < n; d++)
+        product +=
+            fabs((double)b->host[OUT][(i * s->heads + h) * n + d] * at[OUT][(i * s->heads + h) * n + d]);
+    for (int64_t j = 0; j < s->rows; j++) {
+        if (!sees(&b->pack->segments, i, j))
+            continue;
+        const int64_t key = j * width + (s->heads + kv) * n;
+        double score = 0.0;
+        for (int64_t d = 0; d < n; d++)
+            score += at[QKV][query + d] * at[QKV][key + d];
+        const double slope =
+            exp(score / sqrt((double)n) - at[LSE][i * s->heads + h]) * product / sqrt((double)n);
+        for (int64_t d = 0; d < n; d++) {
+            out[query + d] += slope * fabs(at[QKV][key + d]);
+            out[key + d] += slope * fabs(at[QKV][query + d]);
+        }
+    }
+}
+
+/* The backward pass reads `out` rounded: its product with dout, D, errs by v sum |dout out|, and enters the slope
+ * p_j (dout . v_j - D) / sqrt(head_dim) of each score, of which dq_i = sum slope k_j and dk_j = sum slope q_i. */
+static void inner(const bench *b, double *const *at, size_t f, double *out)
+{
+    for (int64_t i = 0; f == QKV && i < b->s->rows; i++)
+        for (int64_t h = 0; h < b->s->heads; h++)
+            inner_head(b, at, i, h, out);
+}
+
 static int64_t terms(const shape *s)
 {
     return s->head_dim + s->rows + 10;
@@ -94,4 +131,6 @@ const op_kind op_attention = {.name = "attention",
                               .forward = forward,
                               .backward = backward,
                               .terms = terms,
+                              .inner = inner,
+                              .typed = true,
                               .unit = unit};

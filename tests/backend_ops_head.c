@@ -63,10 +63,26 @@ static void score_reference(const bench *b, double *const *at)
     free(logits);
 }
 
+/* The head with the copy that products of another working type read. */
+static wz_linear open_head(const bench *b)
+{
+    const wz_tensor weight = bench_tensor(b, HEAD);
+    return (wz_linear){.weight = weight,
+                       .prepared = b->s->type != WZ_F32 ? backend_prepare(b->be, weight) : NULL};
+}
+
+static void close_head(const bench *b, const wz_linear *head)
+{
+    if (head->prepared != NULL)
+        b->be->ops->release(b->be, (void *)head->prepared);
+}
+
 static void score_forward(bench *b)
 {
-    b->be->ops->head_score_forward(b->be, b->value[LOGP], b->value[ENTROPY], bench_tensor(b, HIDDEN),
-                                   bench_tensor(b, HEAD), b->target, b->mask, &b->masks, b->s->temperature);
+    const wz_linear head = open_head(b);
+    b->be->ops->head_score_forward(b->be, b->value[LOGP], b->value[ENTROPY], bench_tensor(b, HIDDEN), &head,
+                                   b->target, b->mask, &b->masks, b->s->temperature);
+    close_head(b, &head);
 }
 
 static wz_tensor head_gradient(const bench *b)
@@ -79,9 +95,71 @@ static wz_tensor head_gradient(const bench *b)
 
 static void score_backward(bench *b)
 {
+    const wz_linear head = open_head(b);
     b->be->ops->head_score_backward(b->be, bench_gradient(b, HIDDEN), head_gradient(b), b->gradient[LOGP],
-                                    b->gradient[ENTROPY], bench_tensor(b, HIDDEN), bench_tensor(b, HEAD),
-                                    b->target, b->mask, &b->masks, b->s->temperature, &b->part);
+                                    b->gradient[ENTROPY], bench_tensor(b, HIDDEN), &head, b->target, b->mask,
+                                    &b->masks, b->s->temperature, &b->part);
+    close_head(b, &head);
+}
+
+/* Over the whole vocabulary the gradients of the logits are rounded for the products dhidden_i = sum_t slope_it head_t and
+ * dhead_t = sum_i slope_it hidden_i; this adds row i's. */
+static void add_inner(const bench *b, double *const *at, size_t f, int64_t i, const double *slope,
+                      double *out)
+{
+    const int64_t n = b->s->in;
+    for (int64_t t = 0; t < b->s->vocab; t++)
+        for (int64_t k = 0; k < n; k++)
+            if (f == HIDDEN)
+                out[i * n + k] += fabs(slope[t] * at[HEAD][t * n + k]);
+            else
+                out[t * n + k] += fabs(slope[t] * at[HIDDEN][i * n + k]);
+}
+
+/* p[t] = softmax of row i over all tokens. */
+static void softmax_of(const bench *b, double *const *at, int64_t i, double temperature, double *p)
+{
+    double sum = 0.0;
+    for (int64_t t = 0; t < b->s->vocab; t++)
+        sum += p[t] = exp(logit_of(b, at, i, t) / temperature);
+    for (int64_t t = 0; t < b->s->vocab; t++)
+        p[t] /= sum;
+}
+
+/* d logp / dl_t = ([t is the target] - p_t) / T, d entropy / dl_t = -p_t (log p_t + entropy) / T. */
+static void score_inner(const bench *b, double *const *at, size_t f, double *out)
+{
+    const double temperature = (double)b->s->temperature;
+    double *p = calloc((size_t)b->s->vocab, sizeof *p);
+    ck_assert_ptr_nonnull(p);
+    for (int64_t i = 0; i < b->s->rows; i++) {
+        if (b->mask[i] != 0)
+            continue;
+        softmax_of(b, at, i, temperature, p);
+        for (int64_t t = 0; t < b->s->vocab; t++)
+            p[t] = ((double)b->host[LOGP][i] * ((t == b->target[i]) - p[t]) -
+                    (double)b->host[ENTROPY][i] * p[t] * (log(p[t]) + at[ENTROPY][i])) /
+                   temperature;
+        add_inner(b, at, f, i, p, out);
+    }
+    free(p);
+}
+
+/* d/dl_t = [t is in the set] p_t / (probability of the set) - p_t. */
+static void allowed_inner(const bench *b, double *const *at, size_t f, double *out)
+{
+    double *p = calloc((size_t)b->s->vocab, sizeof *p), *slope = calloc((size_t)b->s->vocab, sizeof *slope);
+    ck_assert(p != NULL && slope != NULL);
+    for (int64_t i = 0; i < b->s->rows; i++) {
+        softmax_of(b, at, i, 1.0, p);
+        for (int64_t t = 0; t < b->s->vocab; t++)
+            slope[t] = -(double)b->host[LOGP][i] * p[t];
+        for (int64_t j = 0; j < tokens_of(b, i); j++)
+            slope[token_of(b, i, j)] += (double)b->host[LOGP][i] * p[token_of(b, i, j)] / exp(at[LOGP][i]);
+        add_inner(b, at, f, i, slope, out);
+    }
+    free(p);
+    free(slope);
 }
 
 /* A dot product of `in`, then sums over the vocabulary in sixteen lanes or more. */
@@ -103,6 +181,8 @@ const op_kind op_head_score = {.name = "head_score",
                                .backward = score_backward,
                                .terms = terms,
                                .unit = unit,
+                               .inner = score_inner,
+                               .typed = true,
                                .grouped = true};
 
 static size_t allowed_fields(const shape *s, field *out)
@@ -124,15 +204,18 @@ static void allowed_reference(const bench *b, double *const *at)
 
 static void allowed_forward(bench *b)
 {
-    b->be->ops->head_allowed_forward(b->be, b->value[LOGP], bench_tensor(b, HIDDEN), bench_tensor(b, HEAD),
-                                     b->mask, &b->masks);
+    const wz_linear head = open_head(b);
+    b->be->ops->head_allowed_forward(b->be, b->value[LOGP], bench_tensor(b, HIDDEN), &head, b->mask,
+                                     &b->masks);
+    close_head(b, &head);
 }
 
 static void allowed_backward(bench *b)
 {
+    const wz_linear head = open_head(b);
     b->be->ops->head_allowed_backward(b->be, bench_gradient(b, HIDDEN), head_gradient(b), b->gradient[LOGP],
-                                      bench_tensor(b, HIDDEN), bench_tensor(b, HEAD), b->mask, &b->masks,
-                                      &b->part);
+                                      bench_tensor(b, HIDDEN), &head, b->mask, &b->masks, &b->part);
+    close_head(b, &head);
 }
 
 const op_kind op_head_allowed = {.name = "head_allowed",
@@ -142,4 +225,6 @@ const op_kind op_head_allowed = {.name = "head_allowed",
                                  .backward = allowed_backward,
                                  .terms = terms,
                                  .unit = unit,
+                                 .inner = allowed_inner,
+                                 .typed = true,
                                  .grouped = true};

@@ -57,7 +57,7 @@ static size_t norm_fields(const shape *s, field *out)
     out[NORM_X] = (field){.name = "x", .rows = inputs, .columns = s->in, .gradient = ADDED};
     out[NORM_WEIGHT] =
         (field){.name = "weight", .rows = 1, .columns = s->in, .packed = true, .gradient = ADDED};
-    out[NORM_Y] = (field){.name = "y", .rows = s->rows, .columns = s->in, .output = true};
+    out[NORM_Y] = working(s, (field){.name = "y", .rows = s->rows, .columns = s->in, .output = true});
     out[NORM_RSTD] =
         (field){.name = "rstd", .rows = s->rows, .columns = 1, .packed = true, .output = true, .kept = true};
     return 4;
@@ -107,6 +107,7 @@ const op_kind op_rmsnorm = {.name = "rmsnorm",
                             .forward = norm_forward,
                             .backward = norm_backward,
                             .terms = norm_terms,
+                            .typed = true,
                             .grouped = true};
 
 /* ---- linear: y = residual + x w^T + bias ---- */
@@ -114,7 +115,7 @@ enum { LINEAR_X, LINEAR_WEIGHT, LINEAR_BIAS, LINEAR_RESIDUAL, LINEAR_Y };
 
 static size_t linear_fields(const shape *s, field *out)
 {
-    out[LINEAR_X] = (field){.name = "x", .rows = s->rows, .columns = s->in, .gradient = WRITTEN};
+    out[LINEAR_X] = working(s, (field){.name = "x", .rows = s->rows, .columns = s->in, .gradient = WRITTEN});
     out[LINEAR_WEIGHT] = (field){
         .name = "weight", .rows = s->out, .columns = s->in, .gradient = s->frozen ? NO_GRADIENT : ADDED};
     out[LINEAR_BIAS] = (field){.name = "bias",
@@ -122,7 +123,12 @@ static size_t linear_fields(const shape *s, field *out)
                                .columns = s->out,
                                .gradient = s->frozen || !s->bias ? NO_GRADIENT : ADDED};
     out[LINEAR_RESIDUAL] = (field){.name = "residual", .rows = s->residual ? s->rows : 0, .columns = s->out};
-    out[LINEAR_Y] = (field){.name = "y", .rows = s->rows, .columns = s->out, .output = true};
+    out[LINEAR_Y] = (field){.name = "y",
+                            .rows = s->rows,
+                            .columns = s->out,
+                            .output = true,
+                            .type = s->residual ? WZ_F32 : s->type, /* as in the model */
+                            .gradient_type = s->type};
     return 5;
 }
 
@@ -138,34 +144,35 @@ static void linear_reference(const bench *b, double *const *at)
         }
 }
 
-static wz_linear linear_weights(const bench *b)
+static wz_linear open_weights(const bench *b)
 {
-    return (wz_linear){.weight = bench_tensor(b, LINEAR_WEIGHT), .bias = bench_tensor(b, LINEAR_BIAS)};
+    wz_linear linear = {.weight = bench_tensor(b, LINEAR_WEIGHT), .bias = bench_tensor(b, LINEAR_BIAS)};
+    if (b->s->prepared || b->s->type != WZ_F32)
+        linear.prepared = backend_prepare(b->be, linear.weight);
+    return linear;
+}
+
+static void close_weights(const bench *b, const wz_linear *linear)
+{
+    if (linear->prepared != NULL)
+        b->be->ops->release(b->be, (void *)linear->prepared);
 }
 
 static void linear_forward(bench *b)
 {
-    wz_linear weights = linear_weights(b);
-    void *prepared = NULL;
-    const size_t bytes = b->s->prepared ? b->be->ops->prepared_bytes(b->be, b->s->out, b->s->in) : 0;
-    if (bytes > 0) {
-        ck_assert_int_eq(b->be->ops->alloc(b->be, bytes, "prepared weights", &prepared, NULL), WZ_OK);
-        b->be->ops->prepare(b->be, prepared, weights.weight);
-        weights.prepared = prepared;
-    }
+    const wz_linear weights = open_weights(b);
     wz_tensor residual = bench_tensor(b, LINEAR_RESIDUAL), y = bench_tensor(b, LINEAR_Y);
     if (b->s->aliased) {
         bench_copy(b, y.data, residual.data, LINEAR_Y);
         residual = y;
     }
     b->be->ops->linear_forward(b->be, y, bench_tensor(b, LINEAR_X), &weights, residual);
-    if (prepared != NULL)
-        b->be->ops->release(b->be, prepared);
+    close_weights(b, &weights);
 }
 
 static void linear_backward(bench *b)
 {
-    const wz_linear weights = linear_weights(b);
+    const wz_linear weights = open_weights(b);
     wz_linear gradient = {.weight = bench_gradient(b, LINEAR_WEIGHT), .bias = bench_gradient(b, LINEAR_BIAS)};
     if (b->s->frozen)
         gradient.weight.data = gradient.bias.data = NULL;
@@ -173,6 +180,7 @@ static void linear_backward(bench *b)
                                       &weights);
     b->be->ops->linear_backward_weight(b->be, &gradient, bench_gradient(b, LINEAR_Y),
                                        bench_tensor(b, LINEAR_X), &b->part);
+    close_weights(b, &weights);
 }
 
 static int64_t linear_terms(const shape *s)
@@ -187,6 +195,7 @@ const op_kind op_linear = {.name = "linear",
                            .forward = linear_forward,
                            .backward = linear_backward,
                            .terms = linear_terms,
+                           .typed = true,
                            .grouped = true};
 
 /* ---- per-head norm of q and k in place; v untouched ---- */
@@ -200,14 +209,19 @@ static int64_t qkv_width(const shape *s)
 static size_t qk_norm_fields(const shape *s, field *out)
 {
     const int64_t heads = s->heads + s->kv_heads;
-    out[HEADS_X] = (field){.name = "qkv", .rows = s->rows, .columns = qkv_width(s), .gradient = WRITTEN};
+    out[HEADS_X] =
+        working(s, (field){.name = "qkv", .rows = s->rows, .columns = qkv_width(s), .gradient = WRITTEN});
     out[HEADS_Q] =
         (field){.name = "q weight", .rows = 1, .columns = s->head_dim, .packed = true, .gradient = ADDED};
     out[HEADS_K] =
         (field){.name = "k weight", .rows = 1, .columns = s->head_dim, .packed = true, .gradient = ADDED};
-    out[HEADS_Y] = (field){.name = "y", .rows = s->rows, .columns = qkv_width(s), .output = true};
-    out[HEADS_RAW] =
-        (field){.name = "raw", .rows = s->rows, .columns = heads * s->head_dim, .output = true, .kept = true};
+    out[HEADS_Y] = working(s, (field){.name = "y", .rows = s->rows, .columns = qkv_width(s), .output = true});
+    out[HEADS_RAW] = (field){.name = "raw",
+                             .rows = s->rows,
+                             .columns = heads * s->head_dim,
+                             .output = true,
+                             .kept = true,
+                             .type = s->type};
     out[HEADS_RSTD] = (field){
         .name = "rstd", .rows = s->rows, .columns = heads, .packed = true, .output = true, .kept = true};
     return 6;
@@ -258,6 +272,7 @@ const op_kind op_qk_norm = {.name = "qk_norm",
                             .forward = qk_norm_forward,
                             .backward = qk_norm_backward,
                             .terms = qk_norm_terms,
+                            .typed = true,
                             .grouped = true};
 
 /* ---- RoPE: (x1, x2) -> (x1 c - x2 s, x2 c + x1 s) for q and k; the table's entries stand for any c and s ---- */
@@ -271,9 +286,13 @@ static int32_t rope_position(int64_t row)
 
 static size_t rope_fields(const shape *s, field *out)
 {
-    out[ROPE_X] = (field){.name = "qkv", .rows = s->rows, .columns = qkv_width(s), .gradient = WRITTEN};
+    out[ROPE_X] =
+        working(s, (field){.name = "qkv", .rows = s->rows, .columns = qkv_width(s), .gradient = WRITTEN});
     out[ROPE_TABLE] = (field){.name = "table", .rows = POSITIONS, .columns = s->head_dim, .packed = true};
-    out[ROPE_Y] = (field){.name = "y", .rows = s->rows, .columns = qkv_width(s), .output = true};
+    out[ROPE_Y] = out[ROPE_X];
+    out[ROPE_Y].name = "y";
+    out[ROPE_Y].gradient = NO_GRADIENT;
+    out[ROPE_Y].output = true;
     return 3;
 }
 
@@ -326,15 +345,17 @@ const op_kind op_rope = {.name = "rope",
                          .reference = rope_reference,
                          .forward = rope_forward,
                          .backward = rope_backward,
-                         .terms = rope_terms};
+                         .terms = rope_terms,
+                         .typed = true};
 
 /* ---- SwiGLU: y = gate sigmoid(gate) up ---- */
 enum { GATE_UP, SWIGLU_Y };
 
 static size_t swiglu_fields(const shape *s, field *out)
 {
-    out[GATE_UP] = (field){.name = "gate_up", .rows = s->rows, .columns = 2 * s->out, .gradient = WRITTEN};
-    out[SWIGLU_Y] = (field){.name = "y", .rows = s->rows, .columns = s->out, .output = true};
+    out[GATE_UP] =
+        working(s, (field){.name = "gate_up", .rows = s->rows, .columns = 2 * s->out, .gradient = WRITTEN});
+    out[SWIGLU_Y] = working(s, (field){.name = "y", .rows = s->rows, .columns = s->out, .output = true});
     return 2;
 }
 
@@ -371,4 +392,5 @@ const op_kind op_swiglu = {.name = "swiglu",
                            .reference = swiglu_reference,
                            .forward = swiglu_forward,
                            .backward = swiglu_backward,
-                           .terms = swiglu_terms};
+                           .terms = swiglu_terms,
+                           .typed = true};

@@ -34,13 +34,18 @@ static void *fetch(const void *from, size_t bytes)
     return host;
 }
 
-static void assert_same(const float *a, const float *b, int64_t rows, int64_t columns)
+static void assert_same_of(wz_dtype type, const void *a, const void *b, int64_t rows, int64_t columns)
 {
-    const size_t bytes = (size_t)(rows * columns) * sizeof(float);
+    const size_t bytes = (size_t)(rows * columns) * wz_type_bytes(type);
     void *one = fetch(a, bytes), *two = fetch(b, bytes);
     ck_assert_mem_eq(one, two, bytes);
     free(one);
     free(two);
+}
+
+static void assert_same(const float *a, const float *b, int64_t rows, int64_t columns)
+{
+    assert_same_of(WZ_F32, a, b, rows, columns);
 }
 
 /* The activations that the backward pass reads. */
@@ -48,24 +53,25 @@ static void assert_same_activations(const rolled *a, const rolled *b)
 {
     const wz_model_config *c = &f.policy->model->config;
     const wz_segments *s = &a->batch->packs[0]->segments;
+    const wz_dtype type = f.backend->working_type;
     const int64_t last = c->num_hidden_layers - 1, heads = c->num_attention_heads + c->num_key_value_heads;
     for (int64_t l = 0; l <= last; l++) {
         const wz_layer_activations *x = &a->activations->layers[l], *y = &b->activations->layers[l];
         const int64_t second = l < last ? s->rows : s->sites;
         assert_same(x->x, y->x, s->rows, c->hidden_size);
-        assert_same(x->qkv, y->qkv, s->rows, (heads + c->num_key_value_heads) * c->head_dim);
+        assert_same_of(type, x->qkv, y->qkv, s->rows, (heads + c->num_key_value_heads) * c->head_dim);
         if (a->activations->keep == WZ_KEEP_INPUTS)
             continue;
         assert_same(x->rstd1, y->rstd1, s->rows, 1);
         if (c->use_qk_norm) {
-            assert_same(x->qk_raw, y->qk_raw, s->rows, heads * c->head_dim);
+            assert_same_of(type, x->qk_raw, y->qk_raw, s->rows, heads * c->head_dim);
             assert_same(x->qk_rstd, y->qk_rstd, s->rows, heads);
         }
-        assert_same(x->attention, y->attention, second, c->num_attention_heads * c->head_dim);
+        assert_same_of(type, x->attention, y->attention, second, c->num_attention_heads * c->head_dim);
         assert_same(x->lse, y->lse, second, c->num_attention_heads);
         assert_same(x->middle, y->middle, second, c->hidden_size);
         assert_same(x->rstd2, y->rstd2, second, 1);
-        assert_same(x->gate_up, y->gate_up, second, 2 * c->intermediate_size);
+        assert_same_of(type, x->gate_up, y->gate_up, second, 2 * c->intermediate_size);
     }
     assert_same(a->activations->final, b->activations->final, s->sites, c->hidden_size);
 }
@@ -77,6 +83,11 @@ static const struct {
 } cases[] = {
     {"", {1.0f, 0, 1.0f, 0.0f}, 0},
     {"", {0.7f, 0, 1.0f, 0.0f}, 2}, /* two of five teach the grammar: rows for their last tokens, too */
+    {"precision=bf16", {1.0f, 0, 1.0f, 0.0f}, 1},
+    {"precision=bf16 answer_grammar=false max_completion_length=4 model.model_type=qwen3 "
+     "model.use_qk_norm=true model.num_key_value_heads=1",
+     {1.0f, 0, 1.0f, 0.0f},
+     0},
     {"gradient_checkpointing=true", {1.0f, 0, 1.0f, 0.0f}, 0},
     {"task.levels=2", {0.0f, 0, 1.0f, 0.0f}, 0},           /* greedy; answers that name links */
     {"max_completion_length=3", {1.0f, 0, 1.0f, 0.0f}, 1}, /* ends in the middle of an answer */

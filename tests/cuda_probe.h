@@ -17,10 +17,11 @@ static inline bool cuda_works(void)
     (void)fflush(stdout);
     const pid_t child = fork();
     if (child == 0) {
+        const wz_cuda_options options = {.precision = WZ_F32, .exact = true};
         wz_backend *be = NULL;
         wz_backend_info info;
         wz_error err = {{0}};
-        if (wz_backend_cuda_create(&(const wz_cuda_options){.exact = true}, &be, &err) != WZ_OK) {
+        if (wz_backend_cuda_create(&options, &be, &err) != WZ_OK) {
             (void)printf("skipped: %s\n", err.text);
             exit(1);
         }

@@ -124,6 +124,7 @@ void packed_forward(packed *p, bool stepwise)
     const wz_model *model = p->model;
     const wz_decisions *d = &p->pack->decisions;
     wz_segments segments = p->pack->segments; /* as long as the rows known at each step */
+    const wz_linear head = wz_model_head(model);
     wz_error err = {{0}};
     for (int64_t i = 0; stepwise && i < p->blocks; i++) {
         segments.rows = p->block[i + 1];
@@ -133,8 +134,8 @@ void packed_forward(packed *p, bool stepwise)
         wz_model_forward(model, p->activations, &segments, p->pack->row_token, 0, segments.rows);
     wz_model_final_norm(model, p->activations, d->site, d->count, p->hidden, p->rstd);
     model->backend->ops->head_score_forward(
-        model->backend, p->logp, p->entropy, wz_matrix(p->hidden, d->count, model->config.hidden_size),
-        wz_model_head(model), d->target, d->mask, &p->pack->mask_table, (float)p->e->temperature);
+        model->backend, p->logp, p->entropy, wz_matrix(p->hidden, d->count, model->config.hidden_size), &head,
+        d->target, d->mask, &p->pack->mask_table, (float)p->e->temperature);
     ck_assert_msg(model->backend->ops->sync(model->backend, &err) == WZ_OK, "%s", err.text);
 }
 
@@ -166,14 +167,15 @@ static void head_backward(const packed *p, const wz_model *model, wz_backward *b
                      WZ_OK);
     float *hidden = block, *dhidden = hidden + n * width, *rstd = dhidden + n * width;
     const wz_tensor x = wz_matrix(hidden, n, width), dx = wz_matrix(dhidden, n, width);
+    const wz_linear head = wz_model_head(model);
     wz_model_final_norm(model, p->activations, site, n, hidden, rstd);
     if (lessons)
-        ops->head_allowed_backward(model->backend, dx, wz_model_head_gradient(model), dlogp, x,
-                                   wz_model_head(model), mask, &p->pack->mask_table, &groups.view);
+        ops->head_allowed_backward(model->backend, dx, wz_model_head_gradient(model), dlogp, x, &head, mask,
+                                   &p->pack->mask_table, &groups.view);
     else
-        ops->head_score_backward(model->backend, dx, wz_model_head_gradient(model), dlogp, dentropy, x,
-                                 wz_model_head(model), d->target, mask, &p->pack->mask_table,
-                                 (float)p->e->temperature, &groups.view);
+        ops->head_score_backward(model->backend, dx, wz_model_head_gradient(model), dlogp, dentropy, x, &head,
+                                 d->target, mask, &p->pack->mask_table, (float)p->e->temperature,
+                                 &groups.view);
     wz_model_final_norm_backward(model, p->activations, backward, site, n, dhidden, rstd, &groups.view);
     ops->release(model->backend, block);
     wz_groups_clear(&groups);

@@ -7,12 +7,15 @@
 
 START_TEST(op_forward_and_backward_match_the_formula)
 {
-    const op_case *test = &backend_cases[_i];
-    if (test->large)
+    op_case test = backend_cases[_i];
+    if (test.large)
         return;
-    wz_backend *be = test_backend(2);
-    case_check(test, be);
-    be->ops->destroy(be);
+    for (int p = 0; p < (test.op->typed ? PRECISIONS : 1); p++) {
+        wz_backend *be = test_backend_of(precisions[p], 2);
+        test.shape.type = precisions[p];
+        case_check(&test, be);
+        be->ops->destroy(be);
+    }
 }
 END_TEST
 
@@ -68,7 +71,7 @@ START_TEST(gemm_rate_is_measured_for_every_kind_of_product)
 {
     static const wz_gemm_shape shapes[] = {
         {24, 17, 33, false, true, false}, {24, 17, 33, false, false, false}, {17, 24, 33, true, false, true}};
-    wz_backend *be = test_backend(2);
+    wz_backend *be = test_backend_of(precisions[_i], 2);
     wz_error err = {{0}};
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
         const double rate = be->ops->gemm_rate(be, &shapes[i], 0.02);
@@ -102,6 +105,53 @@ START_TEST(memory_rate_is_measured_for_any_size)
 }
 END_TEST
 
+#ifdef WZ_TEST_CUDA
+/* The format's definition: sign, 8 bits of exponent, 7 of fraction. */
+static const struct {
+    float value;
+    uint16_t bits;
+} roundings[] = {
+    {0.0f, 0x0000},          {-0.0f, 0x8000},     {1.0f, 0x3f80},
+    {-2.5f, 0xc020},         {0x1.01p0f, 0x3f80}, /* half-way between 1 and 1 + 2^-7: to the even fraction, below */
+    {0x1.03p0f, 0x3f82},                          /* between 1 + 2^-7 and 1 + 2^-6: above */
+    {0x1.010002p0f, 0x3f81},                      /* more than half-way */
+    {0x1.02fffep0f, 0x3f81},                      /* less */
+    {-0x1.ffp0f, 0xc000},                         /* to the next power of two */
+    {0x1.fep127f, 0x7f7f},                        /* the largest */
+    {0x1.ffp127f, 0x7f80},                        /* beyond: infinity */
+    {INFINITY, 0x7f80},      {-INFINITY, 0xff80}, {0x1p-130f, 0x0008}, /* below normal numbers */
+};
+enum { ROUNDINGS = sizeof roundings / sizeof roundings[0] };
+
+START_TEST(convert_rounds_to_the_nearest_even_and_keeps_nan)
+{
+    float values[ROUNDINGS + 1];
+    uint16_t got[ROUNDINGS + 1];
+    void *block = NULL;
+    wz_error err = {{0}};
+    wz_backend *be = test_backend_of(WZ_BF16, 1);
+    for (int i = 0; i < ROUNDINGS; i++)
+        values[i] = roundings[i].value;
+    values[ROUNDINGS] = NAN;
+    ck_assert(be->ops->supports_type(be, WZ_BF16));
+    float *there = backend_place(be, values, ROUNDINGS + 1);
+    ck_assert_msg(be->ops->alloc(be, sizeof got, "a test", &block, &err) == WZ_OK, "%s", err.text);
+    be->ops->convert(be, (wz_tensor){block, 1, ROUNDINGS + 1, ROUNDINGS + 1, WZ_BF16},
+                     (wz_tensor){there, 1, ROUNDINGS + 1, ROUNDINGS + 1, WZ_F32});
+    be->ops->download(be, got, block, sizeof got);
+    ck_assert_msg(be->ops->sync(be, &err) == WZ_OK, "%s", err.text);
+    for (int i = 0; i < ROUNDINGS; i++)
+        ck_assert_msg(got[i] == roundings[i].bits, "%a became %04x, not %04x", (double)values[i], got[i],
+                      roundings[i].bits);
+    ck_assert_msg((got[ROUNDINGS] & 0x7f80) == 0x7f80 && (got[ROUNDINGS] & 0x7f) != 0, "NaN became %04x",
+                  got[ROUNDINGS]);
+    be->ops->release(be, there);
+    be->ops->release(be, block);
+    be->ops->destroy(be);
+}
+END_TEST
+#endif
+
 #ifdef WZ_TEST_CUDA /* the host would promise the memory, or its sanitizer end the program */
 START_TEST(memory_that_is_not_there_is_reported)
 {
@@ -130,9 +180,10 @@ static Suite *backend_suite(void)
     tcase_add_test(others, sum_squares_matches_a_plain_sum_on_any_threads_and_shows_nan);
     tcase_add_test(others, adamw_five_steps_match_the_algorithm);
     tcase_add_test(others, backend_says_what_it_is);
-    tcase_add_test(others, gemm_rate_is_measured_for_every_kind_of_product);
+    tcase_add_loop_test(others, gemm_rate_is_measured_for_every_kind_of_product, 0, PRECISIONS);
     tcase_add_test(others, memory_rate_is_measured_for_any_size);
 #ifdef WZ_TEST_CUDA
+    tcase_add_test(others, convert_rounds_to_the_nearest_even_and_keeps_nan);
     tcase_add_test(others, memory_that_is_not_there_is_reported);
 #endif
     suite_add_tcase(suite, table);

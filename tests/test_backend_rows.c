@@ -21,6 +21,22 @@ static const linear_shape linear_shapes[] = {
     {33, 130, false, true}, {900, 72, false, true}, {500, 300, true, false},
 };
 #define MANY 300
+#define LINEARS ((int)(sizeof linear_shapes / sizeof linear_shapes[0]))
+
+/* Shapes in fp32 and then, where the backend has bf16, in bf16: in the emulator the fifth and sixth only. */
+#if !defined(WZ_TEST_CUDA)
+#define BF16_LINEARS 0
+#elif defined(WZ_TEST_EMULATED)
+#define BF16_FIRST 4
+#define BF16_LINEARS 2
+#define RANGE_PRECISIONS 1
+#else
+#define BF16_LINEARS LINEARS
+#endif
+#ifndef BF16_FIRST
+#define BF16_FIRST 0
+#define RANGE_PRECISIONS PRECISIONS /* of attention in ranges */
+#endif
 
 static float *uniform(int64_t count, uint32_t what)
 {
@@ -59,27 +75,54 @@ static wz_tensor matrix(float *data, int64_t rows, int64_t columns)
     return (wz_tensor){data, rows, columns, columns, WZ_F32};
 }
 
+/* Rows row0 .. row0 + rows of a matrix of the type. */
+static wz_tensor rows_of(wz_dtype type, void *data, int64_t row0, int64_t rows, int64_t columns)
+{
+    return (wz_tensor){(char *)data + (size_t)(row0 * columns) * wz_type_bytes(type), rows, columns, columns,
+                       type};
+}
+
+/* Uniform numbers of the backend's working type. */
+static void *placed_working(wz_backend *be, int64_t count, uint32_t what)
+{
+    float *values = placed(be, count, what);
+    void *copy = NULL;
+    if (be->working_type == WZ_F32)
+        return values;
+    ck_assert_int_eq(be->ops->alloc(be, (size_t)count * sizeof(float), "a test", &copy, NULL), WZ_OK);
+    be->ops->convert(be, rows_of(be->working_type, copy, 0, 1, count), matrix(values, 1, count));
+    be->ops->release(be, values);
+    return copy;
+}
+
 typedef struct linear_world {
     const linear_shape *shape;
     wz_backend *be;
-    float *x, *w, *bias, *residual; /* [MANY][in], [out][in], [out], [MANY][out]; on the backend */
-    void *prepared;                 /* of w; NULL: none */
+    void *x, *dy;               /* [MANY][in], [MANY][out], of the working type; on the backend, as are all */
+    float *w, *bias, *residual; /* [out][in], [out], [MANY][out] */
+    void *prepared;             /* of w; NULL: none */
 } linear_world;
 
+/* The type of results: a residual and what is added to it are fp32. */
+static wz_dtype result_type(const linear_world *world, bool backward)
+{
+    return !backward && world->shape->residual ? WZ_F32 : world->be->working_type;
+}
+
 /* Rows row0 .. row0 + rows of y [MANY][out] on the backend; forward, or (backward) dx [MANY][in] from dy. */
-static void linear_rows(const linear_world *world, bool backward, int64_t row0, int64_t rows, float *y)
+static void linear_rows(const linear_world *world, bool backward, int64_t row0, int64_t rows, void *y)
 {
     const linear_shape *s = world->shape;
     const wz_linear weights = {.weight = matrix(world->w, s->out, s->in),
                                .prepared = world->prepared,
                                .bias = matrix(s->bias ? world->bias : NULL, 1, s->out)};
+    const wz_dtype type = world->be->working_type, result = result_type(world, backward);
     if (backward)
-        world->be->ops->linear_backward_input(world->be, matrix(y + row0 * s->in, rows, s->in),
-                                              matrix(world->residual + row0 * s->out, rows, s->out),
-                                              &weights);
+        world->be->ops->linear_backward_input(world->be, rows_of(result, y, row0, rows, s->in),
+                                              rows_of(type, world->dy, row0, rows, s->out), &weights);
     else
         world->be->ops->linear_forward(
-            world->be, matrix(y + row0 * s->out, rows, s->out), matrix(world->x + row0 * s->in, rows, s->in),
+            world->be, rows_of(result, y, row0, rows, s->out), rows_of(type, world->x, row0, rows, s->in),
             &weights, matrix(s->residual ? world->residual + row0 * s->out : NULL, rows, s->out));
 }
 
@@ -93,7 +136,8 @@ static void check_linear_rows(const linear_world *world, bool backward)
         world->be->ops->fill_zero(world->be, some, sizeof(float) * (size_t)(MANY * width));
         for (int64_t row = 0; row < MANY; row += heights[i])
             linear_rows(world, backward, row, MANY - row < heights[i] ? MANY - row : heights[i], some);
-        ck_assert_msg(same(world->be, some, all, MANY * width),
+        ck_assert_msg(same(world->be, some, all,
+                           MANY * width * (int64_t)wz_type_bytes(result_type(world, backward)) / 4),
                       "linear %s %lld -> %lld: rows differ among %lld from those among %d",
                       backward ? "backward" : "forward", (long long)world->shape->in,
                       (long long)world->shape->out, (long long)heights[i], MANY);
@@ -101,33 +145,34 @@ static void check_linear_rows(const linear_world *world, bool backward)
     release(world->be, (float *[]){all, some}, 2);
 }
 
-static linear_world open_world(const linear_shape *s, size_t threads)
-{
-    wz_backend *be = test_backend(threads);
-    return (linear_world){.shape = s,
-                          .be = be,
-                          .x = placed(be, MANY * s->in, 1),
-                          .w = placed(be, s->in * s->out, 2),
-                          .bias = placed(be, s->out, 3),
-                          .residual = placed(be, MANY * s->out, 4)};
-}
-
 /* False: this backend reads such weights as they are. */
 static bool prepare_weights(linear_world *world)
 {
     const linear_shape *s = world->shape;
-    const size_t bytes = world->be->ops->prepared_bytes(world->be, s->out, s->in);
-    if (bytes == 0)
-        return false;
-    ck_assert_int_eq(world->be->ops->alloc(world->be, bytes, "prepared weights", &world->prepared, NULL),
-                     WZ_OK);
-    world->be->ops->prepare(world->be, world->prepared, matrix(world->w, s->out, s->in));
-    return true;
+    world->prepared = backend_prepare(world->be, matrix(world->w, s->out, s->in));
+    return world->prepared != NULL;
+}
+
+/* Case number `i` of all shapes and types. */
+static linear_world open_world(int i, size_t threads)
+{
+    const linear_shape *s = &linear_shapes[i < LINEARS ? i : i - LINEARS + BF16_FIRST];
+    wz_backend *be = test_backend_of(i < LINEARS ? WZ_F32 : WZ_BF16, threads);
+    linear_world world = {.shape = s,
+                          .be = be,
+                          .x = placed_working(be, MANY * s->in, 1),
+                          .dy = placed_working(be, MANY * s->out, 4),
+                          .w = placed(be, s->in * s->out, 2),
+                          .bias = placed(be, s->out, 3),
+                          .residual = placed(be, MANY * s->out, 4)};
+    if (be->working_type != WZ_F32)
+        (void)prepare_weights(&world);
+    return world;
 }
 
 static void close_world(linear_world *world)
 {
-    release(world->be, (float *[]){world->x, world->w, world->bias, world->residual}, 4);
+    release(world->be, (float *[]){world->x, world->dy, world->w, world->bias, world->residual}, 5);
     if (world->prepared != NULL)
         world->be->ops->release(world->be, world->prepared);
     world->be->ops->destroy(world->be);
@@ -135,10 +180,10 @@ static void close_world(linear_world *world)
 
 START_TEST(linear_row_is_the_same_among_any_rows)
 {
-    linear_world world = open_world(&linear_shapes[_i], 2);
+    linear_world world = open_world(_i, 2);
     check_linear_rows(&world, false);
     check_linear_rows(&world, true);
-    if (prepare_weights(&world))
+    if (world.prepared == NULL && prepare_weights(&world))
         check_linear_rows(&world, false);
     close_world(&world);
 }
@@ -172,7 +217,7 @@ static void check_linear_values(const linear_world *world)
 
 START_TEST(linear_is_the_product_however_it_is_cut)
 {
-    linear_world world = open_world(&linear_shapes[_i], 2);
+    linear_world world = open_world(_i, 2);
     check_linear_values(&world);
     if (prepare_weights(&world))
         check_linear_values(&world);
@@ -180,17 +225,29 @@ START_TEST(linear_is_the_product_however_it_is_cut)
 }
 END_TEST
 
+/* y [MANY][out] as floats. */
+static float *fetch_result(const linear_world *world, const float *y)
+{
+    const int64_t count = MANY * world->shape->out;
+    float *raw = backend_fetch(world->be, y, count), *out = malloc((size_t)count * sizeof *out);
+    ck_assert_ptr_nonnull(out);
+    decode_numbers(out, raw, count, result_type(world, false));
+    free(raw);
+    return out;
+}
+
 START_TEST(linear_nan_in_one_row_stays_in_that_row)
 {
-    const linear_shape *s = &linear_shapes[0];
-    const float bad = NAN;
-    linear_world world = open_world(s, 2);
+    linear_world world = open_world(_i == 0 ? 0 : LINEARS, 2);
+    const linear_shape *s = world.shape;
+    const uint16_t bad[2] = {0x7fc0, 0x7fc0}; /* NaN in bf16, and of them both in fp32 */
+    const size_t size = wz_type_bytes(world.be->working_type);
     float *there = placed(world.be, MANY * s->out, 9);
     linear_rows(&world, false, 0, MANY, there);
-    float *clean = backend_fetch(world.be, there, MANY * s->out);
-    world.be->ops->upload(world.be, world.x + 137 * s->in + 5, &bad, sizeof bad);
+    float *clean = fetch_result(&world, there);
+    world.be->ops->upload(world.be, (char *)world.x + (size_t)(137 * s->in + 5) * size, bad, size);
     linear_rows(&world, false, 0, MANY, there);
-    float *y = backend_fetch(world.be, there, MANY * s->out);
+    float *y = fetch_result(&world, there);
     for (int64_t i = 0; i < MANY; i++)
         if (i != 137)
             ck_assert_int_eq(memcmp(y + i * s->out, clean + i * s->out, sizeof(float) * (size_t)s->out), 0);
@@ -248,9 +305,11 @@ static void attention_range(bench *b, const wz_segments *segments, int64_t row0,
 START_TEST(attention_cut_into_any_ranges_gives_the_same_bits)
 {
     bench whole, cut;
-    wz_backend *be = test_backend(2);
-    bench_create(&whole, wide_attention(), be);
-    bench_create(&cut, wide_attention(), be);
+    op_case test = *wide_attention();
+    test.shape.type = precisions[_i];
+    wz_backend *be = test_backend_of(test.shape.type, 2);
+    bench_create(&whole, &test, be);
+    bench_create(&cut, &test, be);
     attention_range(&whole, &whole.pack->segments, 0, whole.s->rows);
     for (int64_t step = 1; step < whole.s->rows; step += 1 + step / 2) {
         bench_reset(&cut);
@@ -281,20 +340,20 @@ enum { BAD_STEP = 1 };
 START_TEST(attention_rows_that_a_row_does_not_see_may_hold_nan)
 {
     bench clean, dirty;
-    wz_backend *be = test_backend(2);
-    bench_create(&clean, wide_attention(), be);
-    bench_create(&dirty, wide_attention(), be);
+    op_case test = *wide_attention();
+    test.shape.type = precisions[_i];
+    wz_backend *be = test_backend_of(test.shape.type, 2);
+    bench_create(&clean, &test, be);
+    bench_create(&dirty, &test, be);
     attention_range(&clean, &clean.pack->segments, 0, clean.s->rows);
     float *expected = bench_fetch(&clean, OUT, false);
     const int64_t rows = clean.s->rows, qkv = clean.fields[QKV].columns, width = clean.fields[OUT].columns;
     const wz_segments *segments = &clean.pack->segments;
     for (int64_t bad = 0; bad < rows; bad += BAD_STEP) {
-        float *values = malloc(bench_bytes(&clean, QKV));
-        ck_assert_ptr_nonnull(values);
-        memcpy(values, clean.host[QKV], bench_bytes(&clean, QKV));
+        memcpy(dirty.host[QKV], clean.host[QKV], bench_bytes(&clean, QKV));
         for (int64_t j = 0; j < qkv; j++)
-            values[bad * qkv + j] = NAN;
-        be->ops->upload(be, dirty.value[QKV], values, bench_bytes(&clean, QKV));
+            dirty.host[QKV][bad * qkv + j] = NAN;
+        bench_reset(&dirty);
         attention_range(&dirty, &dirty.pack->segments, 0, rows);
         float *got = bench_fetch(&dirty, OUT, false);
         for (int64_t i = 0; i < rows; i++) {
@@ -312,7 +371,6 @@ START_TEST(attention_rows_that_a_row_does_not_see_may_hold_nan)
                               "row %lld looks at row %lld", (long long)i, (long long)bad);
         }
         free(got);
-        free(values);
     }
     free(expected);
     bench_destroy(&dirty);
@@ -409,15 +467,14 @@ static void linear_block(void *context, int64_t row0, int64_t row1)
 
 START_TEST(row_blocks_any_threads_give_the_bits_of_the_whole)
 {
-    const linear_shape *s = &linear_shapes[_i];
-    const int64_t count = MANY * s->out;
-    linear_world one = open_world(s, 1);
+    const int64_t count = MANY * linear_shapes[_i].out;
+    linear_world one = open_world(_i, 1);
     float *there = placed(one.be, count, 5);
     (void)prepare_weights(&one);
     linear_rows(&one, false, 0, MANY, there);
     float *expected = backend_fetch(one.be, there, count);
     for (size_t threads = 1; threads <= 4; threads++) {
-        linear_world many = open_world(s, threads);
+        linear_world many = open_world(_i, threads);
         block_world world = {.linear = &many, .y = placed(many.be, count, 6)};
         (void)prepare_weights(&many);
         many.be->ops->for_row_blocks(many.be, MANY, linear_block, &world);
@@ -440,17 +497,16 @@ static Suite *rows_suite(void)
 {
     Suite *suite = suite_create("backend rows");
     TCase *rows = tcase_create("rows");
-    const int linears = (int)(sizeof linear_shapes / sizeof linear_shapes[0]);
     tcase_set_timeout(rows, 120);
-    tcase_add_loop_test(rows, linear_row_is_the_same_among_any_rows, 0, linears);
-    tcase_add_loop_test(rows, linear_is_the_product_however_it_is_cut, 0, linears);
-    tcase_add_test(rows, linear_nan_in_one_row_stays_in_that_row);
+    tcase_add_loop_test(rows, linear_row_is_the_same_among_any_rows, 0, LINEARS + BF16_LINEARS);
+    tcase_add_loop_test(rows, linear_is_the_product_however_it_is_cut, 0, LINEARS);
+    tcase_add_loop_test(rows, linear_nan_in_one_row_stays_in_that_row, 0, PRECISIONS);
     tcase_add_test(rows, rmsnorm_row_is_the_same_among_any_rows);
-    tcase_add_test(rows, attention_cut_into_any_ranges_gives_the_same_bits);
-    tcase_add_test(rows, attention_rows_that_a_row_does_not_see_may_hold_nan);
+    tcase_add_loop_test(rows, attention_cut_into_any_ranges_gives_the_same_bits, 0, RANGE_PRECISIONS);
+    tcase_add_loop_test(rows, attention_rows_that_a_row_does_not_see_may_hold_nan, 0, PRECISIONS);
     tcase_add_test(rows, attention_at_sites_is_that_of_all_rows);
     tcase_add_test(rows, swiglu_backward_repeats_the_forward_pass);
-    tcase_add_loop_test(rows, row_blocks_any_threads_give_the_bits_of_the_whole, 0, linears);
+    tcase_add_loop_test(rows, row_blocks_any_threads_give_the_bits_of_the_whole, 0, LINEARS);
     suite_add_tcase(suite, rows);
     return suite;
 }

@@ -464,15 +464,11 @@ END_TEST
 
 START_TEST(resume_conflict_names_the_first_fixed_key)
 {
-    static const char *const allowed[] = {"threads=3",
-                                          "device=cpu",
-                                          "output_dir=x",
-                                          "save_steps=7",
-                                          "save_total_limit=9",
-                                          "logging_steps=2",
-                                          "log_completions_steps=0",
-                                          "memory_limit_gb=2",
-                                          "gradient_checkpointing=true"};
+    static const char *const allowed[] = {"threads=3",         "device=cpu",
+                                          "precision=bf16",    "output_dir=x",
+                                          "save_steps=7",      "save_total_limit=9",
+                                          "logging_steps=2",   "log_completions_steps=0",
+                                          "memory_limit_gb=2", "gradient_checkpointing=true"};
     static const struct {
         const char *assignment, *key;
     } fixed[] = {{"seed=2", "seed"},

@@ -36,6 +36,12 @@ static const char *const variants[] = {
     "scale_rewards=batch loss_type=dr_grpo mask_truncated_completions=true top_k=1 max_completion_length=4",
     "answer_grammar=false max_completion_length=8 top_p=0.9 min_p=0.001 temperature=0.8" LITTLE,
     "weight_decay=0.1 leave_one_out=true reward_mode=headroom lr_scheduler_type=linear max_grad_norm=0.01",
+#ifdef WZ_TEST_CUDA
+    "precision=bf16 model.model_type=qwen3 model.use_qk_norm=true model.num_key_value_heads=1 "
+    "num_iterations=2 "
+    "grammar_coef=0.1",
+    "precision=bf16 answer_grammar=false max_completion_length=8 top_p=0.9 temperature=0.8" LITTLE,
+#endif
 };
 enum { VARIANTS = sizeof variants / sizeof variants[0] };
 

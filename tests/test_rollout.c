@@ -256,10 +256,10 @@ static void probabilities(const rolled *r, int64_t decision, float temperature, 
     }
     OK(f.backend->ops->alloc(f.backend, (size_t)(n * (width + 1)) * sizeof(float), "test", &memory, &f.err));
     float *hidden = memory;
+    const wz_linear head = wz_model_head(f.policy->model);
     wz_model_final_norm(f.policy->model, r->activations, row, n, hidden, hidden + n * width);
-    f.backend->ops->head_score_forward(f.backend, logp, logp + n, wz_matrix(hidden, n, width),
-                                       wz_model_head(f.policy->model), target, mask, &pack->mask_table,
-                                       temperature);
+    f.backend->ops->head_score_forward(f.backend, logp, logp + n, wz_matrix(hidden, n, width), &head, target,
+                                       mask, &pack->mask_table, temperature);
     for (int64_t i = 0; i < n; i++)
         p[i] = exp((double)logp[i]);
     f.backend->ops->release(f.backend, memory);

@@ -11,7 +11,12 @@
  * Sums over rows (weight gradients) run per group in row order, then over groups in order, each added
  * to the accumulator in turn, so that cutting a batch between groups and calling again changes nothing.
  * (The CUDA backend adds the rows of one call in a fixed order of its own: there a cut changes last bits.)
- * NaN and infinity go through ops as IEEE arithmetic has them; nothing is clamped. */
+ * NaN and infinity go through ops as IEEE arithmetic has them; nothing is clamped.
+ *
+ * Types. A backend has a working type, WZ_F32 or WZ_BF16. Tensors marked [w] below may be of it, as their `type` says; all
+ * others are WZ_F32. Whatever the types, ops compute in fp32 and round (to nearest, ties to even) only where a tensor
+ * of type WZ_BF16 is written. Products read two tensors of one type: where that is WZ_BF16, of weights the copy in
+ * `prepared`, which is required then; the weights themselves stay fp32. */
 #ifndef WZ_BACKEND_BACKEND_H
 #define WZ_BACKEND_BACKEND_H
 
@@ -23,6 +28,11 @@
 #include "engine/core/status.h"
 
 typedef enum wz_dtype { WZ_F32, WZ_BF16, WZ_F16 } wz_dtype;
+
+static inline size_t wz_type_bytes(wz_dtype type)
+{
+    return type == WZ_F32 ? 4 : 2;
+}
 
 typedef struct wz_tensor {
     void *data;
@@ -199,31 +209,35 @@ typedef struct wz_backend_ops {
     void (*embedding_backward)(wz_backend *backend, wz_tensor dtable, wz_tensor dy, const int32_t *token,
                                const wz_row_groups *groups);
 
-    /* y = x / sqrt(mean(x^2) + eps) * weight; rstd [rows] keeps 1/sqrt(...). gather (NULL: none) takes input row
+    /* Optional, NULL where the working type is WZ_F32: to [w] = from. */
+    void (*convert)(wz_backend *backend, wz_tensor to, wz_tensor from);
+
+    /* y [w] = x / sqrt(mean(x^2) + eps) * weight; rstd [rows] keeps 1/sqrt(...). gather (NULL: none) takes input row
      * gather[i] for output row i. */
     void (*rmsnorm_forward)(wz_backend *backend, wz_tensor y, float *rstd, wz_tensor x, const int32_t *gather,
                             const float *weight, float eps);
-    /* dx[gather[i]] += d/dx for output rows i in order; dweight += over groups (of output rows). */
+    /* dx[gather[i]] += d/dx for output rows i in order; dweight += over groups (of output rows). dy [w]. */
     void (*rmsnorm_backward)(wz_backend *backend, wz_tensor dx, float *dweight, wz_tensor dy, wz_tensor x,
                              const int32_t *gather, const float *rstd, const float *weight,
                              const wz_row_groups *groups);
 
-    /* A copy of a weight matrix in the form that linear_forward reads fastest: its size (0: none is wanted), and making it,
-     * which the caller does again whenever the weights have changed. A layer's results may differ in the last bits with
-     * and without it, so one model always uses it or never. */
+    /* A copy of a weight matrix in the form that products read fastest, or in the working type: its size (0: none is
+     * wanted), and making it, which the caller does again whenever the weights have changed. A layer's results may differ
+     * in the last bits with and without it, so one model always uses it or never. */
     size_t (*prepared_bytes)(const wz_backend *backend, int64_t out, int64_t in);
     void (*prepare)(wz_backend *backend, void *to, wz_tensor weight);
-    /* y = residual + x w^T + bias; residual.data NULL: 0. residual may be y itself. */
+    /* y [w] = residual + x w^T + bias, x [w]; residual.data NULL: 0. residual may be y itself, and is of its type. To a
+     * y of type WZ_BF16 the product is added in fp32 after residual + bias have been rounded. */
     void (*linear_forward)(wz_backend *backend, wz_tensor y, wz_tensor x, const wz_linear *linear,
                            wz_tensor residual);
-    /* dx = dy w. */
+    /* dx [w] = dy w, dy [w]. */
     void (*linear_backward_input)(wz_backend *backend, wz_tensor dx, wz_tensor dy, const wz_linear *linear);
-    /* dw += dy^T x and dbias += column sums of dy, per group in order. gradient->weight.data NULL: frozen. */
+    /* dw += dy^T x and dbias += column sums of dy, per group in order; dy, x [w]. gradient->weight.data NULL: frozen. */
     void (*linear_backward_weight)(wz_backend *backend, const wz_linear *gradient, wz_tensor dy, wz_tensor x,
                                    const wz_row_groups *groups);
 
     /* Per-head RMSNorm of q and k in place, keeping 1/rms [rows][heads + kv_heads] and the input in raw
-     * [rows, (heads + kv_heads) head_dim]. */
+     * [rows, (heads + kv_heads) head_dim]; qkv, raw, dqkv [w]. */
     void (*qk_norm_forward)(wz_backend *backend, wz_tensor qkv, wz_tensor raw, float *rstd,
                             const wz_attention *attention, const float *q_weight, const float *k_weight,
                             float eps);
@@ -231,13 +245,14 @@ typedef struct wz_backend_ops {
                              wz_tensor raw, const float *rstd, const wz_attention *attention,
                              const float *q_weight, const float *k_weight, const wz_row_groups *groups);
 
-    /* Rotates q and k in place, half-split form: (x1, x2) -> (x1 c - x2 s, x2 c + x1 s); table [positions][head_dim] =
+    /* Rotates q and k of qkv [w] in place, half-split form: (x1, x2) -> (x1 c - x2 s, x2 c + x1 s); table [positions][head_dim] =
      * cosines then sines of the head_dim/2 angles. inverse: the transpose, which is the backward pass. */
     void (*rope)(wz_backend *backend, wz_tensor qkv, const int32_t *position, const float *table,
                  const wz_attention *attention, bool inverse);
 
     /* Attention of rows [row0, row1) over the whole pack's qkv. out and lse ([][heads]: log sum exp of the scaled scores)
-     * are indexed by row of the pack; with at_sites, only sites are computed and out and lse are indexed by site. */
+     * are indexed by row of the pack; with at_sites, only sites are computed and out and lse are indexed by site.
+     * All tensors [w]. */
     void (*attention_forward)(wz_backend *backend, wz_tensor out, float *lse, wz_tensor qkv,
                               const wz_segments *segments, int64_t row0, int64_t row1, bool at_sites,
                               const wz_attention *attention);
@@ -246,35 +261,37 @@ typedef struct wz_backend_ops {
                                const float *lse, wz_tensor qkv, const wz_segments *segments, bool at_sites,
                                const wz_attention *attention);
 
-    /* gate_up [rows, 2F] = gate then up; y [rows, F] = gate sigmoid(gate) up. */
+    /* gate_up [rows, 2F] = gate then up; y [rows, F] = gate sigmoid(gate) up. All tensors [w]. */
     void (*swiglu_forward)(wz_backend *backend, wz_tensor y, wz_tensor gate_up);
     /* y (data NULL: not wanted) receives the forward pass's result again. */
     void (*swiglu_backward)(wz_backend *backend, wz_tensor dgate_up, wz_tensor y, wz_tensor dy,
                             wz_tensor gate_up);
 
     /* Head score: logp[i] = log softmax(l/temperature over set mask[i])[target[i]] and the entropy of that
-     * distribution, l = head hidden[i]. Rows x vocabulary is never materialised. */
+     * distribution, l = head hidden[i]. Rows x vocabulary is never materialised. Where the working type is WZ_BF16,
+     * logits of the whole vocabulary are made from head->prepared and from hidden rounded alike, and their gradients are
+     * rounded for the products with both; those of a set (mask[i] >= 1) are fp32. The head has no bias. */
     void (*head_score_forward)(wz_backend *backend, float *logp, float *entropy, wz_tensor hidden,
-                               wz_tensor head, const int32_t *target, const uint32_t *mask,
+                               const wz_linear *head, const int32_t *target, const uint32_t *mask,
                                const wz_mask_table *masks, float temperature);
     /* dhidden[i] = dlogp[i] d logp/dh + dentropy[i] d entropy/dh; dhead (data NULL: frozen) += per group in order. */
     void (*head_score_backward)(wz_backend *backend, wz_tensor dhidden, wz_tensor dhead, const float *dlogp,
-                                const float *dentropy, wz_tensor hidden, wz_tensor head,
+                                const float *dentropy, wz_tensor hidden, const wz_linear *head,
                                 const int32_t *target, const uint32_t *mask, const wz_mask_table *masks,
                                 float temperature, const wz_row_groups *groups);
     /* Samples request i from hidden row request[i].row with the arithmetic of head_score_forward: logp and
      * entropy are its bits. kept_tokens [requests][kept_stride] (NULL when none is cut) receives the kept set of a request
      * that keeps fewer tokens than it was allowed. */
     wz_status (*head_sample)(wz_backend *backend, wz_sample_result *result, uint32_t *kept_tokens,
-                             int64_t kept_stride, wz_tensor hidden, wz_tensor head,
+                             int64_t kept_stride, wz_tensor hidden, const wz_linear *head,
                              const wz_sample_request *request, int64_t requests, const wz_mask_table *masks,
                              const wz_sampling *sampling, wz_error *err);
     /* Grammar term: logp[i] = log of the probability that the softmax over the whole vocabulary (temperature
      * 1) gives to set mask[i] (>= 1). */
-    void (*head_allowed_forward)(wz_backend *backend, float *logp, wz_tensor hidden, wz_tensor head,
+    void (*head_allowed_forward)(wz_backend *backend, float *logp, wz_tensor hidden, const wz_linear *head,
                                  const uint32_t *mask, const wz_mask_table *masks);
     void (*head_allowed_backward)(wz_backend *backend, wz_tensor dhidden, wz_tensor dhead, const float *dlogp,
-                                  wz_tensor hidden, wz_tensor head, const uint32_t *mask,
+                                  wz_tensor hidden, const wz_linear *head, const uint32_t *mask,
                                   const wz_mask_table *masks, const wz_row_groups *groups);
 
     /* Sum of squares of count floats in a fixed order, in double. Non-finite input gives a non-finite result. */
@@ -288,6 +305,7 @@ typedef struct wz_backend_ops {
 
 struct wz_backend {
     const wz_backend_ops *ops;
+    wz_dtype working_type; /* of activations and of the copies of weights that products read */
 };
 
 /* CPU backend over OpenBLAS; threads 0: one per processor. */

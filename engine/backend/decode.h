@@ -65,7 +65,7 @@ typedef struct wz_decode_size {
 } wz_decode_size;
 
 typedef struct wz_stored {
-    wz_tensor to, from; /* `to`: the pack's, whole; `from`: the step's */
+    wz_tensor to, from; /* of one type; `to`: the pack's, whole; `from`: the step's */
     bool at_sites;      /* `to` is indexed by site */
 } wz_stored;
 #define WZ_STORED 12 /* most of one call */
@@ -86,7 +86,7 @@ typedef struct wz_decode_ops {
     void (*attention)(wz_backend *backend, wz_tensor out, float *lse, wz_tensor qkv,
                       const wz_decode_size *size, const wz_attention *attention);
     /* A token for each request, from hidden[request]: with the arithmetic of head_sample. */
-    void (*sample)(wz_backend *backend, wz_tensor hidden, wz_tensor head, const wz_decode_size *size);
+    void (*sample)(wz_backend *backend, wz_tensor hidden, const wz_linear *head, const wz_decode_size *size);
     /* Waits; completions that still decode, after the last `rows`. */
     wz_status (*alive)(wz_backend *backend, int64_t *count, wz_error *err);
     /* Waits; result[step][completion] of the steps that were run (kept is not set; completions that had ended are left

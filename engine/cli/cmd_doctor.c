@@ -150,20 +150,33 @@ static const char *check_product(void)
     return is_exact(&p) ? "" : "OpenBLAS gives a wrong product: choose another kernel by OPENBLAS_CORETYPE";
 }
 
-/* The same product on a GPU. */
+/* The product's place on a GPU, with room for copies of a and b in another working type. */
+typedef struct gpu_product {
+    product p;
+    float a[N * N], b[N * N];
+} gpu_product;
+
+/* The same product on a GPU, in its working type: bf16 has these whole numbers, too. */
 static wz_status check_gpu_product(wz_backend *gpu, wz_error *err)
 {
     product p;
     void *block = NULL;
     make_product(&p);
-    wz_status status = gpu->ops->alloc(gpu, sizeof p, "doctor", &block, err);
+    wz_status status = gpu->ops->alloc(gpu, sizeof(gpu_product), "doctor", &block, err);
     if (status != WZ_OK)
         return status;
-    product *there = block;
-    const wz_linear linear = {.weight = {there->b, N, N, N, WZ_F32}};
+    gpu_product *there = block;
+    wz_linear linear = {.weight = {there->p.b, N, N, N, WZ_F32}};
+    wz_tensor a = {there->p.a, N, N, N, WZ_F32};
     gpu->ops->upload(gpu, there, &p, sizeof p);
-    gpu->ops->linear_forward(gpu, (wz_tensor){there->c, N, N, N, WZ_F32},
-                             (wz_tensor){there->a, N, N, N, WZ_F32}, &linear, (wz_tensor){0});
+    if (gpu->working_type != WZ_F32) {
+        const wz_tensor copy = {there->a, N, N, N, gpu->working_type};
+        gpu->ops->convert(gpu, copy, a);
+        a = copy;
+        gpu->ops->prepare(gpu, there->b, linear.weight);
+        linear.prepared = there->b;
+    }
+    gpu->ops->linear_forward(gpu, (wz_tensor){there->p.c, N, N, N, WZ_F32}, a, &linear, (wz_tensor){0});
     gpu->ops->download(gpu, &p, there, sizeof p);
     status = gpu->ops->sync(gpu, err);
     gpu->ops->release(gpu, block);
@@ -173,26 +186,40 @@ static wz_status check_gpu_product(wz_backend *gpu, wz_error *err)
     return status;
 }
 
-/* The GPU that `device: auto` takes, or why it takes none. */
-static void add_gpu(doctor_report *report)
+static void add_gpu_facts(doctor_report *report, const wz_backend *gpu)
 {
-    wz_backend *gpu = NULL;
     wz_backend_info info;
     char versions[160];
-    wz_error err = {{0}};
-    if (wz_backend_cuda_create(&(const wz_cuda_options){.exact = true}, &gpu, &err) != WZ_OK) {
-        add(report, "gpu", "none: %s", err.text);
-        return;
-    }
     gpu->ops->describe(gpu, &info);
     add(report, "gpu", "%s", info.gpu);
     add(report, "gpu_memory", "%.1f GB, %.1f GB free", (double)info.memory / 1e9,
         (double)info.memory_free / 1e9);
     wz_describe_cuda(&info, versions, sizeof versions);
     add(report, "cuda", "%s", versions);
-    (void)check_gpu_product(gpu, &err);
-    gpu->ops->destroy(gpu);
-    add_check(report, "gpu product", err.text);
+}
+
+/* The GPU that `device: auto` takes, in either precision, or why it takes none. */
+static void add_gpu(doctor_report *report)
+{
+    static const char *const names[] = {"gpu product, fp32", "gpu product, bf16"};
+    static const wz_cuda_options options[] = {{.precision = WZ_F32, .exact = true},
+                                              {.precision = WZ_BF16, .exact = true}};
+    for (int i = 0; i < 2; ++i) {
+        wz_backend *gpu = NULL;
+        wz_error err = {{0}};
+        const wz_status status = wz_backend_cuda_create(&options[i], &gpu, &err);
+        if (status != WZ_OK && i == 0) {
+            add(report, "gpu", "none: %s", err.text);
+            return;
+        }
+        if (i == 0)
+            add_gpu_facts(report, gpu);
+        if (status == WZ_OK)
+            (void)check_gpu_product(gpu, &err);
+        if (gpu != NULL)
+            gpu->ops->destroy(gpu);
+        add_check(report, names[i], err.text);
+    }
 }
 
 /* A file image in memory, written and read back. */

@@ -13,7 +13,8 @@ const char wz_train_details[] =
 
 const char wz_resume_details[] =
     "Goes on from the newest checkpoint that verifies and ends with the same bytes as a run that never\n"
-    "stopped. Only device, threads, memory_limit_gb, gradient_checkpointing, logging and saving keys may\n"
+    "stopped. Only device, precision, threads, memory_limit_gb, gradient_checkpointing, logging and saving "
+    "keys may\n"
     "be changed.\n\n"
     "  --extend               allow a larger max_steps\n";
 

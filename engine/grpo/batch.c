@@ -258,24 +258,24 @@ size_t wz_batch_rollout_bytes(const wz_op_bounds *bounds)
     return rounded((size_t)(bounds->requests * (bounds->hidden + 1)) * sizeof(float));
 }
 
-size_t wz_batch_step_bytes(const wz_model_config *config, const wz_op_bounds *b)
+size_t wz_batch_step_bytes(const wz_model *model, const wz_op_bounds *b)
 {
     const int64_t rows = b->decode.step_rows;
     return b->decode.steps == 0
                ? 0
-               : rounded(wz_activations_step_bytes(config, rows > 0 ? rows : 1, b->requests)) + 256;
+               : rounded(wz_activations_step_bytes(model, rows > 0 ? rows : 1, b->requests)) + 256;
 }
 
 wz_status wz_batch_decode_bytes(const wz_batch *batch, const wz_sampling *sampling, wz_op_bounds *bounds,
                                 size_t *bytes, wz_error *err)
 {
-    const wz_model_config *c = &batch->policy->model->config;
+    const wz_model *model = batch->policy->model;
     wz_op_bounds own = {0};
     wz_status status = wz_batch_bounds(batch, sampling, false, &own, err);
     if (status == WZ_OK)
         status = wz_batch_bounds(batch, sampling, false, bounds, err);
-    *bytes = rounded(wz_activations_bytes(c, own.rows, WZ_KEEP_CACHE)) + wz_batch_rollout_bytes(&own) +
-             wz_batch_step_bytes(c, &own);
+    *bytes = rounded(wz_activations_bytes(model, own.rows, WZ_KEEP_CACHE)) + wz_batch_rollout_bytes(&own) +
+             wz_batch_step_bytes(model, &own);
     return status;
 }
 

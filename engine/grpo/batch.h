@@ -46,7 +46,7 @@ wz_status wz_batch_decode_bytes(const wz_batch *batch, const wz_sampling *sampli
 wz_status wz_batch_decode_memory(const wz_batch *batch, const wz_sampling *sampling, wz_activations **out,
                                  wz_error *err);
 /* Bytes that activations take for decode steps that the device drives; 0: the host drives. */
-size_t wz_batch_step_bytes(const wz_model_config *config, const wz_op_bounds *bounds);
+size_t wz_batch_step_bytes(const wz_model *model, const wz_op_bounds *bounds);
 /* Bytes that one rollout takes beside the activations. */
 size_t wz_batch_rollout_bytes(const wz_op_bounds *bounds);
 /* Samples pack p. */

@@ -146,10 +146,11 @@ wz_status wz_trainer_plan(wz_policy *policy, const wz_trainer_options *options, 
         out->requests = bounds->requests;
     }
     out->entries = bounds->entries;
-    out->activations =
-        (size_t)packs_held(options, batch) *
-        (wz_activations_bytes(c, bounds->rows, keep_of(options)) + wz_batch_step_bytes(c, bounds));
-    out->backward = wz_backward_bytes(c, bounds->rows) + wz_apart_bytes(c, options->grammar_coef > 0.0);
+    out->activations = (size_t)packs_held(options, batch) *
+                       (wz_activations_bytes(policy->model, bounds->rows, keep_of(options)) +
+                        wz_batch_step_bytes(policy->model, bounds));
+    out->backward =
+        wz_backward_bytes(policy->model, bounds->rows) + wz_apart_bytes(c, options->grammar_coef > 0.0);
     out->vectors = wz_backward_entry_bytes(c, bounds->entries);
     out->passing = wz_batch_rollout_bytes(bounds);
     if (options->exactness_check_steps > 0 && wz_pack_exactness_bytes(c, bounds->entries) > out->passing)

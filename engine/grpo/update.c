@@ -47,6 +47,7 @@ static wz_status decisions_backward(const wz_pack_update *u, wz_pack_scores *sco
 {
     const wz_decisions *d = &u->pack->decisions;
     const wz_backend_ops *ops = u->model->backend->ops;
+    const wz_linear head = wz_model_head(u->model);
     head_entries entries;
     void *slopes = NULL;
     wz_status status = open_entries(u, d->site, d->completion, d->count, &entries, err);
@@ -56,8 +57,8 @@ static wz_status decisions_backward(const wz_pack_update *u, wz_pack_scores *sco
         float *dlogp = slopes, *dentropy = dlogp + d->count;
         if (u->rescore)
             ops->head_score_forward(u->model->backend, scores->logp, scores->entropy,
-                                    vectors(u, entries.hidden, d->count), wz_model_head(u->model), d->target,
-                                    d->mask, &u->pack->mask_table, u->temperature);
+                                    vectors(u, entries.hidden, d->count), &head, d->target, d->mask,
+                                    &u->pack->mask_table, u->temperature);
         else {
             memcpy(scores->logp, d->logp, (size_t)d->count * sizeof(float));
             memcpy(scores->entropy, d->entropy, (size_t)d->count * sizeof(float));
@@ -73,8 +74,8 @@ static wz_status decisions_backward(const wz_pack_update *u, wz_pack_scores *sco
         wz_grpo_loss(u->loss, &input, u->totals, scores->sums, dlogp, dentropy);
         ops->head_score_backward(u->model->backend, vectors(u, entries.dhidden, d->count),
                                  wz_model_head_gradient(u->model), dlogp, dentropy,
-                                 vectors(u, entries.hidden, d->count), wz_model_head(u->model), d->target,
-                                 d->mask, &u->pack->mask_table, u->temperature, &entries.groups.view);
+                                 vectors(u, entries.hidden, d->count), &head, d->target, d->mask,
+                                 &u->pack->mask_table, u->temperature, &entries.groups.view);
         return_gradient(u, u->model, &entries);
     }
     free(slopes);
@@ -86,6 +87,7 @@ static wz_status lessons_backward(const wz_pack_update *u, wz_pack_scores *score
 {
     const wz_lessons *l = &u->pack->lessons;
     const wz_backend_ops *ops = u->model->backend->ops;
+    const wz_linear head = wz_model_head(u->model);
     head_entries entries;
     void *slopes = NULL;
     if (l->count == 0 || u->grammar_weight == 0.0)
@@ -98,12 +100,11 @@ static wz_status lessons_backward(const wz_pack_update *u, wz_pack_scores *score
         for (int64_t i = 0; i < l->count; i++)
             dlogp[i] = (float)-u->grammar_weight;
         ops->head_allowed_forward(u->model->backend, scores->lesson_logp,
-                                  vectors(u, entries.hidden, l->count), wz_model_head(u->model), l->mask,
-                                  &u->pack->mask_table);
+                                  vectors(u, entries.hidden, l->count), &head, l->mask, &u->pack->mask_table);
         ops->head_allowed_backward(u->model->backend, vectors(u, entries.dhidden, l->count),
                                    wz_model_head_gradient(&u->apart->lessons), dlogp,
-                                   vectors(u, entries.hidden, l->count), wz_model_head(u->model), l->mask,
-                                   &u->pack->mask_table, &entries.groups.view);
+                                   vectors(u, entries.hidden, l->count), &head, l->mask, &u->pack->mask_table,
+                                   &entries.groups.view);
         return_gradient(u, &u->apart->lessons, &entries);
     }
     free(slopes);

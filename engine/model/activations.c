@@ -6,24 +6,36 @@
 
 /* Hands out views of a block, or only counts while base is NULL. */
 typedef struct block_cutter {
-    float *base;
-    size_t floats;
+    char *base;
+    size_t bytes;
+    wz_dtype working; /* type */
 } block_cutter;
 
+static void *cut_type(block_cutter *cutter, wz_dtype type, int64_t rows, int64_t width)
+{
+    const size_t at = cutter->bytes;
+    cutter->bytes += ((size_t)rows * (size_t)width * wz_type_bytes(type) + 63) / 64 * 64;
+    return cutter->base == NULL ? NULL : cutter->base + at;
+}
+
+/* A matrix of fp32; of the working type. */
 static float *cut(block_cutter *cutter, int64_t rows, int64_t width)
 {
-    size_t at = cutter->floats;
-    cutter->floats += ((size_t)rows * (size_t)width + 15) / 16 * 16;
-    return cutter->base == NULL ? NULL : cutter->base + at;
+    return cut_type(cutter, WZ_F32, rows, width);
+}
+
+static void *cut_working(block_cutter *cutter, int64_t rows, int64_t width)
+{
+    return cut_type(cutter, cutter->working, rows, width);
 }
 
 /* What all layers share: cheap to compute again from what each layer keeps. */
 static void cut_scratch(block_cutter *cutter, const wz_model_config *c, int64_t rows,
                         wz_layer_activations *layer)
 {
-    layer->norm1 = cut(cutter, rows, c->hidden_size);
-    layer->norm2 = cut(cutter, rows, c->hidden_size);
-    layer->swiglu = cut(cutter, rows, c->intermediate_size);
+    layer->norm1 = cut_working(cutter, rows, c->hidden_size);
+    layer->norm2 = cut_working(cutter, rows, c->hidden_size);
+    layer->swiglu = cut_working(cutter, rows, c->intermediate_size);
 }
 
 /* What the backward pass needs of each layer besides: each layer's own, or shared and computed again. */
@@ -33,21 +45,22 @@ static void cut_inner(block_cutter *cutter, const wz_model_config *c, int64_t ro
     layer->rstd1 = cut(cutter, rows, 1);
     if (c->use_qk_norm) {
         const int64_t heads = c->num_attention_heads + c->num_key_value_heads;
-        layer->qk_raw = cut(cutter, rows, heads * c->head_dim);
+        layer->qk_raw = cut_working(cutter, rows, heads * c->head_dim);
         layer->qk_rstd = cut(cutter, rows, heads);
     }
-    layer->attention = cut(cutter, rows, c->num_attention_heads * c->head_dim);
+    layer->attention = cut_working(cutter, rows, c->num_attention_heads * c->head_dim);
     layer->lse = cut(cutter, rows, c->num_attention_heads);
     layer->middle = cut(cutter, rows, c->hidden_size);
     layer->rstd2 = cut(cutter, rows, 1);
-    layer->gate_up = cut(cutter, rows, 2 * c->intermediate_size);
+    layer->gate_up = cut_working(cutter, rows, 2 * c->intermediate_size);
 }
 
 /* layers NULL: only count. */
-static size_t lay_out(float *base, const wz_model_config *c, int64_t rows, wz_keep keep,
+static size_t lay_out(void *base, const wz_model *model, int64_t rows, wz_keep keep,
                       wz_layer_activations *layers, float **final)
 {
-    block_cutter cutter = {base, 0};
+    const wz_model_config *c = &model->config;
+    block_cutter cutter = {base, 0, model->backend->working_type};
     wz_layer_activations shared = {0}, unused;
     float *stream[2] = {NULL, NULL};
     cut_scratch(&cutter, c, rows, &shared);
@@ -63,16 +76,17 @@ static size_t lay_out(float *base, const wz_model_config *c, int64_t rows, wz_ke
         if (keep == WZ_KEEP_ALL)
             cut_inner(&cutter, c, rows, layer);
         layer->x = keep == WZ_KEEP_CACHE ? stream[l % 2] : cut(&cutter, rows, c->hidden_size);
-        layer->qkv = cut(&cutter, rows, (c->num_attention_heads + 2 * c->num_key_value_heads) * c->head_dim);
+        layer->qkv =
+            cut_working(&cutter, rows, (c->num_attention_heads + 2 * c->num_key_value_heads) * c->head_dim);
     }
     *final = keep == WZ_KEEP_CACHE ? stream[c->num_hidden_layers % 2] : cut(&cutter, rows, c->hidden_size);
-    return cutter.floats * sizeof(float);
+    return cutter.bytes;
 }
 
-size_t wz_activations_bytes(const wz_model_config *config, int64_t rows, wz_keep keep)
+size_t wz_activations_bytes(const wz_model *model, int64_t rows, wz_keep keep)
 {
     float *final = NULL;
-    return lay_out(NULL, config, rows, keep, NULL, &final);
+    return lay_out(NULL, model, rows, keep, NULL, &final);
 }
 
 wz_status wz_activations_create(const wz_model *model, int64_t rows, wz_keep keep, wz_activations **out,
@@ -87,7 +101,7 @@ wz_status wz_activations_create(const wz_model *model, int64_t rows, wz_keep kee
     activations->backend = model->backend;
     activations->rows = rows;
     activations->keep = keep;
-    activations->bytes = wz_activations_bytes(&model->config, rows, keep);
+    activations->bytes = wz_activations_bytes(model, rows, keep);
     status = wz_alloc(&block, (size_t)model->config.num_hidden_layers, sizeof(wz_layer_activations),
                       "activations", err);
     if (status == WZ_OK) {
@@ -99,7 +113,7 @@ wz_status wz_activations_create(const wz_model *model, int64_t rows, wz_keep kee
         wz_activations_destroy(activations);
         return status;
     }
-    (void)lay_out(activations->block, &model->config, rows, keep, activations->layers, &activations->final);
+    (void)lay_out(activations->block, model, rows, keep, activations->layers, &activations->final);
     *out = activations;
     return WZ_OK;
 }
@@ -112,10 +126,10 @@ static void forget_steps(const wz_activations *activations)
         decode->forget(activations->backend, activations);
 }
 
-size_t wz_activations_step_bytes(const wz_model_config *config, int64_t rows, int64_t requests)
+size_t wz_activations_step_bytes(const wz_model *model, int64_t rows, int64_t requests)
 {
-    return wz_activations_bytes(config, rows, WZ_KEEP_CACHE) +
-           (size_t)(requests * (config->hidden_size + 1)) * sizeof(float);
+    return wz_activations_bytes(model, rows, WZ_KEEP_CACHE) +
+           (size_t)(requests * (model->config.hidden_size + 1)) * sizeof(float);
 }
 
 wz_status wz_activations_make_step(const wz_model *model, wz_activations *activations, int64_t rows,
@@ -164,23 +178,25 @@ void wz_activations_destroy(wz_activations *activations)
     free(activations);
 }
 
-static size_t lay_out_backward(float *base, const wz_model_config *c, int64_t rows, wz_backward *b)
+static size_t lay_out_backward(void *base, const wz_model *model, int64_t rows, wz_backward *b)
 {
-    block_cutter cutter = {base, 0};
+    const wz_model_config *c = &model->config;
+    block_cutter cutter = {base, 0, model->backend->working_type};
     b->dx = cut(&cutter, rows, c->hidden_size);
+    b->dstream = cut_working(&cutter, rows, cutter.working == WZ_F32 ? 0 : c->hidden_size);
     b->dfinal = cut(&cutter, rows, c->hidden_size);
-    b->dnorm = cut(&cutter, rows, c->hidden_size);
-    b->dqkv = cut(&cutter, rows, (c->num_attention_heads + 2 * c->num_key_value_heads) * c->head_dim);
-    b->dattention = cut(&cutter, rows, c->num_attention_heads * c->head_dim);
-    b->dgate_up = cut(&cutter, rows, 2 * c->intermediate_size);
-    b->dswiglu = cut(&cutter, rows, c->intermediate_size);
-    return cutter.floats * sizeof(float);
+    b->dnorm = cut_working(&cutter, rows, c->hidden_size);
+    b->dqkv = cut_working(&cutter, rows, (c->num_attention_heads + 2 * c->num_key_value_heads) * c->head_dim);
+    b->dattention = cut_working(&cutter, rows, c->num_attention_heads * c->head_dim);
+    b->dgate_up = cut_working(&cutter, rows, 2 * c->intermediate_size);
+    b->dswiglu = cut_working(&cutter, rows, c->intermediate_size);
+    return cutter.bytes;
 }
 
-size_t wz_backward_bytes(const wz_model_config *config, int64_t rows)
+size_t wz_backward_bytes(const wz_model *model, int64_t rows)
 {
     wz_backward unused;
-    return lay_out_backward(NULL, config, rows, &unused);
+    return lay_out_backward(NULL, model, rows, &unused);
 }
 
 wz_status wz_backward_create(const wz_model *model, int64_t rows, wz_backward **out, wz_error *err)
@@ -193,14 +209,14 @@ wz_status wz_backward_create(const wz_model *model, int64_t rows, wz_backward **
     wz_backward *backward = block;
     backward->backend = model->backend;
     backward->rows = rows;
-    backward->bytes = wz_backward_bytes(&model->config, rows);
+    backward->bytes = wz_backward_bytes(model, rows);
     status = model->backend->ops->alloc(model->backend, backward->bytes, "the backward pass",
                                         &backward->block, err);
     if (status != WZ_OK) {
         free(backward);
         return status;
     }
-    (void)lay_out_backward(backward->block, &model->config, rows, backward);
+    (void)lay_out_backward(backward->block, model, rows, backward);
     *out = backward;
     return WZ_OK;
 }

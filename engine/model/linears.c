@@ -40,28 +40,48 @@ wz_layer_linears wz_model_linears(const wz_model *model, float *flat, int64_t la
     return all;
 }
 
+static size_t prepared_layers_bytes(const wz_model *model)
+{
+    return model->prepared_layer_bytes * (size_t)model->config.num_hidden_layers;
+}
+
+wz_linear wz_model_head(const wz_model *model)
+{
+    wz_linear head =
+        linear_at(model->weights, model->head, model->config.vocab_size, model->config.hidden_size, NULL);
+    if (model->prepared_head_bytes > 0 && model->prepared != NULL)
+        head.prepared = (char *)model->prepared + prepared_layers_bytes(model);
+    return head;
+}
+
 wz_status wz_model_allocate_prepared(wz_model *model, wz_error *err)
 {
     const wz_layer_linears all = wz_model_linears(model, model->weights, 0); /* layers are alike */
+    const wz_linear head = wz_model_head(model);
     const wz_backend *be = model->backend;
     model->prepared_layer_bytes = prepared_bytes(be, &all.qkv) + prepared_bytes(be, &all.o) +
                                   prepared_bytes(be, &all.gate_up) + prepared_bytes(be, &all.down);
-    if (model->prepared_layer_bytes == 0)
+    model->prepared_head_bytes = be->working_type == WZ_F32 ? 0 : prepared_bytes(be, &head);
+    const size_t bytes = prepared_layers_bytes(model) + model->prepared_head_bytes;
+    if (bytes == 0)
         return WZ_OK;
-    return be->ops->alloc(model->backend,
-                          model->prepared_layer_bytes * (size_t)model->config.num_hidden_layers,
-                          "weights laid out for products", &model->prepared, err);
+    return be->ops->alloc(model->backend, bytes, "weights laid out for products", &model->prepared, err);
+}
+
+static void prepare(const wz_model *model, const wz_linear *linear)
+{
+    if (linear->prepared != NULL)
+        model->backend->ops->prepare(model->backend, (void *)linear->prepared, linear->weight);
 }
 
 void wz_model_weights_changed(const wz_model *model)
 {
-    if (model->prepared == NULL)
-        return;
-    for (int64_t l = 0; l < model->config.num_hidden_layers; l++) {
+    const wz_linear head = wz_model_head(model);
+    for (int64_t l = 0; model->prepared != NULL && l < model->config.num_hidden_layers; l++) {
         const wz_layer_linears all = wz_model_linears(model, model->weights, l);
         const wz_linear *const each[LINEARS] = {&all.qkv, &all.o, &all.gate_up, &all.down};
         for (int i = 0; i < LINEARS; i++)
-            if (each[i]->prepared != NULL)
-                model->backend->ops->prepare(model->backend, (void *)each[i]->prepared, each[i]->weight);
+            prepare(model, each[i]);
     }
+    prepare(model, &head);
 }

@@ -199,7 +199,7 @@ size_t wz_model_bytes(const wz_model *model)
     return ((size_t)model->floats * arrays +
             (size_t)(model->config.max_position_embeddings * model->config.head_dim)) *
                sizeof(float) +
-           model->prepared_layer_bytes * (size_t)model->config.num_hidden_layers;
+           model->prepared_layer_bytes * (size_t)model->config.num_hidden_layers + model->prepared_head_bytes;
 }
 
 static void fill_normal(float *values, int64_t count, double deviation, uint64_t seed, uint32_t purpose,
@@ -283,11 +283,6 @@ wz_status wz_model_init_weights(wz_model *model, uint64_t seed, const int64_t *i
     }
     free(block);
     return status;
-}
-
-wz_tensor wz_model_head(const wz_model *model)
-{
-    return wz_matrix(model->weights + model->head, model->config.vocab_size, model->config.hidden_size);
 }
 
 wz_tensor wz_model_head_gradient(const wz_model *model)

@@ -35,8 +35,10 @@ typedef struct wz_model {
      * a trainer keeps a part of them apart (engine/grpo/apart.h). */
     float *head_gradient, *final_norm_gradient, *embedding_gradient;
     float *rope_table; /* [max_position_embeddings][head_dim], on the backend */
-    void *prepared; /* copies of linear layers' weights as the backend's `prepare` makes them; NULL: none */
-    size_t prepared_layer_bytes;
+    /* Copies of the weights of linear layers, layer by layer, and then of the head, as the backend's `prepare` makes them;
+     * NULL: none. The head has one where the working type is not WZ_F32. */
+    void *prepared;
+    size_t prepared_layer_bytes, prepared_head_bytes;
 } wz_model;
 
 typedef struct wz_layer_linears {
@@ -52,7 +54,7 @@ int64_t wz_model_parameter_count(const wz_model *model); /* without padding */
 size_t wz_model_bytes(const wz_model *model);
 /* The linear layers of layer `layer` in model->weights or in model->gradients. */
 wz_layer_linears wz_model_linears(const wz_model *model, float *flat, int64_t layer);
-/* Within wz_model_create: room for the copies of linear layers' weights, where the backend wants such. */
+/* Within wz_model_create: room for the copies of weights, where the backend wants such. */
 wz_status wz_model_allocate_prepared(wz_model *model, wz_error *err);
 /* To be called after every change of model->weights, before the next forward pass: makes those copies anew. */
 void wz_model_weights_changed(const wz_model *model);
@@ -71,16 +73,22 @@ typedef enum wz_keep {
     WZ_KEEP_INPUTS, /* the input and qkv: gradient checkpointing */
 } wz_keep;
 
-/* Everything a forward pass computes. Of the last layer, what comes after qkv is indexed by site. */
+/* Everything a forward pass computes. Of the last layer, what comes after qkv is indexed by site. The
+ * residual stream (x, middle, final) and what norms and softmaxes need again are fp32; void *: of the backend's working
+ * type. */
 typedef struct wz_layer_activations {
-    float *x;                /* [rows][hidden] input of the layer */
-    float *norm1, *rstd1;    /* [rows][hidden], [rows] */
-    float *qkv;              /* [rows][(heads + 2 kv) head_dim] after norm and RoPE: the KV cache */
-    float *qk_raw, *qk_rstd; /* QK-norm only: [rows][(heads + kv) head_dim], [rows][heads + kv] */
-    float *attention, *lse;  /* [rows][heads head_dim], [rows][heads] */
-    float *middle;           /* [rows][hidden] after attention */
-    float *norm2, *rstd2;
-    float *gate_up, *swiglu; /* [rows][2 intermediate], [rows][intermediate] */
+    float *x;               /* [rows][hidden] input of the layer */
+    void *norm1;            /* [rows][hidden] */
+    float *rstd1;           /* [rows] */
+    void *qkv;              /* [rows][(heads + 2 kv) head_dim] after norm and RoPE: the KV cache */
+    void *qk_raw;           /* QK-norm only: [rows][(heads + kv) head_dim] */
+    float *qk_rstd;         /* [rows][heads + kv] */
+    void *attention;        /* [rows][heads head_dim] */
+    float *lse;             /* [rows][heads] */
+    float *middle;          /* [rows][hidden] after attention */
+    void *norm2;            /* [rows][hidden] */
+    float *rstd2;           /* [rows] */
+    void *gate_up, *swiglu; /* [rows][2 intermediate], [rows][intermediate] */
 } wz_layer_activations;
 
 typedef struct wz_activations {
@@ -98,11 +106,11 @@ typedef struct wz_activations {
     int64_t step_requests;
 } wz_activations;
 
-size_t wz_activations_bytes(const wz_model_config *config, int64_t rows, wz_keep keep);
+size_t wz_activations_bytes(const wz_model *model, int64_t rows, wz_keep keep);
 wz_status wz_activations_create(const wz_model *model, int64_t rows, wz_keep keep, wz_activations **out,
                                 wz_error *err);
 /* Room for decode steps of this many rows (at least 1) and requests, and its bytes. */
-size_t wz_activations_step_bytes(const wz_model_config *config, int64_t rows, int64_t requests);
+size_t wz_activations_step_bytes(const wz_model *model, int64_t rows, int64_t requests);
 wz_status wz_activations_make_step(const wz_model *model, wz_activations *activations, int64_t rows,
                                    int64_t requests, wz_error *err);
 void wz_activations_destroy(wz_activations *activations);
@@ -115,12 +123,13 @@ typedef struct wz_backward {
     size_t bytes;
     float *dfinal; /* [sites][hidden]: of the last layer's output, summed over the head's entries */
     float *dx;     /* [rows][hidden]: of the residual stream */
-    float *dnorm, *dqkv, *dattention, *dgate_up, *dswiglu;
+    void *dstream; /* [rows][hidden]: its copy as products read it; unused where the working type is WZ_F32 */
+    void *dnorm, *dqkv, *dattention, *dgate_up, *dswiglu; /* of the working type */
     float *entries; /* kept from step to step, see wz_backward_entries */
     int64_t entry_capacity;
 } wz_backward;
 
-size_t wz_backward_bytes(const wz_model_config *config, int64_t rows);
+size_t wz_backward_bytes(const wz_model *model, int64_t rows);
 wz_status wz_backward_create(const wz_model *model, int64_t rows, wz_backward **out, wz_error *err);
 void wz_backward_destroy(wz_backward *backward);
 
@@ -156,11 +165,19 @@ void wz_model_backward(const wz_model *model, const wz_activations *activations,
                        const wz_segments *segments, const int32_t *token, const wz_row_groups *rows,
                        const wz_row_groups *sites);
 
-wz_tensor wz_model_head(const wz_model *model); /* [vocab, hidden] */
+wz_linear wz_model_head(const wz_model *model); /* [vocab, hidden] */
 wz_tensor wz_model_head_gradient(const wz_model *model);
 static inline wz_tensor wz_matrix(float *data, int64_t rows, int64_t columns)
 {
     return (wz_tensor){data, rows, columns, columns, WZ_F32};
+}
+/* Rows [row0, row0 + rows) of a matrix of the backend's working type. */
+static inline wz_tensor wz_working(const wz_backend *backend, void *data, int64_t row0, int64_t rows,
+                                   int64_t columns)
+{
+    const wz_dtype type = backend->working_type;
+    return (wz_tensor){(char *)data + (size_t)(row0 * columns) * wz_type_bytes(type), rows, columns, columns,
+                       type};
 }
 
 #endif

@@ -15,6 +15,13 @@ static wz_tensor block(float *data, int64_t row0, int64_t rows, int64_t columns)
     return wz_matrix(data + row0 * columns, rows, columns);
 }
 
+static wz_tensor rows_of(wz_tensor tensor, int64_t row0, int64_t rows)
+{
+    tensor.data = (char *)tensor.data + (size_t)(row0 * tensor.stride) * wz_type_bytes(tensor.type);
+    tensor.rows = rows;
+    return tensor;
+}
+
 /* Which rows a pass goes over. Tensors of a layer's first half (up to qkv) are indexed by row, those of the last layer's
  * second half by site: nothing is predicted from the other rows, and no later layer reads them. */
 typedef struct pass {
@@ -25,6 +32,7 @@ typedef struct pass {
     const int32_t *token;
     int64_t layer;
     int64_t row0, site0; /* first row, and first site from it on */
+    wz_tensor dy;        /* backward pass: the residual stream's gradient as products read it */
 } pass;
 
 static bool is_last(const pass *p, int64_t l)
@@ -61,13 +69,13 @@ static void begin_layer(const pass *p, int64_t l, int64_t row0, int64_t rows)
     const float eps = (float)c->rms_norm_eps;
     const wz_tensor none = {0};
     wz_tensor x = block(a->x, row0, rows, c->hidden_size),
-              norm1 = block(a->norm1, row0, rows, c->hidden_size);
-    wz_tensor qkv = block(a->qkv, row0, rows, w.qkv.weight.rows);
+              norm1 = wz_working(be, a->norm1, row0, rows, c->hidden_size);
+    wz_tensor qkv = wz_working(be, a->qkv, row0, rows, w.qkv.weight.rows);
 
     ops->rmsnorm_forward(be, norm1, a->rstd1 + row0, x, NULL, model->weights + at->input_norm, eps);
     ops->linear_forward(be, qkv, norm1, &w.qkv, none);
     if (c->use_qk_norm)
-        ops->qk_norm_forward(be, qkv, block(a->qk_raw, row0, rows, heads * attention.head_dim),
+        ops->qk_norm_forward(be, qkv, wz_working(be, a->qk_raw, row0, rows, heads * attention.head_dim),
                              a->qk_rstd + row0 * heads, &attention, model->weights + at->q_norm,
                              model->weights + at->k_norm, eps);
     ops->rope(be, qkv, p->segments->row_position + row0, model->rope_table, &attention, false);
@@ -84,7 +92,8 @@ static void continue_layer(const pass *p, int64_t l, int64_t row0, int64_t rows)
     const wz_layer_linears w = wz_model_linears(model, model->weights, l);
     const int64_t hidden = c->hidden_size;
     const wz_tensor none = {0};
-    wz_tensor middle = block(a->middle, row0, rows, hidden), norm2 = block(a->norm2, row0, rows, hidden);
+    wz_tensor middle = block(a->middle, row0, rows, hidden),
+              norm2 = wz_working(be, a->norm2, row0, rows, hidden);
     wz_tensor x = block(a->x, row0, rows, hidden);
 
     if (is_last(p, l)) { /* gather the residual stream of the sites */
@@ -92,10 +101,11 @@ static void continue_layer(const pass *p, int64_t l, int64_t row0, int64_t rows)
         ops->embedding_forward(be, x, wz_matrix(a->x, p->segments->rows, hidden),
                                p->segments->site_row + row0);
     }
-    ops->linear_forward(be, middle, block(a->attention, row0, rows, w.o.weight.columns), &w.o, x);
+    ops->linear_forward(be, middle, wz_working(be, a->attention, row0, rows, w.o.weight.columns), &w.o, x);
     ops->rmsnorm_forward(be, norm2, a->rstd2 + row0, middle, NULL,
                          model->weights + model->layers[l].post_norm, (float)c->rms_norm_eps);
-    ops->linear_forward(be, block(a->gate_up, row0, rows, 2 * c->intermediate_size), norm2, &w.gate_up, none);
+    ops->linear_forward(be, wz_working(be, a->gate_up, row0, rows, 2 * c->intermediate_size), norm2,
+                        &w.gate_up, none);
 }
 
 /* From attention's result to the layer's output `next`, for rows (of the last layer: sites) [row0, row0 + rows). */
@@ -103,14 +113,15 @@ static void finish_layer(const pass *p, int64_t l, float *next, int64_t row0, in
 {
     const wz_model *model = p->model;
     const wz_backend_ops *ops = model->backend->ops;
+    wz_backend *be = model->backend;
     const wz_layer_activations *a = &p->activations->layers[l];
     const wz_layer_linears w = wz_model_linears(model, model->weights, l);
     const int64_t hidden = model->config.hidden_size, ff = model->config.intermediate_size;
-    wz_tensor swiglu = block(a->swiglu, row0, rows, ff);
+    wz_tensor swiglu = wz_working(be, a->swiglu, row0, rows, ff);
 
     continue_layer(p, l, row0, rows);
-    ops->swiglu_forward(model->backend, swiglu, block(a->gate_up, row0, rows, 2 * ff));
-    ops->linear_forward(model->backend, block(next, row0, rows, hidden), swiglu, &w.down,
+    ops->swiglu_forward(be, swiglu, wz_working(be, a->gate_up, row0, rows, 2 * ff));
+    ops->linear_forward(be, block(next, row0, rows, hidden), swiglu, &w.down,
                         block(a->middle, row0, rows, hidden));
 }
 
@@ -142,11 +153,12 @@ static void attend(const pass *p, int64_t row0, int64_t row1)
 {
     const wz_layer_activations *a = &p->activations->layers[p->layer];
     const wz_attention attention = attention_of(&p->model->config);
+    wz_backend *be = p->model->backend;
     const int64_t q = attention.heads * attention.head_dim,
                   qkv = q + 2 * attention.kv_heads * attention.head_dim, rows = p->segments->rows;
-    p->model->backend->ops->attention_forward(p->model->backend, wz_matrix(a->attention, rows, q), a->lse,
-                                              wz_matrix(a->qkv, rows, qkv), p->segments, row0, row1,
-                                              is_last(p, p->layer), &attention);
+    be->ops->attention_forward(be, wz_working(be, a->attention, 0, rows, q), a->lse,
+                               wz_working(be, a->qkv, 0, rows, qkv), p->segments, row0, row1,
+                               is_last(p, p->layer), &attention);
 }
 
 void wz_model_forward(const wz_model *model, wz_activations *activations, const wz_segments *segments,
@@ -172,18 +184,27 @@ void wz_model_forward(const wz_model *model, wz_activations *activations, const 
 /* --- a decode step that the device lays out --- */
 
 typedef struct stored_list {
+    const wz_backend *backend;
     wz_stored each[WZ_STORED];
     int count;
     int64_t rows; /* of the step */
 } stored_list;
 
-static void add_stored(stored_list *list, float *to, const float *from, int64_t columns, bool at_sites)
+static void add_stored(stored_list *list, wz_tensor to, wz_tensor from, bool at_sites)
 {
-    if (from == NULL)
-        return;
-    list->each[list->count++] = (wz_stored){.to = wz_matrix(to, 0, columns),
-                                            .from = wz_matrix((float *)from, list->rows, columns),
-                                            .at_sites = at_sites};
+    if (from.data != NULL)
+        list->each[list->count++] = (wz_stored){to, from, at_sites};
+}
+
+static void add_fp32(stored_list *list, float *to, float *from, int64_t columns, bool at_sites)
+{
+    add_stored(list, wz_matrix(to, 0, columns), wz_matrix(from, list->rows, columns), at_sites);
+}
+
+static void add_working(stored_list *list, void *to, void *from, int64_t columns, bool at_sites)
+{
+    add_stored(list, wz_working(list->backend, to, 0, 0, columns),
+               wz_working(list->backend, from, 0, list->rows, columns), at_sites);
 }
 
 /* Of a layer's first half: the KV cache, and what else the pack's activations keep. */
@@ -191,14 +212,14 @@ static void store_first_half(stored_list *list, const wz_model_config *c, wz_kee
                              const wz_layer_activations *to, const wz_layer_activations *from)
 {
     const int64_t heads = c->num_attention_heads + c->num_key_value_heads;
-    add_stored(list, to->qkv, from->qkv, (heads + c->num_key_value_heads) * c->head_dim, false);
+    add_working(list, to->qkv, from->qkv, (heads + c->num_key_value_heads) * c->head_dim, false);
     if (keep != WZ_KEEP_CACHE)
-        add_stored(list, to->x, from->x, c->hidden_size, false);
+        add_fp32(list, to->x, from->x, c->hidden_size, false);
     if (keep != WZ_KEEP_ALL)
         return;
-    add_stored(list, to->rstd1, from->rstd1, 1, false);
-    add_stored(list, to->qk_raw, from->qk_raw, heads * c->head_dim, false);
-    add_stored(list, to->qk_rstd, from->qk_rstd, heads, false);
+    add_fp32(list, to->rstd1, from->rstd1, 1, false);
+    add_working(list, to->qk_raw, from->qk_raw, heads * c->head_dim, false);
+    add_fp32(list, to->qk_rstd, from->qk_rstd, heads, false);
 }
 
 static void store_second_half(stored_list *list, const wz_model_config *c, wz_keep keep,
@@ -206,11 +227,11 @@ static void store_second_half(stored_list *list, const wz_model_config *c, wz_ke
 {
     if (keep != WZ_KEEP_ALL)
         return;
-    add_stored(list, to->attention, from->attention, c->num_attention_heads * c->head_dim, at_sites);
-    add_stored(list, to->lse, from->lse, c->num_attention_heads, at_sites);
-    add_stored(list, to->middle, from->middle, c->hidden_size, at_sites);
-    add_stored(list, to->rstd2, from->rstd2, 1, at_sites);
-    add_stored(list, to->gate_up, from->gate_up, 2 * c->intermediate_size, at_sites);
+    add_working(list, to->attention, from->attention, c->num_attention_heads * c->head_dim, at_sites);
+    add_fp32(list, to->lse, from->lse, c->num_attention_heads, at_sites);
+    add_fp32(list, to->middle, from->middle, c->hidden_size, at_sites);
+    add_fp32(list, to->rstd2, from->rstd2, 1, at_sites);
+    add_working(list, to->gate_up, from->gate_up, 2 * c->intermediate_size, at_sites);
 }
 
 void wz_model_decode_step(const wz_model *model, wz_activations *cache, const wz_activations *step,
@@ -227,20 +248,20 @@ void wz_model_decode_step(const wz_model *model, wz_activations *cache, const wz
     pass p = {.model = model, .activations = step, .segments = &rows, .token = view->token};
     for (p.layer = 0; p.layer <= last; p.layer++) {
         const wz_layer_activations *a = &step->layers[p.layer];
-        stored_list list = {.rows = size->rows};
+        stored_list list = {.backend = be, .rows = size->rows};
         be->ops->for_row_blocks(be, size->rows, between_attentions, &p);
         if (p.layer > 0)
             store_second_half(&list, c, cache->keep, &cache->layers[p.layer - 1], a - 1, false);
         store_first_half(&list, c, cache->keep, &cache->layers[p.layer], a);
         decode->store(be, list.each, list.count);
-        decode->attention(be, wz_matrix(a->attention, size->rows, q), a->lse,
-                          wz_matrix(cache->layers[p.layer].qkv, cache->rows, qkv), size, &attention);
+        decode->attention(be, wz_working(be, a->attention, 0, size->rows, q), a->lse,
+                          wz_working(be, cache->layers[p.layer].qkv, 0, cache->rows, qkv), size, &attention);
     }
     p.layer = last;
     be->ops->for_row_blocks(be, size->rows, after_attentions, &p);
-    stored_list list = {.rows = size->rows};
+    stored_list list = {.backend = be, .rows = size->rows};
     store_second_half(&list, c, cache->keep, &cache->layers[last], &step->layers[last], true);
-    add_stored(&list, cache->final, step->final, c->hidden_size, true);
+    add_fp32(&list, cache->final, step->final, c->hidden_size, true);
     decode->store(be, list.each, list.count);
 }
 
@@ -295,6 +316,17 @@ static void compute_layer_again(const pass *p)
     be->ops->for_row_blocks(be, count, continue_again, (void *)p);
 }
 
+/* The residual stream's gradient as products read it: itself, or its copy in the working type. */
+static wz_tensor stream_gradient(const pass *p, wz_tensor dy)
+{
+    wz_backend *be = p->model->backend;
+    if (be->working_type == WZ_F32)
+        return dy;
+    const wz_tensor copy = wz_working(be, p->backward->dstream, 0, dy.rows, dy.columns);
+    be->ops->convert(be, copy, dy);
+    return copy;
+}
+
 /* Through the MLP to its norm's output, for a block of rows; swiglu and norm2 are computed again on the way. */
 static void mlp_backward(void *context, int64_t row0, int64_t end)
 {
@@ -306,16 +338,17 @@ static void mlp_backward(void *context, int64_t row0, int64_t end)
     const wz_backward *b = p->backward;
     const wz_layer_linears w = wz_model_linears(model, model->weights, p->layer);
     const int64_t rows = end - row0, hidden = model->config.hidden_size, ff = model->config.intermediate_size;
-    float *dy = is_last(p, p->layer) ? b->dfinal : b->dx;
-    wz_tensor dswiglu = block(b->dswiglu, row0, rows, ff), dgate_up = block(b->dgate_up, row0, rows, 2 * ff);
+    wz_tensor dswiglu = wz_working(be, b->dswiglu, row0, rows, ff),
+              dgate_up = wz_working(be, b->dgate_up, row0, rows, 2 * ff);
 
-    ops->linear_backward_input(be, dswiglu, block(dy, row0, rows, hidden), &w.down);
-    ops->swiglu_backward(be, dgate_up, block(a->swiglu, row0, rows, ff), dswiglu,
-                         block(a->gate_up, row0, rows, 2 * ff));
-    ops->linear_backward_input(be, block(b->dnorm, row0, rows, hidden), dgate_up, &w.gate_up);
-    ops->rmsnorm_forward(
-        be, block(a->norm2, row0, rows, hidden), a->rstd2 + row0, block(a->middle, row0, rows, hidden), NULL,
-        model->weights + model->layers[p->layer].post_norm, (float)model->config.rms_norm_eps);
+    ops->linear_backward_input(be, dswiglu, rows_of(p->dy, row0, rows), &w.down);
+    ops->swiglu_backward(be, dgate_up, wz_working(be, a->swiglu, row0, rows, ff), dswiglu,
+                         wz_working(be, a->gate_up, row0, rows, 2 * ff));
+    ops->linear_backward_input(be, wz_working(be, b->dnorm, row0, rows, hidden), dgate_up, &w.gate_up);
+    ops->rmsnorm_forward(be, wz_working(be, a->norm2, row0, rows, hidden), a->rstd2 + row0,
+                         block(a->middle, row0, rows, hidden), NULL,
+                         model->weights + model->layers[p->layer].post_norm,
+                         (float)model->config.rms_norm_eps);
 }
 
 /* Through the linear layer of q, k and v to its norm's output; norm1 is computed again. */
@@ -323,20 +356,20 @@ static void qkv_backward(void *context, int64_t row0, int64_t end)
 {
     const pass *p = context;
     const wz_model *model = p->model;
+    wz_backend *be = model->backend;
     const wz_layer_activations *a = &p->activations->layers[p->layer];
     const wz_layer_linears w = wz_model_linears(model, model->weights, p->layer);
     const int64_t rows = end - row0, hidden = model->config.hidden_size;
-    model->backend->ops->linear_backward_input(model->backend, block(p->backward->dnorm, row0, rows, hidden),
-                                               block(p->backward->dqkv, row0, rows, w.qkv.weight.rows),
-                                               &w.qkv);
-    model->backend->ops->rmsnorm_forward(
-        model->backend, block(a->norm1, row0, rows, hidden), a->rstd1 + row0, block(a->x, row0, rows, hidden),
+    be->ops->linear_backward_input(be, wz_working(be, p->backward->dnorm, row0, rows, hidden),
+                                   wz_working(be, p->backward->dqkv, row0, rows, w.qkv.weight.rows), &w.qkv);
+    be->ops->rmsnorm_forward(
+        be, wz_working(be, a->norm1, row0, rows, hidden), a->rstd1 + row0, block(a->x, row0, rows, hidden),
         NULL, model->weights + model->layers[p->layer].input_norm, (float)model->config.rms_norm_eps);
 }
 
 /* The layer's second half, from its output's gradient dy [count] to those of the residual stream (in place) and of
  * attention's result. */
-static void finish_backward(const pass *p, wz_tensor dy, const wz_row_groups *groups)
+static void finish_backward(pass *p, wz_tensor dy, const wz_row_groups *groups)
 {
     const wz_model *model = p->model;
     const wz_backend_ops *ops = model->backend->ops;
@@ -349,15 +382,17 @@ static void finish_backward(const pass *p, wz_tensor dy, const wz_row_groups *gr
     const int64_t rows = dy.rows, hidden = dy.columns, ff = model->config.intermediate_size;
     const int64_t q = w.o.weight.columns;
 
-    ops->for_row_blocks(be, rows, mlp_backward, (void *)p);
-    ops->linear_backward_weight(be, &g.down, dy, wz_matrix(a->swiglu, rows, ff), groups);
-    ops->linear_backward_weight(be, &g.gate_up, wz_matrix(b->dgate_up, rows, 2 * ff),
-                                wz_matrix(a->norm2, rows, hidden), groups);
-    ops->rmsnorm_backward(be, dy, model->gradients + at->post_norm, wz_matrix(b->dnorm, rows, hidden),
+    p->dy = stream_gradient(p, dy);
+    ops->for_row_blocks(be, rows, mlp_backward, p);
+    ops->linear_backward_weight(be, &g.down, p->dy, wz_working(be, a->swiglu, 0, rows, ff), groups);
+    ops->linear_backward_weight(be, &g.gate_up, wz_working(be, b->dgate_up, 0, rows, 2 * ff),
+                                wz_working(be, a->norm2, 0, rows, hidden), groups);
+    ops->rmsnorm_backward(be, dy, model->gradients + at->post_norm, wz_working(be, b->dnorm, 0, rows, hidden),
                           wz_matrix(a->middle, rows, hidden), NULL, a->rstd2, model->weights + at->post_norm,
                           groups);
-    ops->linear_backward_input(be, wz_matrix(b->dattention, rows, q), dy, &w.o);
-    ops->linear_backward_weight(be, &g.o, dy, wz_matrix(a->attention, rows, q), groups);
+    p->dy = stream_gradient(p, dy);
+    ops->linear_backward_input(be, wz_working(be, b->dattention, 0, rows, q), p->dy, &w.o);
+    ops->linear_backward_weight(be, &g.o, p->dy, wz_working(be, a->attention, 0, rows, q), groups);
 }
 
 /* The first half, from the gradients of attention's result and the residual stream to that of the layer's input. */
@@ -374,22 +409,22 @@ static void begin_backward(const pass *p, const wz_row_groups *groups)
     const wz_attention attention = attention_of(c);
     const int64_t rows = p->segments->rows, hidden = c->hidden_size, q = g.o.weight.columns,
                   qkv = g.qkv.weight.rows;
-    wz_tensor dqkv = wz_matrix(b->dqkv, rows, qkv);
+    wz_tensor dqkv = wz_working(be, b->dqkv, 0, rows, qkv);
 
-    ops->attention_backward(be, dqkv, wz_matrix(b->dattention, rows, q), wz_matrix(a->attention, rows, q),
-                            a->lse, wz_matrix(a->qkv, rows, qkv), p->segments, is_last(p, p->layer),
-                            &attention);
+    ops->attention_backward(
+        be, dqkv, wz_working(be, b->dattention, 0, rows, q), wz_working(be, a->attention, 0, rows, q), a->lse,
+        wz_working(be, a->qkv, 0, rows, qkv), p->segments, is_last(p, p->layer), &attention);
     ops->rope(be, dqkv, p->segments->row_position, model->rope_table, &attention, true);
     if (c->use_qk_norm)
         ops->qk_norm_backward(
             be, dqkv, model->gradients + at->q_norm, model->gradients + at->k_norm,
-            wz_matrix(a->qk_raw, rows, (attention.heads + attention.kv_heads) * attention.head_dim),
+            wz_working(be, a->qk_raw, 0, rows, (attention.heads + attention.kv_heads) * attention.head_dim),
             a->qk_rstd, &attention, model->weights + at->q_norm, model->weights + at->k_norm, groups);
     ops->for_row_blocks(be, rows, qkv_backward, (void *)p);
-    ops->linear_backward_weight(be, &g.qkv, dqkv, wz_matrix(a->norm1, rows, hidden), groups);
+    ops->linear_backward_weight(be, &g.qkv, dqkv, wz_working(be, a->norm1, 0, rows, hidden), groups);
     ops->rmsnorm_backward(be, wz_matrix(b->dx, rows, hidden), model->gradients + at->input_norm,
-                          wz_matrix(b->dnorm, rows, hidden), wz_matrix(a->x, rows, hidden), NULL, a->rstd1,
-                          model->weights + at->input_norm, groups);
+                          wz_working(be, b->dnorm, 0, rows, hidden), wz_matrix(a->x, rows, hidden), NULL,
+                          a->rstd1, model->weights + at->input_norm, groups);
 }
 
 void wz_model_backward(const wz_model *model, const wz_activations *activations, wz_backward *backward,

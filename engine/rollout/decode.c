@@ -86,8 +86,9 @@ static void decode_step(void *context)
     if (d->size.requests == 0)
         return;
     wz_model_final_norm(model, a, d->view.site, d->size.requests, a->step_hidden, a->step_rstd);
+    const wz_linear head = wz_model_head(model);
     d->ops->sample(model->backend, wz_matrix(a->step_hidden, d->size.requests, model->config.hidden_size),
-                   wz_model_head(model), &d->size);
+                   &head, &d->size);
 }
 
 /* Completions for which a step is computed: `alive` or more, of few different numbers so that steps are alike. */

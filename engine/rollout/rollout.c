@@ -173,10 +173,10 @@ static wz_status sample(rollout *r, int64_t row0, const asked *a, wz_error *err)
     if (a->requests == 0)
         return ops->sync(r->model->backend, err);
     wz_model_final_norm(r->model, r->activations, r->gather, a->vectors, r->hidden, r->rstd);
+    const wz_linear head = wz_model_head(r->model);
     return ops->head_sample(r->model->backend, r->result, r->kept, r->kept_stride,
-                            wz_matrix(r->hidden, a->vectors, r->model->config.hidden_size),
-                            wz_model_head(r->model), r->request, a->requests, &pack->mask_table,
-                            &r->options->sampling, err);
+                            wz_matrix(r->hidden, a->vectors, r->model->config.hidden_size), &head, r->request,
+                            a->requests, &pack->mask_table, &r->options->sampling, err);
 }
 
 static uint32_t tokens_allowed(const rollout *r, uint32_t set)
@@ -313,9 +313,10 @@ wz_status wz_rollout_score(const wz_model *model, const wz_activations *activati
                            wz_error *err)
 {
     const wz_decisions *d = &pack->decisions;
+    const wz_linear head = wz_model_head(model);
     wz_model_final_norm(model, activations, d->site, d->count, hidden, rstd);
-    model->backend->ops->head_score_forward(
-        model->backend, logp, entropy, wz_matrix(hidden, d->count, model->config.hidden_size),
-        wz_model_head(model), d->target, d->mask, &pack->mask_table, temperature);
+    model->backend->ops->head_score_forward(model->backend, logp, entropy,
+                                            wz_matrix(hidden, d->count, model->config.hidden_size), &head,
+                                            d->target, d->mask, &pack->mask_table, temperature);
     return model->backend->ops->sync(model->backend, err);
 }

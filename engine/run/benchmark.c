@@ -127,13 +127,16 @@ static void count_work(bench *b, bool on_gpu, wz_benchmark *out)
     add_linear(out, b->backend, "down", c->hidden_size, c->intermediate_size, finished, dw_outputs, dw_rows);
 }
 
-void wz_benchmark_device(const wz_backend_info *info, char out[WZ_BENCH_DEVICE])
+void wz_benchmark_device(const wz_backend *backend, char out[WZ_BENCH_DEVICE])
 {
-    if (info->gpu != NULL)
-        (void)snprintf(out, WZ_BENCH_DEVICE, "%s, %s", info->gpu, info->kernels);
+    const char *precision = wz_precision_name(backend);
+    wz_backend_info info;
+    backend->ops->describe(backend, &info);
+    if (info.gpu != NULL)
+        (void)snprintf(out, WZ_BENCH_DEVICE, "%s, %s, %s", info.gpu, info.kernels, precision);
     else
-        (void)snprintf(out, WZ_BENCH_DEVICE, "OpenBLAS core %s, %lld threads", info->kernels,
-                       (long long)info->threads);
+        (void)snprintf(out, WZ_BENCH_DEVICE, "OpenBLAS core %s, %lld threads, %s", info.kernels,
+                       (long long)info.threads, precision);
 }
 
 /* Whether it is a GPU. */
@@ -144,7 +147,8 @@ static bool describe_device(const bench *b, wz_benchmark *out)
     wz_backend_info info;
     b->backend->ops->describe(b->backend, &info);
     (void)snprintf(out->kernels, sizeof out->kernels, "%s", info.kernels);
-    wz_benchmark_device(&info, out->device);
+    wz_benchmark_device(b->backend, out->device);
+    out->precision = wz_precision_name(b->backend);
     out->threads = info.threads;
     out->tile = info.row_tile < pack_rows ? info.row_tile : pack_rows;
     return info.gpu != NULL;
@@ -243,6 +247,7 @@ wz_status wz_benchmark_write_json(const wz_benchmark *b, wz_text *out, wz_error 
     wz_json_start(&json, out, err);
     wz_json_begin_object(&json);
     wz_json_field_string(&json, "device", b->device);
+    wz_json_field_string(&json, "precision", b->precision);
     wz_json_field_string(&json, "kernels", b->kernels);
     wz_json_field_integer(&json, "threads", b->threads);
     wz_json_field_integer(&json, "row_tile", b->tile);

@@ -23,6 +23,7 @@ typedef struct wz_bench_op {
 } wz_bench_op;
 
 typedef struct wz_benchmark {
+    const char *precision; /* "fp32", "bf16": of products, "sgemm" below */
     char device
         [WZ_BENCH_DEVICE]; /* "OpenBLAS core Haswell, 2 threads", or a GPU's name and cublasLt's version */
     char kernels[64];      /* family of matrix kernels */
@@ -49,8 +50,8 @@ typedef struct wz_benchmark {
 wz_status wz_benchmark_run(const wz_config *config, int64_t steps, FILE *log, wz_benchmark *out,
                            wz_error *err);
 double wz_benchmark_median(double *values, int64_t count); /* sorts them */
-/* "OpenBLAS core Haswell, 2 threads", or a GPU's name and cublasLt's version. */
-void wz_benchmark_device(const wz_backend_info *info, char out[WZ_BENCH_DEVICE]);
+/* "OpenBLAS core Haswell, 2 threads, fp32", or a GPU's name, cublasLt's version and the precision. */
+void wz_benchmark_device(const wz_backend *backend, char out[WZ_BENCH_DEVICE]);
 /* Operations of one pack's attention: scores and weighted sums, forward, and twice that backward (no recomputation
  * counted); the last layer at sites only. */
 double wz_benchmark_attention_flops(const wz_model_config *config, const wz_segments *segments);

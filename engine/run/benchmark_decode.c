@@ -125,7 +125,7 @@ static wz_status time_way(decoding *d, wz_grammar_set *grammar, int64_t rounds, 
 static void count_bytes(const decoding *d, wz_decode_benchmark *out)
 {
     const wz_model_config *c = &d->bench.config.model;
-    out->value_bytes = sizeof(float);
+    out->value_bytes = (int64_t)wz_type_bytes(d->bench.backend->working_type);
     const double value = (double)out->value_bytes;
     out->parameters = wz_model_parameter_count(d->bench.model);
     out->layer_bytes = (double)wz_bench_layer_parameters(d->bench.model) * value;
@@ -134,7 +134,8 @@ static void count_bytes(const decoding *d, wz_decode_benchmark *out)
         (double)(d->lengths.groups * c->num_hidden_layers * 2 * c->num_key_value_heads * c->head_dim) * keys *
         value;
     out->free.head_bytes = (double)wz_bench_head_parameters(d->bench.model) * value;
-    out->answers.head_bytes = (double)(WZ_BENCH_ALLOWED * c->hidden_size) * value;
+    out->answers.head_bytes =
+        (double)(WZ_BENCH_ALLOWED * c->hidden_size) * sizeof(float); /* sets read those */
     out->free.step_bytes = out->layer_bytes + out->cache_bytes + out->free.head_bytes;
     out->answers.step_bytes = out->layer_bytes + out->cache_bytes + out->answers.head_bytes;
 }
@@ -152,7 +153,7 @@ wz_status wz_decode_benchmark_run(const wz_config *config, const wz_decode_lengt
     if (status == WZ_OK)
         status = time_way(&d, d.grammar, rounds, &out->answers, err);
     if (status == WZ_OK) {
-        wz_benchmark_device(&d.bench.info, out->device);
+        wz_benchmark_device(d.bench.backend, out->device);
         count_bytes(&d, out);
         wz_activations_destroy(d.activations); /* room for the block */
         d.activations = NULL;

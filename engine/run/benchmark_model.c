@@ -93,7 +93,7 @@ static size_t own_bytes(const wz_bench_model *bench, const wz_bench_lengths *l, 
                    .step_rows = completions,
                    .group_rows = l->generations}};
     return bench->backend->ops->own_bytes(bench->backend, &bounds) +
-           wz_activations_step_bytes(c, completions, completions);
+           wz_activations_step_bytes(bench->model, completions, completions);
 }
 
 wz_status wz_bench_model_check(const wz_bench_model *bench, const wz_bench_lengths *lengths, wz_keep keep,
@@ -108,8 +108,8 @@ wz_status wz_bench_model_check(const wz_bench_model *bench, const wz_bench_lengt
                        (long long)c->max_position_embeddings);
     if (rows > INT32_MAX)
         return wz_fail(err, WZ_ERR_USAGE, "%lld rows: lower --sequences or the lengths", (long long)rows);
-    const double need = (double)wz_activations_bytes(c, rows, keep) +
-                        (keep == WZ_KEEP_CACHE ? 0.0 : (double)wz_backward_bytes(c, rows)) +
+    const double need = (double)wz_activations_bytes(bench->model, rows, keep) +
+                        (keep == WZ_KEEP_CACHE ? 0.0 : (double)wz_backward_bytes(bench->model, rows)) +
                         (double)own_bytes(bench, lengths, keep != WZ_KEEP_CACHE),
                  limit = (double)wz_run_memory(&bench->config, bench->backend);
     return need > limit ? refuse(need, limit, err) : WZ_OK;

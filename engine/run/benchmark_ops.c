@@ -29,11 +29,17 @@ static wz_tensor row_block(const op_bench *b, float *data, int64_t width)
     return wz_matrix(data, b->pack->segments.rows, width);
 }
 
+/* The same of the working type. */
+static wz_tensor working(const op_bench *b, void *data, int64_t width)
+{
+    return wz_working(b->model->backend, data, 0, b->pack->segments.rows, width);
+}
+
 static void time_rmsnorm(op_bench *b)
 {
     const wz_layer_activations *a = &b->activations->layers[0];
     const int64_t width = b->model->config.hidden_size;
-    ops_of(b)->rmsnorm_forward(b->model->backend, row_block(b, a->norm1, width), a->rstd1,
+    ops_of(b)->rmsnorm_forward(b->model->backend, working(b, a->norm1, width), a->rstd1,
                                row_block(b, a->x, width), NULL,
                                b->model->weights + b->model->layers[0].input_norm, 1e-5f);
 }
@@ -44,7 +50,7 @@ static void time_rmsnorm_backward(op_bench *b)
     const int64_t width = b->model->config.hidden_size;
     ops_of(b)->rmsnorm_backward(b->model->backend, row_block(b, b->backward->dx, width),
                                 b->model->gradients + b->model->layers[0].input_norm,
-                                row_block(b, b->backward->dnorm, width), row_block(b, a->x, width), NULL,
+                                working(b, b->backward->dnorm, width), row_block(b, a->x, width), NULL,
                                 a->rstd1, b->model->weights + b->model->layers[0].input_norm, &b->rows.view);
 }
 
@@ -102,10 +108,11 @@ static void time_head_score_backward(op_bench *b)
 {
     const wz_decisions *d = &b->pack->decisions;
     const int64_t width = b->model->config.hidden_size;
+    const wz_linear head = wz_model_head(b->model);
     ops_of(b)->head_score_backward(b->model->backend, wz_matrix(b->entries.dhidden, d->count, width),
                                    wz_model_head_gradient(b->model), d->logp, d->entropy,
-                                   wz_matrix(b->entries.hidden, d->count, width), wz_model_head(b->model),
-                                   d->target, d->mask, &b->pack->mask_table, 1.0f, &b->decisions.view);
+                                   wz_matrix(b->entries.hidden, d->count, width), &head, d->target, d->mask,
+                                   &b->pack->mask_table, 1.0f, &b->decisions.view);
 }
 
 static void time_adamw(op_bench *b)
@@ -138,11 +145,11 @@ static void set_tensors(op_bench *b)
 {
     const wz_model_config *c = &b->model->config;
     const wz_layer_activations *a = &b->activations->layers[0];
-    float *const inputs[4] = {a->norm1, a->attention, a->norm2, a->swiglu};
-    float *const outputs[4] = {a->qkv, a->middle, a->gate_up, a->middle};
-    float *const dinputs[4] = {b->backward->dnorm, b->backward->dattention, b->backward->dnorm,
-                               b->backward->dswiglu};
-    float *const doutputs[4] = {b->backward->dqkv, b->backward->dx, b->backward->dgate_up, b->backward->dx};
+    const wz_backward *backward = b->backward;
+    void *const inputs[4] = {a->norm1, a->attention, a->norm2, a->swiglu};
+    void *const dinputs[4] = {backward->dnorm, backward->dattention, backward->dnorm, backward->dswiglu};
+    void *const stream = b->model->backend->working_type == WZ_F32 ? backward->dx : backward->dstream;
+    void *const doutputs[4] = {backward->dqkv, stream, backward->dgate_up, stream};
     b->attention = (wz_attention){c->num_attention_heads, c->num_key_value_heads, c->head_dim,
                                   (float)(1.0 / sqrt((double)c->head_dim))};
     const wz_layer_linears weight = wz_model_linears(b->model, b->model->weights, 0),
@@ -153,11 +160,13 @@ static void set_tensors(op_bench *b)
         const int64_t out = weights[i]->weight.rows, in = weights[i]->weight.columns;
         b->weight[i] = *weights[i];
         b->gradient[i] = *gradients[i];
-        b->input[i] = row_block(b, inputs[i], in);
-        b->output[i] = row_block(b, outputs[i], out);
-        b->dinput[i] = row_block(b, dinputs[i], in);
-        b->doutput[i] = row_block(b, doutputs[i], out);
+        b->input[i] = working(b, inputs[i], in);
+        b->dinput[i] = working(b, dinputs[i], in);
+        b->doutput[i] = working(b, doutputs[i], out);
     }
+    b->output[0] = working(b, a->qkv, weight.qkv.weight.rows);
+    b->output[2] = working(b, a->gate_up, weight.gate_up.weight.rows);
+    b->output[1] = b->output[3] = row_block(b, a->middle, c->hidden_size);
 }
 
 /* A call and the wait for its end: the best of several. */

@@ -207,7 +207,7 @@ wz_status wz_sharing_benchmark_run(const wz_config *config, const wz_bench_lengt
     }
     if (status == WZ_OK) {
         const double completions = (double)(lengths->groups * lengths->generations);
-        wz_benchmark_device(&s.bench.info, out->device);
+        wz_benchmark_device(s.bench.backend, out->device);
         out->lengths = *lengths;
         out->rounds = rounds;
         out->parameters = wz_model_parameter_count(s.bench.model);

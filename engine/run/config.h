@@ -21,6 +21,7 @@ typedef struct wz_config {
     int64_t threads;              /* threads: 0 = all cores */
     int device;                   /* device: auto | cpu | cuda */
     bool exact;                   /* exact: sampler and trainer agree bit for bit, also on a GPU */
+    int precision;                /* precision: fp32 | bf16 */
     char init_from[WZ_PATH_MAX];  /* init_from: checkpoint whose weights, model and tokenizer start the run */
     double memory_limit_gb;       /* memory_limit_gb: 0 = what the machine has */
 
@@ -87,6 +88,7 @@ typedef struct wz_config {
 } wz_config;
 
 enum { WZ_DEVICE_AUTO, WZ_DEVICE_CPU, WZ_DEVICE_CUDA };
+enum { WZ_PRECISION_FP32, WZ_PRECISION_BF16 };
 enum { WZ_SCHEDULE_CONSTANT, WZ_SCHEDULE_LINEAR, WZ_SCHEDULE_COSINE };
 enum { WZ_SCALE_GROUP, WZ_SCALE_BATCH, WZ_SCALE_NONE };
 
@@ -106,7 +108,7 @@ wz_status wz_config_write(const wz_config *config, wz_text *out, wz_error *err);
 /* Reference of all keys: name, type, default, meaning; as plain text or Markdown. */
 wz_status wz_config_reference(bool markdown, wz_text *out, wz_error *err);
 /* Names the first key that differs and that resume may not change; NULL when resume is allowed.
- * Resume accepts changed keys that no result depends on: device, threads, memory, saving, logging. */
+ * Resume accepts changed keys that say where and how to compute (device, precision, threads, memory), saving and logging. */
 const char *wz_config_resume_conflict(const wz_config *saved, const wz_config *now);
 
 #endif

@@ -3,6 +3,7 @@
 #include "engine/run/config_schema.h"
 
 static const char *const device_names[] = {"auto", "cpu", "cuda", NULL};
+static const char *const precision_names[] = {"fp32", "bf16", NULL};
 static const char *const prompt_style_names[] = {"compact", "full", NULL};
 static const char *const loss_type_names[] = {"grpo", "dapo", "bnpo", "dr_grpo", NULL};
 static const char *const scale_rewards_names[] = {"group", "batch", "none", NULL};
@@ -52,6 +53,8 @@ const wz_config_key wz_config_keys[] = {
         "exact", exact, "true", FIXED,
         "on a GPU, only matrix products whose rows do not depend on their number, so that sampler and "
         "trainer agree bit for bit; false: faster ones, and the gap is logged; without effect on the CPU"),
+    ENUM("precision", precision, "fp32", precision_names, FREE,
+         "bf16, on a GPU: products and most activations; weights, gradients and AdamW moments stay fp32"),
     TEXT("init_from", init_from, "", FIXED,
          "checkpoint whose weights, model and tokenizer start the run; empty = random weights"),
     REAL("memory_limit_gb", memory_limit_gb, "0", 0.0, 1e6, FREE,

@@ -178,6 +178,7 @@ wz_status wz_environment_write_json(const wz_environment *environment, wz_text *
     optional_string(&json, "git_commit", wz_build_commit());
     wz_json_field_string(&json, "compiler", wz_build_compiler());
     optional_string(&json, "device", environment->device);
+    optional_string(&json, "precision", environment->precision);
     if (environment->backend != NULL)
         write_backend(&json, environment->backend);
     wz_json_key(&json, "cpu");

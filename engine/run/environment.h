@@ -12,12 +12,13 @@
 /* What only the caller knows. NULL leaves a field out. */
 typedef struct wz_environment {
     const char *device;             /* "cpu", "cuda" */
+    const char *precision;          /* "fp32", "bf16" */
     const wz_backend_info *backend; /* its kernels, e.g. OpenBLAS core "SkylakeX": results depend on them */
     const char *date;               /* when the run started, as ISO 8601 */
 } wz_environment;
 
 /* Appends a JSON object: version, git_commit (if known when built), compiler, cpu, cores, memory_bytes,
- * hostname, and the caller's fields: device, blas_core and threads, or gpu, gpu_memory_bytes, cuda_driver,
+ * hostname, and the caller's fields: device, precision, blas_core and threads, or gpu, gpu_memory_bytes, cuda_driver,
  * cuda_runtime, kernels and algorithms. */
 wz_status wz_environment_write_json(const wz_environment *environment, wz_text *out, wz_error *err);
 

@@ -10,39 +10,53 @@
 
 #define TOKENIZER_LIMIT ((size_t)64 << 20) /* bytes of a tokenizer.json */
 
+const char *wz_precision_name(const wz_backend *backend)
+{
+    return backend->working_type == WZ_BF16 ? "bf16" : "fp32";
+}
+
 static wz_status describe_gpu(const wz_backend *backend, wz_text *note, wz_error *err)
 {
     char versions[160];
     wz_backend_info info;
     backend->ops->describe(backend, &info);
     wz_describe_cuda(&info, versions, sizeof versions);
-    return wz_text_printf(note, err, "device cuda: %s, %.1f GiB; %s", info.gpu,
-                          (double)info.memory / 1073741824.0, versions);
+    return wz_text_printf(note, err, "device cuda: %s, %.1f GiB; %s; %s", info.gpu,
+                          (double)info.memory / 1073741824.0, versions, wz_precision_name(backend));
+}
+
+static bool lacks_precision(const wz_config *config, const wz_backend *backend)
+{
+    return config->precision == WZ_PRECISION_BF16 && backend->working_type != WZ_BF16;
 }
 
 /* why: what is wrong with the GPU; empty: none was asked for. */
-static wz_status describe_cpu(const wz_backend *backend, const char *why, wz_text *note, wz_error *err)
+static wz_status describe_cpu(const wz_config *config, const wz_backend *backend, const char *why,
+                              wz_text *note, wz_error *err)
 {
     wz_backend_info info;
     backend->ops->describe(backend, &info);
-    return wz_text_printf(note, err, "device cpu: %lld threads, OpenBLAS core %s%s%s",
-                          (long long)info.threads, info.kernels, why[0] != '\0' ? "; not cuda: " : "", why);
+    return wz_text_printf(note, err, "device cpu: %lld threads, OpenBLAS core %s; fp32%s%s%s",
+                          (long long)info.threads, info.kernels,
+                          lacks_precision(config, backend) ? ", for the CPU has no bf16" : "",
+                          why[0] != '\0' ? "; not cuda: " : "", why);
 }
 
 wz_status wz_open_backend(const wz_config *config, wz_backend **out, wz_text *note, wz_error *err)
 {
+    const wz_cuda_options cuda = {.exact = config->exact,
+                                  .precision = config->precision == WZ_PRECISION_BF16 ? WZ_BF16 : WZ_F32};
     wz_error why = {{0}};
     *out = NULL;
-    const wz_cuda_options options = {.exact = config->exact};
     wz_status status =
-        config->device == WZ_DEVICE_CPU ? WZ_ERR_DEVICE : wz_backend_cuda_create(&options, out, &why);
+        config->device == WZ_DEVICE_CPU ? WZ_ERR_DEVICE : wz_backend_cuda_create(&cuda, out, &why);
     const bool has_gpu = status == WZ_OK;
     if (!has_gpu && config->device == WZ_DEVICE_CUDA)
         return wz_fail(err, status, "device: cuda: %s; or use device: cpu", why.text);
     if (!has_gpu)
         status = wz_backend_cpu_create((size_t)config->threads, out, err);
     if (status == WZ_OK && note != NULL)
-        status = has_gpu ? describe_gpu(*out, note, err) : describe_cpu(*out, why.text, note, err);
+        status = has_gpu ? describe_gpu(*out, note, err) : describe_cpu(config, *out, why.text, note, err);
     if (status != WZ_OK && *out != NULL) {
         (*out)->ops->destroy(*out);
         *out = NULL;
@@ -136,6 +150,11 @@ wz_status wz_policy_from_config(wz_config *config, wz_backend *backend, wz_polic
     wz_checkpoint *checkpoint = NULL;
     wz_config source;
     *out = NULL;
+    if (lacks_precision(config, backend))
+        return wz_fail(err, WZ_ERR_USAGE,
+                       "precision: bf16 needs a GPU, and with device: %s this run computes on the CPU: set "
+                       "precision: fp32, or device: cuda, which says what a GPU is missing",
+                       config->device == WZ_DEVICE_CPU ? "cpu" : "auto");
     if (config->init_from[0] == '\0')
         return from_random(config, backend, out, err);
     wz_status status = wz_checkpoint_open(config->init_from, &checkpoint, err);
@@ -206,13 +225,10 @@ wz_status wz_policy_from_checkpoint(wz_checkpoint *checkpoint, const wz_config *
 /* The policy is the checkpoint's: only the problems it meets and the machine it runs on may change. */
 static wz_status override_for_inference(wz_config *config, const char *assignment, wz_error *err)
 {
-    static const char *const allowed[] = {"task.",
-                                          "seed=",
-                                          "threads=",
-                                          "device=",
-                                          "memory_limit_gb=",
-                                          "prompt_style=",
-                                          "max_completion_length="};
+    static const char *const allowed[] = {"task.",         "seed=",
+                                          "threads=",      "device=",
+                                          "precision=",    "memory_limit_gb=",
+                                          "prompt_style=", "max_completion_length="};
     for (size_t i = 0; i < sizeof allowed / sizeof allowed[0]; i++)
         if (strncmp(assignment, allowed[i], strlen(allowed[i])) == 0)
             return wz_config_override(config, assignment, err);
@@ -222,8 +238,8 @@ static wz_status override_for_inference(wz_config *config, const char *assignmen
                ? status
                : wz_fail(err, WZ_ERR_USAGE,
                          "%s: a checkpoint's policy is used as it was trained; only task.*, seed, "
-                         "prompt_style, max_completion_length, device, threads and memory_limit_gb "
-                         "can be given here (see --help for options)",
+                         "prompt_style, max_completion_length, device, precision, threads and "
+                         "memory_limit_gb can be given here (see --help for options)",
                          assignment);
 }
 
@@ -241,6 +257,8 @@ wz_status wz_load_for_inference(const char *path, const char *const *overrides, 
         status = override_for_inference(config, overrides[i], err);
     if (status == WZ_OK)
         status = wz_open_backend_for_command(config, log, backend, err);
+    if (status == WZ_OK && lacks_precision(config, *backend))
+        (void)fprintf(log, "%s: precision is bf16, which the CPU has not: it computes in fp32\n", path);
     if (status == WZ_OK)
         status = wz_policy_from_checkpoint(checkpoint, config, *backend, false, policy, err);
     wz_checkpoint_close(checkpoint);

@@ -8,15 +8,19 @@
 #include "engine/rollout/policy.h"
 #include "engine/run/config.h"
 
-/* The backend that config->device asks for. auto: a GPU where this build and machine have one, else the CPU; *note (may be
- * NULL) says what was chosen and why. */
+/* The backend that config->device asks for, of config->precision on a GPU; the CPU computes in fp32. auto: a GPU where this
+ * build and machine have one, else the CPU; *note (may be NULL) says what was chosen and why. */
 wz_status wz_open_backend(const wz_config *config, wz_backend **out, wz_text *note, wz_error *err);
 /* The same for commands without a run: with device: auto, the note goes to log, as a line. */
 wz_status wz_open_backend_for_command(const wz_config *config, FILE *log, wz_backend **out, wz_error *err);
 /* Bytes a run may use: memory_limit_gb, or what the device has free now; UINT64_MAX: nobody knows. */
 uint64_t wz_run_memory(const wz_config *config, const wz_backend *backend);
 
-/* A policy with random weights, or with those of init_from. model.vocab_size 0 is set to the tokenizer's. */
+/* "fp32" or "bf16": what a backend computes in. */
+const char *wz_precision_name(const wz_backend *backend);
+
+/* A policy with random weights, or with those of init_from. WZ_ERR_USAGE where config asks for bf16 and the
+ * backend has none.  model.vocab_size 0 is set to the tokenizer's. */
 wz_status wz_policy_from_config(wz_config *config, wz_backend *backend, wz_policy **out, wz_error *err);
 
 /* The configuration a checkpoint carries. */

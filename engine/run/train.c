@@ -51,8 +51,10 @@ static wz_status describe_environment(wz_run *run, wz_error *err)
         (void)strftime(run->date, sizeof run->date, "%Y-%m-%dT%H:%M:%SZ", &utc);
     wz_backend_info info;
     run->backend->ops->describe(run->backend, &info);
-    const wz_environment environment = {
-        .device = run->backend->ops->name, .backend = &info, .date = run->date};
+    const wz_environment environment = {.device = run->backend->ops->name,
+                                        .precision = wz_precision_name(run->backend),
+                                        .backend = &info,
+                                        .date = run->date};
     run->environment.length = 0;
     run->algorithms = info.algorithms != NULL ? strlen(info.algorithms) : 0;
     wz_status status = wz_environment_write_json(&environment, &run->environment, err);

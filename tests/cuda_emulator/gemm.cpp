@@ -29,17 +29,18 @@ size_t gemm_library_bytes(void)
     return 0;
 }
 
-static void multiply(const cuda_product &p, bool backwards)
+template <typename T, typename C>
+static void multiply(const cuda_product &p, const T *a, const T *b, C *c, bool backwards)
 {
     for (int64_t i = 0; i < p.m; i++)
         for (int64_t j = 0; j < p.n; j++) {
-            float sum = p.accumulate ? p.c[i * p.ldc + j] : 0.0f;
+            float sum = p.accumulate ? (float)c[i * p.ldc + j] : 0.0f;
             for (int64_t l = 0; l < p.k; l++) {
                 const int64_t k = backwards ? p.k - 1 - l : l;
-                sum = fmaf(p.a[p.a_transposed ? k * p.lda + i : i * p.lda + k],
-                           p.b[p.b_transposed ? j * p.ldb + k : k * p.ldb + j], sum);
+                sum = fmaf(a[p.a_transposed ? k * p.lda + i : i * p.lda + k],
+                           b[p.b_transposed ? j * p.ldb + k : k * p.ldb + j], sum);
             }
-            p.c[i * p.ldc + j] = sum;
+            c[i * p.ldc + j] = sum;
         }
 }
 
@@ -63,7 +64,16 @@ void gemm_library_describe(const gemm_library *, const gemm_algorithm *algorithm
 wz_status gemm_library_run(gemm_library *, const cuda_product *p, const gemm_algorithm *algorithm, wz_error *)
 {
     const bool backwards = algorithm->data[0] == 1 && p->m < FEW_ROWS;
+    const cuda_product product = *p;
     emulator::count("product", "cublasLt");
-    emulator::enqueue([product = *p, backwards] { multiply(product, backwards); });
+    with_type(p->type, [&](auto element) {
+        using T = decltype(element);
+        with_type(product.c_type, [&](auto c_element) {
+            using C = decltype(c_element);
+            emulator::enqueue([product, backwards] {
+                multiply(product, (const T *)product.a, (const T *)product.b, (C *)product.c, backwards);
+            });
+        });
+    });
     return WZ_OK;
 }

@@ -7,6 +7,8 @@
 #include "cuda/cuda.h"
 #include "tests/suite.h"
 
+static const wz_cuda_options options = {.precision = WZ_F32, .exact = true};
+
 static const struct {
     const char *fault;
     wz_status status;
@@ -24,14 +26,12 @@ START_TEST(device_that_cannot_serve_is_refused_with_a_remedy)
     wz_backend *be = NULL;
     wz_error err = {{0}};
     ck_assert_int_eq(setenv("CUDA_EMULATOR_FAULT", faults[_i].fault, 1), 0);
-    ck_assert_int_eq(wz_backend_cuda_create(&(const wz_cuda_options){.exact = true}, &be, &err),
-                     faults[_i].status);
+    ck_assert_int_eq(wz_backend_cuda_create(&options, &be, &err), faults[_i].status);
     ck_assert_ptr_null(be);
     ck_assert_msg(strstr(err.text, faults[_i].what) != NULL, "%s", err.text);
     ck_assert_msg(strstr(err.text, faults[_i].remedy) != NULL, "%s", err.text);
     ck_assert_int_eq(unsetenv("CUDA_EMULATOR_FAULT"), 0);
-    ck_assert_msg(wz_backend_cuda_create(&(const wz_cuda_options){.exact = true}, &be, &err) == WZ_OK, "%s",
-                  err.text);
+    ck_assert_msg(wz_backend_cuda_create(&options, &be, &err) == WZ_OK, "%s", err.text);
     be->ops->destroy(be);
 }
 END_TEST
@@ -42,8 +42,7 @@ START_TEST(memory_that_runs_out_in_an_op_is_reported_by_sync)
     wz_backend *be = NULL;
     wz_error err = {{0}};
     void *block = NULL;
-    ck_assert_msg(wz_backend_cuda_create(&(const wz_cuda_options){.exact = true}, &be, &err) == WZ_OK, "%s",
-                  err.text);
+    ck_assert_msg(wz_backend_cuda_create(&options, &be, &err) == WZ_OK, "%s", err.text);
     ck_assert_int_eq(be->ops->alloc(be, sizeof(float) * 100000, "values", &block, &err), WZ_OK);
     ck_assert_int_eq(setenv("CUDA_EMULATOR_FAULT", "no_memory", 1), 0);
     (void)be->ops->sum_squares(be, block, 100000);

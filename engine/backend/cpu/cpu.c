@@ -249,7 +249,7 @@ wz_status wz_backend_cpu_create(size_t threads, wz_backend **out, wz_error *err)
     if (status != WZ_OK)
         return status;
     cpu_backend *cpu = block;
-    cpu->base.ops = &cpu_ops;
+    cpu->base = (wz_backend){&cpu_ops, WZ_F32};
     /* Our own threads share the work; two pools would fight, and results differ with BLAS's thread count. */
     openblas_set_num_threads(1);
     (void)pthread_mutex_init(&cpu->mutex, NULL);

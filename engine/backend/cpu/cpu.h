@@ -137,20 +137,20 @@ void cpu_swiglu_forward(wz_backend *backend, wz_tensor y, wz_tensor gate_up);
 void cpu_swiglu_backward(wz_backend *backend, wz_tensor dgate_up, wz_tensor y, wz_tensor dy,
                          wz_tensor gate_up);
 void cpu_head_score_forward(wz_backend *backend, float *logp, float *entropy, wz_tensor hidden,
-                            wz_tensor head, const int32_t *target, const uint32_t *mask,
+                            const wz_linear *head, const int32_t *target, const uint32_t *mask,
                             const wz_mask_table *masks, float temperature);
 void cpu_head_score_backward(wz_backend *backend, wz_tensor dhidden, wz_tensor dhead, const float *dlogp,
-                             const float *dentropy, wz_tensor hidden, wz_tensor head, const int32_t *target,
-                             const uint32_t *mask, const wz_mask_table *masks, float temperature,
-                             const wz_row_groups *groups);
+                             const float *dentropy, wz_tensor hidden, const wz_linear *head,
+                             const int32_t *target, const uint32_t *mask, const wz_mask_table *masks,
+                             float temperature, const wz_row_groups *groups);
 wz_status cpu_head_sample(wz_backend *backend, wz_sample_result *result, uint32_t *kept_tokens,
-                          int64_t kept_stride, wz_tensor hidden, wz_tensor head,
+                          int64_t kept_stride, wz_tensor hidden, const wz_linear *head,
                           const wz_sample_request *request, int64_t requests, const wz_mask_table *masks,
                           const wz_sampling *sampling, wz_error *err);
-void cpu_head_allowed_forward(wz_backend *backend, float *logp, wz_tensor hidden, wz_tensor head,
+void cpu_head_allowed_forward(wz_backend *backend, float *logp, wz_tensor hidden, const wz_linear *head,
                               const uint32_t *mask, const wz_mask_table *masks);
 void cpu_head_allowed_backward(wz_backend *backend, wz_tensor dhidden, wz_tensor dhead, const float *dlogp,
-                               wz_tensor hidden, wz_tensor head, const uint32_t *mask,
+                               wz_tensor hidden, const wz_linear *head, const uint32_t *mask,
                                const wz_mask_table *masks, const wz_row_groups *groups);
 double cpu_sum_squares(wz_backend *backend, const float *values, int64_t count);
 void cpu_adamw(wz_backend *backend, float *weight, float *m, float *v, const float *gradient, int64_t count,

@@ -214,7 +214,7 @@ static void whole_cut_task(void *argument, size_t task, size_t thread)
 }
 
 wz_status cpu_head_sample(wz_backend *backend, wz_sample_result *result, uint32_t *kept_tokens,
-                          int64_t kept_stride, wz_tensor hidden, wz_tensor head,
+                          int64_t kept_stride, wz_tensor hidden, const wz_linear *head,
                           const wz_sample_request *request, int64_t requests, const wz_mask_table *masks,
                           const wz_sampling *sampling, wz_error *err)
 {
@@ -223,7 +223,7 @@ wz_status cpu_head_sample(wz_backend *backend, wz_sample_result *result, uint32_
                       .kept_tokens = kept_tokens,
                       .kept_stride = kept_stride,
                       .hidden = hidden,
-                      .head = head,
+                      .head = head->weight,
                       .request = request,
                       .requests = requests,
                       .masks = masks,
@@ -244,7 +244,7 @@ wz_status cpu_head_sample(wz_backend *backend, wz_sample_result *result, uint32_
     size_t floats = (size_t)(2 * room + WZ_LANES) + (size_t)room * sizeof(ranked) / sizeof(float);
     if (job.wholes > 0)
         floats += (size_t)VOCAB_WALK_FLOATS(hidden.columns);
-    if ((job.wholes == 0 || vocab_walk_begin(&job.walk, job.cpu, hidden, head)) &&
+    if ((job.wholes == 0 || vocab_walk_begin(&job.walk, job.cpu, hidden, head->weight)) &&
         cpu_scratch_reserve(job.cpu, floats * sizeof(float))) {
         wz_pool_run(job.cpu->pool, small_task, &job, (size_t)requests);
         if (job.cuts)

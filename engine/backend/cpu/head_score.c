@@ -44,14 +44,14 @@ int64_t set_place(const wz_mask_table *masks, uint32_t set, uint32_t token)
 }
 
 void cpu_head_score_forward(wz_backend *backend, float *logp, float *entropy, wz_tensor hidden,
-                            wz_tensor head, const int32_t *target, const uint32_t *mask,
+                            const wz_linear *head, const int32_t *target, const uint32_t *mask,
                             const wz_mask_table *masks, float temperature)
 {
     score_job job = {.cpu = cpu_of(backend),
                      .logp = logp,
                      .entropy = entropy,
                      .hidden = hidden,
-                     .head = head,
+                     .head = head->weight,
                      .target = target,
                      .mask = mask,
                      .masks = masks,
@@ -113,9 +113,9 @@ static void head_gradient_task(void *argument, size_t task, size_t thread)
 }
 
 void cpu_head_score_backward(wz_backend *backend, wz_tensor dhidden, wz_tensor dhead, const float *dlogp,
-                             const float *dentropy, wz_tensor hidden, wz_tensor head, const int32_t *target,
-                             const uint32_t *mask, const wz_mask_table *masks, float temperature,
-                             const wz_row_groups *groups)
+                             const float *dentropy, wz_tensor hidden, const wz_linear *head,
+                             const int32_t *target, const uint32_t *mask, const wz_mask_table *masks,
+                             float temperature, const wz_row_groups *groups)
 {
     score_job job = {.cpu = cpu_of(backend),
                      .dhidden = dhidden,
@@ -123,7 +123,7 @@ void cpu_head_score_backward(wz_backend *backend, wz_tensor dhidden, wz_tensor d
                      .dlogp = dlogp,
                      .dentropy = dentropy,
                      .hidden = hidden,
-                     .head = head,
+                     .head = head->weight,
                      .target = target,
                      .mask = mask,
                      .masks = masks,

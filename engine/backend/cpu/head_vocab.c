@@ -259,13 +259,13 @@ void vocab_score_backward(score_job *score)
         wz_pool_run(score->cpu->pool, weight_task, &job, (size_t)job.walk.chunks);
 }
 
-void cpu_head_allowed_forward(wz_backend *backend, float *logp, wz_tensor hidden, wz_tensor head,
+void cpu_head_allowed_forward(wz_backend *backend, float *logp, wz_tensor hidden, const wz_linear *head,
                               const uint32_t *mask, const wz_mask_table *masks)
 {
     score_job job = {.cpu = cpu_of(backend),
                      .logp = logp,
                      .hidden = hidden,
-                     .head = head,
+                     .head = head->weight,
                      .mask = mask,
                      .masks = masks,
                      .scale = 1.0f,
@@ -274,7 +274,7 @@ void cpu_head_allowed_forward(wz_backend *backend, float *logp, wz_tensor hidden
 }
 
 void cpu_head_allowed_backward(wz_backend *backend, wz_tensor dhidden, wz_tensor dhead, const float *dlogp,
-                               wz_tensor hidden, wz_tensor head, const uint32_t *mask,
+                               wz_tensor hidden, const wz_linear *head, const uint32_t *mask,
                                const wz_mask_table *masks, const wz_row_groups *groups)
 {
     score_job job = {.cpu = cpu_of(backend),
@@ -282,7 +282,7 @@ void cpu_head_allowed_backward(wz_backend *backend, wz_tensor dhidden, wz_tensor
                      .dhead = dhead,
                      .dlogp = dlogp,
                      .hidden = hidden,
-                     .head = head,
+                     .head = head->weight,
                      .mask = mask,
                      .masks = masks,
                      .groups = groups,
