@@ -78,6 +78,7 @@ static size_t own_bytes(const wz_bench_model *bench, const wz_bench_lengths *l, 
     const wz_op_bounds bounds = {
         .attention = {c->num_attention_heads, c->num_key_value_heads, c->head_dim, 0.0f},
         .hidden = c->hidden_size,
+        .intermediate = c->intermediate_size,
         .vocab = c->vocab_size,
         .floats = bench->model->floats,
         .rows = rows_of(l),

@@ -358,6 +358,8 @@ cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpy
                                                    : "on the device");
     if (kind != cudaMemcpyDeviceToDevice)
         not_captured("cudaMemcpyAsync to or from the host");
+    if (bytes == 0)
+        return cudaSuccess;
     if (kind == cudaMemcpyHostToDevice) { /* the host may change its own as soon as this returns */
         const std::vector<char> copy((const char *)from, (const char *)from + bytes);
         enqueue([=] { memcpy(to, copy.data(), copy.size()); });
@@ -374,7 +376,8 @@ cudaError_t cudaMemsetAsync(void *to, int value, size_t bytes, cudaStream_t)
     if (bytes > 0 && !is_device(to))
         stop("cudaMemsetAsync of host memory");
     count("fill", "memory");
-    enqueue([=] { memset(to, value, bytes); });
+    if (bytes > 0)
+        enqueue([=] { memset(to, value, bytes); });
     return cudaSuccess;
 }
 
