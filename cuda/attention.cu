@@ -189,7 +189,7 @@ void cuda_attend(cuda_backend *cuda, wz_tensor out, float *lse, wz_tensor qkv, c
             return;
         WZ_LAUNCH(attention_forward<T>, grid, dim3(WZ_WARP, WARPS), bytes, cuda->stream, matrix_of<T>(out),
                   lse, matrix_of<T>(qkv), rows, shape);
-        CUDA_CHECK(cuda, cudaGetLastError(), "attention forward");
+        CUDA_LAUNCHED(cuda, "attention forward", out.rows, out.columns);
     });
 }
 

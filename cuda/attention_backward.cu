@@ -335,7 +335,7 @@ static void launch_prompt_keys(cuda_backend *cuda, const backward_view<T> &b, co
     if (!cuda_allow_shared(cuda, kernel, bytes, "attention backward, keys"))
         return;
     WZ_LAUNCH(kernel, grid, dim3(KEY_THREADS), bytes, cuda->stream, b, tiles);
-    CUDA_CHECK(cuda, cudaGetLastError(), "attention backward, keys");
+    CUDA_LAUNCHED(cuda, "attention backward, keys", b.lists.row_count, b.dqkv.columns);
 }
 
 template <typename T>
@@ -353,7 +353,7 @@ static void key_gradients(cuda_backend *cuda, const backward_view<T> &b, const k
     const unsigned blocks = (unsigned)((k.own_count * b.shape.kv_heads + WARPS - 1) / WARPS);
     WZ_LAUNCH(own_key_gradients<T>, dim3(blocks), dim3(WZ_WARP, WARPS), 0, cuda->stream, b, k.own,
               k.own_count, k.place, k.index, k.completion, k.length);
-    CUDA_CHECK(cuda, cudaGetLastError(), "attention backward, own keys");
+    CUDA_LAUNCHED(cuda, "attention backward, own keys", b.lists.row_count, b.dqkv.columns);
 }
 
 /* Room for all lists together: launches read the first ones after the last ones are made. */
@@ -385,14 +385,14 @@ static void backward(cuda_backend *cuda, backward_view<T> b, const wz_segments *
     if (at_sites) {
         WZ_LAUNCH(clear_queries<T>, dim3((unsigned)((segments->rows * width + 255) / 256)), dim3(256), 0,
                   cuda->stream, b.dqkv, width);
-        CUDA_CHECK(cuda, cudaGetLastError(), "attention backward");
+        CUDA_LAUNCHED(cuda, "attention backward", b.dqkv.rows, b.dqkv.columns);
     }
     const unsigned blocks = (unsigned)((b.lists.row_count * heads + WARPS - 1) / WARPS);
     WZ_LAUNCH(delta_of_rows<T>, dim3(blocks), dim3(WZ_WARP, WARPS), 0, cuda->stream, b);
-    CUDA_CHECK(cuda, cudaGetLastError(), "attention backward");
+    CUDA_LAUNCHED(cuda, "attention backward", b.dqkv.rows, b.dqkv.columns);
     WZ_LAUNCH(query_gradients<T>, dim3((unsigned)b.lists.item_count, (unsigned)heads), dim3(WZ_WARP, WARPS),
               bytes, cuda->stream, b);
-    CUDA_CHECK(cuda, cudaGetLastError(), "attention backward, queries");
+    CUDA_LAUNCHED(cuda, "attention backward, queries", b.dqkv.rows, b.dqkv.columns);
     key_lists k;
     if (make_key_lists(cuda, segments, at_sites, &k))
         key_gradients(cuda, b, k);

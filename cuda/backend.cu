@@ -19,6 +19,17 @@ bool cuda_check(cuda_backend *cuda, cudaError_t error, const char *what, const c
     return false;
 }
 
+bool cuda_launched(cuda_backend *cuda, const char *what, int64_t rows, int64_t columns, const char *file,
+                   int line)
+{
+    const cudaError_t error = cudaGetLastError();
+    char text[160];
+    if (error == cudaSuccess)
+        return true;
+    (void)snprintf(text, sizeof text, "%s [%lld, %lld]", what, (long long)rows, (long long)columns);
+    return cuda_check(cuda, error, text, file, line);
+}
+
 void cuda_fail(cuda_backend *cuda, wz_status status, const wz_error *err)
 {
     if (cuda->failed != WZ_OK)

@@ -57,6 +57,10 @@ static inline cuda_backend *cuda_of(wz_backend *backend)
 /* Records a failure of an op for the next sync; true: all went well. */
 bool cuda_check(cuda_backend *cuda, cudaError_t error, const char *what, const char *file, int line);
 #define CUDA_CHECK(cuda, call, what) cuda_check(cuda, call, what, __FILE__, __LINE__)
+/* The same of a kernel's launch over [rows, columns]. */
+bool cuda_launched(cuda_backend *cuda, const char *what, int64_t rows, int64_t columns, const char *file,
+                   int line);
+#define CUDA_LAUNCHED(cuda, what, rows, columns) cuda_launched(cuda, what, rows, columns, __FILE__, __LINE__)
 void cuda_fail(cuda_backend *cuda, wz_status status, const wz_error *err);
 
 /* Lets a kernel have this much shared memory of a launch: more than 48 KiB must be asked for. */

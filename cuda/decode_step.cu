@@ -185,7 +185,7 @@ void decode_rows(wz_backend *backend, const wz_decode_size *size)
     const wz_decode_size room = *size;
     WZ_LAUNCH(advance, dim3(1), dim3(ADVANCE_THREADS), 0, cuda->stream, cuda->decode->memory,
               cuda->decode->tables, room, item_slots(size->group_rows));
-    CUDA_CHECK(cuda, cudaGetLastError(), "decoding, rows");
+    CUDA_LAUNCHED(cuda, "decoding, rows", size->rows, size->requests);
 }
 
 /* --- storing a step's rows --- */
@@ -263,7 +263,7 @@ void decode_store(wz_backend *backend, const wz_stored *stored, int count)
         return;
     WZ_LAUNCH(store_rows, dim3((unsigned)rows), dim3(STORE_THREADS), 0, cuda->stream, list, m->settings,
               m->counts);
-    CUDA_CHECK(cuda, cudaGetLastError(), "decoding, storing rows");
+    CUDA_LAUNCHED(cuda, "decoding, storing rows", rows, count);
 }
 
 void decode_attention(wz_backend *backend, wz_tensor out, float *lse, wz_tensor qkv,
@@ -311,7 +311,7 @@ static void sample_choices(cuda_backend *cuda, wz_tensor hidden, wz_tensor head,
     if (batch.logits == NULL)
         return;
     draw_sets(cuda, decode->memory.values, &batch, hidden, head, &decode->rule);
-    CUDA_CHECK(cuda, cudaGetLastError(), "decoding, drawing tokens");
+    CUDA_LAUNCHED(cuda, "decoding, drawing tokens", requests, batch.pairs);
 }
 
 static void sample_vocabulary(cuda_backend *cuda, wz_tensor hidden, wz_tensor head, int64_t requests)

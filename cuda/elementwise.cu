@@ -34,7 +34,7 @@ void cuda_embedding_forward(wz_backend *backend, wz_tensor y, wz_tensor table, c
         return;
     WZ_LAUNCH(embedding_forward, blocks_for(y.rows * y.columns), dim3(THREADS), 0, cuda->stream,
               matrix_of<float>(y), matrix_of<float>(table), index);
-    CUDA_CHECK(cuda, cudaGetLastError(), "embedding forward");
+    CUDA_LAUNCHED(cuda, "embedding forward", y.rows, y.columns);
 }
 
 /* A thread has one column of one row of the table and adds to it in order: no atomics. */
@@ -62,7 +62,7 @@ void cuda_embedding_backward(wz_backend *backend, wz_tensor dtable, wz_tensor dy
     WZ_LAUNCH(embedding_backward, blocks_for(scatter.targets * dy.columns), dim3(THREADS), 0, cuda->stream,
               matrix_of<float>(dtable), matrix_of<float>(dy), scatter.target, scatter.begin, scatter.order,
               scatter.targets);
-    CUDA_CHECK(cuda, cudaGetLastError(), "embedding backward");
+    CUDA_LAUNCHED(cuda, "embedding backward", dtable.rows, dtable.columns);
 }
 
 /* A thread has one pair (d, d + head_dim / 2) of one head of one row. */
@@ -96,7 +96,7 @@ void cuda_rope(wz_backend *backend, wz_tensor qkv, const int32_t *position, cons
                   cuda->stream, matrix_of<T>(qkv), index, table, heads, attention->head_dim,
                   inverse ? -1.0f : 1.0f);
     });
-    CUDA_CHECK(cuda, cudaGetLastError(), "rope");
+    CUDA_LAUNCHED(cuda, "rope", qkv.rows, qkv.columns);
 }
 
 static __device__ __forceinline__ float sigmoid(float x)
@@ -124,7 +124,7 @@ void cuda_swiglu_forward(wz_backend *backend, wz_tensor y, wz_tensor gate_up)
         WZ_LAUNCH(swiglu_forward<T>, blocks_for(y.rows * y.columns), dim3(THREADS), 0, cuda->stream,
                   matrix_of<T>(y), matrix_of<T>(gate_up));
     });
-    CUDA_CHECK(cuda, cudaGetLastError(), "swiglu forward");
+    CUDA_LAUNCHED(cuda, "swiglu forward", y.rows, y.columns);
 }
 
 /* y = g s(g) u:  du = dy g s,  dg = dy u s (1 + g (1 - s)) */
@@ -154,5 +154,5 @@ void cuda_swiglu_backward(wz_backend *backend, wz_tensor dgate_up, wz_tensor y, 
         WZ_LAUNCH(swiglu_backward<T>, blocks_for(dy.rows * dy.columns), dim3(THREADS), 0, cuda->stream,
                   matrix_of<T>(dgate_up), matrix_of<T>(y), matrix_of<T>(dy), matrix_of<T>(gate_up));
     });
-    CUDA_CHECK(cuda, cudaGetLastError(), "swiglu backward");
+    CUDA_LAUNCHED(cuda, "swiglu backward", gate_up.rows, gate_up.columns);
 }

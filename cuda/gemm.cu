@@ -176,9 +176,9 @@ static cublasStatus_t ask(const gemm_library *gemm, const cuda_product *p, bool 
 
 static wz_status cannot(const gemm_library *gemm, const cuda_product *p, cublasStatus_t status, wz_error *err)
 {
-    return wz_fail(err, WZ_ERR_DEVICE, "cublasLt cannot multiply [%lld, %lld] by [%lld, %lld]: %s",
+    return wz_fail(err, WZ_ERR_DEVICE, "cublasLt cannot multiply [%lld, %lld] by [%lld, %lld]: %s (%s)",
                    (long long)p->m, (long long)p->k, (long long)p->k, (long long)p->n,
-                   gemm->lt.GetStatusString(status));
+                   gemm->lt.GetStatusString(status), __FILE__);
 }
 
 wz_status gemm_library_find(gemm_library *gemm, const cuda_product *p, bool aligned, bool may_split,

@@ -95,7 +95,7 @@ double cuda_gemm_rate(wz_backend *backend, const wz_gemm_shape *s, double second
     CUDA_CHECK(cuda, cudaMemsetAsync(ct.data, 0, (size_t)(s->m * s->n) * sizeof(float), cuda->stream),
                "gemm_rate");
     const cuda_product product = cuda_product_of(ct, at, s->a_transposed, bt, s->b_transposed, s->accumulate);
-    if (!CUDA_CHECK(cuda, cudaGetLastError(), "gemm_rate"))
+    if (!CUDA_LAUNCHED(cuda, "gemm_rate", s->m, s->n))
         return NAN;
     multiply(cuda, &product); /* the first one chooses an algorithm */
     return cuda_best_rate(cuda, multiply, &product, 2.0 * (double)s->m * (double)s->n * (double)s->k, seconds,

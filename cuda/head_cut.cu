@@ -137,7 +137,7 @@ bool find_cuts(cuda_backend *cuda, sample_cut *cuts, const sample_batch *batch, 
 {
     WZ_LAUNCH(cut_entries, dim3((unsigned)batch->rows), dim3(CUT_THREADS), 0, cuda->stream, cuts,
               batch->logits, batch->entries, *sampling, inverse_temperature(sampling->temperature));
-    return CUDA_CHECK(cuda, cudaGetLastError(), "head sample");
+    return CUDA_LAUNCHED(cuda, "head sample", batch->rows, batch->pairs);
 }
 
 /* A warp has an entry: 32 pairs at a time say which stay, and each finds its place among them. */
@@ -169,5 +169,5 @@ bool take_kept(cuda_backend *cuda, uint32_t *kept, const sample_entry *to, const
                const sample_batch *batch)
 {
     WZ_LAUNCH(copy_kept, entry_blocks(batch->rows), entry_threads(), 0, cuda->stream, kept, to, cuts, *batch);
-    return CUDA_CHECK(cuda, cudaGetLastError(), "head sample");
+    return CUDA_LAUNCHED(cuda, "head sample", batch->rows, batch->pairs);
 }

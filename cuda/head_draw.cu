@@ -119,5 +119,5 @@ void draw_tile(cuda_backend *cuda, const draw_memory *memory, sample_value *valu
         WZ_LAUNCH(sample_chunk, grid, chunk_threads(), 0, cuda->stream, values, memory->states,
                   memory->logits, entries, column, width, *rule);
     }
-    CUDA_CHECK(cuda, cudaGetLastError(), "drawing tokens");
+    CUDA_LAUNCHED(cuda, "drawing tokens", memory->hidden.rows, head.rows);
 }

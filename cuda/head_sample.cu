@@ -171,7 +171,7 @@ static bool stage_batch(const sample_call *c, const sample_entry *entries, const
 /* Copies values to the caller's results. */
 static bool fetch(const sample_call *c, const sample_value *values, const sample_entry *entries, int64_t rows)
 {
-    if (!CUDA_CHECK(c->cuda, cudaGetLastError(), "head sample") ||
+    if (!CUDA_LAUNCHED(c->cuda, "head sample", rows, c->head.rows) ||
         !cuda_fetch(c->cuda, c->values, values, (size_t)rows * sizeof *values, "head sample"))
         return false;
     for (int64_t i = 0; i < rows; i++)

@@ -140,7 +140,7 @@ static void score_small(const score_call *c, const score_lists *lists)
     WZ_LAUNCH(small_scores, entry_blocks(lists->smalls), entry_threads(), 0, c->cuda->stream, result, logits,
               matrix_of<float>(c->hidden), matrix_of<float>(c->head), entries, lists->smalls, tokens,
               c->scale);
-    if (CUDA_CHECK(c->cuda, cudaGetLastError(), "head score"))
+    if (CUDA_LAUNCHED(c->cuda, "head score", lists->smalls, lists->pairs))
         fetch_scores(c, result, lists->smalls, lists->small);
 }
 
@@ -157,7 +157,7 @@ static void small_backward(const score_call *c, const score_lists *lists)
     WZ_LAUNCH(small_gradients, entry_blocks(lists->smalls), entry_threads(), 0, c->cuda->stream,
               matrix_of<float>(c->dhidden), logits, matrix_of<float>(c->hidden), matrix_of<float>(c->head),
               entries, lists->smalls, tokens, c->scale);
-    if (!CUDA_CHECK(c->cuda, cudaGetLastError(), "head score backward") || c->dhead.data == NULL)
+    if (!CUDA_LAUNCHED(c->cuda, "head score backward", lists->smalls, lists->pairs) || c->dhead.data == NULL)
         return;
     const int32_t *pair_row = cuda_stage(c->cuda, lists->pair_row, lists->pairs, "head score backward");
     if (pair_row == NULL || !cuda_make_scatter(c->cuda, lists->pair_token, NULL, lists->pairs, &scatter))
@@ -166,7 +166,7 @@ static void small_backward(const score_call *c, const score_lists *lists)
     WZ_LAUNCH(small_head_gradient, element_blocks(threads), dim3(256), 0, c->cuda->stream,
               matrix_of<float>(c->dhead), matrix_of<float>(c->hidden), logits, pair_row, scatter.target,
               scatter.begin, scatter.order, scatter.targets);
-    CUDA_CHECK(c->cuda, cudaGetLastError(), "head score backward");
+    CUDA_LAUNCHED(c->cuda, "head score backward", lists->smalls, lists->pairs);
 }
 
 void fetch_scores(const score_call *c, const score_pair *from, int64_t count, const score_entry *entries)

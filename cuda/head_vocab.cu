@@ -191,7 +191,7 @@ static bool sum_tile(const tile_walk *w)
         WZ_LAUNCH(add_chunk, dim3((unsigned)w->rows), chunk_threads(), 0, c->cuda->stream, w->tile,
                   w->entries, w->tokens, column, width, c->scale);
     }
-    return CUDA_CHECK(c->cuda, cudaGetLastError(), "head score");
+    return CUDA_LAUNCHED(c->cuda, "head score", w->rows, c->head.rows);
 }
 
 /* The gradients of a chunk's logits flow to the hidden rows and to the chunk's columns of the head. */
@@ -223,7 +223,7 @@ static void tile_backward(const tile_walk *w)
         chunk_backward(w, column, chunk_logits(w, column));
     WZ_LAUNCH(end_backward, element_blocks(w->rows * hidden), dim3(256), 0, c->cuda->stream, w->tile,
               matrix_of<float>(c->dhidden), w->entries, w->rows);
-    CUDA_CHECK(c->cuda, cudaGetLastError(), "head score backward");
+    CUDA_LAUNCHED(c->cuda, "head score backward", w->rows, c->head.rows);
 }
 
 void score_whole(const score_call *c, const score_lists *lists, bool backward)
@@ -246,7 +246,7 @@ void score_whole(const score_call *c, const score_lists *lists, bool backward)
         }
         WZ_LAUNCH(end_tile, dim3((unsigned)((w.rows + 127) / 128)), dim3(128), 0, c->cuda->stream, w.tile,
                   w.entries, w.rows);
-        if (CUDA_CHECK(c->cuda, cudaGetLastError(), "head score"))
+        if (CUDA_LAUNCHED(c->cuda, "head score", w.rows, c->head.rows))
             fetch_scores(c, w.tile.result, w.rows, lists->whole + first);
     }
 }

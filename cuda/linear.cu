@@ -26,7 +26,7 @@ void cuda_convert(wz_backend *backend, wz_tensor to, wz_tensor from)
         WZ_LAUNCH(convert<T>, element_blocks(to), dim3(THREADS), 0, cuda->stream, matrix_of<T>(to),
                   matrix_of<float>(from));
     });
-    CUDA_CHECK(cuda, cudaGetLastError(), "convert");
+    CUDA_LAUNCHED(cuda, "convert", to.rows, to.columns);
 }
 
 size_t cuda_prepared_bytes(const wz_backend *backend, int64_t out, int64_t in)
@@ -69,7 +69,7 @@ void cuda_linear_forward(wz_backend *backend, wz_tensor y, wz_tensor x, const wz
             WZ_LAUNCH(prefill<T>, element_blocks(y), dim3(THREADS), 0, cuda->stream, matrix_of<T>(y),
                       matrix_of<T>(residual), bias);
         });
-        CUDA_CHECK(cuda, cudaGetLastError(), "linear forward");
+        CUDA_LAUNCHED(cuda, "linear forward", y.rows, y.columns);
     }
     const cuda_product product = cuda_product_of(y, x, false, cuda_weight_for(linear, x.type), true,
                                                  bias != NULL || residual.data != NULL);
@@ -126,6 +126,6 @@ void cuda_linear_backward_weight(wz_backend *backend, const wz_linear *gradient,
         using T = decltype(element);
         WZ_LAUNCH(bias_parts<T>, grid, dim3(128), 0, cuda->stream, partial, matrix_of<T>(dy));
     });
-    CUDA_CHECK(cuda, cudaGetLastError(), "linear backward, bias");
+    CUDA_LAUNCHED(cuda, "linear backward, bias", dy.rows, dy.columns);
     cuda_add_parts(cuda, (float *)gradient->bias.data, partial, parts, dy.columns, dy.columns);
 }

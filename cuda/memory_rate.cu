@@ -36,7 +36,7 @@ static void read_block(cuda_backend *cuda, const void *what)
     const int64_t each = THREADS * EACH;
     WZ_LAUNCH(read_all, dim3((unsigned)((block->count + each - 1) / each)), dim3(THREADS), 0, cuda->stream,
               block->data, block->count, (uint32_t *)(block->data + block->count));
-    CUDA_CHECK(cuda, cudaGetLastError(), "memory_rate");
+    CUDA_LAUNCHED(cuda, "memory_rate", 1, block->count);
 }
 
 double cuda_memory_rate(wz_backend *backend, size_t bytes, double seconds)

@@ -46,7 +46,7 @@ void cuda_rmsnorm_forward(wz_backend *backend, wz_tensor y, float *rstd, wz_tens
         WZ_LAUNCH(norm_forward<T>, warp_rows(y.rows), dim3(WZ_WARP, WARPS), 0, cuda->stream, matrix_of<T>(y),
                   rstd, matrix_of<float>(x), index, weight, eps);
     });
-    CUDA_CHECK(cuda, cudaGetLastError(), "rmsnorm forward");
+    CUDA_LAUNCHED(cuda, "rmsnorm forward", y.rows, y.columns);
 }
 
 /* With h = x rstd:  dx (+)= rstd (dy w - h mean(dy w h)). */
@@ -120,7 +120,7 @@ void cuda_rmsnorm_backward(wz_backend *backend, wz_tensor dx, float *dweight, wz
                   matrix_of<float>(dx), matrix_of<T>(dy), matrix_of<float>(x), scatter.target, scatter.begin,
                   scatter.order, targets, rstd, weight);
     });
-    CUDA_CHECK(cuda, cudaGetLastError(), "rmsnorm backward");
+    CUDA_LAUNCHED(cuda, "rmsnorm backward", dy.rows, dy.columns);
     if (dweight == NULL)
         return;
     const int64_t parts = part_count(rows);
@@ -135,7 +135,7 @@ void cuda_rmsnorm_backward(wz_backend *backend, wz_tensor dx, float *dweight, wz
         WZ_LAUNCH(norm_weight_parts<T>, grid, dim3(128), 0, cuda->stream, partial, matrix_of<T>(dy),
                   matrix_of<float>(x), index, rstd);
     });
-    CUDA_CHECK(cuda, cudaGetLastError(), "rmsnorm backward");
+    CUDA_LAUNCHED(cuda, "rmsnorm backward", dy.rows, dy.columns);
     cuda_add_parts(cuda, dweight, partial, parts, x.columns, x.columns);
 }
 
@@ -173,7 +173,7 @@ void cuda_qk_norm_forward(wz_backend *backend, wz_tensor qkv, wz_tensor raw, flo
                   matrix_of<T>(qkv), matrix_of<T>(raw), rstd, attention->heads, heads, attention->head_dim,
                   q_weight, k_weight, eps);
     });
-    CUDA_CHECK(cuda, cudaGetLastError(), "qk_norm forward");
+    CUDA_LAUNCHED(cuda, "qk_norm forward", qkv.rows, qkv.columns);
 }
 
 /* partial[part][2][head_dim]: q's and k's weight gradient over the part's rows and their heads, in order; before
@@ -230,7 +230,7 @@ void cuda_qk_norm_backward(wz_backend *backend, wz_tensor dqkv, float *dq_weight
         WZ_LAUNCH(head_norm_weight_parts<T>, grid, dim3(128), 0, cuda->stream, partial, matrix_of<T>(dqkv),
                   matrix_of<T>(raw), rstd, attention->heads, heads, hd);
     });
-    CUDA_CHECK(cuda, cudaGetLastError(), "qk_norm backward");
+    CUDA_LAUNCHED(cuda, "qk_norm backward", dqkv.rows, dqkv.columns);
     cuda_add_parts(cuda, dq_weight, partial, parts, 2 * hd, hd);
     cuda_add_parts(cuda, dk_weight, partial + hd, parts, 2 * hd, hd);
     with_type(dqkv.type, [&](auto element) {
@@ -239,5 +239,5 @@ void cuda_qk_norm_backward(wz_backend *backend, wz_tensor dqkv, float *dq_weight
                   matrix_of<T>(dqkv), matrix_of<T>(raw), rstd, attention->heads, heads, hd, q_weight,
                   k_weight);
     });
-    CUDA_CHECK(cuda, cudaGetLastError(), "qk_norm backward");
+    CUDA_LAUNCHED(cuda, "qk_norm backward", dqkv.rows, dqkv.columns);
 }

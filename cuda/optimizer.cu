@@ -24,7 +24,7 @@ void cuda_add_parts(cuda_backend *cuda, float *sum, const float *partial, int64_
 {
     WZ_LAUNCH(add_parts, dim3((unsigned)((columns + THREADS - 1) / THREADS)), dim3(THREADS), 0, cuda->stream,
               sum, partial, parts, stride, columns);
-    CUDA_CHECK(cuda, cudaGetLastError(), "adding parts");
+    CUDA_LAUNCHED(cuda, "adding parts", parts, columns);
 }
 
 /* partial[block] = sum of squares of its floats: threads take every 256th, warps add by halves, then the warps in order. */
@@ -69,7 +69,7 @@ double cuda_sum_squares(wz_backend *backend, const float *values, int64_t count)
         const double *parts = (const double *)host;
         WZ_LAUNCH(sum_squares, dim3((unsigned)blocks), dim3(THREADS), 0, cuda->stream, partial, values,
                   count);
-        if (CUDA_CHECK(cuda, cudaGetLastError(), "sum of squares") &&
+        if (CUDA_LAUNCHED(cuda, "sum of squares", 1, count) &&
             CUDA_CHECK(cuda,
                        cudaMemcpyAsync(host, partial, (size_t)blocks * sizeof(double), cudaMemcpyDeviceToHost,
                                        cuda->stream),
@@ -113,5 +113,5 @@ void cuda_adamw(wz_backend *backend, float *weight, float *m, float *v, const fl
         return;
     WZ_LAUNCH(adamw_step, dim3((unsigned)((count + THREADS - 1) / THREADS)), dim3(THREADS), 0, cuda->stream,
               weight, m, v, gradient, count, gradient_scale, decay, step_size, inverse_root2, options);
-    CUDA_CHECK(cuda, cudaGetLastError(), "adamw");
+    CUDA_LAUNCHED(cuda, "adamw", 1, count);
 }

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "engine/backend/token_sets.h"
 #include "engine/rollout/decode.h"
 
 wz_status wz_batch_generate(const wz_task *task, const double *values, uint64_t seed, wz_split split,
@@ -208,8 +209,7 @@ wz_status wz_batch_bounds(const wz_batch *batch, const wz_sampling *sampling, bo
 {
     const wz_model *model = batch->policy->model;
     const wz_model_config *c = &model->config;
-    const bool is_free = batch->policy->grammar == NULL,
-               cuts = sampling->top_k > 0 || sampling->top_p < 1.0f || sampling->min_p > 0.0f;
+    const bool is_free = batch->policy->grammar == NULL, cuts = sampling_cuts(sampling);
     int64_t group_rows = 0, own_rows = 0, longest = 0, set = 0;
     for (int64_t g = 0; g < batch->groups; g++) {
         const wz_pattern_bounds *bounds = &batch->bounds[g];

@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "engine/backend/token_sets.h"
+
 #define STEPS_AT_ONCE 32     /* of free decoding, before asking how many completions are left */
 #define MOST_PAIRS (1 << 24) /* completions x tokens of the largest choice */
 
@@ -19,15 +21,10 @@ typedef struct decoding {
     int64_t completions;
 } decoding;
 
-static bool cuts(const wz_sampling *s)
-{
-    return s->temperature > 0.0f && (s->top_k > 0 || s->top_p < 1.0f || s->min_p > 0.0f);
-}
-
 /* Whether the device could, as far as the options say. */
 static bool may_drive(const decoding *d, bool has_grammar, const wz_rollout_options *options)
 {
-    return d->ops != NULL && !options->host_drives && !cuts(&options->sampling) &&
+    return d->ops != NULL && !options->host_drives && !sampling_cuts(&options->sampling) &&
            wz_draw_key_valid(&d->pack.key) && (!has_grammar || options->paths != NULL) &&
            options->end_token_count <= WZ_DECODE_ENDS;
 }

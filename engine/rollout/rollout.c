@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/backend/token_sets.h"
 #include "engine/core/clock.h"
 
 typedef struct rollout {
@@ -28,11 +29,6 @@ typedef struct rollout {
     wz_decoded decoded;
     int32_t *taken; /* [completions] results taken over */
 } rollout;
-
-static bool cuts(const wz_sampling *s)
-{
-    return s->temperature > 0.0f && (s->top_k > 0 || s->top_p < 1.0f || s->min_p > 0.0f);
-}
 
 /* The pack's copy of a grammar's token set. */
 static wz_status pack_set(rollout *r, const wz_mask *mask, uint32_t *id, wz_error *err)
@@ -238,7 +234,7 @@ static wz_status prepare(rollout *r, const wz_grammar_state *start, wz_error *er
     wz_pack *pack = r->pack;
     wz_backend *backend = r->model->backend;
     const size_t n = (size_t)pack->completions;
-    if (cuts(&r->options->sampling))
+    if (sampling_cuts(&r->options->sampling))
         r->kept_stride = r->model->config.vocab_size;
     const size_t each = sizeof(wz_sample_request) + sizeof(wz_sample_result) + 3 * sizeof(int32_t) +
                         sizeof(wz_grammar_state) + 1 + (size_t)r->kept_stride * sizeof(uint32_t);

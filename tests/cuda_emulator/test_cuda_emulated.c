@@ -57,6 +57,26 @@ START_TEST(memory_that_runs_out_in_an_op_is_reported_by_sync)
 }
 END_TEST
 
+/* A launch that fails in an op: the next sync names the op, its shape and the file. */
+START_TEST(launch_that_fails_is_reported_with_op_shape_and_file)
+{
+    wz_backend *be = NULL;
+    wz_error err = {{0}};
+    void *block = NULL;
+    ck_assert_msg(wz_backend_cuda_create(&options, &be, &err) == WZ_OK, "%s", err.text);
+    ck_assert_int_eq(be->ops->alloc(be, sizeof(float) * 3 * 14, "values", &block, &err), WZ_OK);
+    const wz_tensor gate_up = {block, 3, 14, 14, WZ_F32}, y = {block, 3, 7, 7, WZ_F32};
+    ck_assert_int_eq(setenv("CUDA_EMULATOR_FAULT", "no_kernel", 1), 0);
+    be->ops->swiglu_forward(be, y, gate_up);
+    ck_assert_int_eq(be->ops->sync(be, &err), WZ_ERR_DEVICE);
+    ck_assert_msg(strstr(err.text, "swiglu forward [3, 7] failed") != NULL, "%s", err.text);
+    ck_assert_msg(strstr(err.text, "cuda/elementwise.cu:") != NULL, "%s", err.text);
+    ck_assert_int_eq(unsetenv("CUDA_EMULATOR_FAULT"), 0);
+    be->ops->release(be, block);
+    be->ops->destroy(be);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("cuda_emulated");
@@ -64,6 +84,7 @@ int main(void)
     tcase_add_loop_test(all, device_that_cannot_serve_is_refused_with_a_remedy, 0,
                         (int)(sizeof faults / sizeof faults[0]));
     tcase_add_test(all, memory_that_runs_out_in_an_op_is_reported_by_sync);
+    tcase_add_test(all, launch_that_fails_is_reported_with_op_shape_and_file);
     suite_add_tcase(suite, all);
     return run_suite(suite);
 }
