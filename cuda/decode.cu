@@ -294,7 +294,7 @@ void cuda_decode_destroy(cuda_backend *cuda)
 {
     if (cuda->decode == NULL)
         return;
-    decode_drop_graphs(cuda->decode);
+    decode_drop_graphs(cuda);
     (void)cudaFree(cuda->decode->block.data);
     (void)cudaFree(cuda->decode->table_block.data);
     free(cuda->decode);

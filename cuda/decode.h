@@ -91,7 +91,7 @@ void decode_attention(wz_backend *backend, wz_tensor out, float *lse, wz_tensor 
                       const wz_decode_size *size, const wz_attention *attention);
 void decode_sample(wz_backend *backend, wz_tensor hidden, const wz_linear *head, const wz_decode_size *size);
 void decode_forget(wz_backend *backend, const void *owner);
-void decode_drop_graphs(cuda_decode *decode);
+void decode_drop_graphs(cuda_backend *cuda);
 
 /* Blocks of attention's rows that a group may need for this many of them. */
 static inline int64_t item_slots(int64_t group_rows)

@@ -44,32 +44,38 @@ static void make_key(const cuda_backend *cuda, const wz_decode_size *size, const
     key->chooses = cuda->decode->chooses;
 }
 
-static void forget(decode_graph *graph)
+/* The device may be busy with it. */
+static void forget(cuda_backend *cuda, decode_graph *graph)
 {
-    if (graph->exec != NULL)
-        (void)cudaGraphExecDestroy(graph->exec);
+    if (graph->exec != NULL) {
+        CUDA_CHECK(cuda, cudaStreamSynchronize(cuda->stream), "a recorded decode step");
+        CUDA_CHECK(cuda, cudaGraphExecDestroy(graph->exec), "a recorded decode step");
+    }
     *graph = decode_graph{};
 }
 
 void decode_forget(wz_backend *backend, const void *owner)
 {
-    const cuda_decode *decode = cuda_of(backend)->decode;
+    cuda_backend *cuda = cuda_of(backend);
+    const cuda_decode *decode = cuda->decode;
     for (int i = 0; decode != NULL && decode->graphs != NULL && i < GRAPHS; i++)
         if (decode->graphs->each[i].key.owner == owner)
-            forget(&decode->graphs->each[i]);
+            forget(cuda, &decode->graphs->each[i]);
 }
 
-void decode_drop_graphs(cuda_decode *decode)
+void decode_drop_graphs(cuda_backend *cuda)
 {
+    cuda_decode *decode = cuda->decode;
     for (int i = 0; decode->graphs != NULL && i < GRAPHS; i++)
-        forget(&decode->graphs->each[i]);
+        forget(cuda, &decode->graphs->each[i]);
     free(decode->graphs);
     decode->graphs = NULL;
 }
 
 /* The graph of this key, or else the place of the one used longest ago, emptied. */
-static decode_graph *find(decode_graphs *graphs, const graph_key *key, bool *known)
+static decode_graph *find(cuda_backend *cuda, const graph_key *key, bool *known)
 {
+    decode_graphs *graphs = cuda->decode->graphs;
     decode_graph *oldest = &graphs->each[0];
     *known = true;
     for (int i = 0; i < GRAPHS; i++) {
@@ -79,7 +85,7 @@ static decode_graph *find(decode_graphs *graphs, const graph_key *key, bool *kno
         oldest = graph->used < oldest->used ? graph : oldest;
     }
     *known = false;
-    forget(oldest);
+    forget(cuda, oldest);
     (void)memcpy((void *)&oldest->key, (const void *)key, sizeof *key);
     return oldest;
 }
@@ -119,7 +125,7 @@ void decode_run(wz_backend *backend, const wz_decode_size *size, const void *own
     }
     graph_key key;
     make_key(cuda, size, owner, &key);
-    decode_graph *graph = find(decode->graphs, &key, &known);
+    decode_graph *graph = find(cuda, &key, &known);
     graph->used = ++decode->graphs->clock;
     if (!known)
         body(context);

@@ -199,7 +199,7 @@ static wz_status add_decode_bounds(const wz_batch *batch, const wz_sampling *sam
     for (int64_t p = 0; status == WZ_OK && p < batch->pack_count; p++)
         status = wz_decode_add_bounds(policy->model,
                                       policy->grammar != NULL ? start + p * batch->groups_per_pack : NULL,
-                                      batch->packs[p]->groups, batch->generations, &options, &b->decode, err);
+                                      batch->packs[p], &options, &b->decode, err);
     free(block);
     return status;
 }

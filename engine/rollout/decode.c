@@ -30,8 +30,11 @@ static bool may_drive(const decoding *d, bool has_grammar, const wz_rollout_opti
 }
 
 /* What of the options the device is told. */
-static wz_decode describe(const decoding *d, const wz_rollout_options *options, int64_t generations)
+static wz_decode describe(const decoding *d, const wz_rollout_options *options, int64_t generations,
+                          int64_t longest)
 {
+    if (options->max_completion_length < longest)
+        longest = options->max_completion_length;
     return (wz_decode){.generations = generations,
                        .paths = &d->paths,
                        .sampling = options->sampling,
@@ -40,12 +43,12 @@ static wz_decode describe(const decoding *d, const wz_rollout_options *options, 
                                .token = (uint32_t)(options->max_completion_length - 1),
                                .sample = (uint32_t)(generations - 1),
                                .purpose = (uint32_t)options->purpose},
-                       .longest = options->max_completion_length,
+                       .longest = longest,
                        .lessons = options->lessons,
                        .end_tokens = options->end_tokens,
                        .end_token_count = options->end_token_count,
                        .vocab = d->model->config.vocab_size,
-                       .steps = options->max_completion_length + 1};
+                       .steps = longest + 1};
 }
 
 /* Starts and tables of the grammar; *fits: the device can follow it. edges [groups] */
@@ -147,14 +150,16 @@ static wz_status decode(decoding *d, wz_decoded *out, wz_error *err)
     return status;
 }
 
-/* Fills d for groups of this many generations; *fits: the device can drive. *block: to be freed. */
+/* Fills d for groups of this many completions of at most `longest` tokens; *fits: the device can drive. *block: to be
+ * freed. */
 static wz_status prepare(decoding *d, const wz_grammar_state *start, int64_t groups, int64_t generations,
-                         const wz_rollout_options *options, void **block, bool *fits, wz_error *err)
+                         int64_t longest, const wz_rollout_options *options, void **block, bool *fits,
+                         wz_error *err)
 {
     wz_status status = WZ_OK;
     d->ops = d->model->backend->ops->decode;
     d->completions = groups * generations;
-    d->pack = describe(d, options, generations);
+    d->pack = describe(d, options, generations, longest);
     *fits = may_drive(d, start != NULL, options);
     *block = NULL;
     if (*fits && start != NULL) {
@@ -175,7 +180,8 @@ wz_status wz_decode_pack(const wz_model *model, wz_activations *activations, con
     void *block = NULL;
     bool fits = false;
     *out = (wz_decoded){NULL, 0};
-    wz_status status = prepare(&d, start, pack->groups, pack->generations, options, &block, &fits, err);
+    wz_status status = prepare(&d, start, pack->groups, pack->generations, pack->completion_stride, options,
+                               &block, &fits, err);
     d.pack.segments = &pack->segments;
     d.pack.prompt_rows = pack->segments.rows;
     d.pack.problem = pack->problem;
@@ -190,14 +196,14 @@ static int64_t larger(int64_t a, int64_t b)
     return a > b ? a : b;
 }
 
-wz_status wz_decode_add_bounds(const wz_model *model, const wz_grammar_state *start, int64_t groups,
-                               int64_t generations, const wz_rollout_options *options, wz_decode_bounds *out,
-                               wz_error *err)
+wz_status wz_decode_add_bounds(const wz_model *model, const wz_grammar_state *start, const wz_pack *pack,
+                               const wz_rollout_options *options, wz_decode_bounds *out, wz_error *err)
 {
     decoding d = {.model = model};
     void *block = NULL;
     bool fits = false;
-    const wz_status status = prepare(&d, start, groups, generations, options, &block, &fits, err);
+    const wz_status status = prepare(&d, start, pack->groups, pack->generations, pack->completion_stride,
+                                     options, &block, &fits, err);
     free(block);
     if (status != WZ_OK || !fits)
         return status;

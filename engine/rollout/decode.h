@@ -18,10 +18,9 @@ wz_status wz_decode_pack(const wz_model *model, wz_activations *activations, con
                          const wz_grammar_state *start, const wz_rollout_options *options, wz_decoded *out,
                          wz_error *err);
 
-/* What a pack of so many groups takes of that at most, where the device drives it; start [groups] or NULL, as above.
- * *out becomes the larger of what it was and that. */
-wz_status wz_decode_add_bounds(const wz_model *model, const wz_grammar_state *start, int64_t groups,
-                               int64_t generations, const wz_rollout_options *options, wz_decode_bounds *out,
-                               wz_error *err);
+/* What decoding a pack takes of that at most, where the device drives it; start as above. *out becomes the larger of what it
+ * was and that. */
+wz_status wz_decode_add_bounds(const wz_model *model, const wz_grammar_state *start, const wz_pack *pack,
+                               const wz_rollout_options *options, wz_decode_bounds *out, wz_error *err);
 
 #endif
