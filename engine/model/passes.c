@@ -1,44 +1,5 @@
-/* Forward and backward pass, in backend ops. */
-#include <math.h>
-
-#include "engine/model/model.h"
-
-static wz_attention attention_of(const wz_model_config *c)
-{
-    return (wz_attention){c->num_attention_heads, c->num_key_value_heads, c->head_dim,
-                          (float)(1.0 / sqrt((double)c->head_dim))};
-}
-
-/* Rows [row0, row0 + rows) of a buffer. */
-static wz_tensor block(float *data, int64_t row0, int64_t rows, int64_t columns)
-{
-    return wz_matrix(data + row0 * columns, rows, columns);
-}
-
-static wz_tensor rows_of(wz_tensor tensor, int64_t row0, int64_t rows)
-{
-    tensor.data = (char *)tensor.data + (size_t)(row0 * tensor.stride) * wz_type_bytes(tensor.type);
-    tensor.rows = rows;
-    return tensor;
-}
-
-/* Which rows a pass goes over. Tensors of a layer's first half (up to qkv) are indexed by row, those of the last layer's
- * second half by site: nothing is predicted from the other rows, and no later layer reads them. */
-typedef struct pass {
-    const wz_model *model;
-    const wz_activations *activations;
-    wz_backward *backward; /* backward pass only */
-    const wz_segments *segments;
-    const int32_t *token;
-    int64_t layer;
-    int64_t row0, site0; /* first row, and first site from it on */
-    wz_tensor dy;        /* backward pass: the residual stream's gradient as products read it */
-} pass;
-
-static bool is_last(const pass *p, int64_t l)
-{
-    return l + 1 == p->model->config.num_hidden_layers;
-}
+/* Forward pass and decode steps, in backend ops. */
+#include "engine/model/pass.h"
 
 /* First site from row `row` on. */
 static int64_t site_from(const wz_segments *segments, int64_t row)
@@ -54,8 +15,7 @@ static int64_t site_from(const wz_segments *segments, int64_t row)
     return low;
 }
 
-/* Up to the layer's keys, queries and values. */
-static void begin_layer(const pass *p, int64_t l, int64_t row0, int64_t rows)
+void wz_pass_begin_layer(const pass *p, int64_t l, int64_t row0, int64_t rows)
 {
     const wz_model *model = p->model;
     const wz_model_config *c = &model->config;
@@ -81,8 +41,7 @@ static void begin_layer(const pass *p, int64_t l, int64_t row0, int64_t rows)
     ops->rope(be, qkv, p->segments->row_position + row0, model->rope_table, &attention, false);
 }
 
-/* From attention's result to gate_up, for rows (of the last layer: sites) [row0, row0 + rows). */
-static void continue_layer(const pass *p, int64_t l, int64_t row0, int64_t rows)
+void wz_pass_continue_layer(const pass *p, int64_t l, int64_t row0, int64_t rows)
 {
     const wz_model *model = p->model;
     const wz_model_config *c = &model->config;
@@ -119,7 +78,7 @@ static void finish_layer(const pass *p, int64_t l, float *next, int64_t row0, in
     const int64_t hidden = model->config.hidden_size, ff = model->config.intermediate_size;
     wz_tensor swiglu = wz_working(be, a->swiglu, row0, rows, ff);
 
-    continue_layer(p, l, row0, rows);
+    wz_pass_continue_layer(p, l, row0, rows);
     ops->swiglu_forward(be, swiglu, wz_working(be, a->gate_up, row0, rows, 2 * ff));
     ops->linear_forward(be, block(next, row0, rows, hidden), swiglu, &w.down,
                         block(a->middle, row0, rows, hidden));
@@ -138,7 +97,7 @@ static void between_attentions(void *context, int64_t first, int64_t end)
             wz_matrix(model->weights + model->embedding, model->config.vocab_size, hidden), p->token + row0);
     else
         finish_layer(p, p->layer - 1, x, row0, rows);
-    begin_layer(p, p->layer, row0, rows);
+    wz_pass_begin_layer(p, p->layer, row0, rows);
 }
 
 /* What follows the last attention, for a block of the pass's sites. */
@@ -148,8 +107,7 @@ static void after_attentions(void *context, int64_t first, int64_t end)
     finish_layer(p, p->layer, p->activations->final, p->site0 + first, end - first);
 }
 
-/* Attention of layer p->layer for rows [row0, row1). */
-static void attend(const pass *p, int64_t row0, int64_t row1)
+void wz_pass_attend(const pass *p, int64_t row0, int64_t row1)
 {
     const wz_layer_activations *a = &p->activations->layers[p->layer];
     const wz_attention attention = attention_of(&p->model->config);
@@ -175,7 +133,7 @@ void wz_model_forward(const wz_model *model, wz_activations *activations, const 
         return;
     for (p.layer = 0; p.layer < model->config.num_hidden_layers; p.layer++) {
         ops->for_row_blocks(model->backend, row1 - row0, between_attentions, &p);
-        attend(&p, row0, row1);
+        wz_pass_attend(&p, row0, row1);
     }
     p.layer = model->config.num_hidden_layers - 1;
     ops->for_row_blocks(model->backend, site_from(segments, row1) - p.site0, after_attentions, &p);
@@ -273,182 +231,4 @@ void wz_model_final_norm(const wz_model *model, const wz_activations *activation
                                          wz_matrix(activations->final, activations->rows, width), site,
                                          model->weights + model->final_norm,
                                          (float)model->config.rms_norm_eps);
-}
-
-void wz_model_backward_begin(const wz_model *model, wz_backward *backward, const wz_segments *segments)
-{
-    model->backend->ops->fill_zero(model->backend, backward->dfinal,
-                                   (size_t)(segments->sites * model->config.hidden_size) * sizeof(float));
-}
-
-void wz_model_final_norm_backward(const wz_model *model, const wz_activations *activations,
-                                  wz_backward *backward, const int32_t *site, int64_t count,
-                                  const float *dhidden, const float *rstd, const wz_row_groups *entry_groups)
-{
-    const int64_t width = model->config.hidden_size;
-    model->backend->ops->rmsnorm_backward(
-        model->backend, wz_matrix(backward->dfinal, activations->rows, width), model->final_norm_gradient,
-        wz_matrix((float *)dhidden, count, width), wz_matrix(activations->final, activations->rows, width),
-        site, rstd, model->weights + model->final_norm, entry_groups);
-}
-
-static void keys_again(void *context, int64_t first, int64_t end)
-{
-    const pass *p = context;
-    begin_layer(p, p->layer, first, end - first);
-}
-
-static void continue_again(void *context, int64_t first, int64_t end)
-{
-    const pass *p = context;
-    continue_layer(p, p->layer, first, end - first);
-}
-
-/* What layer p->layer computed between its input and its second product, where only the input and qkv were kept. With
- * QK-norm the backward pass wants q and k as they were before it: qkv is made again, too, of the same bits. */
-static void compute_layer_again(const pass *p)
-{
-    wz_backend *be = p->model->backend;
-    const int64_t rows = p->segments->rows, count = is_last(p, p->layer) ? p->segments->sites : rows;
-    if (p->model->config.use_qk_norm)
-        be->ops->for_row_blocks(be, rows, keys_again, (void *)p);
-    attend(p, 0, rows);
-    be->ops->for_row_blocks(be, count, continue_again, (void *)p);
-}
-
-/* The residual stream's gradient as products read it: itself, or its copy in the working type. */
-static wz_tensor stream_gradient(const pass *p, wz_tensor dy)
-{
-    wz_backend *be = p->model->backend;
-    if (be->working_type == WZ_F32)
-        return dy;
-    const wz_tensor copy = wz_working(be, p->backward->dstream, 0, dy.rows, dy.columns);
-    be->ops->convert(be, copy, dy);
-    return copy;
-}
-
-/* Through the MLP to its norm's output, for a block of rows; swiglu and norm2 are computed again on the way. */
-static void mlp_backward(void *context, int64_t row0, int64_t end)
-{
-    const pass *p = context;
-    const wz_model *model = p->model;
-    const wz_backend_ops *ops = model->backend->ops;
-    wz_backend *be = model->backend;
-    const wz_layer_activations *a = &p->activations->layers[p->layer];
-    const wz_backward *b = p->backward;
-    const wz_layer_linears w = wz_model_linears(model, model->weights, p->layer);
-    const int64_t rows = end - row0, hidden = model->config.hidden_size, ff = model->config.intermediate_size;
-    wz_tensor dswiglu = wz_working(be, b->dswiglu, row0, rows, ff),
-              dgate_up = wz_working(be, b->dgate_up, row0, rows, 2 * ff);
-
-    ops->linear_backward_input(be, dswiglu, rows_of(p->dy, row0, rows), &w.down);
-    ops->swiglu_backward(be, dgate_up, wz_working(be, a->swiglu, row0, rows, ff), dswiglu,
-                         wz_working(be, a->gate_up, row0, rows, 2 * ff));
-    ops->linear_backward_input(be, wz_working(be, b->dnorm, row0, rows, hidden), dgate_up, &w.gate_up);
-    ops->rmsnorm_forward(be, wz_working(be, a->norm2, row0, rows, hidden), a->rstd2 + row0,
-                         block(a->middle, row0, rows, hidden), NULL,
-                         model->weights + model->layers[p->layer].post_norm,
-                         (float)model->config.rms_norm_eps);
-}
-
-/* Through the linear layer of q, k and v to its norm's output; norm1 is computed again. */
-static void qkv_backward(void *context, int64_t row0, int64_t end)
-{
-    const pass *p = context;
-    const wz_model *model = p->model;
-    wz_backend *be = model->backend;
-    const wz_layer_activations *a = &p->activations->layers[p->layer];
-    const wz_layer_linears w = wz_model_linears(model, model->weights, p->layer);
-    const int64_t rows = end - row0, hidden = model->config.hidden_size;
-    be->ops->linear_backward_input(be, wz_working(be, p->backward->dnorm, row0, rows, hidden),
-                                   wz_working(be, p->backward->dqkv, row0, rows, w.qkv.weight.rows), &w.qkv);
-    be->ops->rmsnorm_forward(
-        be, wz_working(be, a->norm1, row0, rows, hidden), a->rstd1 + row0, block(a->x, row0, rows, hidden),
-        NULL, model->weights + model->layers[p->layer].input_norm, (float)model->config.rms_norm_eps);
-}
-
-/* The layer's second half, from its output's gradient dy [count] to those of the residual stream (in place) and of
- * attention's result. */
-static void finish_backward(pass *p, wz_tensor dy, const wz_row_groups *groups)
-{
-    const wz_model *model = p->model;
-    const wz_backend_ops *ops = model->backend->ops;
-    wz_backend *be = model->backend;
-    const wz_layer_activations *a = &p->activations->layers[p->layer];
-    const wz_backward *b = p->backward;
-    const wz_layer_offsets *at = &model->layers[p->layer];
-    const wz_layer_linears w = wz_model_linears(model, model->weights, p->layer),
-                           g = wz_model_linears(model, model->gradients, p->layer);
-    const int64_t rows = dy.rows, hidden = dy.columns, ff = model->config.intermediate_size;
-    const int64_t q = w.o.weight.columns;
-
-    p->dy = stream_gradient(p, dy);
-    ops->for_row_blocks(be, rows, mlp_backward, p);
-    ops->linear_backward_weight(be, &g.down, p->dy, wz_working(be, a->swiglu, 0, rows, ff), groups);
-    ops->linear_backward_weight(be, &g.gate_up, wz_working(be, b->dgate_up, 0, rows, 2 * ff),
-                                wz_working(be, a->norm2, 0, rows, hidden), groups);
-    ops->rmsnorm_backward(be, dy, model->gradients + at->post_norm, wz_working(be, b->dnorm, 0, rows, hidden),
-                          wz_matrix(a->middle, rows, hidden), NULL, a->rstd2, model->weights + at->post_norm,
-                          groups);
-    p->dy = stream_gradient(p, dy);
-    ops->linear_backward_input(be, wz_working(be, b->dattention, 0, rows, q), p->dy, &w.o);
-    ops->linear_backward_weight(be, &g.o, p->dy, wz_working(be, a->attention, 0, rows, q), groups);
-}
-
-/* The first half, from the gradients of attention's result and the residual stream to that of the layer's input. */
-static void begin_backward(const pass *p, const wz_row_groups *groups)
-{
-    const wz_model *model = p->model;
-    const wz_model_config *c = &model->config;
-    const wz_backend_ops *ops = model->backend->ops;
-    wz_backend *be = model->backend;
-    const wz_layer_activations *a = &p->activations->layers[p->layer];
-    const wz_backward *b = p->backward;
-    const wz_layer_offsets *at = &model->layers[p->layer];
-    const wz_layer_linears g = wz_model_linears(model, model->gradients, p->layer);
-    const wz_attention attention = attention_of(c);
-    const int64_t rows = p->segments->rows, hidden = c->hidden_size, q = g.o.weight.columns,
-                  qkv = g.qkv.weight.rows;
-    wz_tensor dqkv = wz_working(be, b->dqkv, 0, rows, qkv);
-
-    ops->attention_backward(
-        be, dqkv, wz_working(be, b->dattention, 0, rows, q), wz_working(be, a->attention, 0, rows, q), a->lse,
-        wz_working(be, a->qkv, 0, rows, qkv), p->segments, is_last(p, p->layer), &attention);
-    ops->rope(be, dqkv, p->segments->row_position, model->rope_table, &attention, true);
-    if (c->use_qk_norm)
-        ops->qk_norm_backward(
-            be, dqkv, model->gradients + at->q_norm, model->gradients + at->k_norm,
-            wz_working(be, a->qk_raw, 0, rows, (attention.heads + attention.kv_heads) * attention.head_dim),
-            a->qk_rstd, &attention, model->weights + at->q_norm, model->weights + at->k_norm, groups);
-    ops->for_row_blocks(be, rows, qkv_backward, (void *)p);
-    ops->linear_backward_weight(be, &g.qkv, dqkv, wz_working(be, a->norm1, 0, rows, hidden), groups);
-    ops->rmsnorm_backward(be, wz_matrix(b->dx, rows, hidden), model->gradients + at->input_norm,
-                          wz_working(be, b->dnorm, 0, rows, hidden), wz_matrix(a->x, rows, hidden), NULL,
-                          a->rstd1, model->weights + at->input_norm, groups);
-}
-
-void wz_model_backward(const wz_model *model, const wz_activations *activations, wz_backward *backward,
-                       const wz_segments *segments, const int32_t *token, const wz_row_groups *rows,
-                       const wz_row_groups *sites)
-{
-    const wz_model_config *c = &model->config;
-    const wz_backend_ops *ops = model->backend->ops;
-    wz_tensor dx = wz_matrix(backward->dx, segments->rows, c->hidden_size),
-              dfinal = wz_matrix(backward->dfinal, segments->sites, c->hidden_size);
-    pass p = {.model = model, .activations = activations, .backward = backward, .segments = segments};
-    for (p.layer = c->num_hidden_layers - 1; p.layer >= 0; p.layer--) {
-        if (activations->keep == WZ_KEEP_INPUTS)
-            compute_layer_again(&p);
-        if (is_last(&p, p.layer)) { /* sites first, then their gradients take their rows' places */
-            finish_backward(&p, dfinal, sites);
-            ops->fill_zero(model->backend, backward->dx,
-                           (size_t)(segments->rows * c->hidden_size) * sizeof(float));
-            ops->embedding_backward(model->backend, dx, dfinal, segments->site_row, sites);
-        } else {
-            finish_backward(&p, dx, rows);
-        }
-        begin_backward(&p, rows);
-    }
-    ops->embedding_backward(
-        model->backend, wz_matrix(model->embedding_gradient, c->vocab_size, c->hidden_size), dx, token, rows);
 }
