@@ -13,8 +13,7 @@
 #define ROWS_PER_WARP 4 /* query rows of a warp */
 #define WARPS 4         /* of a block */
 #define ITEM_ROWS (ROWS_PER_WARP * WARPS)
-#define MAX_HEAD_DIM 256
-#define CHUNKS (MAX_HEAD_DIM / WZ_WARP) /* features of a lane: lane, lane + 32, ... */
+#define CHUNKS (CUDA_MOST_HEAD_DIM / WZ_WARP) /* features of a lane: lane, lane + 32, ... */
 
 /* One query row. */
 typedef struct attention_row {

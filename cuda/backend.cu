@@ -13,8 +13,10 @@ bool cuda_check(cuda_backend *cuda, cudaError_t error, const char *what, const c
         return true;
     wz_error err = {{0}};
     const wz_status status = error == cudaErrorMemoryAllocation ? WZ_ERR_RESOURCE : WZ_ERR_DEVICE;
+    (void)cudaGetLastError(); /* which stays until it is asked for: others would be told of this failure */
     (void)wz_fail(&err, status, "CUDA: %s failed: %s (%s, %s:%d)%s", what, cudaGetErrorString(error),
-                  cudaGetErrorName(error), file, line, status == WZ_ERR_RESOURCE ? CUDA_LESS_MEMORY : "");
+                  cudaGetErrorName(error), file, line,
+                  status == WZ_ERR_RESOURCE ? CUDA_LESS_MEMORY : CUDA_BROKEN);
     cuda_fail(cuda, status, &err);
     return false;
 }
@@ -58,13 +60,14 @@ static void cuda_describe(const wz_backend *backend, wz_backend_info *out)
                            1,
                            INT32_MAX,
                            1024,
+                           CUDA_MOST_HEAD_DIM,
                            cuda->name,
                            cuda->driver,
                            cuda->runtime,
                            0,
                            0,
                            cuda_gemm_taken(cuda->gemm) + cuda->scratch.bytes + cuda->staged.bytes +
-                               cuda->passing.memory.bytes,
+                               cuda->passing.memory.bytes + cuda_decode_taken(cuda),
                            cuda_gemm_record(cuda->gemm),
                            !cuda->exact};
     if (cudaMemGetInfo(&out->memory_free, &out->memory) != cudaSuccess)

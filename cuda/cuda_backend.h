@@ -12,6 +12,8 @@ extern "C" {
 #include "engine/core/memory.h"
 }
 
+#define CUDA_MOST_HEAD_DIM 256 /* of attention: features in registers */
+
 typedef struct cuda_gemm cuda_gemm; /* products and their algorithms */
 
 typedef struct cuda_block {
@@ -75,6 +77,10 @@ template <typename F> bool cuda_allow_shared(cuda_backend *cuda, F kernel, size_
 /* --- memory; cuda/memory.cu --- */
 #define CUDA_LESS_MEMORY                                                                                     \
     "; lower per_device_train_batch_size, use a smaller model, or end what else uses the GPU (nvidia-smi)"
+#define CUDA_BROKEN                                                                                          \
+    "; a process that has met this cannot use the GPU any more: start it again (wavezero resume); if it "    \
+    "comes "                                                                                                 \
+    "back, see nvidia-smi and dmesg, and run scripts/gpu-check.sh memcheck"
 void cuda_memory_clear(cuda_backend *cuda);
 size_t cuda_own_bytes(const wz_backend *backend, const wz_op_bounds *bounds);
 wz_status cuda_reserve(wz_backend *backend, const wz_op_bounds *bounds, size_t passing, wz_error *err);
@@ -198,6 +204,7 @@ bool cuda_make_scatter(cuda_backend *cuda, const int32_t *to, const int32_t *lis
 /* --- decoding on the device; cuda/decode.h --- */
 const wz_decode_ops *cuda_decode_table(void);
 size_t cuda_decode_bytes(const wz_op_bounds *bounds);
+size_t cuda_decode_taken(const cuda_backend *cuda);
 wz_status cuda_decode_reserve(cuda_backend *cuda, const wz_op_bounds *bounds, wz_error *err);
 cuda_need cuda_decode_need(const wz_op_bounds *bounds, wz_dtype type);
 bool cuda_decode_holds(const cuda_backend *cuda, const void *place); /* whether it is in its memory */

@@ -215,6 +215,11 @@ size_t cuda_decode_bytes(const wz_op_bounds *bounds)
     return bounds->decode.steps == 0 ? 0 : lay_out(NULL, &room, &unused) + table_bytes(&bounds->decode);
 }
 
+size_t cuda_decode_taken(const cuda_backend *cuda)
+{
+    return cuda->decode == NULL ? 0 : cuda->decode->block.bytes + cuda->decode->table_block.bytes;
+}
+
 wz_status cuda_decode_reserve(cuda_backend *cuda, const wz_op_bounds *bounds, wz_error *err)
 {
     const decode_room room = room_within(bounds);

@@ -49,6 +49,10 @@ const op_case backend_cases[] = {
     {&op_attention, {ATTENTION_PACK, .heads = 2, .kv_heads = 2, .head_dim = 8}, false},
     {&op_attention, {ATTENTION_PACK, .heads = 4, .kv_heads = 2, .head_dim = 24, .pad = 3}, false},
     {&op_attention, {ATTENTION_PACK, .heads = 3, .kv_heads = 1, .head_dim = 18}, false},
+    {&op_attention, {ATTENTION_PACK, .heads = 2, .kv_heads = 1, .head_dim = 66}, false},
+    {&op_attention,
+     {.rows = 3, .prompt = {2}, .completion = {{1, 0, 0}}, .heads = 1, .kv_heads = 1, .head_dim = 130},
+     false},
 
     {&op_head_score, {.rows = 1, .in = 7, .vocab = 3, .groups = 1, .temperature = 1.0f}, false},
     {&op_head_score, {.rows = 11, .in = 9, .vocab = 70, .groups = 3, .temperature = 0.7f, .pad = 3}, false},

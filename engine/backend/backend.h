@@ -132,12 +132,13 @@ typedef struct wz_gemm_shape {
 /* What a backend runs on, for the environment of a run, the memory plan, `doctor` and benchmarks. Strings live as long
  * as the backend. */
 typedef struct wz_backend_info {
-    const char *kernels; /* family of matrix kernels: OpenBLAS's core name, cublasLt and its version */
-    int64_t threads;     /* of the host that compute */
-    int64_t row_tile;    /* most rows of one matrix product */
-    int64_t micro_batch; /* completions of a micro-batch where the configuration says nothing */
-    const char *gpu;     /* its name; NULL: the host computes in its own memory, and what follows is 0 */
-    int driver, runtime; /* CUDA's version that the driver is for, and the program; 1000 major + 10 minor */
+    const char *kernels;   /* family of matrix kernels: OpenBLAS's core name, cublasLt and its version */
+    int64_t threads;       /* of the host that compute */
+    int64_t row_tile;      /* most rows of one matrix product */
+    int64_t micro_batch;   /* completions of a micro-batch where the configuration says nothing */
+    int64_t most_head_dim; /* of attention; 0: any */
+    const char *gpu;       /* its name; NULL: the host computes in its own memory, and what follows is 0 */
+    int driver, runtime;   /* CUDA's version that the driver is for, and the program; 1000 major + 10 minor */
     size_t memory, memory_free; /* the GPU's, bytes */
     size_t memory_taken;        /* of that, by the backend itself, beside the caller's memory */
     /* Of matrix products, where they are chosen: a line for each shape met so far, the shape, ": ", the algorithm. Valid

@@ -105,12 +105,28 @@ static wz_status make_rope_table(wz_model *model, wz_error *err)
     return status;
 }
 
+/* Whether the backend can compute it. */
+static wz_status check_backend(const wz_model_config *config, const wz_backend *backend, wz_error *err)
+{
+    wz_backend_info info;
+    backend->ops->describe(backend, &info);
+    if (info.most_head_dim > 0 && config->head_dim > info.most_head_dim)
+        return wz_fail(
+            err, WZ_ERR_USAGE,
+            "model.head_dim is %lld; on this GPU it can be %lld at most: take more and smaller heads, or "
+            "device: cpu",
+            (long long)config->head_dim, (long long)info.most_head_dim);
+    return WZ_OK;
+}
+
 wz_status wz_model_create(const wz_model_config *config, wz_backend *backend, bool training, wz_model **out,
                           wz_error *err)
 {
     void *block = NULL;
     *out = NULL;
     wz_status status = wz_model_config_check(config, err);
+    if (status == WZ_OK)
+        status = check_backend(config, backend, err);
     if (status != WZ_OK)
         return status;
     status = wz_alloc(&block, 1, sizeof(wz_model), "the model", err);

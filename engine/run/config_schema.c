@@ -124,7 +124,9 @@ const wz_config_key wz_config_keys[] = {
     INTEGER("num_generations", num_generations, "16", 1, 4096, FIXED, "completions of one problem: a group"),
     INTEGER("per_device_train_batch_size", per_device_train_batch_size, "0", 0, MILLION, FIXED,
             "completions per micro-batch, whole groups; 0 = what is fast, fewer where memory is short; "
-            "results do not depend on it, but with loss_type bnpo, where 0 = 128"),
+            "results depend on it with loss_type bnpo, where 0 = 128, and in their last bits on a GPU, where "
+            "a run "
+            "keeps what it began with"),
     INTEGER("max_completion_length", max_completion_length, "512", 1, MILLION - 1, FIXED,
             "tokens after which a completion is cut"),
     REAL("temperature", temperature, "1", 0.01, 100.0, FIXED, "of sampling and of every log-probability"),

@@ -123,11 +123,12 @@ static wz_status refuse(const wz_trainer_options *options, const wz_memory_plan 
     return wz_fail(
         err, WZ_ERR_RESOURCE,
         "the run needs %.1f MiB, %.1f MiB more than the %.1f MiB it may use: lower %s (now %lld), %s, or "
-        "raise memory_limit_gb",
+        "%s",
         mebibytes(wz_memory_plan_total(plan)), mebibytes(wz_memory_plan_total(plan) - plan->limit),
         mebibytes(plan->limit), can_cut ? "per_device_train_batch_size" : "num_generations",
         (long long)(options->groups_per_pack * options->generations),
-        options->gradient_checkpointing ? "lower model.hidden_size" : "set gradient_checkpointing: true");
+        options->gradient_checkpointing ? "lower model.hidden_size" : "set gradient_checkpointing: true",
+        plan->is_free_memory ? "end what else uses the GPU (nvidia-smi)" : "raise memory_limit_gb");
 }
 
 /* Completions of a micro-batch. bnpo's results depend on it, so there it may depend on the configuration only. */
@@ -147,7 +148,8 @@ wz_status wz_run_plan_memory(wz_policy *policy, const wz_config *config, bool ev
     wz_run_eval_options(config, &all);
     *plan = (wz_memory_plan){.limit = (size_t)wz_run_memory(config, policy->model->backend)};
     policy->model->backend->ops->describe(policy->model->backend, &info);
-    if (info.gpu != NULL && config->memory_limit_gb == 0.0)
+    plan->is_free_memory = info.gpu != NULL && config->memory_limit_gb == 0.0;
+    if (plan->is_free_memory)
         plan->limit += wz_model_bytes(policy->model) + info.memory_taken; /* which is no longer free */
     options->groups_per_pack = micro_batch(config, &info) / config->num_generations;
     if (options->groups_per_pack < 1)

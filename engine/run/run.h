@@ -37,6 +37,7 @@ typedef struct wz_memory_plan {
     size_t model;
     size_t own; /* of the device's libraries and ops */
     size_t limit;
+    bool is_free_memory; /* the limit: what is free of a GPU's */
 } wz_memory_plan;
 size_t wz_memory_plan_total(const wz_memory_plan *plan);
 /* Decides groups per pack and whether rollout activations stay, prints the memory plan as a table into *table, and

@@ -87,6 +87,15 @@ static void compare_algorithms(wz_run *run)
     wz_text_clear(&run->resumed_in);
 }
 
+/* On a GPU the cut into packs decides the last bits: what the free memory left of it becomes part of the run. */
+static void keep_cut(wz_run *run, const wz_trainer_options *options)
+{
+    wz_backend_info info;
+    run->backend->ops->describe(run->backend, &info);
+    if (info.gpu != NULL && run->config.per_device_train_batch_size == 0)
+        run->config.per_device_train_batch_size = options->groups_per_pack * options->generations;
+}
+
 /* Trainer and logs, once policy and state are there. */
 static wz_status start_run(wz_run *run, wz_error *err)
 {
@@ -95,6 +104,7 @@ static wz_status start_run(wz_run *run, wz_error *err)
     wz_memory_plan memory;
     wz_run_trainer_options(&run->config, 1, &options);
     wz_status status = wz_run_plan_memory(run->policy, &run->config, true, &options, &memory, &plan, err);
+    keep_cut(run, &options);
     if (plan.data != NULL)
         say(run, plan.data);
     wz_text_clear(&plan);

@@ -277,7 +277,8 @@ typedef enum cudaError {
     cudaErrorMemoryAllocation = 2,
     cudaErrorInsufficientDriver = 35,
     cudaErrorNoDevice = 100,
-    cudaErrorNoKernelImageForDevice = 209
+    cudaErrorNoKernelImageForDevice = 209,
+    cudaErrorIllegalAddress = 700
 } cudaError_t;
 typedef enum cudaMemcpyKind {
     cudaMemcpyHostToDevice,

@@ -159,6 +159,7 @@ const char *cudaGetErrorName(cudaError_t error)
            : error == cudaErrorInsufficientDriver     ? "cudaErrorInsufficientDriver"
            : error == cudaErrorNoDevice               ? "cudaErrorNoDevice"
            : error == cudaErrorNoKernelImageForDevice ? "cudaErrorNoKernelImageForDevice"
+           : error == cudaErrorIllegalAddress         ? "cudaErrorIllegalAddress"
                                                       : "cudaErrorInvalidValue";
 }
 
@@ -169,6 +170,7 @@ const char *cudaGetErrorString(cudaError_t error)
            : error == cudaErrorInsufficientDriver     ? "driver too old"
            : error == cudaErrorNoDevice               ? "no device"
            : error == cudaErrorNoKernelImageForDevice ? "no kernel image"
+           : error == cudaErrorIllegalAddress         ? "an illegal memory access was encountered"
                                                       : "invalid argument";
 }
 
@@ -218,6 +220,9 @@ cudaError_t cudaRuntimeGetVersion(int *version)
     return cudaSuccess;
 }
 
+/* Stays until it is asked for. */
+static cudaError_t last_error = cudaSuccess;
+
 /* CUDA_EMULATOR_MEMORY, else all there is. What is asked for counts, not what it is rounded to. */
 static size_t memory_limit()
 {
@@ -260,7 +265,7 @@ cudaError_t cudaMalloc(void **block, size_t bytes)
     }
     *block = nullptr;
     if (whole > REGION - at || bytes > memory_limit() - memory.now || has_fault("no_memory"))
-        return cudaErrorMemoryAllocation;
+        return last_error = cudaErrorMemoryAllocation;
     on_device open;
     allocated[at] = held{whole, bytes};
     memory.calls++;
@@ -305,7 +310,7 @@ cudaError_t cudaStreamSynchronize(cudaStream_t)
     count("wait", "stream");
     not_captured("cudaStreamSynchronize");
     finish_queue();
-    return cudaSuccess;
+    return has_fault("sticky") ? cudaErrorIllegalAddress : cudaSuccess;
 }
 
 struct emulated_event {
@@ -383,5 +388,7 @@ cudaError_t cudaMemsetAsync(void *to, int value, size_t bytes, cudaStream_t)
 
 cudaError_t cudaGetLastError(void)
 {
-    return has_fault("no_kernel") ? cudaErrorNoKernelImageForDevice : cudaSuccess;
+    const cudaError_t error = has_fault("no_kernel") ? cudaErrorNoKernelImageForDevice : last_error;
+    last_error = cudaSuccess;
+    return error;
 }

@@ -1,6 +1,7 @@
 /* Machines on which CUDA cannot work, as the emulator makes them: the backend says what is wrong and what to do. What it
  * computes is tested with the other backends (WZ_TEST_CUDA). */
 #include <check.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -77,6 +78,37 @@ START_TEST(launch_that_fails_is_reported_with_op_shape_and_file)
 }
 END_TEST
 
+/* A kernel that went astray: every later call fails, and the next sync says what a user can do. */
+START_TEST(sticky_error_is_reported_with_a_remedy)
+{
+    wz_backend *be = NULL;
+    wz_error err = {{0}};
+    ck_assert_msg(wz_backend_cuda_create(&options, &be, &err) == WZ_OK, "%s", err.text);
+    ck_assert_int_eq(setenv("CUDA_EMULATOR_FAULT", "sticky", 1), 0);
+    for (int again = 0; again < 2; again++) {
+        ck_assert_int_eq(be->ops->sync(be, &err), WZ_ERR_DEVICE);
+        ck_assert_msg(strstr(err.text, "illegal memory access") != NULL, "%s", err.text);
+        ck_assert_msg(strstr(err.text, "wavezero resume") != NULL, "%s", err.text);
+    }
+    ck_assert_int_eq(unsetenv("CUDA_EMULATOR_FAULT"), 0);
+    be->ops->destroy(be);
+}
+END_TEST
+
+/* What failed once and was reported is not told to those who come after. */
+START_TEST(failure_does_not_outlive_its_report)
+{
+    wz_backend *be = NULL, *next = NULL;
+    wz_error err = {{0}};
+    ck_assert_msg(wz_backend_cuda_create(&options, &be, &err) == WZ_OK, "%s", err.text);
+    ck_assert(isnan(be->ops->memory_rate(be, (size_t)1 << 50, 0.02)));
+    ck_assert_int_eq(be->ops->sync(be, &err), WZ_ERR_RESOURCE);
+    ck_assert_msg(wz_backend_cuda_create(&options, &next, &err) == WZ_OK, "%s", err.text);
+    next->ops->destroy(next);
+    be->ops->destroy(be);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("cuda_emulated");
@@ -85,6 +117,8 @@ int main(void)
                         (int)(sizeof faults / sizeof faults[0]));
     tcase_add_test(all, memory_that_runs_out_in_an_op_is_reported_by_sync);
     tcase_add_test(all, launch_that_fails_is_reported_with_op_shape_and_file);
+    tcase_add_test(all, sticky_error_is_reported_with_a_remedy);
+    tcase_add_test(all, failure_does_not_outlive_its_report);
     suite_add_tcase(suite, all);
     return run_suite(suite);
 }

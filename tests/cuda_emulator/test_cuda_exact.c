@@ -116,6 +116,14 @@ START_TEST(algorithms_are_recorded_and_compared_on_resume)
 }
 END_TEST
 
+START_TEST(head_dim_beyond_the_kernels_is_refused)
+{
+    program_fail(&p, 2, "it can be 256 at most",
+                 "train " TINY " output_dir=@/run model.head_dim=258 model.num_attention_heads=1 "
+                 "model.num_key_value_heads=1");
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("cuda_exact");
@@ -125,6 +133,7 @@ int main(void)
     tcase_add_loop_test(tests, train_exact_measures_no_gap_and_train_inexact_logs_one, 0, PLAIN);
     tcase_add_loop_test(tests, train_where_no_algorithm_holds_says_so, 0, PLAIN);
     tcase_add_test(tests, algorithms_are_recorded_and_compared_on_resume);
+    tcase_add_test(tests, head_dim_beyond_the_kernels_is_refused);
     suite_add_tcase(suite, tests);
     return run_suite(suite);
 }

@@ -69,10 +69,20 @@ START_TEST(train_takes_all_memory_before_its_first_step)
     program_fail(&p, 5, "MiB more than the", "train " FIXED " output_dir=@/refused %s", variants[_i]);
     ck_assert_ptr_nonnull(strstr(p.log, "memory plan (MiB)"));
     ck_assert_ptr_nonnull(strstr(p.log, "it may use: lower "));
-    ck_assert_ptr_nonnull(strstr(p.log, "or raise memory_limit_gb"));
+    ck_assert_ptr_nonnull(strstr(p.log, "or end what else uses the GPU"));
     ck_assert(strstr(p.log, "set gradient_checkpointing: true") != NULL ||
               strstr(p.log, "lower model.hidden_size") != NULL);
     ck_assert(!wz_path_exists(temporary_path(&p.where, "refused/checkpoints/step-00000000.h5")));
+}
+END_TEST
+
+/* What the free memory left of a pack decides bits on a GPU: a resumed run has the same packs, or ends. */
+START_TEST(resume_keeps_the_cut_into_packs)
+{
+    program_succeed(&p, "train " TINY " output_dir=@/run per_device_train_batch_size=0 max_steps=1");
+    (void)snprintf(limit, sizeof limit, "CUDA_EMULATOR_MEMORY=%lld", read_use().peak - 1);
+    program_fail(&p, 5, "lower per_device_train_batch_size (now 16)", "resume @/run --extend max_steps=2");
+    program_succeed(&p, "train " TINY " output_dir=@/smaller per_device_train_batch_size=0 max_steps=1");
 }
 END_TEST
 
@@ -104,6 +114,7 @@ int main(void)
 #else
     tcase_add_loop_test(tests, train_takes_all_memory_before_its_first_step, 0, VARIANTS);
 #endif
+    tcase_add_test(tests, resume_keeps_the_cut_into_packs);
     tcase_add_test(tests, eval_takes_no_memory_after_its_first_batch);
     suite_add_tcase(suite, tests);
     return run_suite(suite);
