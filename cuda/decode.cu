@@ -12,8 +12,8 @@ typedef struct decode_cutter {
 
 template <typename T> static void cut(decode_cutter *cutter, T **out, int64_t count)
 {
-    *out = cutter->base != NULL ? (T *)(cutter->base + cutter->bytes) : NULL;
-    cutter->bytes += ((size_t)count * sizeof(T) + 255) / 256 * 256;
+    const size_t at = place(&cutter->bytes, (size_t)count * sizeof(T));
+    *out = cutter->base != NULL ? (T *)(cutter->base + at) : NULL;
 }
 
 /* What the host fills for each pack; returns its bytes. */
@@ -180,7 +180,7 @@ static bool give_pack(cuda_backend *cuda, const wz_decode *d)
     return copied &&
            CUDA_CHECK(cuda,
                       cudaMemsetAsync(decode->memory.places, 0,
-                                      (size_t)decode->completions * sizeof(decode_place), cuda->stream),
+                                      (size_t)decode->pack.completions * sizeof(decode_place), cuda->stream),
                       "decoding");
 }
 
@@ -239,13 +239,11 @@ static wz_status decode_begin(wz_backend *backend, const wz_decode *d, wz_decode
     if (status != WZ_OK)
         return status;
     cuda_decode *decode = cuda->decode;
-    decode->rule = draw_rule{inverse_temperature(d->sampling.temperature), !(d->sampling.temperature > 0.0f)};
-    decode->groups = d->segments->groups;
-    decode->completions = decode->groups * d->generations;
-    decode->largest = d->paths->largest;
-    decode->chooses = d->paths->choices > 0;
-    const decode_room room =
-        room_of(decode->groups, decode->completions, d->longest, d->steps, d->step_rows, d->group_rows);
+    decode->pack = decode_pack{
+        d->segments->groups, d->segments->groups * d->generations, d->paths->largest, d->paths->choices > 0,
+        draw_rule{inverse_temperature(d->sampling.temperature), !(d->sampling.temperature > 0.0f)}};
+    const decode_room room = room_of(decode->pack.groups, decode->pack.completions, d->longest, d->steps,
+                                     d->step_rows, d->group_rows);
     if (!make_room(cuda, &room) || !give_tables(cuda, d->paths) || !give_pack(cuda, d))
         return backend->ops->sync(backend, err);
     const decode_memory *m = &decode->memory;
@@ -280,7 +278,7 @@ static wz_status decode_results(wz_backend *backend, wz_sample_result *result, i
         return wz_fail(err, WZ_ERR_RUNTIME, "decoding: %d rows more than a step has room for",
                        (int)counts.rows_left_over);
     *rows = counts.base + counts.rows;
-    const int64_t recorded = counts.step > 0 ? (counts.step - 1) * cuda->decode->completions : 0;
+    const int64_t recorded = counts.step > 0 ? (counts.step - 1) * cuda->decode->pack.completions : 0;
     if (recorded > 0)
         (void)cuda_fetch(cuda, result, cuda->decode->memory.record, (size_t)recorded * sizeof *result,
                          "decoding");

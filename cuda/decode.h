@@ -68,6 +68,13 @@ typedef struct decode_tables {
     const uint32_t *token, *forced;
 } decode_tables;
 
+/* What the host must know of a pack to launch its steps. */
+typedef struct decode_pack {
+    int64_t groups, completions, largest; /* as in decode_settings */
+    int64_t chooses;                      /* 0 or 1 */
+    draw_rule rule;
+} decode_pack;
+
 typedef struct decode_graphs decode_graphs;
 
 typedef struct cuda_decode {
@@ -76,10 +83,7 @@ typedef struct cuda_decode {
     decode_memory memory;
     decode_tables tables;
     char tables_digest[WZ_DIGEST_HEX]; /* empty: none are there */
-    /* the pack's: */
-    draw_rule rule;
-    int64_t groups, completions, largest;
-    bool chooses;
+    decode_pack pack;
     decode_graphs *graphs;
 } cuda_decode;
 

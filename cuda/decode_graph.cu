@@ -6,15 +6,14 @@
 
 #define GRAPHS 16 /* kept at once */
 
-/* All that a recorded step has in it; what else it works on is read from the device. */
+/* All that a recorded step has in it; what else it works on is read from the device. Without padding: keys are compared as
+ * bytes. */
 typedef struct graph_key {
     decode_memory memory;
     decode_tables tables;
-    draw_rule rule;
+    decode_pack pack;
     wz_decode_size size;
     const void *owner, *scratch;
-    int64_t groups, completions, largest;
-    bool chooses;
 } graph_key;
 
 typedef struct decode_graph {
@@ -30,18 +29,12 @@ struct decode_graphs {
 
 static void make_key(const cuda_backend *cuda, const wz_decode_size *size, const void *owner, graph_key *key)
 {
-    (void)memset((void *)key, 0, sizeof *key); /* keys are compared as bytes */
     key->memory = cuda->decode->memory;
     key->tables = cuda->decode->tables;
-    key->rule.scale = cuda->decode->rule.scale;
-    key->rule.greedy = cuda->decode->rule.greedy;
+    key->pack = cuda->decode->pack;
     key->size = *size;
     key->owner = owner;
     key->scratch = cuda->scratch.data;
-    key->groups = cuda->decode->groups;
-    key->completions = cuda->decode->completions;
-    key->largest = cuda->decode->largest;
-    key->chooses = cuda->decode->chooses;
 }
 
 /* The device may be busy with it. */

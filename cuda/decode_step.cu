@@ -202,10 +202,6 @@ typedef struct stored_list {
     int count;
 } stored_list;
 
-typedef struct alignas(16) sixteen_bytes {
-    uint32_t word[4];
-} sixteen_bytes;
-
 template <typename T> static __device__ void copy_row(char *to, const char *from, int64_t bytes)
 {
     for (int64_t i = threadIdx.x; i < bytes / (int64_t)sizeof(T); i += STORE_THREADS)
@@ -271,7 +267,7 @@ void decode_attention(wz_backend *backend, wz_tensor out, float *lse, wz_tensor 
 {
     const cuda_decode *decode = cuda_of(backend)->decode;
     const decode_memory *m = &decode->memory;
-    const attention_lists lists = {size->rows,         decode->groups * item_slots(size->group_rows),
+    const attention_lists lists = {size->rows,         decode->pack.groups * item_slots(size->group_rows),
                                    m->attention_rows,  m->items,
                                    m->completion_rows, m->longest};
     cuda_attend(cuda_of(backend), out, lse, qkv, &lists, attention);
@@ -305,12 +301,12 @@ cuda_need cuda_decode_need(const wz_op_bounds *b, wz_dtype type)
 static void sample_choices(cuda_backend *cuda, wz_tensor hidden, wz_tensor head, int64_t requests)
 {
     const cuda_decode *decode = cuda->decode;
-    sample_batch batch = {requests, requests * decode->largest, decode->memory.entries, decode->tables.token,
-                          NULL};
+    sample_batch batch = {requests, requests * decode->pack.largest, decode->memory.entries,
+                          decode->tables.token, NULL};
     batch.logits = (float *)cuda_scratch(cuda, (size_t)batch.pairs * sizeof(float), "decoding");
     if (batch.logits == NULL)
         return;
-    draw_sets(cuda, decode->memory.values, &batch, hidden, head, &decode->rule);
+    draw_sets(cuda, decode->memory.values, &batch, hidden, head, &decode->pack.rule);
     CUDA_LAUNCHED(cuda, "decoding, drawing tokens", requests, batch.pairs);
 }
 
@@ -326,14 +322,15 @@ static void sample_vocabulary(cuda_backend *cuda, wz_tensor hidden, wz_tensor he
         const draw_memory memory = {(float *)(base + at.logits),
                                     {base + at.hidden, rows, hidden.columns, hidden.columns, head.type},
                                     (sample_state *)(base + at.states)};
-        draw_tile(cuda, &memory, m->values + first, m->entries + first, hidden, head, &cuda->decode->rule);
+        draw_tile(cuda, &memory, m->values + first, m->entries + first, hidden, head,
+                  &cuda->decode->pack.rule);
     }
 }
 
 void decode_sample(wz_backend *backend, wz_tensor hidden, const wz_linear *head, const wz_decode_size *size)
 {
     cuda_backend *cuda = cuda_of(backend);
-    if (cuda->decode->chooses)
+    if (cuda->decode->pack.chooses)
         sample_choices(cuda, hidden, head->weight, size->requests);
     else
         sample_vocabulary(cuda, hidden, cuda_weight_for(head, backend->working_type), size->requests);

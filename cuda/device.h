@@ -44,6 +44,11 @@ typedef struct bf16 {
     }
 } bf16;
 
+/* What a thread reads or writes at once, at most. */
+typedef struct alignas(16) sixteen_bytes {
+    uint32_t word[4];
+} sixteen_bytes;
+
 static __device__ __forceinline__ float warp_max(float x)
 {
     for (int lanes = WZ_WARP / 2; lanes > 0; lanes /= 2)

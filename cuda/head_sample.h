@@ -22,7 +22,7 @@ typedef struct sample_batch {
 
 typedef struct draw_rule {
     float scale; /* 1 / temperature */
-    bool greedy;
+    int32_t greedy;
 } draw_rule;
 
 typedef struct sample_value {

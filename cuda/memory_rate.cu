@@ -6,27 +6,23 @@
 #define THREADS 256
 #define EACH 4 /* reads of 16 bytes that a thread has under way at once */
 
-typedef struct alignas(16) quad {
-    uint32_t x, y, z, w;
-} quad;
-
 /* The block is zero: nothing is written, but the compiler does not know. */
-static __global__ void read_all(const quad *from, int64_t count, uint32_t *out)
+static __global__ void read_all(const sixteen_bytes *from, int64_t count, uint32_t *out)
 {
     const int64_t first = (int64_t)blockIdx.x * (THREADS * EACH) + threadIdx.x;
     uint32_t bits = 0;
     WZ_UNROLL
     for (int i = 0; i < EACH; i++)
         if (first + i * THREADS < count) {
-            const quad q = from[first + i * THREADS];
-            bits |= q.x | q.y | q.z | q.w;
+            const sixteen_bytes b = from[first + i * THREADS];
+            bits |= b.word[0] | b.word[1] | b.word[2] | b.word[3];
         }
     if (bits != 0)
         *out = bits;
 }
 
 typedef struct zero_block {
-    quad *data;
+    sixteen_bytes *data;
     int64_t count;
 } zero_block;
 
@@ -42,15 +38,15 @@ static void read_block(cuda_backend *cuda, const void *what)
 double cuda_memory_rate(wz_backend *backend, size_t bytes, double seconds)
 {
     cuda_backend *cuda = cuda_of(backend);
-    zero_block block = {NULL, (int64_t)(bytes / sizeof(quad)) + 1};
+    zero_block block = {NULL, (int64_t)(bytes / sizeof(sixteen_bytes)) + 1};
     void *memory = NULL;
     double rate = NAN;
-    const size_t whole = (size_t)(block.count + 1) * sizeof(quad);
+    const size_t whole = (size_t)(block.count + 1) * sizeof(sixteen_bytes);
     if (!CUDA_CHECK(cuda, cudaMalloc(&memory, whole), "memory_rate"))
         return NAN;
-    block.data = (quad *)memory;
+    block.data = (sixteen_bytes *)memory;
     if (CUDA_CHECK(cuda, cudaMemsetAsync(memory, 0, whole, cuda->stream), "memory_rate"))
-        rate = cuda_best_rate(cuda, read_block, &block, (double)block.count * sizeof(quad), seconds,
+        rate = cuda_best_rate(cuda, read_block, &block, (double)block.count * sizeof(sixteen_bytes), seconds,
                               "memory_rate");
     CUDA_CHECK(cuda, cudaFree(memory), "memory_rate");
     return rate;

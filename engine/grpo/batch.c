@@ -39,6 +39,7 @@ static wz_status allocate(wz_batch *batch, wz_error *err)
         {(void **)&batch->references, groups, sizeof *batch->references},
         {(void **)&batch->prompts, groups, sizeof *batch->prompts},
         {(void **)&batch->bounds, groups, sizeof *batch->bounds},
+        {(void **)&batch->starts, groups, sizeof *batch->starts},
         {(void **)&batch->packs, (size_t)batch->pack_count, sizeof *batch->packs},
         {(void **)&batch->completions, completions, sizeof *batch->completions},
         {(void **)&batch->verdicts, completions, sizeof *batch->verdicts},
@@ -68,6 +69,7 @@ static wz_status prepare_problem(wz_batch *batch, int64_t g, wz_text *text, wz_e
         status = problem->task->answer_pattern(problem, batch->style, text, err);
     if (status == WZ_OK)
         status = wz_policy_bounds(batch->policy, text->data, &batch->bounds[g], err);
+    batch->starts[g] = batch->bounds[g].start;
     const int64_t positions = batch->policy->model->config.max_position_embeddings;
     const int64_t need = (int64_t)batch->prompts[g].length + batch->bounds[g].longest;
     if (status == WZ_OK && need > positions)
@@ -161,6 +163,7 @@ void wz_batch_destroy(wz_batch *batch)
     free(batch->references);
     free(batch->prompts);
     free(batch->bounds);
+    free(batch->starts);
     free(batch->packs);
     free(batch->completions);
     free(batch->verdicts);
@@ -180,27 +183,29 @@ static int64_t larger(int64_t a, int64_t b)
     return a > b ? a : b;
 }
 
+/* The options with what the policy knows of its answers. */
+static wz_rollout_options completed(const wz_policy *policy, wz_rollout_options options)
+{
+    options.end_tokens = policy->end_tokens;
+    options.end_token_count = policy->end_token_count;
+    options.paths = policy->paths;
+    return options;
+}
+
 /* Of packs as large as the batch has them. */
 static wz_status add_decode_bounds(const wz_batch *batch, const wz_sampling *sampling, wz_op_bounds *b,
                                    wz_error *err)
 {
-    void *block = NULL;
-    wz_policy *policy = batch->policy;
-    const wz_rollout_options options = {.sampling = *sampling,
-                                        .max_completion_length = policy->max_completion_length,
-                                        .lessons = batch->lessons,
-                                        .end_tokens = policy->end_tokens,
-                                        .end_token_count = policy->end_token_count,
-                                        .paths = policy->paths};
-    wz_status status = wz_alloc(&block, (size_t)batch->groups, sizeof(wz_grammar_state), "a rollout", err);
-    wz_grammar_state *start = block;
-    for (int64_t g = 0; status == WZ_OK && g < batch->groups; g++)
-        start[g] = batch->bounds[g].start;
+    const wz_policy *policy = batch->policy;
+    const wz_rollout_options options =
+        completed(policy, (wz_rollout_options){.sampling = *sampling,
+                                               .max_completion_length = policy->max_completion_length,
+                                               .lessons = batch->lessons});
+    wz_status status = WZ_OK;
     for (int64_t p = 0; status == WZ_OK && p < batch->pack_count; p++)
-        status = wz_decode_add_bounds(policy->model,
-                                      policy->grammar != NULL ? start + p * batch->groups_per_pack : NULL,
-                                      batch->packs[p], &options, &b->decode, err);
-    free(block);
+        status = wz_decode_add_bounds(
+            policy->model, policy->grammar != NULL ? batch->starts + p * batch->groups_per_pack : NULL,
+            batch->packs[p], &options, &b->decode, err);
     return status;
 }
 
@@ -208,7 +213,7 @@ wz_status wz_batch_bounds(const wz_batch *batch, const wz_sampling *sampling, bo
                           wz_error *err)
 {
     const wz_model *model = batch->policy->model;
-    const wz_model_config *c = &model->config;
+    const int64_t vocab = model->config.vocab_size;
     const bool is_free = batch->policy->grammar == NULL, cuts = sampling_cuts(sampling);
     int64_t group_rows = 0, own_rows = 0, longest = 0, set = 0;
     for (int64_t g = 0; g < batch->groups; g++) {
@@ -221,14 +226,9 @@ wz_status wz_batch_bounds(const wz_batch *batch, const wz_sampling *sampling, bo
         set = larger(set, bounds->set);
     }
     if (is_free) /* sets are what top-k, top-p and min-p leave of the vocabulary */
-        set = !cuts                                                    ? 0
-              : sampling->top_k > 0 && sampling->top_k < c->vocab_size ? sampling->top_k
-                                                                       : c->vocab_size;
+        set = !cuts ? 0 : sampling->top_k > 0 && sampling->top_k < vocab ? sampling->top_k : vocab;
     const int64_t completions = batch->groups_per_pack * batch->generations;
-    b->attention = (wz_attention){c->num_attention_heads, c->num_key_value_heads, c->head_dim, 0.0f};
-    b->hidden = c->hidden_size;
-    b->intermediate = c->intermediate_size;
-    b->vocab = c->vocab_size;
+    wz_model_op_bounds(&model->config, b);
     b->rows = larger(b->rows, batch->groups_per_pack * group_rows);
     b->groups = larger(b->groups, batch->groups_per_pack);
     b->completions = larger(b->completions, completions);
@@ -295,22 +295,10 @@ wz_status wz_batch_decode_memory(const wz_batch *batch, const wz_sampling *sampl
 wz_status wz_batch_rollout(wz_batch *batch, int64_t p, wz_activations *activations,
                            const wz_rollout_options *options, wz_error *err)
 {
-    void *block = NULL;
-    wz_pack *pack = batch->packs[p];
-    wz_rollout_options complete = *options;
-    complete.end_tokens = batch->policy->end_tokens;
-    complete.end_token_count = batch->policy->end_token_count;
-    complete.paths = batch->policy->paths;
-    wz_status status = wz_alloc(&block, (size_t)pack->groups, sizeof(wz_grammar_state), "a rollout", err);
-    if (status != WZ_OK)
-        return status;
-    wz_grammar_state *start = block;
-    for (int64_t g = 0; g < pack->groups; g++)
-        start[g] = batch->bounds[p * batch->groups_per_pack + g].start;
-    status = wz_rollout_run(batch->policy->model, activations, pack, batch->policy->grammar, start, &complete,
-                            err);
-    free(block);
-    return status;
+    const wz_policy *policy = batch->policy;
+    const wz_rollout_options complete = completed(policy, *options);
+    return wz_rollout_run(policy->model, activations, batch->packs[p], policy->grammar,
+                          batch->starts + p * batch->groups_per_pack, &complete, err);
 }
 
 static wz_status verify_completion(wz_batch *batch, int64_t g, int64_t j, wz_error *err)

@@ -16,6 +16,7 @@ typedef struct wz_batch {
     wz_reference *references;  /* [groups] */
     wz_ids *prompts;           /* [groups] token ids */
     wz_pattern_bounds *bounds; /* [groups] */
+    wz_grammar_state *starts;  /* [groups] theirs, side by side */
     int64_t groups_per_pack, pack_count;
     wz_pack **packs;      /* [pack_count]; pack p holds groups from p * groups_per_pack */
     wz_text *completions; /* [groups * generations] text */

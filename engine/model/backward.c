@@ -139,7 +139,7 @@ static void begin_backward(const pass *p, const wz_row_groups *groups)
     const wz_backward *b = p->backward;
     const wz_layer_offsets *at = &model->layers[p->layer];
     const wz_layer_linears g = wz_model_linears(model, model->gradients, p->layer);
-    const wz_attention attention = attention_of(c);
+    const wz_attention attention = wz_model_attention(c);
     const int64_t rows = p->segments->rows, hidden = c->hidden_size, q = g.o.weight.columns,
                   qkv = g.qkv.weight.rows;
     wz_tensor dqkv = wz_working(be, b->dqkv, 0, rows, qkv);

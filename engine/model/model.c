@@ -105,6 +105,20 @@ static wz_status make_rope_table(wz_model *model, wz_error *err)
     return status;
 }
 
+wz_attention wz_model_attention(const wz_model_config *c)
+{
+    return (wz_attention){c->num_attention_heads, c->num_key_value_heads, c->head_dim,
+                          (float)(1.0 / sqrt((double)c->head_dim))};
+}
+
+void wz_model_op_bounds(const wz_model_config *c, wz_op_bounds *bounds)
+{
+    bounds->attention = wz_model_attention(c);
+    bounds->hidden = c->hidden_size;
+    bounds->intermediate = c->intermediate_size;
+    bounds->vocab = c->vocab_size;
+}
+
 /* Whether the backend can compute it. */
 static wz_status check_backend(const wz_model_config *config, const wz_backend *backend, wz_error *err)
 {

@@ -165,6 +165,9 @@ void wz_model_backward(const wz_model *model, const wz_activations *activations,
                        const wz_segments *segments, const int32_t *token, const wz_row_groups *rows,
                        const wz_row_groups *sites);
 
+wz_attention wz_model_attention(const wz_model_config *config);
+/* Sets the widths in *bounds. */
+void wz_model_op_bounds(const wz_model_config *config, wz_op_bounds *bounds);
 wz_linear wz_model_head(const wz_model *model); /* [vocab, hidden] */
 wz_tensor wz_model_head_gradient(const wz_model *model);
 static inline wz_tensor wz_matrix(float *data, int64_t rows, int64_t columns)

@@ -2,15 +2,7 @@
 #ifndef WZ_MODEL_PASS_H
 #define WZ_MODEL_PASS_H
 
-#include <math.h>
-
 #include "engine/model/model.h"
-
-static inline wz_attention attention_of(const wz_model_config *c)
-{
-    return (wz_attention){c->num_attention_heads, c->num_key_value_heads, c->head_dim,
-                          (float)(1.0 / sqrt((double)c->head_dim))};
-}
 
 /* Rows [row0, row0 + rows) of a buffer. */
 static inline wz_tensor block(float *data, int64_t row0, int64_t rows, int64_t columns)

@@ -24,7 +24,7 @@ void wz_pass_begin_layer(const pass *p, int64_t l, int64_t row0, int64_t rows)
     const wz_layer_activations *a = &p->activations->layers[l];
     const wz_layer_offsets *at = &model->layers[l];
     const wz_layer_linears w = wz_model_linears(model, model->weights, l);
-    const wz_attention attention = attention_of(c);
+    const wz_attention attention = wz_model_attention(c);
     const int64_t heads = attention.heads + attention.kv_heads;
     const float eps = (float)c->rms_norm_eps;
     const wz_tensor none = {0};
@@ -110,7 +110,7 @@ static void after_attentions(void *context, int64_t first, int64_t end)
 void wz_pass_attend(const pass *p, int64_t row0, int64_t row1)
 {
     const wz_layer_activations *a = &p->activations->layers[p->layer];
-    const wz_attention attention = attention_of(&p->model->config);
+    const wz_attention attention = wz_model_attention(&p->model->config);
     wz_backend *be = p->model->backend;
     const int64_t q = attention.heads * attention.head_dim,
                   qkv = q + 2 * attention.kv_heads * attention.head_dim, rows = p->segments->rows;
@@ -198,7 +198,7 @@ void wz_model_decode_step(const wz_model *model, wz_activations *cache, const wz
     const wz_model_config *c = &model->config;
     wz_backend *be = model->backend;
     const wz_decode_ops *decode = be->ops->decode;
-    const wz_attention attention = attention_of(c);
+    const wz_attention attention = wz_model_attention(c);
     const int64_t q = attention.heads * attention.head_dim,
                   qkv = q + 2 * attention.kv_heads * attention.head_dim, last = c->num_hidden_layers - 1;
     const wz_segments rows = {

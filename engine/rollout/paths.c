@@ -33,7 +33,7 @@ struct wz_paths {
     bool refused;
     /* as in wz_decode_paths; a start is a choice with one edge */
     column first, token, run, next, forced;
-    int32_t choices, edges, forced_count;
+    int32_t choices, edges, forced_count, largest;
     column state;  /* [choices] grammar state of a choice */
     int32_t known; /* choices whose edges are there; the others wait for theirs */
     column choice; /* by grammar state: its choice + 1, 0: none yet */
@@ -160,6 +160,7 @@ static wz_status add_edges(wz_paths *p, wz_error *err)
             if (status == WZ_OK)
                 status = add_edge(p, mask.tokens[i], after, err);
         }
+        p->largest = (int32_t)mask.count > p->largest ? (int32_t)mask.count : p->largest;
         if (status == WZ_OK)
             status = put(&p->first, ++p->known, (uint32_t)p->edges, err);
     }
@@ -235,12 +236,9 @@ wz_status wz_paths_tables(wz_paths *paths, wz_decode_paths *out, wz_error *err)
                              .token = paths->token.data,
                              .run = paths->run.data,
                              .next = paths->next.data,
-                             .forced = paths->forced.data};
+                             .forced = paths->forced.data,
+                             .largest = paths->largest};
     memcpy(out->digest, paths->digest, sizeof out->digest);
-    for (int32_t i = 0; i < paths->choices; i++) {
-        const int32_t size = out->first[i + 1] - out->first[i];
-        out->largest = size > out->largest ? size : out->largest;
-    }
     return status;
 }
 

@@ -46,7 +46,6 @@ wz_status wz_bench_model_open(const wz_config *config, bool training, FILE *log,
         status = wz_open_backend_for_command(&out->config, log, &out->backend, err);
     if (status != WZ_OK)
         return status;
-    out->backend->ops->describe(out->backend, &out->info);
     /* the weights, and in training gradients and two moments */
     const double need =
                      (training ? 4.0 : 1.0) * sizeof(float) * wz_model_config_parameters(&out->config.model),
@@ -73,26 +72,21 @@ static int64_t rows_of(const wz_bench_lengths *l)
 /* What the backend takes itself for one such pack. */
 static size_t own_bytes(const wz_bench_model *bench, const wz_bench_lengths *l, bool training)
 {
-    const wz_model_config *c = &bench->config.model;
     const int64_t completions = l->groups * l->generations;
-    const wz_op_bounds bounds = {
-        .attention = {c->num_attention_heads, c->num_key_value_heads, c->head_dim, 0.0f},
-        .hidden = c->hidden_size,
-        .intermediate = c->intermediate_size,
-        .vocab = c->vocab_size,
-        .floats = bench->model->floats,
-        .rows = rows_of(l),
-        .groups = l->groups,
-        .completions = completions,
-        .completion_stride = l->completion,
-        .entries = training ? completions * l->completion : 0,
-        .requests = completions,
-        .set = WZ_BENCH_ALLOWED,
-        .whole = true,
-        .decode = {.steps = l->completion + 1,
-                   .longest = l->completion,
-                   .step_rows = completions,
-                   .group_rows = l->generations}};
+    wz_op_bounds bounds = {.floats = bench->model->floats,
+                           .rows = rows_of(l),
+                           .groups = l->groups,
+                           .completions = completions,
+                           .completion_stride = l->completion,
+                           .entries = training ? completions * l->completion : 0,
+                           .requests = completions,
+                           .set = WZ_BENCH_ALLOWED,
+                           .whole = true,
+                           .decode = {.steps = l->completion + 1,
+                                      .longest = l->completion,
+                                      .step_rows = completions,
+                                      .group_rows = l->generations}};
+    wz_model_op_bounds(&bench->config.model, &bounds);
     return bench->backend->ops->own_bytes(bench->backend, &bounds) +
            wz_activations_step_bytes(bench->model, completions, completions);
 }

@@ -14,7 +14,6 @@
 typedef struct wz_bench_model {
     wz_config config;
     wz_backend *backend;
-    wz_backend_info info;
     wz_model *model;
 } wz_bench_model;
 

@@ -150,8 +150,7 @@ static void set_tensors(op_bench *b)
     void *const dinputs[4] = {backward->dnorm, backward->dattention, backward->dnorm, backward->dswiglu};
     void *const stream = b->model->backend->working_type == WZ_F32 ? backward->dx : backward->dstream;
     void *const doutputs[4] = {backward->dqkv, stream, backward->dgate_up, stream};
-    b->attention = (wz_attention){c->num_attention_heads, c->num_key_value_heads, c->head_dim,
-                                  (float)(1.0 / sqrt((double)c->head_dim))};
+    b->attention = wz_model_attention(&b->model->config);
     const wz_layer_linears weight = wz_model_linears(b->model, b->model->weights, 0),
                            gradient = wz_model_linears(b->model, b->model->gradients, 0);
     const wz_linear *const weights[4] = {&weight.qkv, &weight.o, &weight.gate_up, &weight.down};
