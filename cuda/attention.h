@@ -1,19 +1,24 @@
 /* Pieces shared by attention's forward and backward pass.
  *
- * The host lists the query rows of a launch, group by group, with what each may see; a block takes some of one group's
- * queries and walks the group's prompt in tiles of 32 keys from its start, which all its rows share, then each row's own
- * completion in blocks of 32. What a row adds up, and in which order, is given by that row alone, so that decoding it
- * by itself and training on all rows give the same bits. No rows x rows matrix exists. */
+ * A query is one head of a row. The host (in decoding, the device) lists the query rows of a launch, group by group, and
+ * within a group completion by completion, with what each may see. A warp has 16 queries that share keys and values: all
+ * heads of a row that do so, then those of the next row. A block walks its group's prompt in tiles of keys from the prompt's
+ * start, then each of its completions' own keys in tiles from their start. What a query adds up, and in which order, is
+ * given by itself alone: decoding it by itself and training on all rows give the same bits. No rows x rows matrix exists. */
 #ifndef WZ_CUDA_ATTENTION_H
 #define WZ_CUDA_ATTENTION_H
 
-#include "cuda/cuda_backend.h"
+#include <type_traits>
 
-#define KEYS 32         /* keys of a tile: one per lane */
-#define ROWS_PER_WARP 4 /* query rows of a warp */
-#define WARPS 4         /* of a block */
-#define ITEM_ROWS (ROWS_PER_WARP * WARPS)
-#define CHUNKS (CUDA_MOST_HEAD_DIM / WZ_WARP) /* features of a lane: lane, lane + 32, ... */
+#include "cuda/cuda_backend.h"
+#include "cuda/fragment.h"
+
+#define LOG2_E 1.44269504f
+
+/* Warps of a block, which reads its size: few where a group has few queries, as in decoding. */
+#define FEW_WARPS 1
+#define MANY_WARPS 4
+#define MOST_THREADS (MANY_WARPS * WZ_WARP)
 
 /* One query row. */
 typedef struct attention_row {
@@ -28,101 +33,272 @@ typedef struct attention_item {
     int32_t start, longest; /* the prompt's first row; most prompt keys that one of the rows sees */
 } attention_item;
 
+/* Keys [base, base + 64) of a prompt or of a completion, as far as there are, and the query rows [first, first + count) of the
+ * list, among which are all that see one of them. */
+typedef struct attention_keys {
+    int32_t first, count;
+    int32_t start, completion; /* the prompt's first row, or the completion (-1: it is the prompt) */
+    int32_t base, length;      /* keys in all */
+} attention_keys;
+#define KEYS_AT_ONCE 64
+
 /* A launch's lists on the device. */
 typedef struct attention_lists {
-    int64_t row_count, item_count;
+    int64_t row_count, item_count, keys_count;
     const attention_row *rows;
-    const attention_item *items;
+    const attention_item *items;    /* of at most cuda_item_rows() rows each */
+    const attention_keys *keys;     /* for the backward pass */
     const int32_t *completion_rows; /* as in wz_segments */
     int64_t stride;
+    int warps;
 } attention_lists;
+
+/* Query rows that a block takes at once, and blocks that share the heads of one. */
+static inline int64_t cuda_item_rows(const wz_attention *a, int warps)
+{
+    const int64_t heads = a->heads / a->kv_heads;
+    return heads < SIDE * warps ? SIDE * warps / heads : 1;
+}
+
+static inline int64_t head_parts(const wz_attention *a, int warps)
+{
+    return (a->heads / a->kv_heads + SIDE * warps - 1) / (SIDE * warps);
+}
 
 /* What kernels know of the geometry. */
 typedef struct attention_shape {
-    int64_t heads, kv_heads, head_dim, per_kv;
-    float scale;
+    int heads, kv_heads, head_dim, per_kv; /* per_kv: heads that share keys */
+    float scale, scale2;                   /* of scores; the same with exponents of 2 */
+    bool whole;                            /* heads lie on multiples of 16 bytes */
+    uint32_t inverse;                      /* of per_kv: 2^32 / per_kv, rounded up; per_kv 1: 0 */
 } attention_shape;
 
-static inline attention_shape shape_of(const wz_attention *a)
+/* x / per_kv, x >= 0. The product with the inverse is too large by less than one, so by one at most. */
+static __device__ __forceinline__ int by_per_kv(const attention_shape &s, int x)
 {
-    return attention_shape{a->heads, a->kv_heads, a->head_dim, a->heads / a->kv_heads, a->scale};
+    const int quotient = s.per_kv == 1 ? x : (int)__umulhi((unsigned)x, s.inverse);
+    return quotient - (quotient * s.per_kv > x);
 }
 
 template <typename T>
-static __device__ __forceinline__ const T *query_of(const matrix<T> &qkv, const attention_shape &s,
-                                                    int64_t row, int64_t h)
+static __device__ __forceinline__ T *query_of(const matrix<T> &qkv, const attention_shape &s, int64_t row,
+                                              int h)
 {
     return row_of(qkv, row) + h * s.head_dim;
 }
 
 template <typename T>
 static __device__ __forceinline__ T *key_of(const matrix<T> &qkv, const attention_shape &s, int64_t row,
-                                            int64_t kv)
+                                            int kv)
 {
     return row_of(qkv, row) + (s.heads + kv) * s.head_dim;
 }
 
 template <typename T>
 static __device__ __forceinline__ T *value_of(const matrix<T> &qkv, const attention_shape &s, int64_t row,
-                                              int64_t kv)
+                                              int kv)
 {
     return row_of(qkv, row) + (s.heads + s.kv_heads + kv) * s.head_dim;
 }
 
-/* Prompt keys and values [base, base + 32) of a group into shared [KEYS][head_dim + 1] each; zeros from `length` on. All
- * threads of the block take part; the caller waits for them. */
-template <typename S, typename T>
-static __device__ void load_tile(S keys, S values, const matrix<T> &qkv, const attention_shape &s,
-                                 int64_t start, int base, int length, int64_t kv, int thread)
+/* Rows of a tile of keys, or of queries, and the shared memory of two tiles, twice: one pair is loaded while the other is
+ * worked on. Multiples of 16 rows, 69 KiB at most (of the 99 that each GPU has). */
+template <typename T, int WIDTH> struct tile_pair {
+    static constexpr int BYTES = WIDTH * (int)sizeof(T), ROWS = BYTES <= 256 ? 64 : 16384 / BYTES,
+                         WORDS = ROWS * tile<T, WIDTH>::STRIDE;
+    static constexpr size_t SHARED = (size_t)4 * WORDS * sizeof(float);
+};
+
+/* --- the queries of a warp --- */
+
+/* A lane's two: rows lane / 4 and lane / 4 + 8 of a left factor. */
+typedef struct lane_queries {
+    bool there[2];
+    int32_t place[2], row[2], result[2]; /* place: in the list of rows */
+    int32_t prompt[2], own[2], completion[2];
+    int head[2];
+} lane_queries;
+
+static __device__ __forceinline__ lane_queries queries_of(const attention_lists &lists,
+                                                          const attention_item &item,
+                                                          const attention_shape &s, int kv)
 {
-    for (int64_t e = thread; e < KEYS * s.head_dim; e += WARPS * WZ_WARP) {
-        const int64_t j = e / s.head_dim, d = e % s.head_dim, row = start + base + j;
-        const bool there = base + j < length;
-        keys[j * (s.head_dim + 1) + d] = there ? key_of(qkv, s, row, kv)[d] : 0.0f;
-        values[j * (s.head_dim + 1) + d] = there ? value_of(qkv, s, row, kv)[d] : 0.0f;
+    const int all = SIDE * (int)blockDim.y, part = (int)blockIdx.z * all,
+              heads = s.per_kv - part < all ? s.per_kv - part : all;
+    lane_queries q;
+    WZ_UNROLL
+    for (int r = 0; r < 2; r++) {
+        const int slot = (int)threadIdx.y * SIDE + 8 * r + (int)threadIdx.x / 4, i = slot / heads;
+        q.there[r] = i < item.count;
+        q.place[r] = item.first + (q.there[r] ? i : 0);
+        const attention_row row = lists.rows[q.place[r]];
+        q.row[r] = row.row;
+        q.result[r] = row.result;
+        q.prompt[r] = q.there[r] ? row.prompt : 0;
+        q.own[r] = q.there[r] ? row.own : 0;
+        q.completion[r] = q.there[r] ? row.completion : -1;
+        q.head[r] = kv * s.per_kv + part + slot % heads;
+    }
+    return q;
+}
+
+/* --- walking the keys of an item --- */
+
+/* Keys [base, base + ROWS) of a prompt, or of a completion among the item's rows; none: the walk is over. */
+typedef struct key_cursor {
+    int32_t completion; /* -1: the prompt */
+    int32_t base, end;  /* end: as many keys are seen by some row */
+    int32_t least;      /* and as many by each */
+    int32_t after;      /* the item's row from which on the next completion is looked for */
+} key_cursor;
+
+static __device__ __forceinline__ key_cursor next_completion(const attention_lists &lists,
+                                                             const attention_item &item, int32_t from)
+{
+    key_cursor at = {-1, 0, 0, 0, from};
+    while (at.end == 0 && at.after < item.count) {
+        const int32_t first = at.after;
+        at.completion = lists.rows[item.first + first].completion;
+        while (at.after < item.count && lists.rows[item.first + at.after].completion == at.completion)
+            at.end = lists.rows[item.first + at.after++].own;
+        at.least = at.after - first == item.count ? lists.rows[item.first].own : 0;
+    }
+    return at;
+}
+
+static __device__ __forceinline__ key_cursor first_keys(const attention_lists &lists,
+                                                        const attention_item &item)
+{
+    return item.longest > 0 ? key_cursor{-1, 0, item.longest, lists.rows[item.first].prompt, 0}
+                            : next_completion(lists, item, 0);
+}
+
+static __device__ __forceinline__ key_cursor keys_after(const attention_lists &lists,
+                                                        const attention_item &item, const key_cursor &at,
+                                                        int rows)
+{
+    return at.base + rows < at.end ? key_cursor{at.completion, at.base + rows, at.end, at.least, at.after}
+                                   : next_completion(lists, item, at.after);
+}
+
+/* Row of key `j` of a prompt or completion. */
+static __device__ __forceinline__ int64_t key_row(const attention_lists &lists, int32_t start,
+                                                  int32_t completion, int64_t j)
+{
+    return completion < 0 ? start + j : lists.completion_rows[completion * lists.stride + j];
+}
+
+/* How many of a tile's keys, from its first one on, the lane's queries see, and the one of the warp that sees most. Where
+ * queries differ in that, `bad` is the first key whose value is not finite and was replaced by zeros. */
+typedef struct keys_seen {
+    int of[2], most, bad;
+} keys_seen;
+
+static __device__ __forceinline__ keys_seen see_keys(const lane_queries &q, const key_cursor &at, int rows)
+{
+    keys_seen seen = {{0, 0}, 0, rows};
+    WZ_UNROLL
+    for (int r = 0; r < 2; r++) {
+        const int sees = at.completion < 0 ? q.prompt[r] : at.completion == q.completion[r] ? q.own[r] : 0;
+        seen.of[r] = sees - at.base < rows ? sees - at.base : rows;
+        seen.most = seen.of[r] > seen.most ? seen.of[r] : seen.most;
+    }
+    for (int lanes = 4; lanes < WZ_WARP; lanes *= 2) { /* the four lanes of a query agree */
+        const int most = __shfl_xor_sync(WZ_ALL_LANES, seen.most, lanes);
+        seen.most = most > seen.most ? most : seen.most;
+    }
+    return seen;
+}
+
+/* Starts loading a tile of keys and one of values. */
+template <typename T, int WIDTH, typename S>
+static __device__ __forceinline__ void
+load_keys(S keys, S values, const matrix<T> &qkv, const attention_lists &lists, const attention_item &item,
+          const attention_shape &s, int kv, const key_cursor &at, int thread)
+{
+    constexpr int ROWS = tile_pair<T, WIDTH>::ROWS;
+    const int left = at.end - at.base, there = left < ROWS ? left : ROWS,
+              rows = (there + SIDE - 1) / SIDE * SIDE;
+    load_tiles<T, WIDTH>(keys, values, rows, s.head_dim, s.whole, thread, (int)blockDim.y * WZ_WARP,
+                         [&](int j, const T **key, const T **value) {
+                             const int64_t row =
+                                 key_row(lists, item.start, at.completion, at.base + (j < there ? j : 0));
+                             *key = key_of(qkv, s, row, kv);
+                             *value = value_of(qkv, s, row, kv);
+                             return j < there;
+                         });
+    close_copies();
+}
+
+/* Calls take(keys, values, seen) for each tile of which a query of the warp sees something. GUARDED: a weight of zero does not
+ * shut out a value that is not finite, so where queries differ in what they see, such values are replaced. */
+template <typename T, int WIDTH, bool GUARDED, typename S, typename F>
+static __device__ __forceinline__ void walk_keys(S shared, const matrix<T> &qkv, const attention_lists &lists,
+                                                 const attention_item &item, const attention_shape &s, int kv,
+                                                 const lane_queries &q, const F &take)
+{
+    constexpr int ROWS = tile_pair<T, WIDTH>::ROWS, WORDS = tile_pair<T, WIDTH>::WORDS;
+    const int lane = (int)threadIdx.x, thread = (int)threadIdx.y * WZ_WARP + lane;
+    key_cursor at = first_keys(lists, item);
+    if (at.base < at.end)
+        load_keys<T, WIDTH>(shared + 0, shared + WORDS, qkv, lists, item, s, kv, at, thread);
+    for (int stage = 0; at.base < at.end; stage = 1 - stage) {
+        const auto keys = shared + 2 * stage * WORDS, values = keys + WORDS,
+                   other = shared + 2 * (1 - stage) * WORDS;
+        const int left = at.end - at.base, rows = left < ROWS ? left : ROWS;
+        const bool differ = at.base + rows > at.least;
+        const key_cursor after = keys_after(lists, item, at, ROWS);
+        if (after.base < after.end) {
+            load_keys<T, WIDTH>(other, other + WORDS, qkv, lists, item, s, kv, after, thread);
+            await_copies<1>();
+        } else {
+            await_copies<0>();
+        }
+        __syncthreads();
+        if (GUARDED && differ) {
+            drop_bad<T, WIDTH>(values, rows, thread, (int)blockDim.y * WZ_WARP);
+            __syncthreads();
+        }
+        keys_seen seen = see_keys(q, at, ROWS);
+        if (GUARDED && differ)
+            seen.bad = first_bad<T, WIDTH>(values, rows, lane);
+        if (seen.most > 0)
+            take(keys, values, seen);
+        __syncthreads(); /* the next load writes here */
+        at = after;
     }
 }
 
-/* (j, d): feature d of a loaded tile's row j. */
-template <typename S> struct tile_reader {
-    S tile;
-    int64_t stride;
-    __device__ float operator()(int j, int64_t d) const
-    {
-        return tile[j * stride + d];
-    }
-};
-
-/* (j, d): feature d, from a column on, of row rows[j]. */
-template <typename T> struct own_reader {
-    const matrix<T> &qkv;
-    const int32_t *rows;
-    int64_t column;
-    __device__ float operator()(int j, int64_t d) const
-    {
-        return row_of(qkv, rows[j])[column + d];
-    }
-};
-
-/* sum += over up to 32 keys, in order: weight_j vector_j; lane j has weight_j. */
-template <typename R>
-static __device__ void add_weighted(float *sum, float weight, int count, int64_t head_dim, const R &reader)
+/* Calls run(width) with the width in which heads of head_dim are computed. */
+template <typename F> static inline void with_width(int64_t head_dim, const F &run)
 {
-    for (int j = 0; j < count; j++) {
-        const float w = __shfl_sync(WZ_ALL_LANES, weight, j);
-        WZ_UNROLL
-        for (int c = 0; c < CHUNKS; c++)
-            if (c * WZ_WARP + (int)threadIdx.x < head_dim)
-                sum[c] = fmaf(w, reader(j, c * WZ_WARP + (int)threadIdx.x), sum[c]);
-    }
+    if (head_dim <= 16)
+        run(std::integral_constant<int, 16>());
+    else if (head_dim <= 32)
+        run(std::integral_constant<int, 32>());
+    else if (head_dim <= 64)
+        run(std::integral_constant<int, 64>());
+    else if (head_dim <= 128)
+        run(std::integral_constant<int, 128>());
+    else
+        run(std::integral_constant<int, CUDA_MOST_HEAD_DIM>());
 }
+
+attention_shape cuda_attention_shape(const wz_attention *attention, wz_tensor qkv, wz_tensor dout);
 
 /* Attention forward of listed rows. */
 void cuda_attend(cuda_backend *cuda, wz_tensor out, float *lse, wz_tensor qkv, const attention_lists *lists,
                  const wz_attention *attention);
 
-/* Lists the rows of [row0, row1) (with at_sites: the sites among them); false on no memory. */
-bool cuda_attention_lists(cuda_backend *cuda, const wz_segments *segments, int64_t row0, int64_t row1,
-                          bool at_sites, attention_lists *out);
+/* --- lists; cuda/attention_lists.cu --- */
+typedef struct attention_range {
+    int64_t row0, row1; /* rows of the segment table */
+    bool at_sites;      /* the sites among them */
+    bool with_keys;     /* lists.keys, too; row0 and row1 are the whole table then */
+} attention_range;
+
+/* Lists the rows of a range; false on no memory. */
+bool cuda_attention_lists(cuda_backend *cuda, const wz_segments *segments, const attention_range *range,
+                          const wz_attention *attention, attention_lists *out);
 
 #endif

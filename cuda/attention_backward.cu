@@ -1,11 +1,9 @@
 /* Packed attention, backward. With p = exp(s - lse), s = scale q k^T, and D = dout . out:
  *     dv_j += p_j dout,   ds_j = p_j (dout . v_j - D) scale,   dq = sum_j ds_j k_j,   dk_j += ds_j q.
- * (Dao et al. 2022, appendix B.) Each gradient has one owner that adds in a fixed order, so there are no atomics: a warp
- * has the dq of four rows; a block has dk and dv of 32 prompt keys and walks all rows that see them; a warp has dk and dv
- * of one completion row and walks the later rows of its completion. Scores are computed again by each. */
+ * (Dao et al. 2022, appendix B.) Each gradient has one owner that adds in a fixed order, so there are no atomics: a warp has
+ * dq of 16 queries and walks the keys as the forward pass does; a warp has dk and dv of 16 keys and walks the queries that see
+ * them. Scores are computed again by each. */
 #include <math.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "cuda/attention.h"
 
@@ -18,23 +16,6 @@ template <typename T> struct backward_view {
     attention_shape shape;
 };
 
-/* A warp has one head of one row. */
-template <typename T> static __global__ void delta_of_rows(backward_view<T> b)
-{
-    const int64_t at = (int64_t)blockIdx.x * WARPS + threadIdx.y, i = at / b.shape.heads,
-                  h = at % b.shape.heads;
-    if (i >= b.lists.row_count)
-        return;
-    const int64_t hd = b.shape.head_dim, result = b.lists.rows[i].result;
-    const T *x = row_of(b.dout, result) + h * hd, *y = row_of(b.out, result) + h * hd;
-    float sum = 0.0f;
-    for (int64_t d = threadIdx.x; d < hd; d += WZ_WARP)
-        sum = fmaf(x[d], y[d], sum);
-    sum = warp_sum(sum);
-    if (threadIdx.x == 0)
-        b.delta[at] = sum;
-}
-
 /* Zeros for the queries of rows that are not computed. */
 template <typename T> static __global__ void clear_queries(matrix<T> dqkv, int64_t width)
 {
@@ -43,359 +24,322 @@ template <typename T> static __global__ void clear_queries(matrix<T> dqkv, int64
         row_of(dqkv, row)[column] = 0.0f;
 }
 
-/* Shared: keys and values [KEYS][head_dim + 1], queries and output gradients [ITEM_ROWS][head_dim]. */
-static size_t query_bytes(int64_t head_dim)
+/* A warp's queries of dq. */
+template <typename T, int WIDTH> struct upstream {
+    fragment<T> query[WIDTH / SIDE], dout[WIDTH / SIDE];
+    float lse2[2], delta[2]; /* lse2: with exponents of 2 */
+};
+
+/* D of the lane's queries; the first of a query's four lanes writes it down for the keys' gradients. */
+template <typename T, int WIDTH>
+static __device__ void find_delta(const backward_view<T> &b, const lane_queries &q, upstream<T, WIDTH> *u,
+                                  int lane)
 {
-    return (size_t)(2 * KEYS * (head_dim + 1) + 2 * ITEM_ROWS * head_dim) * sizeof(float);
+    fragment<T> out;
+    const T *upper = q.there[0] ? query_of(b.out, b.shape, q.result[0], q.head[0]) : NULL,
+            *lower = q.there[1] ? query_of(b.out, b.shape, q.result[1], q.head[1]) : NULL;
+    float delta[2] = {0.0f, 0.0f};
+    WZ_UNROLL
+    for (int d = 0; d < WIDTH / SIDE; d++) {
+        load_left(&out, upper, lower, d * SIDE, b.shape.head_dim, lane);
+        WZ_UNROLL
+        for (int e = 0; e < 8; e++)
+            delta[e / 2 % 2] = fmaf(element_of(u->dout[d], e), element_of(out, e), delta[e / 2 % 2]);
+    }
+    WZ_UNROLL
+    for (int half = 0; half < 2; half++) {
+        delta[half] += __shfl_xor_sync(WZ_ALL_LANES, delta[half], 1);
+        delta[half] += __shfl_xor_sync(WZ_ALL_LANES, delta[half], 2);
+        u->delta[half] = delta[half];
+        if (q.there[half] && lane % 4 == 0)
+            b.delta[(int64_t)q.place[half] * b.shape.heads + q.head[half]] = delta[half];
+    }
 }
 
-template <typename T> static __global__ void query_gradients(backward_view<T> b)
+template <typename T, int WIDTH>
+static __device__ void load_upstream(const backward_view<T> &b, const lane_queries &q, upstream<T, WIDTH> *u,
+                                     int lane)
+{
+    const T *row[2], *dout[2];
+    WZ_UNROLL
+    for (int half = 0; half < 2; half++) {
+        row[half] = q.there[half] ? query_of(b.qkv, b.shape, q.row[half], q.head[half]) : NULL;
+        dout[half] = q.there[half] ? query_of(b.dout, b.shape, q.result[half], q.head[half]) : NULL;
+        u->lse2[half] =
+            q.there[half] ? b.lse[(int64_t)q.result[half] * b.shape.heads + q.head[half]] * LOG2_E : 0.0f;
+    }
+    WZ_UNROLL
+    for (int d = 0; d < WIDTH / SIDE; d++) {
+        load_left(&u->query[d], row[0], row[1], d * SIDE, b.shape.head_dim, lane);
+        load_left(&u->dout[d], dout[0], dout[1], d * SIDE, b.shape.head_dim, lane);
+    }
+    find_delta(b, q, u, lane);
+}
+
+/* s = a c^T and t = b d^T for 16 rows of two tiles. */
+template <typename T, int WIDTH, typename S>
+static __device__ __forceinline__ void two_products(float *s, const fragment<T> *a, S c, float *t,
+                                                    const fragment<T> *b, S d, int row, int lane)
+{
+    WZ_UNROLL
+    for (int e = 0; e < 8; e++)
+        s[e] = t[e] = 0.0f;
+    WZ_UNROLL
+    for (int i = 0; i < WIDTH / SIDE; i++) {
+        fragment<T> right;
+        load_right_of_rows<T, WIDTH>(&right, c, row, i * SIDE, lane);
+        multiply_add(s, a[i], right);
+        load_right_of_rows<T, WIDTH>(&right, d, row, i * SIDE, lane);
+        multiply_add(t, b[i], right);
+    }
+}
+
+/* sum += left (16 rows of a tile). */
+template <typename T, int WIDTH, typename S>
+static __device__ __forceinline__ void add_rows(float (*sum)[8], const fragment<T> &left, S rows, int row,
+                                                int lane)
+{
+    WZ_UNROLL
+    for (int d = 0; d < WIDTH / SIDE; d++) {
+        fragment<T> right;
+        load_right<T, WIDTH>(&right, rows, row, d * SIDE, lane);
+        multiply_add(sum[d], left, right);
+    }
+}
+
+/* Blocks: (items, key/value heads, parts of the heads that share them). */
+template <typename T, int WIDTH>
+static __global__ void __launch_bounds__(MOST_THREADS) query_gradients(backward_view<T> b)
 {
     WZ_DYNAMIC_SHARED(shared);
-    const int64_t hd = b.shape.head_dim, h = blockIdx.y, kv = h / b.shape.per_kv;
+    const attention_shape &s = b.shape;
     const attention_item item = b.lists.items[blockIdx.x];
-    const int lane = (int)threadIdx.x, thread = (int)threadIdx.y * WZ_WARP + lane;
-    const auto keys = shared + 0, values = keys + KEYS * (hd + 1), queries = values + KEYS * (hd + 1),
-               upstream = queries + ITEM_ROWS * hd;
-    float dq[ROWS_PER_WARP][CHUNKS] = {{0}};
-    for (int64_t e = thread; e < ITEM_ROWS * hd; e += WARPS * WZ_WARP) {
-        const bool there = e / hd < item.count;
-        const attention_row row = b.lists.rows[item.first + (there ? e / hd : 0)];
-        queries[e] = there ? query_of(b.qkv, b.shape, row.row, h)[e % hd] : 0.0f;
-        upstream[e] = there ? row_of(b.dout, row.result)[h * hd + e % hd] : 0.0f;
-    }
-    for (int base = 0; base < item.longest; base += KEYS) {
-        __syncthreads();
-        load_tile(keys, values, b.qkv, b.shape, item.start, base, item.longest, kv, thread);
-        __syncthreads();
-        float score[ROWS_PER_WARP] = {0}, dp[ROWS_PER_WARP] = {0};
-        for (int64_t d = 0; d < hd; d++) {
-            const float key = keys[lane * (hd + 1) + d], value = values[lane * (hd + 1) + d];
-            WZ_UNROLL
-            for (int r = 0; r < ROWS_PER_WARP; r++) {
-                const int64_t at = ((int)threadIdx.y * ROWS_PER_WARP + r) * hd + d;
-                score[r] = fmaf(queries[at], key, score[r]);
-                dp[r] = fmaf(upstream[at], value, dp[r]);
-            }
-        }
-        WZ_UNROLL
-        for (int r = 0; r < ROWS_PER_WARP; r++) {
-            const int place = (int)threadIdx.y * ROWS_PER_WARP + r;
-            if (place >= item.count)
-                continue;
-            const attention_row row = b.lists.rows[item.first + place];
-            const int seen = row.prompt - base < KEYS ? row.prompt - base : KEYS;
-            const float lse = b.lse[row.result * b.shape.heads + h],
-                        delta = b.delta[(item.first + place) * b.shape.heads + h];
-            const float p = lane < seen ? expf(score[r] * b.shape.scale - lse) : 0.0f;
-            if (seen > 0)
-                add_weighted(dq[r], p * (dp[r] - delta) * b.shape.scale, seen, hd,
-                             tile_reader<decltype(keys)>{keys, hd + 1});
-        }
-    }
-    __syncthreads();
+    const int kv = (int)blockIdx.y, lane = (int)threadIdx.x;
+    const lane_queries q = queries_of(b.lists, item, s, kv);
+    upstream<T, WIDTH> u;
+    float dq[WIDTH / SIDE][8];
+    load_upstream(b, q, &u, lane);
     WZ_UNROLL
-    for (int r = 0; r < ROWS_PER_WARP; r++) {
-        const int place = (int)threadIdx.y * ROWS_PER_WARP + r;
-        if (place >= item.count)
-            continue;
-        const attention_row row = b.lists.rows[item.first + place];
-        const int32_t *own = b.lists.completion_rows + (row.own > 0 ? row.completion * b.lists.stride : 0);
-        const float lse = b.lse[row.result * b.shape.heads + h],
-                    delta = b.delta[(item.first + place) * b.shape.heads + h];
-        for (int base = 0; base < row.own; base += KEYS) {
-            const int count = row.own - base < KEYS ? row.own - base : KEYS;
-            float score = 0.0f, dp = 0.0f;
-            if (lane < count) {
-                const T *key = key_of(b.qkv, b.shape, own[base + lane], kv),
-                        *value = value_of(b.qkv, b.shape, own[base + lane], kv);
-                for (int64_t d = 0; d < hd; d++) {
-                    score = fmaf(queries[place * hd + d], key[d], score);
-                    dp = fmaf(upstream[place * hd + d], value[d], dp);
+    for (int i = 0; i < WIDTH / SIDE * 8; i++)
+        dq[i / 8][i % 8] = 0.0f;
+    walk_keys<T, WIDTH, false>(
+        shared + 0, b.qkv, b.lists, item, s, kv, q, [&](auto keys, auto values, const keys_seen &seen) {
+            for (int n = 0; n < seen.most; n += SIDE) {
+                float score[8], slope[8];
+                fragment<T> left;
+                two_products<T, WIDTH>(score, u.query, keys, slope, u.dout, values, n, lane);
+                WZ_UNROLL
+                for (int e = 0; e < 8; e++) {
+                    const int half = e / 2 % 2;
+                    const float p = power_of_two(fmaf(score[e], s.scale2, -u.lse2[half]));
+                    slope[e] = n + fragment_column(lane, e) < seen.of[half]
+                                   ? p * (slope[e] - u.delta[half]) * s.scale
+                                   : 0.0f;
                 }
+                make_factor(&left, slope);
+                add_rows<T, WIDTH>(dq, left, keys, n, lane);
             }
-            const float p = lane < count ? expf(score * b.shape.scale - lse) : 0.0f;
-            add_weighted(dq[r], p * (dp - delta) * b.shape.scale, count, hd,
-                         own_reader<T>{b.qkv, own + base, (b.shape.heads + kv) * hd});
-        }
-        T *to = row_of(b.dqkv, row.row) + h * hd;
-        WZ_UNROLL
-        for (int c = 0; c < CHUNKS; c++)
-            if (c * WZ_WARP + lane < hd)
-                to[c * WZ_WARP + lane] = dq[r][c];
+        });
+    WZ_UNROLL
+    for (int i = 0; i < WIDTH / SIDE * 8; i++) {
+        const int half = i % 8 / 2 % 2, column = i / 8 * SIDE + fragment_column(lane, i % 8);
+        if (q.there[half] && column < s.head_dim)
+            query_of(b.dqkv, s, q.row[half], q.head[half])[column] = dq[i / 8][i % 8];
     }
 }
 
-/* Prompt keys [base, base + 32) of a group whose query rows are [first, first + count) of the list. */
-typedef struct key_tile {
-    int32_t first, count;
-    int32_t start, length, base; /* the prompt's first row and length */
-} key_tile;
+/* What a block of keys must know of a tile of queries; SEEN: keys of the block that it sees. */
+typedef enum query_word { LSE2, DELTA, SEEN, QUERY_WORDS } query_word;
 
-#define QUERY_CHUNK 8 /* query rows taken into shared memory at once */
-#define KEY_THREADS (WARPS * WZ_WARP)
+/* One of the queries that may see a block's keys. */
+typedef struct query_place {
+    int place, head; /* in the list of rows */
+} query_place;
 
-/* Shared: keys and values [KEYS][head_dim + 1], queries and output gradients [QUERY_CHUNK][head_dim], weights and slopes
- * [QUERY_CHUNK][KEYS]. */
-static size_t key_bytes(int64_t head_dim)
+static __device__ __forceinline__ query_place find_query(const attention_shape &s, const attention_keys &keys,
+                                                         int kv, int at)
 {
-    return (size_t)(2 * KEYS * (head_dim + 1) + 2 * QUERY_CHUNK * head_dim + 2 * QUERY_CHUNK * KEYS) *
-           sizeof(float);
+    const int row = by_per_kv(s, at);
+    return query_place{keys.first + row, kv * s.per_kv + at - row * s.per_kv};
 }
 
-/* A thread has OUTPUTS elements of dk and dv: element thread + 128 i is feature e % head_dim of key e / head_dim. */
-template <int OUTPUTS, typename T>
-static __global__ void prompt_key_gradients(backward_view<T> b, const key_tile *tiles)
+/* Queries [first, first + count) of those that may see the block's keys, into shared memory: two tiles (queries, output
+ * gradients), then QUERY_WORDS x ROWS numbers. */
+template <typename T, int WIDTH, typename S>
+static __device__ __forceinline__ void load_queries(const backward_view<T> &b, const attention_keys &keys,
+                                                    int kv, int first, int count, S to, int thread)
 {
+    constexpr int ROWS = tile_pair<T, WIDTH>::ROWS, WORDS = tile_pair<T, WIDTH>::WORDS;
+    const attention_shape &s = b.shape;
+    load_tiles<T, WIDTH>(to, to + WORDS, (count + SIDE - 1) / SIDE * SIDE, s.head_dim, s.whole, thread,
+                         MOST_THREADS, [&](int j, const T **query, const T **dout) {
+                             const query_place q = find_query(s, keys, kv, first + (j < count ? j : 0));
+                             const attention_row *row = &b.lists.rows[q.place];
+                             *query = query_of(b.qkv, s, row->row, q.head);
+                             *dout = query_of(b.dout, s, row->result, q.head);
+                             return j < count;
+                         });
+    close_copies();
+    for (int j = thread; j < ROWS; j += MOST_THREADS) {
+        const query_place q = find_query(s, keys, kv, first + (j < count ? j : 0));
+        const attention_row row = b.lists.rows[q.place];
+        const int sees = (keys.completion < 0 ? row.prompt : row.own) - keys.base;
+        const auto words = to + (2 * WORDS + j);
+        words[LSE2 * ROWS] = b.lse[(int64_t)row.result * s.heads + q.head] * LOG2_E;
+        words[DELTA * ROWS] = b.delta[(int64_t)q.place * s.heads + q.head];
+        words[SEEN * ROWS] = j < count ? (float)sees : 0.0f;
+    }
+}
+
+template <typename T, int WIDTH> struct query_stage {
+    static constexpr int WORDS = 2 * tile_pair<T, WIDTH>::WORDS + QUERY_WORDS * tile_pair<T, WIDTH>::ROWS;
+    static constexpr size_t SHARED = (size_t)2 * WORDS * sizeof(float);
+};
+
+/* A warp's 16 keys. */
+template <typename T, int WIDTH> struct key_block {
+    fragment<T> key[WIDTH / SIDE], value[WIDTH / SIDE];
+    float dk[WIDTH / SIDE][8], dv[WIDTH / SIDE][8];
+};
+
+/* Rows lane / 4 and lane / 4 + 8 of a warp's keys; -1: there is none. */
+static __device__ __forceinline__ void key_rows(const attention_lists &lists, const attention_keys &keys,
+                                                int64_t *row, int lane)
+{
+    WZ_UNROLL
+    for (int half = 0; half < 2; half++) {
+        const int64_t j = keys.base + (int)threadIdx.y * SIDE + 8 * half + lane / 4;
+        row[half] = j < keys.length ? key_row(lists, keys.start, keys.completion, j) : -1;
+    }
+}
+
+/* Adds what `count` queries of a tile give. */
+template <typename T, int WIDTH, typename S>
+static __device__ __forceinline__ void take_queries(key_block<T, WIDTH> *k, S queries, int count,
+                                                    const attention_shape &s, int lane)
+{
+    constexpr int ROWS = tile_pair<T, WIDTH>::ROWS, WORDS = tile_pair<T, WIDTH>::WORDS;
+    const auto dout = queries + WORDS, words = queries + 2 * WORDS;
+    const int first_key = (int)threadIdx.y * SIDE;
+    for (int n = 0; n < count; n += SIDE) {
+        float p[8], slope[8];
+        int seen[4]; /* by the queries of the lane's columns */
+        bool any = false;
+        WZ_UNROLL
+        for (int i = 0; i < 4; i++) {
+            seen[i] = (int)words[SEEN * ROWS + n + fragment_column(lane, i / 2 * 4 + i % 2)] - first_key;
+            any = any || seen[i] > 0;
+        }
+        if (!__any_sync(WZ_ALL_LANES, any))
+            continue;
+        two_products<T, WIDTH>(p, k->key, queries, slope, k->value, dout, n, lane);
+        WZ_UNROLL
+        for (int e = 0; e < 8; e++) {
+            const int query = n + fragment_column(lane, e);
+            const float x = power_of_two(fmaf(p[e], s.scale2, -(float)words[LSE2 * ROWS + query]));
+            p[e] = fragment_row(lane, e) < seen[e / 4 * 2 + e % 2] ? x : 0.0f;
+            slope[e] = p[e] * (slope[e] - words[DELTA * ROWS + query]) * s.scale;
+        }
+        fragment<T> left;
+        make_factor(&left, p);
+        add_rows<T, WIDTH>(k->dv, left, dout, n, lane);
+        make_factor(&left, slope);
+        add_rows<T, WIDTH>(k->dk, left, queries, n, lane);
+    }
+}
+
+/* Blocks: (lists.keys, key/value heads). */
+template <typename T, int WIDTH>
+static __global__ void __launch_bounds__(MOST_THREADS) key_gradients(backward_view<T> b)
+{
+    constexpr int ROWS = tile_pair<T, WIDTH>::ROWS, STAGE = query_stage<T, WIDTH>::WORDS;
     WZ_DYNAMIC_SHARED(shared);
-    const int64_t hd = b.shape.head_dim, kv = blockIdx.y;
-    const key_tile tile = tiles[blockIdx.x];
-    const int thread = (int)threadIdx.x;
-    const auto keys = shared + 0, values = keys + KEYS * (hd + 1), queries = values + KEYS * (hd + 1),
-               upstream = queries + QUERY_CHUNK * hd, weights = upstream + QUERY_CHUNK * hd,
-               slopes = weights + QUERY_CHUNK * KEYS;
-    float dk[OUTPUTS] = {0}, dv[OUTPUTS] = {0};
-    load_tile(keys, values, b.qkv, b.shape, tile.start, tile.base, tile.length, kv, thread);
-    for (int64_t h = kv * b.shape.per_kv; h < (kv + 1) * b.shape.per_kv; h++)
-        for (int from = 0; from < tile.count; from += QUERY_CHUNK) {
-            const int count = tile.count - from < QUERY_CHUNK ? tile.count - from : QUERY_CHUNK;
-            /* prompt rows come first and see ever more keys: a chunk whose last row sees none of the tile has none */
-            if (b.lists.rows[tile.first + from + count - 1].prompt <= tile.base)
-                continue;
-            __syncthreads();
-            for (int64_t e = thread; e < count * hd; e += KEY_THREADS) {
-                const attention_row row = b.lists.rows[tile.first + from + e / hd];
-                queries[e] = query_of(b.qkv, b.shape, row.row, h)[e % hd];
-                upstream[e] = row_of(b.dout, row.result)[h * hd + e % hd];
-            }
-            __syncthreads();
-            for (int e = thread; e < count * KEYS; e += KEY_THREADS) {
-                const int r = e / KEYS, j = e % KEYS, place = tile.first + from + r;
-                const attention_row row = b.lists.rows[place];
-                float p = 0.0f, slope = 0.0f;
-                if (tile.base + j < row.prompt) {
-                    float score = 0.0f, dp = 0.0f;
-                    for (int64_t d = 0; d < hd; d++) {
-                        score = fmaf(queries[r * hd + d], keys[j * (hd + 1) + d], score);
-                        dp = fmaf(upstream[r * hd + d], values[j * (hd + 1) + d], dp);
-                    }
-                    p = expf(score * b.shape.scale - b.lse[row.result * b.shape.heads + h]);
-                    slope = p * (dp - b.delta[place * b.shape.heads + h]) * b.shape.scale;
-                }
-                weights[e] = p;
-                slopes[e] = slope;
-            }
-            __syncthreads();
-            WZ_UNROLL
-            for (int i = 0; i < OUTPUTS; i++) {
-                const int64_t e = thread + i * KEY_THREADS, j = e / hd, d = e % hd;
-                for (int r = 0; j < KEYS && r < count; r++) {
-                    dk[i] = fmaf(slopes[r * KEYS + j], queries[r * hd + d], dk[i]);
-                    dv[i] = fmaf(weights[r * KEYS + j], upstream[r * hd + d], dv[i]);
-                }
-            }
-        }
+    const attention_shape &s = b.shape;
+    const attention_keys keys = b.lists.keys[blockIdx.x];
+    const int kv = (int)blockIdx.y, lane = (int)threadIdx.x, thread = (int)threadIdx.y * WZ_WARP + lane,
+              queries = keys.count * s.per_kv;
+    key_block<T, WIDTH> k;
+    int64_t row[2];
+    const T *key[2], *value[2];
+    const auto load = [&](int stage, int first) {
+        load_queries<T, WIDTH>(b, keys, kv, first, queries - first < ROWS ? queries - first : ROWS,
+                               shared + stage * STAGE, thread);
+    };
+    key_rows(b.lists, keys, row, lane);
     WZ_UNROLL
-    for (int i = 0; i < OUTPUTS; i++) {
-        const int64_t e = thread + i * KEY_THREADS, j = e / hd, d = e % hd;
-        if (j < KEYS && tile.base + j < tile.length) {
-            key_of(b.dqkv, b.shape, tile.start + tile.base + j, kv)[d] = dk[i];
-            value_of(b.dqkv, b.shape, tile.start + tile.base + j, kv)[d] = dv[i];
-        }
+    for (int half = 0; half < 2; half++) {
+        key[half] = row[half] >= 0 ? key_of(b.qkv, s, row[half], kv) : NULL;
+        value[half] = row[half] >= 0 ? value_of(b.qkv, s, row[half], kv) : NULL;
     }
-}
-
-/* A completion row as a key: the rows of its completion from itself on, as places in the list of rows (-1: not computed).
- * A warp has one of these and one key/value head. */
-template <typename T>
-static __global__ void own_key_gradients(backward_view<T> b, const int32_t *own_list, int64_t own_count,
-                                         const int32_t *place_of_row, const int32_t *row_index,
-                                         const int32_t *row_completion, const int32_t *completion_length)
-{
-    const int64_t at = (int64_t)blockIdx.x * WARPS + threadIdx.y, i = at / b.shape.kv_heads,
-                  kv = at % b.shape.kv_heads, hd = b.shape.head_dim;
-    if (i >= own_count)
-        return;
-    const int64_t key_row = own_list[i], completion = row_completion[key_row];
-    const int32_t *rows = b.lists.completion_rows + completion * b.lists.stride;
-    const T *key = key_of(b.qkv, b.shape, key_row, kv), *value = value_of(b.qkv, b.shape, key_row, kv);
-    float dk[CHUNKS] = {0}, dv[CHUNKS] = {0};
-    for (int64_t h = kv * b.shape.per_kv; h < (kv + 1) * b.shape.per_kv; h++)
-        for (int64_t t = row_index[key_row]; t < completion_length[completion]; t++) {
-            const int64_t place = place_of_row[rows[t]];
-            if (place < 0)
-                continue;
-            const attention_row row = b.lists.rows[place];
-            const T *q = query_of(b.qkv, b.shape, row.row, h), *g = row_of(b.dout, row.result) + h * hd;
-            float score = 0.0f, dp = 0.0f;
-            for (int64_t d = threadIdx.x; d < hd; d += WZ_WARP) {
-                score = fmaf(q[d], key[d], score);
-                dp = fmaf(g[d], value[d], dp);
-            }
-            score = warp_sum(score);
-            dp = warp_sum(dp);
-            const float p = expf(score * b.shape.scale - b.lse[row.result * b.shape.heads + h]);
-            const float slope = p * (dp - b.delta[place * b.shape.heads + h]) * b.shape.scale;
-            WZ_UNROLL
-            for (int c = 0; c < CHUNKS; c++) {
-                const int64_t d = c * WZ_WARP + (int)threadIdx.x;
-                if (d < hd) {
-                    dk[c] = fmaf(slope, q[d], dk[c]);
-                    dv[c] = fmaf(p, g[d], dv[c]);
-                }
-            }
-        }
     WZ_UNROLL
-    for (int c = 0; c < CHUNKS; c++) {
-        const int64_t d = c * WZ_WARP + (int)threadIdx.x;
-        if (d < hd) {
-            key_of(b.dqkv, b.shape, key_row, kv)[d] = dk[c];
-            value_of(b.dqkv, b.shape, key_row, kv)[d] = dv[c];
+    for (int d = 0; d < WIDTH / SIDE; d++) {
+        load_left(&k.key[d], key[0], key[1], d * SIDE, s.head_dim, lane);
+        load_left(&k.value[d], value[0], value[1], d * SIDE, s.head_dim, lane);
+        WZ_UNROLL
+        for (int e = 0; e < 8; e++)
+            k.dk[d][e] = k.dv[d][e] = 0.0f;
+    }
+    if (queries > 0)
+        load(0, 0);
+    for (int first = 0, stage = 0; first < queries; first += ROWS, stage = 1 - stage) {
+        const int left = queries - first;
+        if (left > ROWS) {
+            load(1 - stage, first + ROWS);
+            await_copies<1>();
+        } else {
+            await_copies<0>();
+        }
+        __syncthreads();
+        take_queries<T, WIDTH>(&k, shared + stage * STAGE, left < ROWS ? left : ROWS, s, lane);
+        __syncthreads(); /* the next load writes here */
+    }
+    WZ_UNROLL
+    for (int i = 0; i < WIDTH / SIDE * 8; i++) {
+        const int half = i % 8 / 2 % 2, column = i / 8 * SIDE + fragment_column(lane, i % 8);
+        if (row[half] >= 0 && column < s.head_dim) {
+            key_of(b.dqkv, s, row[half], kv)[column] = k.dk[i / 8][i % 8];
+            value_of(b.dqkv, s, row[half], kv)[column] = k.dv[i / 8][i % 8];
         }
     }
 }
 
-/* The lists that only the backward pass needs, on the device. */
-typedef struct key_lists {
-    int64_t tile_count, own_count;
-    const key_tile *tiles;
-    const int32_t *own, *place, *index, *completion, *length;
-} key_lists;
-
-typedef struct host_lists {
-    key_tile *tiles;
-    int32_t *own, *place, *length;
-} host_lists;
-
-static void fill_lists(const wz_segments *s, bool at_sites, const host_lists *host, key_lists *out)
+template <typename T, int WIDTH>
+static void launch_backward(cuda_backend *cuda, const backward_view<T> &b, const wz_attention *attention)
 {
-    int32_t listed = 0;
-    for (int64_t row = 0; row < s->rows; row++) {
-        host->place[row] = -1;
-        if (s->row_completion[row] < 0)
-            continue;
-        host->own[out->own_count++] = (int32_t)row;
-        host->length[s->row_completion[row]] = s->row_index[row] + 1;
-    }
-    for (int64_t g = 0; g < s->groups; g++) { /* in the order of cuda_attention_lists */
-        const int32_t first = listed;
-        for (int64_t i = 0; i < s->group_length[g]; i++) {
-            const int32_t row = s->group_rows[g * s->group_stride + i];
-            if (!at_sites || s->row_site[row] >= 0)
-                host->place[row] = listed++;
-        }
-        for (int32_t base = 0; base < s->prompt_length[g]; base += KEYS)
-            host->tiles[out->tile_count++] =
-                key_tile{first, listed - first, s->prompt_start[g], s->prompt_length[g], base};
-    }
-}
-
-/* The caller has asked for the room. Tiles: one per 32 keys of a prompt, and one more for each prompt's rest. */
-static bool make_key_lists(cuda_backend *cuda, const wz_segments *s, bool at_sites, key_lists *out)
-{
-    static const char what[] = "attention's keys";
-    void *tiles = NULL, *numbers = NULL;
-    wz_error err = {{0}};
-    *out = key_lists{};
-    const int64_t most_tiles = s->rows / KEYS + s->groups + 1;
-    wz_status status = wz_alloc(&tiles, (size_t)most_tiles, sizeof(key_tile), what, &err);
-    if (status == WZ_OK)
-        status = wz_alloc(&numbers, (size_t)(2 * s->rows + s->completions), sizeof(int32_t), what, &err);
-    bool ok = status == WZ_OK;
-    if (!ok) {
-        cuda_fail(cuda, status, &err);
-    } else {
-        int32_t *own = (int32_t *)numbers;
-        const host_lists host = {(key_tile *)tiles, own, own + s->rows, own + 2 * s->rows};
-        fill_lists(s, at_sites, &host, out);
-        out->tiles = cuda_stage(cuda, host.tiles, out->tile_count, what);
-        ok = out->tiles != NULL;
-        if (ok && out->own_count > 0) {
-            out->own = cuda_stage(cuda, host.own, out->own_count, what);
-            out->place = cuda_stage(cuda, host.place, s->rows, what);
-            out->index = cuda_stage(cuda, s->row_index, s->rows, what);
-            out->completion = cuda_stage(cuda, s->row_completion, s->rows, what);
-            out->length = cuda_stage(cuda, host.length, s->completions, what);
-            ok = out->own != NULL && out->place != NULL && out->index != NULL && out->completion != NULL &&
-                 out->length != NULL;
-        }
-    }
-    free(tiles);
-    free(numbers);
-    return ok;
-}
-
-template <int OUTPUTS, typename T>
-static void launch_prompt_keys(cuda_backend *cuda, const backward_view<T> &b, const key_lists &k)
-{
-    const size_t bytes = key_bytes(b.shape.head_dim);
-    const auto kernel = prompt_key_gradients<OUTPUTS, T>;
-    const dim3 grid((unsigned)k.tile_count, (unsigned)b.shape.kv_heads);
-    const key_tile *tiles = k.tiles;
-    if (!cuda_allow_shared(cuda, kernel, bytes, "attention backward, keys"))
+    const auto of_queries = query_gradients<T, WIDTH>;
+    const auto of_keys = key_gradients<T, WIDTH>;
+    const size_t query_bytes = tile_pair<T, WIDTH>::SHARED, key_bytes = query_stage<T, WIDTH>::SHARED;
+    const dim3 block(WZ_WARP, MANY_WARPS);
+    if (!cuda_allow_shared(cuda, of_queries, query_bytes, "attention backward, queries") ||
+        !cuda_allow_shared(cuda, of_keys, key_bytes, "attention backward, keys"))
         return;
-    WZ_LAUNCH(kernel, grid, dim3(KEY_THREADS), bytes, cuda->stream, b, tiles);
-    CUDA_LAUNCHED(cuda, "attention backward, keys", b.lists.row_count, b.dqkv.columns);
+    if (b.lists.item_count > 0) {
+        WZ_LAUNCH(of_queries,
+                  dim3((unsigned)b.lists.item_count, (unsigned)attention->kv_heads,
+                       (unsigned)head_parts(attention, MANY_WARPS)),
+                  block, query_bytes, cuda->stream, b);
+        CUDA_LAUNCHED(cuda, "attention backward, queries", b.dqkv.rows, b.dqkv.columns);
+    }
+    WZ_LAUNCH(of_keys, dim3((unsigned)b.lists.keys_count, (unsigned)attention->kv_heads), block, key_bytes,
+              cuda->stream, b);
+    CUDA_LAUNCHED(cuda, "attention backward, keys", b.dqkv.rows, b.dqkv.columns);
 }
 
 template <typename T>
-static void key_gradients(cuda_backend *cuda, const backward_view<T> &b, const key_lists &k)
+static void backward(cuda_backend *cuda, backward_view<T> b, const wz_attention *attention, bool at_sites)
 {
-    /* outputs of a thread: 32 keys x head_dim among 128 threads */
-    if (b.shape.head_dim <= 64)
-        launch_prompt_keys<16>(cuda, b, k);
-    else if (b.shape.head_dim <= 128)
-        launch_prompt_keys<32>(cuda, b, k);
-    else
-        launch_prompt_keys<64>(cuda, b, k);
-    if (k.own_count == 0)
-        return;
-    const unsigned blocks = (unsigned)((k.own_count * b.shape.kv_heads + WARPS - 1) / WARPS);
-    WZ_LAUNCH(own_key_gradients<T>, dim3(blocks), dim3(WZ_WARP, WARPS), 0, cuda->stream, b, k.own,
-              k.own_count, k.place, k.index, k.completion, k.length);
-    CUDA_LAUNCHED(cuda, "attention backward, own keys", b.lists.row_count, b.dqkv.columns);
-}
-
-/* Room for all lists together: launches read the first ones after the last ones are made. */
-static size_t lists_room(int64_t rows, int64_t groups, int64_t completions, int64_t stride)
-{
-    const int64_t most_items = rows / ITEM_ROWS + groups + 1, most_tiles = rows / KEYS + groups + 1;
-    return (size_t)rows * (sizeof(attention_row) + 4 * sizeof(int32_t)) +
-           (size_t)most_items * sizeof(attention_item) + (size_t)most_tiles * sizeof(key_tile) +
-           (size_t)(completions * (stride + 1)) * sizeof(int32_t) + 16 * 256;
-}
-
-/* The forward pass has fewer lists. */
-cuda_need cuda_attention_need(const wz_op_bounds *b)
-{
-    return cuda_need{(size_t)(b->rows * b->attention.heads) * sizeof(float),
-                     lists_room(b->rows, b->groups, b->completions, b->completion_stride)};
-}
-
-/* Gradients of one type, with the lists of rows at hand. */
-template <typename T>
-static void backward(cuda_backend *cuda, backward_view<T> b, const wz_segments *segments, bool at_sites)
-{
-    const int64_t heads = b.shape.heads, width = heads * b.shape.head_dim;
-    const size_t bytes = query_bytes(b.shape.head_dim);
-    b.delta = (float *)cuda_scratch(cuda, (size_t)(b.lists.row_count * heads) * sizeof(float),
+    const int64_t rows = b.dqkv.rows, width = attention->heads * attention->head_dim;
+    b.delta = (float *)cuda_scratch(cuda, (size_t)(b.lists.row_count * attention->heads) * sizeof(float),
                                     "attention backward");
-    if (b.delta == NULL || !cuda_allow_shared(cuda, query_gradients<T>, bytes, "attention backward"))
+    if (b.delta == NULL || b.lists.keys_count == 0)
         return;
     if (at_sites) {
-        WZ_LAUNCH(clear_queries<T>, dim3((unsigned)((segments->rows * width + 255) / 256)), dim3(256), 0,
-                  cuda->stream, b.dqkv, width);
+        WZ_LAUNCH(clear_queries<T>, dim3((unsigned)((rows * width + 255) / 256)), dim3(256), 0, cuda->stream,
+                  b.dqkv, width);
         CUDA_LAUNCHED(cuda, "attention backward", b.dqkv.rows, b.dqkv.columns);
     }
-    const unsigned blocks = (unsigned)((b.lists.row_count * heads + WARPS - 1) / WARPS);
-    WZ_LAUNCH(delta_of_rows<T>, dim3(blocks), dim3(WZ_WARP, WARPS), 0, cuda->stream, b);
-    CUDA_LAUNCHED(cuda, "attention backward", b.dqkv.rows, b.dqkv.columns);
-    WZ_LAUNCH(query_gradients<T>, dim3((unsigned)b.lists.item_count, (unsigned)heads), dim3(WZ_WARP, WARPS),
-              bytes, cuda->stream, b);
-    CUDA_LAUNCHED(cuda, "attention backward, queries", b.dqkv.rows, b.dqkv.columns);
-    key_lists k;
-    if (make_key_lists(cuda, segments, at_sites, &k))
-        key_gradients(cuda, b, k);
+    with_width(attention->head_dim,
+               [&](auto head_width) { launch_backward<T, decltype(head_width)::value>(cuda, b, attention); });
 }
 
 void cuda_attention_backward(wz_backend *backend, wz_tensor dqkv, wz_tensor dout, wz_tensor out,
@@ -403,17 +347,20 @@ void cuda_attention_backward(wz_backend *backend, wz_tensor dqkv, wz_tensor dout
                              const wz_attention *attention)
 {
     cuda_backend *cuda = cuda_of(backend);
+    const attention_range range = {0, segments->rows, at_sites, true};
     attention_lists lists;
-    const size_t room =
-        lists_room(segments->rows, segments->groups, segments->completions, segments->completion_stride);
-    if (!cuda_stage_room(cuda, room, "attention backward") ||
-        !cuda_attention_lists(cuda, segments, 0, segments->rows, at_sites, &lists))
+    if (!cuda_attention_lists(cuda, segments, &range, attention, &lists))
         return;
     with_type(qkv.type, [&](auto element) {
         using T = decltype(element);
-        const backward_view<T> view = {
-            matrix_of<T>(dqkv), matrix_of<T>(dout), matrix_of<T>(out), matrix_of<T>(qkv), lse, NULL, lists,
-            shape_of(attention)};
-        backward(cuda, view, segments, at_sites);
+        const backward_view<T> view = {matrix_of<T>(dqkv),
+                                       matrix_of<T>(dout),
+                                       matrix_of<T>(out),
+                                       matrix_of<T>(qkv),
+                                       lse,
+                                       NULL,
+                                       lists,
+                                       cuda_attention_shape(attention, qkv, dout)};
+        backward(cuda, view, attention, at_sites);
     });
 }

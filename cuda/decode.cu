@@ -82,10 +82,9 @@ static bool make_room(cuda_backend *cuda, const decode_room *need)
 }
 
 static decode_room room_of(int64_t groups, int64_t completions, int64_t longest, int64_t steps,
-                           int64_t step_rows, int64_t group_rows)
+                           int64_t step_rows, int64_t items_of_group)
 {
-    return decode_room{
-        groups, completions, longest, steps * completions, step_rows, groups * item_slots(group_rows)};
+    return decode_room{groups, completions, longest, steps * completions, step_rows, groups * items_of_group};
 }
 
 static bool copy_table(cuda_backend *cuda, decode_cutter *cutter, const void *from, size_t bytes,
@@ -197,7 +196,7 @@ static wz_status make_decode(cuda_backend *cuda, wz_error *err)
 static decode_room room_within(const wz_op_bounds *b)
 {
     return room_of(b->groups, b->completions, b->decode.longest, b->decode.steps, b->decode.step_rows,
-                   b->decode.group_rows);
+                   item_slots(b->decode.group_rows, cuda_item_rows(&b->attention, FEW_WARPS)));
 }
 
 /* Words of the tables' arrays; each may end with an unused part. */
@@ -210,9 +209,11 @@ static size_t table_bytes(const wz_decode_bounds *b)
 
 size_t cuda_decode_bytes(const wz_op_bounds *bounds)
 {
-    const decode_room room = room_within(bounds);
     decode_memory unused;
-    return bounds->decode.steps == 0 ? 0 : lay_out(NULL, &room, &unused) + table_bytes(&bounds->decode);
+    if (bounds->decode.steps == 0)
+        return 0;
+    const decode_room room = room_within(bounds);
+    return lay_out(NULL, &room, &unused) + table_bytes(&bounds->decode);
 }
 
 size_t cuda_decode_taken(const cuda_backend *cuda)
@@ -222,9 +223,9 @@ size_t cuda_decode_taken(const cuda_backend *cuda)
 
 wz_status cuda_decode_reserve(cuda_backend *cuda, const wz_op_bounds *bounds, wz_error *err)
 {
-    const decode_room room = room_within(bounds);
     if (bounds->decode.steps == 0)
         return WZ_OK;
+    const decode_room room = room_within(bounds);
     const wz_status status = make_decode(cuda, err);
     if (status == WZ_OK && make_room(cuda, &room))
         (void)cuda_grow(cuda, &cuda->decode->table_block, table_bytes(&bounds->decode),
@@ -240,10 +241,14 @@ static wz_status decode_begin(wz_backend *backend, const wz_decode *d, wz_decode
         return status;
     cuda_decode *decode = cuda->decode;
     decode->pack = decode_pack{
-        d->segments->groups, d->segments->groups * d->generations, d->paths->largest, d->paths->choices > 0,
+        d->segments->groups,
+        d->segments->groups * d->generations,
+        d->paths->largest,
+        d->paths->choices > 0,
+        cuda_item_rows(&d->attention, FEW_WARPS),
         draw_rule{inverse_temperature(d->sampling.temperature), !(d->sampling.temperature > 0.0f)}};
     const decode_room room = room_of(decode->pack.groups, decode->pack.completions, d->longest, d->steps,
-                                     d->step_rows, d->group_rows);
+                                     d->step_rows, item_slots(d->group_rows, decode->pack.item_rows));
     if (!make_room(cuda, &room) || !give_tables(cuda, d->paths) || !give_pack(cuda, d))
         return backend->ops->sync(backend, err);
     const decode_memory *m = &decode->memory;

@@ -72,6 +72,7 @@ typedef struct decode_tables {
 typedef struct decode_pack {
     int64_t groups, completions, largest; /* as in decode_settings */
     int64_t chooses;                      /* 0 or 1 */
+    int64_t item_rows;                    /* of attention's items */
     draw_rule rule;
 } decode_pack;
 
@@ -97,10 +98,10 @@ void decode_sample(wz_backend *backend, wz_tensor hidden, const wz_linear *head,
 void decode_forget(wz_backend *backend, const void *owner);
 void decode_drop_graphs(cuda_backend *cuda);
 
-/* Blocks of attention's rows that a group may need for this many of them. */
-static inline int64_t item_slots(int64_t group_rows)
+/* Items of attention that a group may need for this many rows. */
+static __host__ __device__ inline int64_t item_slots(int64_t group_rows, int64_t item_rows)
 {
-    return (group_rows + ITEM_ROWS - 1) / ITEM_ROWS;
+    return (group_rows + item_rows - 1) / item_rows;
 }
 
 #endif

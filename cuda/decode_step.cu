@@ -118,21 +118,22 @@ static __device__ void lay_out_request(const decode_memory &m, const decode_tabl
 }
 
 /* A group's rows of the step, in items of attention. */
-static __device__ void lay_out_items(const decode_memory &m, const decode_settings &s, int64_t slots)
+static __device__ void lay_out_items(const decode_memory &m, const decode_settings &s, int64_t slots,
+                                     int32_t item_rows)
 {
     for (int64_t i = threadIdx.x; i < s.groups * slots; i += ADVANCE_THREADS) {
         const int64_t g = i / slots;
-        const int32_t first = m.first_row[g * s.generations] + (int32_t)(i % slots) * ITEM_ROWS,
+        const int32_t first = m.first_row[g * s.generations] + (int32_t)(i % slots) * item_rows,
                       left = m.first_row[(g + 1) * s.generations] - first,
                       count = left < 0           ? 0
-                              : left < ITEM_ROWS ? left
-                                                 : ITEM_ROWS;
+                              : left < item_rows ? left
+                                                 : item_rows;
         m.items[i] = attention_item{first, count, m.prompt_start[g], m.prompt_length[g]};
     }
 }
 
 /* One block; a thread has some completions that follow one another. */
-static __global__ void advance(decode_memory m, decode_tables t, wz_decode_size room, int64_t slots)
+static __global__ void advance(decode_memory m, decode_tables t, wz_decode_size room, int32_t item_rows)
 {
     const decode_settings s = *m.settings;
     const decode_counts before = *m.counts;
@@ -176,7 +177,7 @@ static __global__ void advance(decode_memory m, decode_tables t, wz_decode_size 
             decode_counts{before.step + 1, base, all_rows, all_asks, before.rows_left_over + too_many};
     }
     __syncthreads();
-    lay_out_items(m, s, slots);
+    lay_out_items(m, s, item_slots(room.group_rows, item_rows), item_rows);
 }
 
 void decode_rows(wz_backend *backend, const wz_decode_size *size)
@@ -184,7 +185,7 @@ void decode_rows(wz_backend *backend, const wz_decode_size *size)
     cuda_backend *cuda = cuda_of(backend);
     const wz_decode_size room = *size;
     WZ_LAUNCH(advance, dim3(1), dim3(ADVANCE_THREADS), 0, cuda->stream, cuda->decode->memory,
-              cuda->decode->tables, room, item_slots(size->group_rows));
+              cuda->decode->tables, room, (int32_t)cuda->decode->pack.item_rows);
     CUDA_LAUNCHED(cuda, "decoding, rows", size->rows, size->requests);
 }
 
@@ -267,9 +268,14 @@ void decode_attention(wz_backend *backend, wz_tensor out, float *lse, wz_tensor 
 {
     const cuda_decode *decode = cuda_of(backend)->decode;
     const decode_memory *m = &decode->memory;
-    const attention_lists lists = {size->rows,         decode->pack.groups * item_slots(size->group_rows),
-                                   m->attention_rows,  m->items,
-                                   m->completion_rows, m->longest};
+    attention_lists lists = {};
+    lists.row_count = size->rows;
+    lists.item_count = decode->pack.groups * item_slots(size->group_rows, decode->pack.item_rows);
+    lists.rows = m->attention_rows;
+    lists.items = m->items;
+    lists.completion_rows = m->completion_rows;
+    lists.stride = m->longest;
+    lists.warps = FEW_WARPS;
     cuda_attend(cuda_of(backend), out, lse, qkv, &lists, attention);
 }
 

@@ -16,7 +16,7 @@
 #define WZ_UNROLL _Pragma("unroll")
 #define WZ_SHARED(type, name, count) __shared__ type name[count]
 /* The launch's own shared memory, an array of float. */
-#define WZ_DYNAMIC_SHARED(name) extern __shared__ float name[]
+#define WZ_DYNAMIC_SHARED(name) extern __shared__ __align__(16) float name[]
 #define WZ_LAUNCH(kernel, grid, block, bytes, stream, ...) kernel<<<grid, block, bytes, stream>>>(__VA_ARGS__)
 #else
 #define WZ_UNROLL
@@ -48,6 +48,18 @@ typedef struct bf16 {
 typedef struct alignas(16) sixteen_bytes {
     uint32_t word[4];
 } sixteen_bytes;
+
+/* 2^x to within 2 units in the last place; 0 below the normal numbers. */
+static __device__ __forceinline__ float power_of_two(float x)
+{
+#if defined(__CUDACC__)
+    float y;
+    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+    return y;
+#else
+    return exp2f(x);
+#endif
+}
 
 static __device__ __forceinline__ float warp_max(float x)
 {

@@ -15,7 +15,8 @@
  * one to nearest errs by at most 2^(e-8) <= v |x|. Inputs and upstream gradients are rounded to bf16 beforehand, so that op
  * and formula see the same numbers and products of two are exact in fp32; ops compute in fp32. What is left:
  *   a result of type bf16, known to within B before, is rounded once: B + v (|y| + B);
- *   where an op reads or makes bf16 on the way (`inner`), |error| <= v * (sum of absolute values of the terms with it).
+ *   where an op reads or makes bf16 on the way (`inner`), |error| <= v * (sum of absolute values of the terms with it), in
+ *     outputs and in gradients.
  * Outputs and gradients that an op writes start as NaN, gradients that it adds to start at a constant, so an
  * element missed or added wrongly shows; padding holds a sentinel that must survive. */
 #ifndef WZ_TESTS_BACKEND_CASE_H
@@ -67,7 +68,8 @@ typedef struct op_kind {
     void (*backward)(bench *b); /* NULL: none */
     int64_t (*terms)(const shape *s);
     double (*unit)(const shape *s); /* NULL: 0 */
-    /* Adds to out [rows x columns], for the gradient of field f: see above; at: the exact values. NULL: nothing. */
+    /* Adds to out [rows x columns], for the gradient of field f, or for the output f: see above; at: the exact values. NULL:
+     * nothing. */
     void (*inner)(const bench *b, double *const *at, size_t f, double *out);
     bool typed;   /* it knows other working types than fp32 */
     bool grouped; /* its backward pass goes by groups */

@@ -112,7 +112,7 @@ static void add_inner(const bench *b, double *const *at, size_t f, int64_t i, co
         for (int64_t k = 0; k < n; k++)
             if (f == HIDDEN)
                 out[i * n + k] += fabs(slope[t] * at[HEAD][t * n + k]);
-            else
+            else if (f == HEAD)
                 out[t * n + k] += fabs(slope[t] * at[HIDDEN][i * n + k]);
 }
 

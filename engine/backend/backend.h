@@ -15,7 +15,8 @@
  *
  * Types. A backend has a working type, WZ_F32 or WZ_BF16. Tensors marked [w] below may be of it, as their `type` says; all
  * others are WZ_F32. Whatever the types, ops compute in fp32 and round (to nearest, ties to even) only where a tensor
- * of type WZ_BF16 is written. Products read two tensors of one type: where that is WZ_BF16, of weights the copy in
+ * of type WZ_BF16 is written, or a number becomes a factor of a product of type WZ_BF16: weights of attention and their
+ * gradients, gradients of logits. Products read two tensors of one type: where that is WZ_BF16, of weights the copy in
  * `prepared`, which is required then; the weights themselves stay fp32. */
 #ifndef WZ_BACKEND_BACKEND_H
 #define WZ_BACKEND_BACKEND_H

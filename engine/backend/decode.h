@@ -40,6 +40,7 @@ typedef struct wz_decode {
     const uint32_t *end_tokens;
     size_t end_token_count; /* at most WZ_DECODE_ENDS */
     int64_t vocab;
+    wz_attention attention;
     /* most of any step: */
     int64_t steps, step_rows, group_rows; /* group_rows: of one group in one step */
 } wz_decode;

@@ -48,6 +48,7 @@ static wz_decode describe(const decoding *d, const wz_rollout_options *options, 
                        .end_tokens = options->end_tokens,
                        .end_token_count = options->end_token_count,
                        .vocab = d->model->config.vocab_size,
+                       .attention = wz_model_attention(&d->model->config),
                        .steps = longest + 1};
 }
 

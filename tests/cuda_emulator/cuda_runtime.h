@@ -49,6 +49,8 @@ void launch(dim3 grid, dim3 block, size_t dynamic_bytes, const char *kernel, std
 void barrier();
 /* Waits for the lanes of `mask`; returns the bits that lane `source` came with. */
 uint64_t exchange(unsigned mask, const char *operation, uint64_t bits, unsigned source);
+/* The same of the whole warp: what each lane came with, until the warp's next operation. */
+const uint64_t *exchange_all(const char *operation, uint64_t bits);
 /* Bit i: lane i of the mask came with true. */
 unsigned votes(unsigned mask, bool mine);
 unsigned lane();
@@ -233,6 +235,11 @@ static inline int __all_sync(unsigned mask, int predicate)
 static inline int __popc(unsigned bits)
 {
     return __builtin_popcount(bits);
+}
+
+static inline unsigned __umulhi(unsigned x, unsigned y)
+{
+    return (unsigned)((uint64_t)x * y >> 32);
 }
 
 static inline unsigned __float_as_uint(float x)

@@ -282,6 +282,13 @@ uint64_t exchange(unsigned mask, const char *operation, uint64_t bits, unsigned 
     return published[source];
 }
 
+const uint64_t *exchange_all(const char *operation, uint64_t bits)
+{
+    if (alive(running / WARP) != ~0u)
+        stop("%s by a part of a warp", operation);
+    return meet(~0u, operation, bits, false)->published;
+}
+
 unsigned votes(unsigned mask, bool mine)
 {
     return meet(mask, "vote", 0, mine)->published_vote;

@@ -1,0 +1,193 @@
+/* What attention's kernels are told of a segment table: query rows in the order in which blocks take them, and the keys whose
+ * gradients a block has. */
+#include <stdlib.h>
+
+#include "cuda/attention.h"
+
+static const char what[] = "attention's rows";
+
+/* Of completions: rows, the next one of the group (-1: none), and where in the list their rows begin and end. Of groups:
+ * first completion (-1: none), and where their rows begin and end. */
+typedef struct range_places {
+    int32_t *length, *next, *begin, *end;
+    int32_t *first, *group_begin, *group_end;
+} range_places;
+
+typedef struct host_lists {
+    attention_row *rows;
+    attention_item *items;
+    attention_keys *keys;
+    range_places at;
+} host_lists;
+
+static int64_t most_items(int64_t rows, int64_t groups, int64_t item_rows)
+{
+    return rows / item_rows + groups;
+}
+
+static int64_t most_keys(int64_t rows, int64_t groups, int64_t completions)
+{
+    return rows / KEYS_AT_ONCE + groups + completions;
+}
+
+/* Completions of each group in ascending order, and their rows. */
+static void find_completions(const wz_segments *s, const range_places *at)
+{
+    for (int64_t g = 0; g < s->groups; g++)
+        at->first[g] = -1;
+    for (int64_t c = 0; c < s->completions; c++)
+        at->length[c] = 0;
+    for (int64_t row = 0; row < s->rows; row++)
+        if (s->row_completion[row] >= 0)
+            at->length[s->row_completion[row]] = s->row_index[row] + 1;
+    for (int64_t c = s->completions - 1; c >= 0; c--)
+        if (at->length[c] > 0) {
+            int32_t *first = &at->first[s->row_group[s->completion_rows[c * s->completion_stride]]];
+            at->next[c] = *first;
+            *first = (int32_t)c;
+        }
+}
+
+static void list_row(const wz_segments *s, const attention_range *range, int64_t row, host_lists *host,
+                     attention_lists *out)
+{
+    if (row < range->row0 || row >= range->row1 || (range->at_sites && s->row_site[row] < 0))
+        return;
+    attention_row *to = &host->rows[out->row_count++];
+    to->row = (int32_t)row;
+    to->result = range->at_sites ? s->row_site[row] : (int32_t)row;
+    to->completion = s->row_completion[row];
+    to->prompt = to->completion < 0 ? s->row_index[row] + 1 : s->prompt_length[s->row_group[row]];
+    to->own = to->completion < 0 ? 0 : s->row_index[row] + 1;
+}
+
+/* A group's prompt, then its completions one by one, each ascending. */
+static void list_group(const wz_segments *s, const attention_range *range, int64_t g, host_lists *host,
+                       attention_lists *out)
+{
+    const range_places *at = &host->at;
+    at->group_begin[g] = (int32_t)out->row_count;
+    for (int64_t i = 0; i < s->prompt_length[g]; i++)
+        list_row(s, range, s->prompt_start[g] + i, host, out);
+    for (int64_t c = at->first[g]; c >= 0; c = at->next[c]) {
+        at->begin[c] = (int32_t)out->row_count;
+        for (int64_t i = 0; i < at->length[c]; i++)
+            list_row(s, range, s->completion_rows[c * s->completion_stride + i], host, out);
+        at->end[c] = (int32_t)out->row_count;
+    }
+    at->group_end[g] = (int32_t)out->row_count;
+}
+
+/* An item never has rows of two groups. */
+static void cut_items(const wz_segments *s, int64_t item_rows, host_lists *host, attention_lists *out)
+{
+    for (int64_t g = 0; g < s->groups; g++)
+        for (int32_t first = host->at.group_begin[g]; first < host->at.group_end[g];
+             first += (int32_t)item_rows) {
+            const int32_t left = host->at.group_end[g] - first;
+            attention_item *item = &host->items[out->item_count++];
+            *item =
+                attention_item{first, left < item_rows ? left : (int32_t)item_rows, s->prompt_start[g], 0};
+            for (int32_t i = first; i < first + item->count; i++)
+                item->longest = host->rows[i].prompt > item->longest ? host->rows[i].prompt : item->longest;
+        }
+}
+
+/* The keys of a prompt (completion -1) or of a completion; rows that see keys in order of how many they see, then others that
+ * see all, are [begin, end) of the list. */
+static void list_keys(attention_keys keys, int32_t begin, int32_t end, host_lists *host, attention_lists *out)
+{
+    for (keys.base = 0; keys.base < keys.length; keys.base += KEYS_AT_ONCE) {
+        while (begin < end &&
+               (keys.completion < 0 ? host->rows[begin].prompt : host->rows[begin].own) <= keys.base)
+            begin++;
+        keys.first = begin;
+        keys.count = end - begin;
+        host->keys[out->keys_count++] = keys;
+    }
+}
+
+/* Prompts first: more rows see them, so that their blocks take longest. */
+static void list_all_keys(const wz_segments *s, host_lists *host, attention_lists *out)
+{
+    const range_places *at = &host->at;
+    for (int64_t g = 0; g < s->groups; g++)
+        list_keys(attention_keys{0, 0, s->prompt_start[g], -1, 0, s->prompt_length[g]}, at->group_begin[g],
+                  at->group_end[g], host, out);
+    for (int64_t c = 0; c < s->completions; c++)
+        list_keys(attention_keys{0, 0, 0, (int32_t)c, 0, at->length[c]}, at->begin[c], at->end[c], host, out);
+}
+
+/* All lists on the host. */
+static wz_status make_lists(const wz_segments *s, const attention_range *range, const wz_attention *attention,
+                            void **block, host_lists *host, attention_lists *out, wz_error *err)
+{
+    const int64_t most = range->row1 - range->row0, c = s->completions, g = s->groups,
+                  items = most_items(most, g, 1), keys = range->with_keys ? most_keys(most, g, c) : 0,
+                  per_kv = attention->heads / attention->kv_heads;
+    const size_t bytes = (size_t)most * sizeof(attention_row) + (size_t)items * sizeof(attention_item) +
+                         (size_t)keys * sizeof(attention_keys) + (size_t)(4 * c + 3 * g) * sizeof(int32_t);
+    const wz_status status = wz_alloc(block, bytes, 1, what, err);
+    if (status != WZ_OK)
+        return status;
+    host->rows = (attention_row *)*block;
+    host->items = (attention_item *)(host->rows + most);
+    host->keys = (attention_keys *)(host->items + items);
+    int32_t *numbers = (int32_t *)(host->keys + keys);
+    host->at = range_places{numbers,         numbers + c,         numbers + 2 * c,        numbers + 3 * c,
+                            numbers + 4 * c, numbers + 4 * c + g, numbers + 4 * c + 2 * g};
+    find_completions(s, &host->at);
+    for (int64_t i = 0; i < g; i++)
+        list_group(s, range, i, host, out);
+    out->warps = range->with_keys || out->row_count * per_kv > 2 * SIDE * g ? MANY_WARPS : FEW_WARPS;
+    cut_items(s, cuda_item_rows(attention, out->warps), host, out);
+    if (range->with_keys)
+        list_all_keys(s, host, out);
+    return WZ_OK;
+}
+
+static size_t room_for(int64_t rows, int64_t items, int64_t keys, int64_t own)
+{
+    return (size_t)rows * sizeof(attention_row) + (size_t)items * sizeof(attention_item) +
+           (size_t)keys * sizeof(attention_keys) + (size_t)own * sizeof(int32_t) + 4 * 256;
+}
+
+bool cuda_attention_lists(cuda_backend *cuda, const wz_segments *s, const attention_range *range,
+                          const wz_attention *attention, attention_lists *out)
+{
+    void *block = NULL;
+    host_lists host;
+    wz_error err = {{0}};
+    const int64_t own = s->completions * s->completion_stride;
+    *out = attention_lists{};
+    out->stride = s->completion_stride;
+    const wz_status status = make_lists(s, range, attention, &block, &host, out, &err);
+    bool ok = status == WZ_OK;
+    if (!ok)
+        cuda_fail(cuda, status, &err);
+    else
+        ok = cuda_stage_room(cuda, room_for(out->row_count, out->item_count, out->keys_count, own), what);
+    if (ok && out->row_count > 0) {
+        out->rows = cuda_stage(cuda, host.rows, out->row_count, what);
+        out->items = cuda_stage(cuda, host.items, out->item_count, what);
+        out->completion_rows = cuda_stage(cuda, s->completion_rows, own, what);
+        ok = out->rows != NULL && out->items != NULL && (own == 0 || out->completion_rows != NULL);
+    }
+    if (ok && out->keys_count > 0) {
+        out->keys = cuda_stage(cuda, host.keys, out->keys_count, what);
+        ok = out->keys != NULL;
+    }
+    free(block);
+    return ok;
+}
+
+/* Scratch: delta of the backward pass. */
+cuda_need cuda_attention_need(const wz_op_bounds *b)
+{
+    if (b->attention.kv_heads == 0)
+        return cuda_need{0, 0};
+    const int64_t items = most_items(b->rows, b->groups, cuda_item_rows(&b->attention, FEW_WARPS));
+    return cuda_need{(size_t)(b->rows * b->attention.heads) * sizeof(float),
+                     room_for(b->rows, items, most_keys(b->rows, b->groups, b->completions),
+                              b->completions * b->completion_stride)};
+}
