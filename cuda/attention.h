@@ -222,7 +222,7 @@ load_keys(S keys, S values, const matrix<T> &qkv, const attention_lists &lists, 
     load_tiles<T, WIDTH>(keys, values, rows, s.head_dim, s.whole, thread, (int)blockDim.y * WZ_WARP,
                          [&](int j, const T **key, const T **value) {
                              const int64_t row =
-                                 key_row(lists, item.start, at.completion, at.base + (j < there ? j : 0));
+                                 j < there ? key_row(lists, item.start, at.completion, at.base + j) : 0;
                              *key = key_of(qkv, s, row, kv);
                              *value = value_of(qkv, s, row, kv);
                              return j < there;

@@ -14,12 +14,16 @@
 #if defined(__CUDACC__)
 /* Before a loop over an array that belongs in registers. */
 #define WZ_UNROLL _Pragma("unroll")
+/* Before one whose passes should overlap. */
+#define WZ_UNROLL_BY(times) WZ_PRAGMA(unroll times)
+#define WZ_PRAGMA(text) _Pragma(#text)
 #define WZ_SHARED(type, name, count) __shared__ type name[count]
 /* The launch's own shared memory, an array of float. */
 #define WZ_DYNAMIC_SHARED(name) extern __shared__ __align__(16) float name[]
 #define WZ_LAUNCH(kernel, grid, block, bytes, stream, ...) kernel<<<grid, block, bytes, stream>>>(__VA_ARGS__)
 #else
 #define WZ_UNROLL
+#define WZ_UNROLL_BY(times)
 #define WZ_SHARED(type, name, count) static emulator::shared_array<type, count> name(#name)
 #define WZ_DYNAMIC_SHARED(name) const emulator::dynamic_array<float> name(#name, 0)
 #define WZ_LAUNCH(kernel, grid, block, bytes, stream, ...)                                                   \

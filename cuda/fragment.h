@@ -107,20 +107,23 @@ template <typename T, int WIDTH> struct tile {
     static constexpr int WORDS = WIDTH * (int)sizeof(T) / 4, STRIDE = WORDS + 4;
 };
 
-/* Starts the copy of 16 bytes from device memory; zeros if they are not `there` (from is not read then, but must be an
- * address). */
+/* Starts the copy of 16 bytes from device memory, or sets them to zero if they are not `there`. */
 template <typename S>
 static __device__ __forceinline__ void copy_unit(S words, int at, const void *from, bool there)
 {
+    if (!there) {
+        for (int i = 0; i < 4; i++)
+            words[at + i] = 0.0f;
+        return;
+    }
 #if defined(__CUDACC__)
     asm volatile(
-        "cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"((uint32_t)__cvta_generic_to_shared(words + at)),
-        "l"(from), "r"(there ? 16 : 0)
+        "cp.async.cg.shared.global [%0], [%1], 16;" ::"r"((uint32_t)__cvta_generic_to_shared(words + at)),
+        "l"(from)
         : "memory");
 #else
-    sixteen_bytes unit = {{0, 0, 0, 0}};
-    if (there)
-        memcpy(&unit, from, sizeof unit);
+    sixteen_bytes unit;
+    memcpy(&unit, from, sizeof unit);
     for (int i = 0; i < 4; i++)
         words[at + i] = __uint_as_float(unit.word[i]);
 #endif
@@ -154,29 +157,33 @@ static __device__ __forceinline__ float word_from(const bf16 *row, int i, int co
     return __uint_as_float(bf16_pair(first, second));
 }
 
-/* Two tiles of `rows` rows: row j from addresses(j, &a, &b), zeros if it returns false (with addresses all the same) and
- * from element `columns` on. By all threads of a block; `whole`: columns and addresses are multiples of 16 bytes. */
+/* Two tiles of `rows` rows: row j from addresses(j, &a, &b), zeros if it returns false and from element `columns` on. By all threads of a block; `whole`: columns and addresses are multiples of 16 bytes. */
 template <typename T, int WIDTH, typename S, typename F>
 static __device__ __forceinline__ void load_tiles(S a, S b, int rows, int columns, bool whole, int thread,
                                                   int threads, const F &addresses)
 {
     constexpr int WORDS = tile<T, WIDTH>::WORDS, STRIDE = tile<T, WIDTH>::STRIDE, UNITS = WORDS / 4,
                   EACH = 16 / (int)sizeof(T), ABREAST = UNITS < WZ_WARP ? UNITS : WZ_WARP;
-    for (int j = thread / ABREAST; j < rows; j += threads / ABREAST) {
-        const T *from_a = NULL, *from_b = NULL;
-        const bool there = addresses(j, &from_a, &from_b);
-        WZ_UNROLL
-        for (int u = thread % ABREAST; u < UNITS; u += ABREAST) {
-            if (whole) {
+    const int step = threads / ABREAST, unit = thread & (ABREAST - 1);
+    const T *from_a = NULL, *from_b = NULL;
+    if (whole) {
+        WZ_UNROLL_BY(4)
+        for (int j = thread / ABREAST; j < rows; j += step) {
+            const bool there = addresses(j, &from_a, &from_b);
+            WZ_UNROLL
+            for (int i = 0; i < UNITS / ABREAST; i++) {
+                const int u = unit + i * ABREAST;
                 const bool within = there && u * EACH < columns;
-                copy_unit(a, j * STRIDE + 4 * u, within ? from_a + u * EACH : from_a, within);
-                copy_unit(b, j * STRIDE + 4 * u, within ? from_b + u * EACH : from_b, within);
-            } else {
-                for (int i = 4 * u; i < 4 * u + 4; i++) {
-                    a[j * STRIDE + i] = there ? word_from(from_a, i, columns) : 0.0f;
-                    b[j * STRIDE + i] = there ? word_from(from_b, i, columns) : 0.0f;
-                }
+                copy_unit(a, j * STRIDE + 4 * u, from_a + u * EACH, within);
+                copy_unit(b, j * STRIDE + 4 * u, from_b + u * EACH, within);
             }
+        }
+    } else {
+        for (int e = thread; e < rows * WORDS; e += threads) {
+            const int j = e / WORDS, i = e % WORDS;
+            const bool there = addresses(j, &from_a, &from_b);
+            a[j * STRIDE + i] = there ? word_from(from_a, i, columns) : 0.0f;
+            b[j * STRIDE + i] = there ? word_from(from_b, i, columns) : 0.0f;
         }
     }
 }
@@ -317,8 +324,9 @@ static __device__ __forceinline__ void multiply_add(float *sum, const fragment<f
                                                     const fragment<float> &right)
 {
     const int lane = (int)threadIdx.x % WZ_WARP;
-#pragma unroll 1                                 /* code as large as it gets takes minutes to compile */
-    for (int holder = 0; holder < 4; holder++) { /* of inner indices 2 holder, and 1 and 8 and 9 more */
+    /* holder: a lane of four, which has inner indices 2 holder + 0, 1, 8 and 9; not unrolled: compiling takes minutes then */
+    WZ_UNROLL_BY(1)
+    for (int holder = 0; holder < 4; holder++) {
         const int of_row = lane / 4 * 4 + holder;
         WZ_UNROLL
         for (int k = 0; k < 4; k++) {
