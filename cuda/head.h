@@ -13,9 +13,9 @@ extern "C" {
 }
 
 #if defined(__CUDACC__)
-#define CHUNK 4096    /* columns of the vocabulary whose logits exist at once */
-#define TILE_ROWS 512 /* entries whose logits exist at once */
-#define CHUNK_WARPS 8 /* that share the columns of an entry in a chunk */
+#define CHUNK 4096     /* columns of the vocabulary whose logits exist at once */
+#define TILE_ROWS 2048 /* entries whose logits exist at once: products with fewer leave processors idle */
+#define CHUNK_WARPS 8  /* that share the columns of an entry in a chunk */
 #else
 #define CHUNK 256 /* the emulator's cases are small, and must meet several of both */
 #define TILE_ROWS 10

@@ -32,25 +32,24 @@ static bool make_lists(const score_call *c, score_lists *out)
     out->pair_row = out->pair_token + pairs;
     for (int64_t i = 0; i < rows; i++) {
         const uint32_t set = c->mask[i];
-        const float dlogp = c->dlogp != NULL ? c->dlogp[i] : 0.0f,
-                    dentropy = c->dentropy != NULL ? c->dentropy[i] : 0.0f;
-        const int32_t target = c->target != NULL ? c->target[i] : -1;
+        score_entry e = {};
+        e.row = (int32_t)i;
+        e.target = c->target != NULL ? c->target[i] : -1;
+        e.dlogp = c->dlogp != NULL ? c->dlogp[i] : 0.0f;
+        e.dentropy = c->dentropy != NULL ? c->dentropy[i] : 0.0f;
+        e.logp = c->known_logp != NULL ? c->known_logp[i] : 0.0f;
+        e.entropy = c->known_entropy != NULL ? c->known_entropy[i] : 0.0f;
         if (c->allowed || set == 0) {
-            out->whole[out->wholes++] = score_entry{(int32_t)i,
-                                                    target,
-                                                    c->allowed ? (int32_t)c->masks->offset[set] : 0,
-                                                    c->allowed ? (int32_t)set_size(c->masks, set) : 0,
-                                                    dlogp,
-                                                    dentropy};
+            e.first = c->allowed ? (int32_t)c->masks->offset[set] : 0;
+            e.count = c->allowed ? (int32_t)set_size(c->masks, set) : 0;
+            out->whole[out->wholes++] = e;
             continue;
         }
         const int64_t count = set_size(c->masks, set);
-        out->small[out->smalls++] = score_entry{(int32_t)i,
-                                                (int32_t)set_first_from(c->masks, set, target),
-                                                (int32_t)out->pairs,
-                                                (int32_t)count,
-                                                dlogp,
-                                                dentropy};
+        e.target = (int32_t)set_first_from(c->masks, set, (uint32_t)e.target);
+        e.first = (int32_t)out->pairs;
+        e.count = (int32_t)count;
+        out->small[out->smalls++] = e;
         for (int64_t j = 0; j < count; j++) {
             out->pair_token[out->pairs] = (int32_t)c->masks->tokens[c->masks->offset[set] + (uint32_t)j];
             out->pair_row[out->pairs++] = (int32_t)i;
@@ -262,9 +261,10 @@ void cuda_head_score_forward(wz_backend *backend, float *logp, float *entropy, w
 }
 
 void cuda_head_score_backward(wz_backend *backend, wz_tensor dhidden, wz_tensor dhead, const float *dlogp,
-                              const float *dentropy, wz_tensor hidden, const wz_linear *head,
-                              const int32_t *target, const uint32_t *mask, const wz_mask_table *masks,
-                              float temperature, const wz_row_groups *groups)
+                              const float *dentropy, const float *logp, const float *entropy,
+                              wz_tensor hidden, const wz_linear *head, const int32_t *target,
+                              const uint32_t *mask, const wz_mask_table *masks, float temperature,
+                              const wz_row_groups *groups)
 {
     score_call c = call_of(backend, hidden, head, mask, masks);
     (void)groups;
@@ -272,6 +272,8 @@ void cuda_head_score_backward(wz_backend *backend, wz_tensor dhidden, wz_tensor 
     c.dhead = dhead;
     c.dlogp = dlogp;
     c.dentropy = dentropy;
+    c.known_logp = logp;
+    c.known_entropy = entropy;
     c.target = target;
     c.scale = inverse_temperature(temperature);
     run(&c, true);

@@ -9,9 +9,10 @@ typedef struct score_call {
     cuda_backend *cuda;
     float *logp, *entropy; /* forward; entropy NULL with `allowed` */
     wz_tensor dhidden, dhead, hidden, head;
-    wz_tensor working_head;        /* the head as products over the whole vocabulary read it */
-    const float *dlogp, *dentropy; /* backward; dentropy NULL with `allowed` */
-    const int32_t *target;         /* NULL with `allowed` */
+    wz_tensor working_head;                  /* the head as products over the whole vocabulary read it */
+    const float *dlogp, *dentropy;           /* backward; dentropy NULL with `allowed` */
+    const float *known_logp, *known_entropy; /* the same, as forward gave them; NULL with `allowed` */
+    const int32_t *target;                   /* NULL with `allowed` */
     const uint32_t *mask;
     const wz_mask_table *masks;
     float scale;
@@ -23,7 +24,7 @@ typedef struct score_call {
 typedef struct score_entry {
     int32_t row, target; /* row: in hidden */
     int32_t first, count;
-    float dlogp, dentropy;
+    float dlogp, dentropy, logp, entropy;
 } score_entry;
 
 typedef struct score_pair {

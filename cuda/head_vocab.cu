@@ -1,5 +1,5 @@
 /* Head score over the whole vocabulary, tile by tile and chunk by chunk, so that rows x vocabulary never exists; backward
- * computes the logits again. */
+ * computes the logits again, and the log of their exponentials' sum from a target's log-probability. */
 #include <math.h>
 
 #include "cuda/head_score.h"
@@ -18,6 +18,11 @@ typedef struct row_sums {
     float target;
 } row_sums;
 
+/* And what the gradients of its logits take of them. */
+typedef struct row_logs {
+    float lse, entropy, set_lse;
+} row_logs;
+
 /* A tile's memory on the device. */
 typedef struct tile_memory {
     float *logits;      /* [TILE_ROWS][CHUNK] */
@@ -25,6 +30,7 @@ typedef struct tile_memory {
     void *hidden;       /* [TILE_ROWS][width] of the working type */
     float *dhidden;     /* [TILE_ROWS][width] */
     row_sums *sums;     /* [TILE_ROWS] */
+    row_logs *logs;     /* [TILE_ROWS] */
     score_pair *result; /* [TILE_ROWS] */
 } tile_memory;
 
@@ -81,6 +87,32 @@ static __global__ void end_tile(tile_memory tile, const score_entry *entries, in
                          : score_pair{log_probability(s.target, s.whole), entropy_of(s.whole)};
 }
 
+/* Of entries with a set, from the sums of all chunks. */
+static __global__ void logs_of_sums(tile_memory tile, int64_t rows)
+{
+    const int64_t r = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
+    if (r < rows)
+        tile.logs[r] = row_logs{log_sum(tile.sums[r].whole), 0.0f, log_sum(tile.sums[r].set)};
+}
+
+/* Of entries with a target, whose logit less its log-probability is the log of the sum; a warp has an entry. */
+template <typename T>
+static __global__ void logs_of_scores(tile_memory tile, matrix<T> hidden, matrix<T> head,
+                                      const score_entry *entries, float scale)
+{
+    const int64_t r = (int64_t)blockIdx.x * HEAD_WARPS + threadIdx.y;
+    if (r >= hidden.rows)
+        return;
+    const score_entry e = entries[r];
+    const T *x = row_of(hidden, r), *w = row_of(head, e.target);
+    float logit = 0.0f;
+    for (int64_t d = threadIdx.x; d < hidden.columns; d += WZ_WARP)
+        logit = fmaf(x[d], w[d], logit);
+    logit = warp_sum(logit);
+    if (threadIdx.x == 0)
+        tile.logs[r] = row_logs{scaled(logit, scale) - e.logp, e.entropy, 0.0f};
+}
+
 /* The gradients of a chunk's logits. With a set: d/dl of dlogp (log sum over the set - log sum over all). */
 template <typename T>
 static __global__ void chunk_gradients(T *slopes, tile_memory tile, const score_entry *entries,
@@ -89,15 +121,13 @@ static __global__ void chunk_gradients(T *slopes, tile_memory tile, const score_
     const int64_t r = blockIdx.x, first = (int64_t)threadIdx.y * WZ_WARP + threadIdx.x,
                   step = CHUNK_WARPS * WZ_WARP;
     const score_entry e = entries[r];
-    const row_sums s = tile.sums[r];
-    const float lse = log_sum(s.whole), entropy = entropy_of(s.whole),
-                set_lse = e.count > 0 ? log_sum(s.set) : 0.0f;
+    const row_logs s = tile.logs[r];
     const float *logits = tile.logits + r * CHUNK;
     T *slope = slopes + r * CHUNK;
     if (e.count == 0) {
         for (int64_t j = first; j < width; j += step)
-            slope[j] =
-                logit_gradient(logits[j], scale, lse, entropy, e.dlogp, e.dentropy, column + j == e.target);
+            slope[j] = logit_gradient(logits[j], scale, s.lse, s.entropy, e.dlogp, e.dentropy,
+                                      column + j == e.target);
         return;
     }
     int64_t next = 0; /* the set's next token: both ascend */
@@ -105,7 +135,7 @@ static __global__ void chunk_gradients(T *slopes, tile_memory tile, const score_
         while (next < e.count && (int64_t)tokens[e.first + next] < column + j)
             next++;
         const bool in = next < e.count && (int64_t)tokens[e.first + next] == column + j;
-        slope[j] = e.dlogp * ((in ? expf(logits[j] - set_lse) : 0.0f) - expf(logits[j] - lse));
+        slope[j] = e.dlogp * ((in ? expf(logits[j] - s.set_lse) : 0.0f) - expf(logits[j] - s.lse));
     }
 }
 
@@ -127,7 +157,7 @@ static size_t slopes_bytes(wz_dtype type)
 static size_t tile_bytes(int64_t width, wz_dtype type)
 {
     return TILE_ROWS * ((size_t)(width + CHUNK) * sizeof(float) + (size_t)width * wz_type_bytes(type) +
-                        sizeof(row_sums) + sizeof(score_pair)) +
+                        sizeof(row_sums) + sizeof(row_logs) + sizeof(score_pair)) +
            slopes_bytes(type);
 }
 
@@ -154,7 +184,8 @@ static bool make_tile(const score_call *c, tile_memory *out)
     out->hidden = base + chunk + slopes_bytes(type);
     out->dhidden = (float *)((char *)out->hidden + TILE_ROWS * width * wz_type_bytes(type));
     out->sums = (row_sums *)(out->dhidden + TILE_ROWS * width);
-    out->result = (score_pair *)(out->sums + TILE_ROWS);
+    out->logs = (row_logs *)(out->sums + TILE_ROWS);
+    out->result = (score_pair *)(out->logs + TILE_ROWS);
     return base != NULL;
 }
 
@@ -185,7 +216,6 @@ static int64_t chunk_logits(const tile_walk *w, int64_t column)
 static bool sum_tile(const tile_walk *w)
 {
     const score_call *c = w->call;
-    gather_tile(c->cuda, tile_hidden(w), c->hidden, w->entries);
     for (int64_t column = 0; column < c->head.rows; column += CHUNK) {
         const int64_t width = chunk_logits(w, column);
         WZ_LAUNCH(add_chunk, dim3((unsigned)w->rows), chunk_threads(), 0, c->cuda->stream, w->tile,
@@ -215,10 +245,31 @@ static void chunk_backward(const tile_walk *w, int64_t column, int64_t width)
     cuda_multiply(c->cuda, &to_head, "head score backward");
 }
 
+/* What the gradients need to know of each entry. */
+static bool find_logs(const tile_walk *w)
+{
+    const score_call *c = w->call;
+    const unsigned blocks = (unsigned)((w->rows + 127) / 128);
+    if (c->allowed) {
+        if (!sum_tile(w))
+            return false;
+        WZ_LAUNCH(logs_of_sums, dim3(blocks), dim3(128), 0, c->cuda->stream, w->tile, w->rows);
+    } else {
+        with_type(c->working_head.type, [&](auto element) {
+            using T = decltype(element);
+            WZ_LAUNCH(logs_of_scores<T>, entry_blocks(w->rows), entry_threads(), 0, c->cuda->stream, w->tile,
+                      matrix_of<T>(tile_hidden(w)), matrix_of<T>(c->working_head), w->entries, c->scale);
+        });
+    }
+    return CUDA_LAUNCHED(c->cuda, "head score backward", w->rows, c->head.rows);
+}
+
 static void tile_backward(const tile_walk *w)
 {
     const score_call *c = w->call;
     const int64_t hidden = c->hidden.columns;
+    if (!find_logs(w))
+        return;
     for (int64_t column = 0; column < c->head.rows; column += CHUNK)
         chunk_backward(w, column, chunk_logits(w, column));
     WZ_LAUNCH(end_backward, element_blocks(w->rows * hidden), dim3(256), 0, c->cuda->stream, w->tile,
@@ -238,12 +289,15 @@ void score_whole(const score_call *c, const score_lists *lists, bool backward)
             return;
         w.entries = cuda_stage(c->cuda, lists->whole + first, w.rows, "head score");
         w.tokens = cuda_stage(c->cuda, c->masks->tokens, tokens, "head score");
-        if (w.entries == NULL || (tokens > 0 && w.tokens == NULL) || !sum_tile(&w))
+        if (w.entries == NULL || (tokens > 0 && w.tokens == NULL))
             return;
+        gather_tile(c->cuda, tile_hidden(&w), c->hidden, w.entries);
         if (backward) {
             tile_backward(&w);
             continue;
         }
+        if (!sum_tile(&w))
+            return;
         WZ_LAUNCH(end_tile, dim3((unsigned)((w.rows + 127) / 128)), dim3(128), 0, c->cuda->stream, w.tile,
                   w.entries, w.rows);
         if (CUDA_LAUNCHED(c->cuda, "head score", w.rows, c->head.rows))

@@ -97,8 +97,9 @@ static void score_backward(bench *b)
 {
     const wz_linear head = open_head(b);
     b->be->ops->head_score_backward(b->be, bench_gradient(b, HIDDEN), head_gradient(b), b->gradient[LOGP],
-                                    b->gradient[ENTROPY], bench_tensor(b, HIDDEN), &head, b->target, b->mask,
-                                    &b->masks, b->s->temperature, &b->part);
+                                    b->gradient[ENTROPY], b->value[LOGP], b->value[ENTROPY],
+                                    bench_tensor(b, HIDDEN), &head, b->target, b->mask, &b->masks,
+                                    b->s->temperature, &b->part);
     close_head(b, &head);
 }
 

@@ -146,6 +146,7 @@ static void head_backward(const packed *p, const wz_model *model, wz_backward *b
     const wz_decisions *d = &p->pack->decisions;
     const int64_t width = model->config.hidden_size;
     float *dlogp = zeroed(d->count, sizeof(float)), *dentropy = zeroed(d->count, sizeof(float));
+    float *logp = zeroed(d->count, sizeof(float)), *entropy = zeroed(d->count, sizeof(float));
     int32_t *site = zeroed(d->count, sizeof(int32_t)), *completion = zeroed(d->count, sizeof(int32_t));
     uint32_t *mask = zeroed(d->count, sizeof(uint32_t));
     void *block = NULL;
@@ -157,6 +158,8 @@ static void head_backward(const packed *p, const wz_model *model, wz_backward *b
             continue;
         dlogp[n] = (float)p->e->w[p->token[i]];
         dentropy[n] = (float)p->e->v[p->token[i]];
+        logp[n] = p->logp[i];
+        entropy[n] = p->entropy[i];
         site[n] = d->site[i];
         completion[n] = d->completion[i];
         mask[n++] = d->mask[i];
@@ -173,13 +176,13 @@ static void head_backward(const packed *p, const wz_model *model, wz_backward *b
         ops->head_allowed_backward(model->backend, dx, wz_model_head_gradient(model), dlogp, x, &head, mask,
                                    &p->pack->mask_table, &groups.view);
     else
-        ops->head_score_backward(model->backend, dx, wz_model_head_gradient(model), dlogp, dentropy, x, &head,
-                                 d->target, mask, &p->pack->mask_table, (float)p->e->temperature,
-                                 &groups.view);
+        ops->head_score_backward(model->backend, dx, wz_model_head_gradient(model), dlogp, dentropy, logp,
+                                 entropy, x, &head, d->target, mask, &p->pack->mask_table,
+                                 (float)p->e->temperature, &groups.view);
     wz_model_final_norm_backward(model, p->activations, backward, site, n, dhidden, rstd, &groups.view);
     ops->release(model->backend, block);
     wz_groups_clear(&groups);
-    void *const blocks[] = {dlogp, dentropy, site, completion, mask};
+    void *const blocks[] = {dlogp, dentropy, logp, entropy, site, completion, mask};
     for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++)
         free(blocks[i]);
 }

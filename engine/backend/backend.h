@@ -276,11 +276,14 @@ typedef struct wz_backend_ops {
     void (*head_score_forward)(wz_backend *backend, float *logp, float *entropy, wz_tensor hidden,
                                const wz_linear *head, const int32_t *target, const uint32_t *mask,
                                const wz_mask_table *masks, float temperature);
-    /* dhidden[i] = dlogp[i] d logp/dh + dentropy[i] d entropy/dh; dhead (data NULL: frozen) += per group in order. */
+    /* dhidden[i] = dlogp[i] d logp/dh + dentropy[i] d entropy/dh; dhead (data NULL: frozen) += per group in order. logp and
+     * entropy are what head_score_forward or head_sample gave for the same entries: a backend may use them, or compute
+     * them again. */
     void (*head_score_backward)(wz_backend *backend, wz_tensor dhidden, wz_tensor dhead, const float *dlogp,
-                                const float *dentropy, wz_tensor hidden, const wz_linear *head,
-                                const int32_t *target, const uint32_t *mask, const wz_mask_table *masks,
-                                float temperature, const wz_row_groups *groups);
+                                const float *dentropy, const float *logp, const float *entropy,
+                                wz_tensor hidden, const wz_linear *head, const int32_t *target,
+                                const uint32_t *mask, const wz_mask_table *masks, float temperature,
+                                const wz_row_groups *groups);
     /* Samples request i from hidden row request[i].row with the arithmetic of head_score_forward: logp and
      * entropy are its bits. kept_tokens [requests][kept_stride] (NULL when none is cut) receives the kept set of a request
      * that keeps fewer tokens than it was allowed. */

@@ -73,9 +73,9 @@ static wz_status decisions_backward(const wz_pack_update *u, wz_pack_scores *sco
                                      .left_out = u->left_out};
         wz_grpo_loss(u->loss, &input, u->totals, scores->sums, dlogp, dentropy);
         ops->head_score_backward(u->model->backend, vectors(u, entries.dhidden, d->count),
-                                 wz_model_head_gradient(u->model), dlogp, dentropy,
-                                 vectors(u, entries.hidden, d->count), &head, d->target, d->mask,
-                                 &u->pack->mask_table, u->temperature, &entries.groups.view);
+                                 wz_model_head_gradient(u->model), dlogp, dentropy, scores->logp,
+                                 scores->entropy, vectors(u, entries.hidden, d->count), &head, d->target,
+                                 d->mask, &u->pack->mask_table, u->temperature, &entries.groups.view);
         return_gradient(u, u->model, &entries);
     }
     free(slopes);

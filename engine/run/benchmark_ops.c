@@ -110,7 +110,7 @@ static void time_head_score_backward(op_bench *b)
     const int64_t width = b->model->config.hidden_size;
     const wz_linear head = wz_model_head(b->model);
     ops_of(b)->head_score_backward(b->model->backend, wz_matrix(b->entries.dhidden, d->count, width),
-                                   wz_model_head_gradient(b->model), d->logp, d->entropy,
+                                   wz_model_head_gradient(b->model), d->logp, d->entropy, d->logp, d->entropy,
                                    wz_matrix(b->entries.hidden, d->count, width), &head, d->target, d->mask,
                                    &b->pack->mask_table, 1.0f, &b->decisions.view);
 }

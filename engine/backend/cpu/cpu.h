@@ -140,9 +140,9 @@ void cpu_head_score_forward(wz_backend *backend, float *logp, float *entropy, wz
                             const wz_linear *head, const int32_t *target, const uint32_t *mask,
                             const wz_mask_table *masks, float temperature);
 void cpu_head_score_backward(wz_backend *backend, wz_tensor dhidden, wz_tensor dhead, const float *dlogp,
-                             const float *dentropy, wz_tensor hidden, const wz_linear *head,
-                             const int32_t *target, const uint32_t *mask, const wz_mask_table *masks,
-                             float temperature, const wz_row_groups *groups);
+                             const float *dentropy, const float *logp, const float *entropy, wz_tensor hidden,
+                             const wz_linear *head, const int32_t *target, const uint32_t *mask,
+                             const wz_mask_table *masks, float temperature, const wz_row_groups *groups);
 wz_status cpu_head_sample(wz_backend *backend, wz_sample_result *result, uint32_t *kept_tokens,
                           int64_t kept_stride, wz_tensor hidden, const wz_linear *head,
                           const wz_sample_request *request, int64_t requests, const wz_mask_table *masks,

@@ -113,9 +113,9 @@ static void head_gradient_task(void *argument, size_t task, size_t thread)
 }
 
 void cpu_head_score_backward(wz_backend *backend, wz_tensor dhidden, wz_tensor dhead, const float *dlogp,
-                             const float *dentropy, wz_tensor hidden, const wz_linear *head,
-                             const int32_t *target, const uint32_t *mask, const wz_mask_table *masks,
-                             float temperature, const wz_row_groups *groups)
+                             const float *dentropy, const float *logp, const float *entropy, wz_tensor hidden,
+                             const wz_linear *head, const int32_t *target, const uint32_t *mask,
+                             const wz_mask_table *masks, float temperature, const wz_row_groups *groups)
 {
     score_job job = {.cpu = cpu_of(backend),
                      .dhidden = dhidden,
@@ -129,6 +129,7 @@ void cpu_head_score_backward(wz_backend *backend, wz_tensor dhidden, wz_tensor d
                      .masks = masks,
                      .groups = groups,
                      .scale = inverse_temperature(temperature)};
+    (void)logp, (void)entropy; /* logits are computed again in any case, and hardly more is asked for */
     /* One block: an offset for each entry, room for every entry's slopes in whole vectors, head_vocab.c's lists. */
     const bool any_whole = vocab_score_any(&job);
     int64_t slopes = 0;
