@@ -39,15 +39,24 @@ typedef struct attention_keys {
     int32_t first, count;
     int32_t start, completion; /* the prompt's first row, or the completion (-1: it is the prompt) */
     int32_t base, length;      /* keys in all */
+    int32_t
+        partial; /* -1: these are all rows that see one; else others have the rest, and gradients are partial */
 } attention_keys;
 #define KEYS_AT_ONCE 64
 
+/* Prompt keys whose gradients are the partial ones [first, first + count), added in order. */
+typedef struct attention_sum {
+    int32_t first, count;
+    int32_t start, base, length; /* as in attention_keys */
+} attention_sum;
+
 /* A launch's lists on the device. */
 typedef struct attention_lists {
-    int64_t row_count, item_count, keys_count;
+    int64_t row_count, item_count, keys_count, sum_count, partials;
     const attention_row *rows;
-    const attention_item *items;    /* of at most cuda_item_rows() rows each */
-    const attention_keys *keys;     /* for the backward pass */
+    const attention_item *items; /* of at most cuda_item_rows() rows each */
+    const attention_keys *keys;  /* for the backward pass */
+    const attention_sum *sums;
     const int32_t *completion_rows; /* as in wz_segments */
     int64_t stride;
     int warps;
@@ -289,6 +298,13 @@ attention_shape cuda_attention_shape(const wz_attention *attention, wz_tensor qk
 /* Attention forward of listed rows. */
 void cuda_attend(cuda_backend *cuda, wz_tensor out, float *lse, wz_tensor qkv, const attention_lists *lists,
                  const wz_attention *attention);
+
+/* Scratch memory of the backward pass: delta of each row and head, and partial gradients of keys. */
+static inline size_t cuda_attention_backward_bytes(const wz_attention *a, int64_t rows, int64_t partials)
+{
+    return (size_t)(rows * a->heads + partials * a->kv_heads * KEYS_AT_ONCE * 2 * a->head_dim) *
+           sizeof(float);
+}
 
 /* --- lists; cuda/attention_lists.cu --- */
 typedef struct attention_range {

@@ -7,11 +7,12 @@
 
 #include "cuda/attention.h"
 
-/* What the backward kernels share. delta [rows][heads], by place in the list of rows. */
+/* What the backward kernels share. delta [rows][heads], by place in the list of rows; partial [lists.partials][kv_heads][64][dk,
+ * dv][head_dim]. */
 template <typename T> struct backward_view {
     matrix<T> dqkv, dout, out, qkv;
     const float *lse;
-    float *delta;
+    float *delta, *partial;
     attention_lists lists;
     attention_shape shape;
 };
@@ -248,6 +249,58 @@ static __device__ __forceinline__ void take_queries(key_block<T, WIDTH> *k, S qu
     }
 }
 
+template <typename T>
+static __device__ __forceinline__ float *partial_of(const backward_view<T> &b, int64_t partial, int kv,
+                                                    int64_t key)
+{
+    return b.partial +
+           ((partial * b.shape.kv_heads + kv) * KEYS_AT_ONCE + key) * (2 * (int64_t)b.shape.head_dim);
+}
+
+template <typename T, int WIDTH>
+static __device__ __forceinline__ void store_keys(const backward_view<T> &b, const attention_keys &keys,
+                                                  int kv, const key_block<T, WIDTH> &k, const int64_t *row,
+                                                  int lane)
+{
+    const attention_shape &s = b.shape;
+    WZ_UNROLL
+    for (int i = 0; i < WIDTH / SIDE * 8; i++) {
+        const int half = i % 8 / 2 % 2, column = i / 8 * SIDE + fragment_column(lane, i % 8);
+        const float dk = k.dk[i / 8][i % 8], dv = k.dv[i / 8][i % 8];
+        if (row[half] < 0 || column >= s.head_dim)
+            continue;
+        if (keys.partial >= 0) {
+            float *to =
+                partial_of(b, keys.partial, kv, (int)threadIdx.y * SIDE + fragment_row(lane, i % 8)) + column;
+            to[0] = dk;
+            to[s.head_dim] = dv;
+        } else {
+            key_of(b.dqkv, s, row[half], kv)[column] = dk;
+            value_of(b.dqkv, s, row[half], kv)[column] = dv;
+        }
+    }
+}
+
+/* Blocks: (lists.sums, key/value heads). */
+template <typename T> static __global__ void add_partials(backward_view<T> b)
+{
+    const attention_shape &s = b.shape;
+    const attention_sum sum = b.lists.sums[blockIdx.x];
+    const int kv = (int)blockIdx.y, left = sum.length - sum.base,
+              keys = left < KEYS_AT_ONCE ? left : KEYS_AT_ONCE, width = 2 * s.head_dim;
+    for (int e = (int)threadIdx.x; e < keys * width; e += MOST_THREADS) {
+        const int j = e / width, column = e % width;
+        float x = 0.0f;
+        for (int i = 0; i < sum.count; i++)
+            x += partial_of(b, sum.first + i, kv, j)[column];
+        T *to = key_of(b.dqkv, s, sum.start + sum.base + j, kv);
+        if (column < s.head_dim)
+            to[column] = x;
+        else
+            to[s.kv_heads * s.head_dim + column - s.head_dim] = x;
+    }
+}
+
 /* Blocks: (lists.keys, key/value heads). */
 template <typename T, int WIDTH>
 static __global__ void __launch_bounds__(MOST_THREADS) key_gradients(backward_view<T> b)
@@ -293,14 +346,7 @@ static __global__ void __launch_bounds__(MOST_THREADS) key_gradients(backward_vi
         take_queries<T, WIDTH>(&k, shared + stage * STAGE, left < ROWS ? left : ROWS, s, lane);
         __syncthreads(); /* the next load writes here */
     }
-    WZ_UNROLL
-    for (int i = 0; i < WIDTH / SIDE * 8; i++) {
-        const int half = i % 8 / 2 % 2, column = i / 8 * SIDE + fragment_column(lane, i % 8);
-        if (row[half] >= 0 && column < s.head_dim) {
-            key_of(b.dqkv, s, row[half], kv)[column] = k.dk[i / 8][i % 8];
-            value_of(b.dqkv, s, row[half], kv)[column] = k.dv[i / 8][i % 8];
-        }
-    }
+    store_keys(b, keys, kv, k, row, lane);
 }
 
 template <typename T, int WIDTH>
@@ -323,16 +369,23 @@ static void launch_backward(cuda_backend *cuda, const backward_view<T> &b, const
     WZ_LAUNCH(of_keys, dim3((unsigned)b.lists.keys_count, (unsigned)attention->kv_heads), block, key_bytes,
               cuda->stream, b);
     CUDA_LAUNCHED(cuda, "attention backward, keys", b.dqkv.rows, b.dqkv.columns);
+    if (b.lists.sum_count == 0)
+        return;
+    WZ_LAUNCH(add_partials<T>, dim3((unsigned)b.lists.sum_count, (unsigned)attention->kv_heads),
+              dim3(MOST_THREADS), 0, cuda->stream, b);
+    CUDA_LAUNCHED(cuda, "attention backward, sums of keys", b.dqkv.rows, b.dqkv.columns);
 }
 
 template <typename T>
 static void backward(cuda_backend *cuda, backward_view<T> b, const wz_attention *attention, bool at_sites)
 {
     const int64_t rows = b.dqkv.rows, width = attention->heads * attention->head_dim;
-    b.delta = (float *)cuda_scratch(cuda, (size_t)(b.lists.row_count * attention->heads) * sizeof(float),
-                                    "attention backward");
+    b.delta = (float *)cuda_scratch(
+        cuda, cuda_attention_backward_bytes(attention, b.lists.row_count, b.lists.partials),
+        "attention backward");
     if (b.delta == NULL || b.lists.keys_count == 0)
         return;
+    b.partial = b.delta + b.lists.row_count * attention->heads;
     if (at_sites) {
         WZ_LAUNCH(clear_queries<T>, dim3((unsigned)((rows * width + 255) / 256)), dim3(256), 0, cuda->stream,
                   b.dqkv, width);
@@ -358,6 +411,7 @@ void cuda_attention_backward(wz_backend *backend, wz_tensor dqkv, wz_tensor dout
                                        matrix_of<T>(out),
                                        matrix_of<T>(qkv),
                                        lse,
+                                       NULL,
                                        NULL,
                                        lists,
                                        cuda_attention_shape(attention, qkv, dout)};

@@ -6,6 +6,16 @@
 
 static const char what[] = "attention's rows";
 
+/* Few prompts leave processors idle: then the rows that see a prompt's keys are shared out among blocks, as many as give about
+ * this many blocks, with at least so many rows each. */
+#define BLOCKS_WANTED 256
+#define MOST_PARTS 16
+#if defined(__CUDACC__)
+#define LEAST_ROWS 64
+#else
+#define LEAST_ROWS 4 /* the emulator's packs are small */
+#endif
+
 /* Of completions: rows, the next one of the group (-1: none), and where in the list their rows begin and end. Of groups:
  * first completion (-1: none), and where their rows begin and end. */
 typedef struct range_places {
@@ -17,6 +27,7 @@ typedef struct host_lists {
     attention_row *rows;
     attention_item *items;
     attention_keys *keys;
+    attention_sum *sums;
     range_places at;
 } host_lists;
 
@@ -27,7 +38,16 @@ static int64_t most_items(int64_t rows, int64_t groups, int64_t item_rows)
 
 static int64_t most_keys(int64_t rows, int64_t groups, int64_t completions)
 {
-    return rows / KEYS_AT_ONCE + groups + completions;
+    return rows / KEYS_AT_ONCE + groups + completions + BLOCKS_WANTED;
+}
+
+static int64_t parts_of_prompts(const wz_segments *s, int64_t kv_heads)
+{
+    int64_t blocks = 0;
+    for (int64_t g = 0; g < s->groups; g++)
+        blocks += (s->prompt_length[g] + KEYS_AT_ONCE - 1) / KEYS_AT_ONCE * kv_heads;
+    const int64_t parts = blocks > 0 ? BLOCKS_WANTED / blocks : 1;
+    return parts < 1 ? 1 : parts < MOST_PARTS ? parts : MOST_PARTS;
 }
 
 /* Completions of each group in ascending order, and their rows. */
@@ -93,29 +113,53 @@ static void cut_items(const wz_segments *s, int64_t item_rows, host_lists *host,
         }
 }
 
+/* Rows [begin, end) of the list see some of the keys: they go to one block, or to several whose sums are added. */
+static void share_rows(attention_keys keys, int32_t begin, int32_t end, int64_t most_parts, host_lists *host,
+                       attention_lists *out)
+{
+    const int64_t rows = end - begin, of_rows = (rows + LEAST_ROWS - 1) / LEAST_ROWS,
+                  parts = of_rows < most_parts ? of_rows : most_parts;
+    keys.first = begin;
+    keys.count = (int32_t)rows;
+    keys.partial = -1;
+    if (parts <= 1) {
+        host->keys[out->keys_count++] = keys;
+        return;
+    }
+    host->sums[out->sum_count++] =
+        attention_sum{(int32_t)out->partials, (int32_t)parts, keys.start, keys.base, keys.length};
+    for (int64_t i = 0; i < parts; i++) {
+        keys.first = begin + (int32_t)(rows * i / parts);
+        keys.count = begin + (int32_t)(rows * (i + 1) / parts) - keys.first;
+        keys.partial = (int32_t)out->partials++;
+        host->keys[out->keys_count++] = keys;
+    }
+}
+
 /* The keys of a prompt (completion -1) or of a completion; rows that see keys in order of how many they see, then others that
  * see all, are [begin, end) of the list. */
-static void list_keys(attention_keys keys, int32_t begin, int32_t end, host_lists *host, attention_lists *out)
+static void list_keys(attention_keys keys, int32_t begin, int32_t end, int64_t most_parts, host_lists *host,
+                      attention_lists *out)
 {
     for (keys.base = 0; keys.base < keys.length; keys.base += KEYS_AT_ONCE) {
         while (begin < end &&
                (keys.completion < 0 ? host->rows[begin].prompt : host->rows[begin].own) <= keys.base)
             begin++;
-        keys.first = begin;
-        keys.count = end - begin;
-        host->keys[out->keys_count++] = keys;
+        share_rows(keys, begin, end, most_parts, host, out);
     }
 }
 
 /* Prompts first: more rows see them, so that their blocks take longest. */
-static void list_all_keys(const wz_segments *s, host_lists *host, attention_lists *out)
+static void list_all_keys(const wz_segments *s, int64_t kv_heads, host_lists *host, attention_lists *out)
 {
     const range_places *at = &host->at;
+    const int64_t parts = parts_of_prompts(s, kv_heads);
     for (int64_t g = 0; g < s->groups; g++)
-        list_keys(attention_keys{0, 0, s->prompt_start[g], -1, 0, s->prompt_length[g]}, at->group_begin[g],
-                  at->group_end[g], host, out);
+        list_keys(attention_keys{0, 0, s->prompt_start[g], -1, 0, s->prompt_length[g], -1},
+                  at->group_begin[g], at->group_end[g], parts, host, out);
     for (int64_t c = 0; c < s->completions; c++)
-        list_keys(attention_keys{0, 0, 0, (int32_t)c, 0, at->length[c]}, at->begin[c], at->end[c], host, out);
+        list_keys(attention_keys{0, 0, 0, (int32_t)c, 0, at->length[c], -1}, at->begin[c], at->end[c], 1,
+                  host, out);
 }
 
 /* All lists on the host. */
@@ -124,16 +168,19 @@ static wz_status make_lists(const wz_segments *s, const attention_range *range, 
 {
     const int64_t most = range->row1 - range->row0, c = s->completions, g = s->groups,
                   items = most_items(most, g, 1), keys = range->with_keys ? most_keys(most, g, c) : 0,
+                  sums = range->with_keys ? BLOCKS_WANTED : 0,
                   per_kv = attention->heads / attention->kv_heads;
     const size_t bytes = (size_t)most * sizeof(attention_row) + (size_t)items * sizeof(attention_item) +
-                         (size_t)keys * sizeof(attention_keys) + (size_t)(4 * c + 3 * g) * sizeof(int32_t);
+                         (size_t)keys * sizeof(attention_keys) + (size_t)sums * sizeof(attention_sum) +
+                         (size_t)(4 * c + 3 * g) * sizeof(int32_t);
     const wz_status status = wz_alloc(block, bytes, 1, what, err);
     if (status != WZ_OK)
         return status;
     host->rows = (attention_row *)*block;
     host->items = (attention_item *)(host->rows + most);
     host->keys = (attention_keys *)(host->items + items);
-    int32_t *numbers = (int32_t *)(host->keys + keys);
+    host->sums = (attention_sum *)(host->keys + keys);
+    int32_t *numbers = (int32_t *)(host->sums + sums);
     host->at = range_places{numbers,         numbers + c,         numbers + 2 * c,        numbers + 3 * c,
                             numbers + 4 * c, numbers + 4 * c + g, numbers + 4 * c + 2 * g};
     find_completions(s, &host->at);
@@ -142,14 +189,15 @@ static wz_status make_lists(const wz_segments *s, const attention_range *range, 
     out->warps = range->with_keys || out->row_count * per_kv > 2 * SIDE * g ? MANY_WARPS : FEW_WARPS;
     cut_items(s, cuda_item_rows(attention, out->warps), host, out);
     if (range->with_keys)
-        list_all_keys(s, host, out);
+        list_all_keys(s, attention->kv_heads, host, out);
     return WZ_OK;
 }
 
 static size_t room_for(int64_t rows, int64_t items, int64_t keys, int64_t own)
 {
     return (size_t)rows * sizeof(attention_row) + (size_t)items * sizeof(attention_item) +
-           (size_t)keys * sizeof(attention_keys) + (size_t)own * sizeof(int32_t) + 4 * 256;
+           (size_t)keys * sizeof(attention_keys) + (size_t)BLOCKS_WANTED * sizeof(attention_sum) +
+           (size_t)own * sizeof(int32_t) + 5 * 256;
 }
 
 bool cuda_attention_lists(cuda_backend *cuda, const wz_segments *s, const attention_range *range,
@@ -175,19 +223,21 @@ bool cuda_attention_lists(cuda_backend *cuda, const wz_segments *s, const attent
     }
     if (ok && out->keys_count > 0) {
         out->keys = cuda_stage(cuda, host.keys, out->keys_count, what);
-        ok = out->keys != NULL;
+        out->sums = cuda_stage(cuda, host.sums, out->sum_count, what);
+        ok = out->keys != NULL && (out->sum_count == 0 || out->sums != NULL);
     }
     free(block);
     return ok;
 }
 
-/* Scratch: delta of the backward pass. */
+/* Scratch of the backward pass. */
 cuda_need cuda_attention_need(const wz_op_bounds *b)
 {
     if (b->attention.kv_heads == 0)
         return cuda_need{0, 0};
     const int64_t items = most_items(b->rows, b->groups, cuda_item_rows(&b->attention, FEW_WARPS));
-    return cuda_need{(size_t)(b->rows * b->attention.heads) * sizeof(float),
-                     room_for(b->rows, items, most_keys(b->rows, b->groups, b->completions),
-                              b->completions * b->completion_stride)};
+    return cuda_need{
+        cuda_attention_backward_bytes(&b->attention, b->rows, BLOCKS_WANTED / b->attention.kv_heads),
+        room_for(b->rows, items, most_keys(b->rows, b->groups, b->completions),
+                 b->completions * b->completion_stride)};
 }
