@@ -1,7 +1,7 @@
 /* CUDA's execution model on the CPU, so that the kernels of cuda/ are compiled by the host's compiler and run through the
  * op table's tests on machines without a GPU. Blocks run one after another; the threads of a block are fibers that
  * take turns at barriers, warp shuffles and votes, in an order that CUDA_EMULATOR_ORDER picks (ascending, descending,
- * or a number: shuffled by that seed).
+ * or a number: at each turn the next one is drawn, by that seed).
  *
  * What it checks: shared memory is written before it is read; no two threads touch one shared location between
  * barriers unless both only read; all threads of a block reach a barrier and all lanes of a mask the same warp
@@ -55,15 +55,49 @@ const uint64_t *exchange_all(const char *operation, uint64_t bits);
 unsigned votes(unsigned mask, bool mine);
 unsigned lane();
 
-/* What is known of one location of shared memory since the block's last barrier. */
+/* A moment: barriers so far (of all blocks), the thread, and its warp's operations since the block began. */
+constexpr unsigned THREAD_AT = 21, WARP_AT = THREAD_AT + 5, EPOCH_AT = 32;
+constexpr uint64_t SYNCS = ((uint64_t)1 << THREAD_AT) - 1, SEVERAL = (uint64_t)2047 << THREAD_AT;
+extern uint64_t now, block_began;
+
+/* When one location of shared memory was written and read last; by SEVERAL threads, if they read it between the same barriers.
+ * What earlier blocks left was before this one began. */
 struct touch {
-    int writer, reader;               /* thread, -1: none, -2: several (readers) */
-    unsigned write_sync, read_sync;   /* barriers the writer's (last reader's) warp had passed */
-    unsigned write_epoch, read_epoch; /* barriers the block had passed */
-    bool written;
+    uint64_t write, read;
 };
-void note_read(touch *t, const char *name, size_t index);
-void note_write(touch *t, const char *name, size_t index);
+[[noreturn]] void stop(const char *format, ...) __attribute__((format(printf, 1, 2)));
+[[noreturn]] void stop_access(const char *name, size_t index, const char *is, uint64_t then,
+                              const char *does);
+
+/* Whether what a thread did then is ordered before what happens now. */
+inline bool before_now(uint64_t then)
+{
+    const uint64_t differ = then ^ now;
+    if (differ >> EPOCH_AT != 0 || differ >> THREAD_AT == 0)
+        return true;
+    return differ >> WARP_AT == 0 && (differ & SYNCS) != 0;
+}
+
+inline void note_read(touch *t, const char *name, size_t index)
+{
+    if (t->write < block_began)
+        stop("shared %s[%zu] is read before it is written", name, index);
+    if (!before_now(t->write))
+        stop_access(name, index, "read", t->write, "writes");
+    const uint64_t differ = t->read ^ now;
+    const bool others = differ >> EPOCH_AT == 0 && differ >> THREAD_AT != 0;
+    t->read = others ? now | SEVERAL : now;
+}
+
+inline void note_write(touch *t, const char *name, size_t index)
+{
+    if (!before_now(t->write))
+        stop_access(name, index, "written", t->write, "writes");
+    if (!before_now(t->read))
+        stop_access(name, index, "written", t->read, "reads");
+    t->write = now;
+    t->read = 0;
+}
 
 template <typename T> class shared_reference
 {
@@ -98,53 +132,29 @@ template <typename T> class shared_reference
     size_t index_;
 };
 
-/* Forgets, at the start of each block, what earlier blocks left. */
-class shared_block
-{
-  public:
-    shared_block();
-    virtual void forget() = 0;
-
-  protected:
-    ~shared_block() = default;
-};
-
-template <typename T, size_t N> class shared_array final : public shared_block
+template <typename T, size_t N> class shared_array
 {
   public:
     explicit shared_array(const char *name) : name_(name)
     {
-        forget();
     }
     shared_reference<T> operator[](int64_t i)
     {
-        check(i);
+        if (i < 0 || (size_t)i >= N)
+            stop("shared %s[%lld] of %zu", name_, (long long)i, N);
         return shared_reference<T>(&value_[i], &touch_[i], name_, (size_t)i);
-    }
-    void forget() override
-    {
-        for (size_t i = 0; i < N; i++)
-            touch_[i] = touch{-1, -1, 0, 0, 0, 0, false};
     }
 
   private:
-    void check(int64_t i) const;
     T value_[N];
-    touch touch_[N];
+    touch touch_[N] = {};
     const char *name_;
 };
 
-[[noreturn]] void stop(const char *format, ...) __attribute__((format(printf, 1, 2)));
-
-template <typename T, size_t N> void shared_array<T, N>::check(int64_t i) const
-{
-    if (i < 0 || (size_t)i >= N)
-        stop("shared %s[%lld] of %zu", name_, (long long)i, N);
-}
-
-/* One word of the launch's dynamic shared memory. */
-void *dynamic_memory(size_t word);
-touch *dynamic_touch(size_t word);
+/* The launch's dynamic shared memory. */
+extern uint32_t *dynamic_words;
+extern touch *dynamic_touches;
+extern size_t dynamic_count;
 
 template <typename T> class dynamic_array
 {
@@ -156,7 +166,9 @@ template <typename T> class dynamic_array
     shared_reference<T> operator[](int64_t i) const
     {
         const size_t word = (size_t)(first_ + i); /* a negative one is beyond the end */
-        return shared_reference<T>((T *)dynamic_memory(word), dynamic_touch(word), name_, (size_t)i);
+        if (word >= dynamic_count)
+            stop("word %zu of %zu words of dynamic shared memory", word, dynamic_count);
+        return shared_reference<T>((T *)&dynamic_words[word], &dynamic_touches[word], name_, (size_t)i);
     }
     dynamic_array operator+(int64_t i) const
     {

@@ -1,7 +1,6 @@
 /* Blocks of threads, run as fibers that take turns, and what they share. */
 #include <cuda_runtime.h>
 
-#include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,7 +8,6 @@
 
 #include <algorithm>
 #include <memory>
-#include <random>
 #include <vector>
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -19,182 +17,198 @@
 namespace emulator
 {
 place here;
+uint64_t now, block_began;
+uint32_t *dynamic_words;
+touch *dynamic_touches;
+size_t dynamic_count;
 
 namespace
 {
-constexpr unsigned WARP = 32;
+constexpr unsigned WARP = 32, MOST_THREADS = 1024;
 constexpr size_t STACK = (size_t)128 << 10;
 
-enum class state { ready, at_barrier, in_warp, done };
-
-/* Where a stack goes on: a fiber begins by its ucontext, then _longjmp is faster, which asks nothing of the kernel. */
-struct place_of_stack {
-    ucontext_t context;
-    jmp_buf jump;
-    bool begun = false;
+/* Where a stack goes on. A fiber begins by its ucontext; then the compiler's own longjmp is faster, which asks nothing of
+ * the kernel or the C library. */
+struct stack {
+    void *jump[5];
+    bool begun;
+    const void *bottom; /* these are AddressSanitizer's */
+    size_t bytes;
+    void *fake;
 };
 
 struct fiber {
-    place_of_stack at;
-    std::unique_ptr<char[]> stack;
-    void *fake_stack = nullptr;
+    stack at;
+    std::unique_ptr<char[]> memory;
     dim3 thread;
-    state now = state::ready;
 };
 
+/* Sets of lanes: those that can run, wait at the block's barrier, have not ended; have come to the warp operation, whose
+ * mask and name the first of them brought. */
 struct warp_state {
-    unsigned arrived, mask, phase, syncs;
+    unsigned ready, at_barrier, alive;
+    unsigned arrived, mask, syncs;
     const char *operation;
     uint64_t bits[WARP], published[WARP];
     unsigned vote, published_vote;
 };
 
-std::vector<fiber> fibers;
-std::vector<warp_state> warps;
-std::vector<uint32_t> dynamic_words;
-std::vector<touch> dynamic_touches;
-place_of_stack scheduler;
-void *scheduler_fake_stack;
-const void *scheduler_stack;
-size_t scheduler_stack_bytes;
+enum class turns { ascending, descending, drawn };
+
+fiber fibers[MOST_THREADS];
+warp_state warps[MOST_THREADS / WARP];
+unsigned ready_warps; /* those with a lane that can run */
+stack host{{}, true, nullptr, 0, nullptr}, *left_stack;
 size_t running, threads;
-unsigned epoch;
+uint64_t epoch; /* blocks begun and barriers passed */
+turns order;
+uint64_t random_state;
 const char *kernel_name = "none";
 const std::function<void()> *kernel_body;
 
-std::vector<shared_block *> &shared_blocks()
+/* Not instrumented: to AddressSanitizer, what does not return gives up its stack. */
+__attribute__((noinline, noreturn, no_sanitize_address)) void resume(stack *to)
 {
-    static std::vector<shared_block *> blocks;
-    return blocks;
+    __builtin_longjmp(to->jump, 1);
+}
+
+void fiber_main();
+
+__attribute__((noinline, noreturn, no_sanitize_address)) void begin(stack *to)
+{
+    ucontext_t context;
+    to->begun = true;
+    getcontext(&context);
+    context.uc_stack.ss_sp = (void *)to->bottom;
+    context.uc_stack.ss_size = to->bytes;
+    context.uc_link = nullptr;
+    makecontext(&context, fiber_main, 0);
+    setcontext(&context);
+    abort();
 }
 
 /* AddressSanitizer must be told when the stack changes. */
-void switch_fiber(place_of_stack *from, void **from_fake, place_of_stack *to, const void *to_stack,
-                  size_t to_bytes)
+void after_switch(void *fake)
 {
 #if defined(__SANITIZE_ADDRESS__)
-    __sanitizer_start_switch_fiber(from_fake, to_stack, to_bytes);
+    __sanitizer_finish_switch_fiber(fake, &left_stack->bottom, &left_stack->bytes);
 #else
-    (void)from_fake, (void)to_stack, (void)to_bytes;
-#endif
-    from->begun = true;
-    if (_setjmp(from->jump) != 0)
-        return;
-    if (to->begun)
-        _longjmp(to->jump, 1);
-    setcontext(&to->context);
-}
-
-void after_switch(void *fake, bool from_scheduler)
-{
-#if defined(__SANITIZE_ADDRESS__)
-    __sanitizer_finish_switch_fiber(fake, from_scheduler ? &scheduler_stack : nullptr,
-                                    from_scheduler ? &scheduler_stack_bytes : nullptr);
-#else
-    (void)fake, (void)from_scheduler;
+    (void)fake;
 #endif
 }
 
-void yield()
+__attribute__((noinline, no_sanitize_address)) void switch_stack(stack *from, stack *to)
 {
-    fiber &f = fibers[running];
-    switch_fiber(&f.at, &f.fake_stack, &scheduler, scheduler_stack, scheduler_stack_bytes);
-    after_switch(f.fake_stack, true);
-}
-
-void fiber_main()
-{
-    after_switch(nullptr, true);
-    (*kernel_body)();
-    fibers[running].now = state::done;
-    switch_fiber(&fibers[running].at, nullptr, &scheduler, scheduler_stack, scheduler_stack_bytes);
-}
-
-/* Lanes of a warp that have not ended. */
-unsigned alive(size_t warp)
-{
-    unsigned lanes = 0;
-    for (size_t t = warp * WARP; t < threads && t < (warp + 1) * WARP; t++)
-        if (fibers[t].now != state::done)
-            lanes |= 1u << (t % WARP);
-    return lanes;
-}
-
-bool release_barrier()
-{
-    size_t waiting = 0, left = 0;
-    for (size_t t = 0; t < threads; t++) {
-        waiting += fibers[t].now == state::at_barrier;
-        left += fibers[t].now != state::done;
+    left_stack = from;
+#if defined(__SANITIZE_ADDRESS__)
+    __sanitizer_start_switch_fiber(&from->fake, to->bottom, to->bytes);
+#endif
+    if (__builtin_setjmp(from->jump) == 0) {
+        if (to->begun)
+            resume(to);
+        begin(to);
     }
-    if (left == 0 || waiting != left)
-        return false;
-    epoch++;
-    for (size_t t = 0; t < threads; t++)
-        if (fibers[t].now == state::at_barrier)
-            fibers[t].now = state::ready;
-    return true;
+    after_switch(from->fake);
 }
 
-std::vector<size_t> thread_order(std::mt19937 *random)
+/* Whose turn it is of a set of lanes or warps. */
+unsigned pick(unsigned set)
 {
-    const char *how = getenv("CUDA_EMULATOR_ORDER");
-    std::vector<size_t> order(threads);
-    for (size_t t = 0; t < threads; t++)
-        order[t] = t;
-    if (how != nullptr && strcmp(how, "descending") == 0)
-        std::reverse(order.begin(), order.end());
-    else if (how != nullptr && strcmp(how, "ascending") != 0)
-        std::shuffle(order.begin(), order.end(), *random);
-    return order;
+    if (order == turns::ascending)
+        return (unsigned)__builtin_ctz(set);
+    if (order == turns::descending)
+        return WARP - 1 - (unsigned)__builtin_clz(set);
+    random_state = random_state * 6364136223846793005u + 1442695040888963407u;
+    const unsigned from = (unsigned)(random_state >> 59);
+    return ((unsigned)__builtin_ctz(set >> from | set << (WARP - from) % WARP) + from) % WARP;
 }
 
-void start(size_t t, dim3 block)
+void set_now()
 {
-    fiber &f = fibers[t];
-    if (f.stack == nullptr)
-        f.stack.reset(new char[STACK]);
-    f.thread =
-        dim3((unsigned)(t % block.x), (unsigned)(t / block.x % block.y), (unsigned)(t / block.x / block.y));
-    f.now = state::ready;
-    f.at.begun = false;
-    getcontext(&f.at.context);
-    f.at.context.uc_stack.ss_sp = f.stack.get();
-    f.at.context.uc_stack.ss_size = STACK;
-    f.at.context.uc_link = nullptr;
-    makecontext(&f.at.context, fiber_main, 0);
+    now = epoch << EPOCH_AT | (uint64_t)running << THREAD_AT | (warps[running / WARP].syncs & SYNCS);
 }
 
-void run_block(dim3 block, std::mt19937 *random)
+void make_ready(size_t warp, unsigned lanes)
 {
-    for (size_t t = 0; t < threads; t++)
-        start(t, block);
-    for (warp_state &w : warps)
-        w = warp_state();
-    epoch = 1;
-    for (shared_block *shared : shared_blocks())
-        shared->forget();
-    for (touch &t : dynamic_touches)
-        t = touch{-1, -1, 0, 0, 0, 0, false};
-    for (bool left = true; left;) {
-        bool moved = false;
-        left = false;
-        for (size_t t : thread_order(random)) {
-            fiber &f = fibers[t];
-            if (f.now == state::ready) {
-                running = t;
-                here.thread = f.thread;
-                switch_fiber(&scheduler, &scheduler_fake_stack, &f.at, f.stack.get(), STACK);
-                after_switch(scheduler_fake_stack, false);
-                moved = true;
-            }
-            left = left || f.now != state::done;
-        }
-        moved = release_barrier() || moved;
-        if (left && !moved)
+    warps[warp].ready |= lanes;
+    if (lanes != 0)
+        ready_warps |= 1u << warp;
+}
+
+/* Where all threads wait that have not ended. */
+void release_barrier()
+{
+    for (size_t w = 0; w < (threads + WARP - 1) / WARP; w++)
+        if (warps[w].at_barrier != warps[w].alive)
             stop("%s: threads wait for each other: not all reach the same barrier or warp operation",
                  kernel_name);
+    epoch++;
+    for (size_t w = 0; w < (threads + WARP - 1) / WARP; w++) {
+        make_ready(w, warps[w].at_barrier);
+        warps[w].at_barrier = 0;
     }
+}
+
+/* The next thread's stack; the host's if all have ended. */
+stack *next()
+{
+    if (ready_warps == 0)
+        release_barrier();
+    if (ready_warps == 0)
+        return &host;
+    const unsigned warp = pick(ready_warps);
+    running = warp * WARP + pick(warps[warp].ready);
+    here.thread = fibers[running].thread;
+    set_now();
+    return &fibers[running].at;
+}
+
+/* Others run until this thread is made ready again. */
+void wait()
+{
+    warp_state *w = &warps[running / WARP];
+    stack *mine = &fibers[running].at;
+    w->ready &= ~(1u << lane());
+    if (w->ready == 0)
+        ready_warps &= ~(1u << running / WARP);
+    switch_stack(mine, next());
+}
+
+/* A fiber serves the thread of its number in one block after the other. */
+void fiber_main()
+{
+    for (after_switch(nullptr);;) {
+        (*kernel_body)();
+        warps[running / WARP].alive &= ~(1u << lane());
+        wait();
+    }
+}
+
+void prepare_fibers(dim3 block)
+{
+    for (size_t t = 0; t < threads; t++) {
+        fiber &f = fibers[t];
+        f.thread = dim3((unsigned)(t % block.x), (unsigned)(t / block.x % block.y),
+                        (unsigned)(t / block.x / block.y));
+        if (f.memory == nullptr) {
+            f.memory.reset(new char[STACK]);
+            f.at.bottom = f.memory.get();
+            f.at.bytes = STACK;
+        }
+    }
+}
+
+void run_block()
+{
+    block_began = ++epoch << EPOCH_AT;
+    for (size_t first = 0; first < threads; first += WARP) {
+        const size_t lanes = std::min(threads - first, (size_t)WARP);
+        warp_state *w = &warps[first / WARP];
+        w->alive = (unsigned)(((uint64_t)1 << lanes) - 1);
+        w->arrived = w->syncs = 0;
+        make_ready(first / WARP, w->alive);
+    }
+    switch_stack(&host, next());
 }
 } // namespace
 
@@ -210,21 +224,12 @@ void stop(const char *format, ...)
     abort();
 }
 
-shared_block::shared_block()
+void stop_access(const char *name, size_t index, const char *is, uint64_t then, const char *does)
 {
-    shared_blocks().push_back(this);
-}
-
-void *dynamic_memory(size_t word)
-{
-    if (word >= dynamic_words.size())
-        stop("word %zu of %zu words of dynamic shared memory", word, dynamic_words.size());
-    return &dynamic_words[word];
-}
-
-touch *dynamic_touch(size_t word)
-{
-    return &dynamic_touches[word];
+    if ((then & SEVERAL) == SEVERAL)
+        stop("shared %s[%zu] is %s while several threads read it", name, index, is);
+    stop("shared %s[%zu] is %s while thread %u %s it", name, index, is,
+         (unsigned)((then & SEVERAL) >> THREAD_AT), does);
 }
 
 unsigned lane()
@@ -234,16 +239,16 @@ unsigned lane()
 
 void barrier()
 {
-    fibers[running].now = state::at_barrier;
-    yield();
+    warps[running / WARP].at_barrier |= 1u << lane();
+    wait();
 }
 
 /* The lanes of the mask meet; the last one to come publishes what all brought. */
-static warp_state *meet(unsigned mask, const char *operation, uint64_t bits, bool vote)
+static warp_state *meet(unsigned mask, const char *operation, uint64_t bits)
 {
     warp_state *w = &warps[running / WARP];
     const unsigned me = 1u << lane();
-    mask &= alive(running / WARP);
+    mask &= w->alive;
     if ((mask & me) == 0)
         stop("%s: lane %u is not in its own mask %08x", operation, lane(), mask);
     if (w->arrived == 0) {
@@ -255,28 +260,23 @@ static warp_state *meet(unsigned mask, const char *operation, uint64_t bits, boo
     }
     w->arrived |= me;
     w->bits[lane()] = bits;
-    w->vote |= vote ? me : 0;
+    w->vote |= bits != 0 ? me : 0;
     if (w->arrived != mask) {
-        const unsigned phase = w->phase;
-        fibers[running].now = state::in_warp;
-        while (w->phase == phase)
-            yield();
+        wait();
         return w;
     }
     memcpy(w->published, w->bits, sizeof w->bits);
     w->published_vote = w->vote;
     w->arrived = 0;
-    w->phase++;
     w->syncs++;
-    for (size_t t = running / WARP * WARP; t < threads && t / WARP == running / WARP; t++)
-        if (fibers[t].now == state::in_warp)
-            fibers[t].now = state::ready;
+    set_now();
+    make_ready(running / WARP, mask);
     return w;
 }
 
 uint64_t exchange(unsigned mask, const char *operation, uint64_t bits, unsigned source)
 {
-    const uint64_t *published = meet(mask, operation, bits, false)->published;
+    const uint64_t *published = meet(mask, operation, bits)->published;
     if ((mask >> source & 1u) == 0)
         stop("%s reads lane %u, which is not in mask %08x", operation, source, mask);
     return published[source];
@@ -284,67 +284,52 @@ uint64_t exchange(unsigned mask, const char *operation, uint64_t bits, unsigned 
 
 const uint64_t *exchange_all(const char *operation, uint64_t bits)
 {
-    if (alive(running / WARP) != ~0u)
+    if (warps[running / WARP].alive != ~0u)
         stop("%s by a part of a warp", operation);
-    return meet(~0u, operation, bits, false)->published;
+    return meet(~0u, operation, bits)->published;
 }
 
 unsigned votes(unsigned mask, bool mine)
 {
-    return meet(mask, "vote", 0, mine)->published_vote;
+    return meet(mask, "vote", mine)->published_vote;
 }
 
-/* Whether an access at (thread, epoch, warp's syncs) is ordered before one that happens now. */
-static bool before_now(int thread, unsigned at_epoch, unsigned at_sync)
+static void choose_order()
 {
-    if (at_epoch != epoch || thread == (int)running)
-        return true;
-    return thread >= 0 && (size_t)thread / WARP == running / WARP && at_sync != warps[running / WARP].syncs;
+    const char *how = getenv("CUDA_EMULATOR_ORDER");
+    order = how == nullptr || strcmp(how, "ascending") == 0 ? turns::ascending
+            : strcmp(how, "descending") == 0                ? turns::descending
+                                                            : turns::drawn;
+    random_state = order == turns::drawn ? strtoull(how, nullptr, 10) : 0;
 }
 
-void note_read(touch *t, const char *name, size_t index)
+/* Grows; what earlier launches left in it counts as unwritten. */
+static void prepare_dynamic_memory(size_t words)
 {
-    if (!t->written)
-        stop("shared %s[%zu] is read before it is written", name, index);
-    if (!before_now(t->writer, t->write_epoch, t->write_sync))
-        stop("shared %s[%zu] is read while thread %d writes it", name, index, t->writer);
-    const bool others = t->read_epoch == epoch && t->reader != -1 && t->reader != (int)running;
-    t->reader = others ? -2 : (int)running;
-    t->read_epoch = epoch;
-    t->read_sync = warps[running / WARP].syncs;
-}
-
-void note_write(touch *t, const char *name, size_t index)
-{
-    if (t->written && !before_now(t->writer, t->write_epoch, t->write_sync))
-        stop("shared %s[%zu] is written by thread %d, too", name, index, t->writer);
-    if (t->reader != -1 && !before_now(t->reader, t->read_epoch, t->read_sync))
-        stop("shared %s[%zu] is written while thread %d reads it", name, index, t->reader);
-    t->written = true;
-    t->writer = (int)running;
-    t->write_epoch = epoch;
-    t->write_sync = warps[running / WARP].syncs;
-    t->reader = -1;
+    static std::vector<uint32_t> values;
+    static std::vector<touch> touches;
+    values.resize(std::max(values.size(), words));
+    touches.resize(values.size());
+    dynamic_words = values.data();
+    dynamic_touches = touches.data();
+    dynamic_count = words;
 }
 
 static void run(dim3 grid, dim3 block, size_t dynamic_bytes, const char *kernel,
                 const std::function<void()> &body)
 {
-    const char *how = getenv("CUDA_EMULATOR_ORDER");
-    std::mt19937 random(how != nullptr ? (unsigned)strtoul(how, nullptr, 10) : 0);
     threads = (size_t)block.x * block.y * block.z;
     kernel_name = kernel;
     kernel_body = &body;
-    fibers.resize(std::max(fibers.size(), threads));
-    warps.resize((threads + WARP - 1) / WARP);
-    dynamic_words.assign((dynamic_bytes + 3) / 4, 0x7fc0dead);
-    dynamic_touches.resize(dynamic_words.size());
+    choose_order();
+    prepare_fibers(block);
+    prepare_dynamic_memory((dynamic_bytes + 3) / 4);
     here.grid = grid;
     here.block_size = block;
     for (here.block.z = 0; here.block.z < grid.z; here.block.z++)
         for (here.block.y = 0; here.block.y < grid.y; here.block.y++)
             for (here.block.x = 0; here.block.x < grid.x; here.block.x++)
-                run_block(block, &random);
+                run_block();
     kernel_name = "none";
 }
 
@@ -352,7 +337,7 @@ void launch(dim3 grid, dim3 block, size_t dynamic_bytes, const char *kernel, std
 {
     const size_t block_threads = (size_t)block.x * block.y * block.z;
     kernel_name = kernel;
-    if (block_threads == 0 || block_threads > 1024 || (size_t)grid.x * grid.y * grid.z == 0 ||
+    if (block_threads == 0 || block_threads > MOST_THREADS || (size_t)grid.x * grid.y * grid.z == 0 ||
         grid.y > 65535 || grid.z > 65535)
         stop("launch of %u,%u,%u blocks of %u,%u,%u threads", grid.x, grid.y, grid.z, block.x, block.y,
              block.z);
