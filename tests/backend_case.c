@@ -1,10 +1,11 @@
 #include "tests/backend_case.h"
 
-#include <check.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "tests/suite.h"
 
 #define SENTINEL 12352.0f /* which bf16 has, too */
 #define PRIOR 0.25f       /* what ADDED gradients start from */
@@ -341,8 +342,8 @@ float *bench_fetch(const bench *b, size_t f, bool gradient)
     for (int64_t i = 0; i < rows; i++) {
         memcpy(out + i * columns, all + i * stride, (size_t)columns * sizeof(float));
         for (int64_t j = columns; j < stride; j++)
-            ck_assert_msg(all[i * stride + j] == SENTINEL, "%s: wrote into the padding of %s",
-                          b->test->op->name, b->fields[f].name);
+            ASSERT_EACH(all[i * stride + j] == SENTINEL, "%s: wrote into the padding of %s",
+                        b->test->op->name, b->fields[f].name);
     }
     free(all);
     return out;
@@ -495,7 +496,7 @@ static void check_backward(bench *b, const exact *e, double rounding, double uni
     }
 }
 
-void case_check(const op_case *test, wz_backend *be)
+void case_check(const op_case *test, wz_backend *be, const char *const *orders)
 {
     bench b;
     exact e;
@@ -503,9 +504,13 @@ void case_check(const op_case *test, wz_backend *be)
     exact_create(&b, &e);
     const double rounding = UNIT_ROUNDOFF * (double)test->op->terms(b.s);
     const double unit = test->op->unit != NULL ? test->op->unit(b.s) : 0.0;
-    check_forward(&b, &e, rounding, unit);
-    if (test->op->backward != NULL)
-        check_backward(&b, &e, rounding, unit);
+    for (; *orders != NULL; orders++) {
+        setenv("CUDA_EMULATOR_ORDER", *orders, 1);
+        bench_reset(&b);
+        check_forward(&b, &e, rounding, unit);
+        if (test->op->backward != NULL)
+            check_backward(&b, &e, rounding, unit);
+    }
     exact_destroy(&b, &e);
     bench_destroy(&b);
 }

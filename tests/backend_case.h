@@ -134,7 +134,8 @@ void *backend_prepare(wz_backend *be, wz_tensor weight);
 float *backend_place(wz_backend *be, const float *values, int64_t count);
 float *backend_fetch(wz_backend *be, const float *from, int64_t count);
 
-/* Runs the case on the backend and checks it as described above. */
-void case_check(const op_case *test, wz_backend *be);
+/* Runs the case on the backend, once for each CUDA_EMULATOR_ORDER of the list that NULL ends, and checks it as described
+ * above. */
+void case_check(const op_case *test, wz_backend *be, const char *const *orders);
 
 #endif

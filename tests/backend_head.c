@@ -5,6 +5,7 @@
 
 #include "tests/backend_case.h"
 #include "tests/backend_head.h"
+#include "tests/suite.h"
 
 #define ROWS 150
 #define WIDTH 65
@@ -352,7 +353,8 @@ START_TEST(head_sample_kept_set_is_that_of_the_definitions)
         ck_assert(in_list[w->result[i].token]);
         for (int64_t j = 0; kept < allowed_count(set) && j < kept; j++) {
             const uint32_t token = w->kept[i * VOCAB + j];
-            ck_assert(in_list[token] && (j == 0 || token > w->kept[i * VOCAB + j - 1]));
+            ASSERT_EACH(in_list[token] && (j == 0 || token > w->kept[i * VOCAB + j - 1]),
+                        "request %lld keeps token %u", (long long)i, token);
             token_kept = token_kept || token == w->result[i].token;
         }
         ck_assert(token_kept || kept == allowed_count(set));

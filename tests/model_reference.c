@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include <check.h>
+#include "tests/suite.h"
 
 typedef struct decoder {
     const wz_model *layout;
@@ -15,7 +15,7 @@ typedef struct decoder {
 static double *zeroed(int64_t count)
 {
     double *values = calloc((size_t)count + 1, sizeof *values);
-    ck_assert_ptr_nonnull(values);
+    ASSERT_EACH(values != NULL, "no memory");
     return values;
 }
 
@@ -27,7 +27,7 @@ static const double *named(const decoder *m, int64_t layer, const char *name)
     else
         (void)snprintf(full, sizeof full, "model.layers.%lld.%s", (long long)layer, name);
     const wz_param *param = wz_model_find_param(m->layout, full);
-    ck_assert_msg(param != NULL, "no parameter %s", full);
+    ASSERT_EACH(param != NULL, "no parameter %s", full);
     return m->weights + param->offset;
 }
 
@@ -82,23 +82,29 @@ static void attention(const decoder *m, int64_t l, double *x, int64_t n)
     double *norm = zeroed(hidden), *q = zeroed(n * qn * hd), *k = zeroed(n * kn * hd),
            *v = zeroed(n * kn * hd);
     double *mixed = zeroed(qn * hd), *result = zeroed(hidden), *p = zeroed(n);
-    const char *names[3][2] = {{"self_attn.q_proj.weight", "self_attn.q_proj.bias"},
-                               {"self_attn.k_proj.weight", "self_attn.k_proj.bias"},
-                               {"self_attn.v_proj.weight", "self_attn.v_proj.bias"}};
+    const double *const weight[3] = {named(m, l, "self_attn.q_proj.weight"),
+                                     named(m, l, "self_attn.k_proj.weight"),
+                                     named(m, l, "self_attn.v_proj.weight")};
+    const char *const biases[3] = {"self_attn.q_proj.bias", "self_attn.k_proj.bias", "self_attn.v_proj.bias"};
+    const char *const norms[2] = {"self_attn.q_norm.weight", "self_attn.k_norm.weight"};
+    const double *bias[3] = {NULL}, *qk_norm[2] = {NULL};
+    for (int t = 0; t < 3; t++)
+        bias[t] = c->attention_bias ? named(m, l, biases[t]) : NULL;
+    for (int t = 0; t < 2; t++)
+        qk_norm[t] = c->use_qk_norm ? named(m, l, norms[t]) : NULL;
+    const double *input_norm = named(m, l, "input_layernorm.weight"),
+                 *output = named(m, l, "self_attn.o_proj.weight");
     double *const parts[3] = {q, k, v};
     const int64_t heads[3] = {qn, kn, kn};
     for (int64_t i = 0; i < n; i++) {
-        normalise(norm, x + i * hidden, named(m, l, "input_layernorm.weight"), hidden, c->rms_norm_eps);
+        normalise(norm, x + i * hidden, input_norm, hidden, c->rms_norm_eps);
         for (int t = 0; t < 3; t++)
-            multiply(parts[t] + i * heads[t] * hd, named(m, l, names[t][0]),
-                     c->attention_bias ? named(m, l, names[t][1]) : NULL, norm, heads[t] * hd, hidden);
+            multiply(parts[t] + i * heads[t] * hd, weight[t], bias[t], norm, heads[t] * hd, hidden);
         for (int t = 0; t < 2; t++)
             for (int64_t h = 0; h < heads[t]; h++) {
                 double *head = parts[t] + (i * heads[t] + h) * hd;
                 if (c->use_qk_norm)
-                    normalise(head, head,
-                              named(m, l, t == 0 ? "self_attn.q_norm.weight" : "self_attn.k_norm.weight"), hd,
-                              c->rms_norm_eps);
+                    normalise(head, head, qk_norm[t], hd, c->rms_norm_eps);
                 rotate(c, head, i);
             }
     }
@@ -118,7 +124,7 @@ static void attention(const decoder *m, int64_t l, double *x, int64_t n)
                     mixed[h * hd + d] += p[j] / sum * v[(j * kn + g) * hd + d];
             }
         }
-        multiply(result, named(m, l, "self_attn.o_proj.weight"), NULL, mixed, hidden, qn * hd);
+        multiply(result, output, NULL, mixed, hidden, qn * hd);
         for (int64_t d = 0; d < hidden; d++)
             x[i * hidden + d] += result[d];
     }
@@ -132,14 +138,17 @@ static void feed_forward(const decoder *m, int64_t l, double *x, int64_t n)
 {
     const int64_t hidden = m->c->hidden_size, ff = m->c->intermediate_size;
     double *norm = zeroed(hidden), *gate = zeroed(ff), *up = zeroed(ff), *result = zeroed(hidden);
+    const double *input_norm = named(m, l, "post_attention_layernorm.weight"),
+                 *gate_weight = named(m, l, "mlp.gate_proj.weight"),
+                 *up_weight = named(m, l, "mlp.up_proj.weight"),
+                 *down_weight = named(m, l, "mlp.down_proj.weight");
     for (int64_t i = 0; i < n; i++) {
-        normalise(norm, x + i * hidden, named(m, l, "post_attention_layernorm.weight"), hidden,
-                  m->c->rms_norm_eps);
-        multiply(gate, named(m, l, "mlp.gate_proj.weight"), NULL, norm, ff, hidden);
-        multiply(up, named(m, l, "mlp.up_proj.weight"), NULL, norm, ff, hidden);
+        normalise(norm, x + i * hidden, input_norm, hidden, m->c->rms_norm_eps);
+        multiply(gate, gate_weight, NULL, norm, ff, hidden);
+        multiply(up, up_weight, NULL, norm, ff, hidden);
         for (int64_t d = 0; d < ff; d++)
             gate[d] *= up[d] / (1.0 + exp(-gate[d]));
-        multiply(result, named(m, l, "mlp.down_proj.weight"), NULL, gate, hidden, ff);
+        multiply(result, down_weight, NULL, gate, hidden, ff);
         for (int64_t d = 0; d < hidden; d++)
             x[i * hidden + d] += result[d];
     }

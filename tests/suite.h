@@ -4,6 +4,13 @@
 
 #include <check.h>
 
+/* ck_assert_msg for loops over elements: check notes in a file each assertion that it passes, here only a failed one. */
+#define ASSERT_EACH(condition, ...)                                                                          \
+    do {                                                                                                     \
+        if (!(condition))                                                                                    \
+            ck_abort_msg(__VA_ARGS__);                                                                       \
+    } while (0)
+
 /* Takes the suite over; the program's exit status. */
 static inline int run_suite(Suite *suite)
 {

@@ -5,6 +5,19 @@
 #include "tests/backend_main.h"
 #include "tests/backend_sums.h"
 
+/* In which the threads of a block take turns; elsewhere nobody asks. */
+#ifdef WZ_TEST_EMULATED
+static const char *const orders[] = {"ascending", "descending", "1", NULL};
+#else
+static const char *const orders[] = {"", NULL};
+#endif
+enum { ORDERS = sizeof orders / sizeof orders[0] - 1 };
+
+static void choose_order(int number)
+{
+    setenv("CUDA_EMULATOR_ORDER", orders[number], 1);
+}
+
 START_TEST(op_forward_and_backward_match_the_formula)
 {
     op_case test = backend_cases[_i];
@@ -13,7 +26,7 @@ START_TEST(op_forward_and_backward_match_the_formula)
     for (int p = 0; p < (test.op->typed ? PRECISIONS : 1); p++) {
         wz_backend *be = test_backend_of(precisions[p], 2);
         test.shape.type = precisions[p];
-        case_check(&test, be);
+        case_check(&test, be, orders);
         be->ops->destroy(be);
     }
 }
@@ -22,6 +35,7 @@ END_TEST
 START_TEST(sum_squares_matches_a_plain_sum_on_any_threads_and_shows_nan)
 {
     double first = 0.0;
+    choose_order(_i);
     for (size_t threads = 1; threads <= 4; threads++) {
         wz_backend *be = test_backend(threads);
         const double got = sum_squares_check(be);
@@ -34,6 +48,7 @@ END_TEST
 
 START_TEST(adamw_five_steps_match_the_algorithm)
 {
+    choose_order(_i);
     wz_backend *be = test_backend(3);
     adamw_check(be);
     be->ops->destroy(be);
@@ -126,6 +141,7 @@ enum { ROUNDINGS = sizeof roundings / sizeof roundings[0] };
 START_TEST(convert_rounds_to_the_nearest_even_and_keeps_nan)
 {
     float values[ROUNDINGS + 1];
+    choose_order(_i);
     uint16_t got[ROUNDINGS + 1];
     void *block = NULL;
     wz_error err = {{0}};
@@ -177,13 +193,13 @@ static Suite *backend_suite(void)
     tcase_set_timeout(table, 120);
     tcase_add_loop_test(table, op_forward_and_backward_match_the_formula, 0, (int)backend_case_count);
     TCase *others = tcase_create("others");
-    tcase_add_test(others, sum_squares_matches_a_plain_sum_on_any_threads_and_shows_nan);
-    tcase_add_test(others, adamw_five_steps_match_the_algorithm);
+    tcase_add_loop_test(others, sum_squares_matches_a_plain_sum_on_any_threads_and_shows_nan, 0, ORDERS);
+    tcase_add_loop_test(others, adamw_five_steps_match_the_algorithm, 0, ORDERS);
     tcase_add_test(others, backend_says_what_it_is);
     tcase_add_loop_test(others, gemm_rate_is_measured_for_every_kind_of_product, 0, PRECISIONS);
     tcase_add_test(others, memory_rate_is_measured_for_any_size);
 #ifdef WZ_TEST_CUDA
-    tcase_add_test(others, convert_rounds_to_the_nearest_even_and_keeps_nan);
+    tcase_add_loop_test(others, convert_rounds_to_the_nearest_even_and_keeps_nan, 0, ORDERS);
     tcase_add_test(others, memory_that_is_not_there_is_reported);
 #endif
     suite_add_tcase(suite, table);

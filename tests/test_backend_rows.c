@@ -206,8 +206,9 @@ static void check_linear_values(const linear_world *world)
                 (s->bias ? (double)bias[o] : 0.0) + (s->residual ? (double)residual[i * s->out + o] : 0.0);
             for (int64_t k = 0; k < s->in; k++)
                 sum += (double)x[i * s->in + k] * (double)w[o * s->in + k];
-            ck_assert_double_eq_tol((double)y[i * s->out + o], sum,
-                                    (double)((s->in + 2) * (s->in + 2)) * 0x1p-25);
+            ASSERT_EACH(fabs((double)y[i * s->out + o] - sum) < (double)((s->in + 2) * (s->in + 2)) * 0x1p-25,
+                        "y[%lld][%lld] is %.9g, expected %.9g", (long long)i, (long long)o,
+                        (double)y[i * s->out + o], sum);
         }
     float *const blocks[] = {y, x, w, bias, residual};
     for (size_t i = 0; i < 5; i++)
@@ -252,7 +253,7 @@ START_TEST(linear_nan_in_one_row_stays_in_that_row)
         if (i != 137)
             ck_assert_int_eq(memcmp(y + i * s->out, clean + i * s->out, sizeof(float) * (size_t)s->out), 0);
     for (int64_t o = 0; o < s->out; o++)
-        ck_assert(isnan(y[137 * s->out + o]));
+        ASSERT_EACH(isnan(y[137 * s->out + o]), "y[137][%lld] hides the NaN", (long long)o);
     free(clean);
     free(y);
     world.be->ops->release(world.be, there);
@@ -363,12 +364,11 @@ START_TEST(attention_rows_that_a_row_does_not_see_may_hold_nan)
                 (prompt ? segments->row_completion[i] >= 0 || i >= bad
                         : segments->row_completion[i] == segments->row_completion[bad] && i >= bad);
             if (sees)
-                ck_assert_msg(isnan(got[i * width]), "row %lld hides the NaN of row %lld", (long long)i,
-                              (long long)bad);
+                ASSERT_EACH(isnan(got[i * width]), "row %lld hides the NaN of row %lld", (long long)i,
+                            (long long)bad);
             else
-                ck_assert_msg(memcmp(got + i * width, expected + i * width, (size_t)width * sizeof(float)) ==
-                                  0,
-                              "row %lld looks at row %lld", (long long)i, (long long)bad);
+                ASSERT_EACH(memcmp(got + i * width, expected + i * width, (size_t)width * sizeof(float)) == 0,
+                            "row %lld looks at row %lld", (long long)i, (long long)bad);
         }
         free(got);
     }
@@ -420,8 +420,8 @@ START_TEST(attention_at_sites_is_that_of_all_rows)
         ck_assert_int_eq(memcmp(lse_sites + i * heads, lse + row * heads, sizeof(float) * (size_t)heads), 0);
     }
     for (int64_t i = 0; i < rows * all.fields[QKV].columns; i++)
-        ck_assert_msg(one[i] == two[i], "dqkv differs at %lld: %g, %g", (long long)i, (double)one[i],
-                      (double)two[i]); /* zeros may differ in sign */
+        ASSERT_EACH(one[i] == two[i], "dqkv differs at %lld: %g, %g", (long long)i, (double)one[i],
+                    (double)two[i]); /* zeros may differ in sign */
     float *const blocks[] = {dout, dout_sites, out_sites, lse_sites, out, lse, one, two};
     for (size_t i = 0; i < 8; i++)
         free(blocks[i]);
@@ -481,7 +481,8 @@ START_TEST(row_blocks_any_threads_give_the_bits_of_the_whole)
         many.be->ops->for_row_blocks(many.be, 0, linear_block, &world);
         float *got = backend_fetch(many.be, world.y, count);
         for (int64_t i = 0; i < MANY; i++)
-            ck_assert_int_eq(world.visits[i], 1);
+            ASSERT_EACH(world.visits[i] == 1, "row %lld was visited %d times", (long long)i,
+                        (int)world.visits[i]);
         ck_assert_int_eq(memcmp(expected, got, sizeof(float) * (size_t)count), 0);
         free(got);
         many.be->ops->release(many.be, world.y);

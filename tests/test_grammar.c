@@ -69,8 +69,8 @@ START_TEST(match_random_strings_agrees_with_pcre2)
                           : alphabet[draw(round, 1 + i) % (round % 2 == 0 ? 6 : sizeof alphabet - 1)];
         bool matches = false;
         CHECK_OK(wz_grammar_match(pattern, text, length, &matches, err));
-        ck_assert_msg(matches == oracle_matches(oracle, text, length), "'%s' and '%.*s'", pattern,
-                      (int)length, text);
+        ASSERT_EACH(matches == oracle_matches(oracle, text, length), "'%s' and '%.*s'", pattern, (int)length,
+                    text);
     }
     pcre2_code_free(oracle);
 }
@@ -117,12 +117,12 @@ static void check_string(enumeration *e)
     wz_ids ids = {0};
     CHECK_OK(wz_tokenizer_decode(e->tokenizer, e->path.data, e->path.length, false, &text, err));
     CHECK_OK(wz_tokenizer_encode(e->tokenizer, text.data, text.length, false, &ids, err));
-    ck_assert_msg(ids.length == e->path.length &&
-                      (ids.length == 0 || memcmp(ids.data, e->path.data, ids.length * sizeof *ids.data) == 0),
-                  "%s, '%s': the path of '%s' (%zu tokens) is not its encoding (%zu tokens)", e->name,
-                  e->pattern, text.data, e->path.length, ids.length);
-    ck_assert_msg(oracle_matches(e->oracle, text.data, text.length), "%s, '%s': '%s' is not of the language",
-                  e->name, e->pattern, text.data);
+    ASSERT_EACH(ids.length == e->path.length &&
+                    (ids.length == 0 || memcmp(ids.data, e->path.data, ids.length * sizeof *ids.data) == 0),
+                "%s, '%s': the path of '%s' (%zu tokens) is not its encoding (%zu tokens)", e->name,
+                e->pattern, text.data, e->path.length, ids.length);
+    ASSERT_EACH(oracle_matches(e->oracle, text.data, text.length), "%s, '%s': '%s' is not of the language",
+                e->name, e->pattern, text.data);
     wz_text_clear(&text);
     wz_ids_clear(&ids);
     e->strings++;
@@ -133,8 +133,8 @@ static void walk_all(enumeration *e, wz_grammar_state state)
     wz_mask mask;
     CHECK_OK(wz_grammar_mask(e->set, state, &mask, err));
     bool accepts = wz_grammar_accepts(e->set, state);
-    ck_assert_msg(accepts || mask.count > 0, "%s, '%s': a dead end after %zu tokens", e->name, e->pattern,
-                  e->path.length);
+    ASSERT_EACH(accepts || mask.count > 0, "%s, '%s': a dead end after %zu tokens", e->name, e->pattern,
+                e->path.length);
     if (accepts)
         check_string(e);
     for (uint32_t i = 0; i < mask.count; i++) {
@@ -326,12 +326,12 @@ START_TEST(step_encoding_of_random_string_is_admitted)
         CHECK_OK(wz_tokenizer_encode(f.tokenizer, text, length, false, &ids, err));
         for (size_t i = 0; i < ids.length; i++) {
             wz_error problem = {{0}};
-            ck_assert_msg(wz_grammar_step(f.set, state, ids.data[i], &state, &problem) == WZ_OK,
-                          "%s, '%s': token %zu of '%.*s' is refused: %s", fixture_names[_i % FIXTURES],
-                          pattern, i, (int)length, text, problem.text);
+            ASSERT_EACH(wz_grammar_step(f.set, state, ids.data[i], &state, &problem) == WZ_OK,
+                        "%s, '%s': token %zu of '%.*s' is refused: %s", fixture_names[_i % FIXTURES], pattern,
+                        i, (int)length, text, problem.text);
         }
-        ck_assert_msg(wz_grammar_accepts(f.set, state), "'%s' does not accept after '%.*s'", pattern,
-                      (int)length, text);
+        ASSERT_EACH(wz_grammar_accepts(f.set, state), "'%s' does not accept after '%.*s'", pattern,
+                    (int)length, text);
         wz_ids_clear(&ids);
     }
     ck_assert_uint_ge(strings, 20);

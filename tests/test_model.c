@@ -54,9 +54,9 @@ static void check_close(const char *what, const double *got, const double *expec
     for (int64_t i = 0; i < count; i++)
         scale = fabs(expected[i]) > scale ? fabs(expected[i]) : scale;
     for (int64_t i = 0; i < count; i++)
-        ck_assert_msg(fabs(got[i] - expected[i]) <= BOUND * scale,
-                      "%s[%lld] is %.9g, expected %.9g (largest %.3g)", what, (long long)i, got[i],
-                      expected[i], scale);
+        ASSERT_EACH(fabs(got[i] - expected[i]) <= BOUND * scale,
+                    "%s[%lld] is %.9g, expected %.9g (largest %.3g)", what, (long long)i, got[i], expected[i],
+                    scale);
 }
 
 static double *as_doubles(const float *values, int64_t count)
@@ -174,7 +174,8 @@ START_TEST(reference_decoder_matches_pytorch)
     const double loss = reference_loss(model, weights, &f.e, logits, NULL, NULL);
     ck_assert_double_le(fabs(loss - f.loss), 1e-10 * (1.0 + fabs(f.loss)));
     for (int64_t i = 0; i < f.e.tokens * f.config.vocab_size; i++)
-        ck_assert_double_le(fabs(logits[i] - f.logits[i]), 1e-10);
+        ASSERT_EACH(fabs(logits[i] - f.logits[i]) <= 1e-10, "logit %lld is %.17g, expected %.17g",
+                    (long long)i, logits[i], f.logits[i]);
     free(logits);
     free(weights);
     wz_model_destroy(model);

@@ -3,13 +3,13 @@
 #ifndef WZ_TESTS_TEXT_FIXTURES_H
 #define WZ_TESTS_TEXT_FIXTURES_H
 
-#include <check.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "engine/text/tokenizer.h"
+#include "tests/suite.h"
 
 static const char *const fixture_names[] = {"builtin", "gpt2", "qwen2", "llama3", "smollm2"};
 #define FIXTURES 5
@@ -19,7 +19,7 @@ static const char *const fixture_names[] = {"builtin", "gpt2", "qwen2", "llama3"
         wz_error check_err = {{0}};                                                                          \
         wz_error *err = &check_err;                                                                          \
         wz_status check_status = (call);                                                                     \
-        ck_assert_msg(check_status == WZ_OK, "%s: %s", #call, check_err.text);                               \
+        ASSERT_EACH(check_status == WZ_OK, "%s: %s", #call, check_err.text);                                 \
     } while (0)
 
 static inline void read_data(const char *name, const char *suffix, wz_text *out)

@@ -25,7 +25,8 @@ size_t dynamic_count;
 namespace
 {
 constexpr unsigned WARP = 32, MOST_THREADS = 1024;
-constexpr size_t STACK = (size_t)128 << 10;
+/* Stacks begin so far apart that those of a warp do not compete for the same sets of the cache. */
+constexpr size_t STACK = (size_t)128 << 10, APART = 9 * 64;
 
 /* Where a stack goes on. A fiber begins by its ucontext; then the compiler's own longjmp is faster, which asks nothing of
  * the kernel or the C library. */
@@ -193,7 +194,7 @@ void prepare_fibers(dim3 block)
         if (f.memory == nullptr) {
             f.memory.reset(new char[STACK]);
             f.at.bottom = f.memory.get();
-            f.at.bytes = STACK;
+            f.at.bytes = STACK - t % WARP * APART;
         }
     }
 }

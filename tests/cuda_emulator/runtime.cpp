@@ -23,20 +23,24 @@ namespace
 {
 constexpr size_t REGION = (size_t)1 << 30, RED_ZONE = 256;
 char *region;
-int open_count;
 struct held {
     size_t whole, bytes; /* with red zones; asked for */
 };
 std::map<size_t, held> allocated; /* by offset */
 
-void protect(bool open)
+void map_region()
 {
-    if (region == nullptr) {
-        region = (char *)mmap(nullptr, REGION, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-        if (region == MAP_FAILED)
-            stop("no address space for device memory");
-    }
-    if (mprotect(region, REGION, open ? PROT_READ | PROT_WRITE : PROT_NONE) != 0)
+    if (region != nullptr)
+        return;
+    region = (char *)mmap(nullptr, REGION, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (region == MAP_FAILED)
+        stop("no address space for device memory");
+}
+
+void protect(int protection)
+{
+    map_region();
+    if (mprotect(region, REGION, protection) != 0)
         stop("mprotect failed");
 }
 
@@ -51,21 +55,6 @@ void poison(size_t from, size_t bytes, bool poisoned)
     (void)from, (void)bytes, (void)poisoned;
 #endif
 }
-/* While one exists, device memory is open to the host. */
-class on_device
-{
-  public:
-    on_device()
-    {
-        if (open_count++ == 0)
-            protect(true);
-    }
-    ~on_device()
-    {
-        if (--open_count == 0)
-            protect(false);
-    }
-};
 } // namespace
 } // namespace emulator
 
@@ -85,10 +74,13 @@ constexpr size_t MOST_QUEUED = 256;
 
 static void finish_queue()
 {
-    const on_device open;
+    if (queued.empty())
+        return;
+    protect(PROT_READ | PROT_WRITE);
     for (const std::function<void()> &work : queued)
         work();
     queued.clear();
+    protect(PROT_NONE);
 }
 
 bool emulator::is_capturing()
@@ -266,15 +258,16 @@ cudaError_t cudaMalloc(void **block, size_t bytes)
     *block = nullptr;
     if (whole > REGION - at || bytes > memory_limit() - memory.now || has_fault("no_memory"))
         return last_error = cudaErrorMemoryAllocation;
-    on_device open;
+    map_region();
     allocated[at] = held{whole, bytes};
     memory.calls++;
     memory.now += bytes;
     memory.peak = std::max(memory.peak, memory.now);
     poison(at, whole, true);
     poison(at + RED_ZONE, bytes, false);
-    memset(region + at + RED_ZONE, 0xcd, bytes); /* not zero: device memory is not */
-    *block = region + at + RED_ZONE;
+    char *given = region + at + RED_ZONE;
+    enqueue([=] { memset(given, 0xcd, bytes); }); /* not zero: device memory is not */
+    *block = given;
     return cudaSuccess;
 }
 
@@ -287,7 +280,6 @@ cudaError_t cudaFree(void *block)
     const auto found = allocated.find((size_t)((char *)block - region) - RED_ZONE);
     if (found == allocated.end())
         stop("cudaFree of what cudaMalloc did not give");
-    on_device open;
     poison(found->first, found->second.whole, true);
     memory.now -= found->second.bytes;
     allocated.erase(found);
