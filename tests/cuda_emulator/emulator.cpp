@@ -120,8 +120,9 @@ unsigned pick(unsigned set)
     if (order == turns::descending)
         return WARP - 1 - (unsigned)__builtin_clz(set);
     random_state = random_state * 6364136223846793005u + 1442695040888963407u;
-    const unsigned from = (unsigned)(random_state >> 59);
-    return ((unsigned)__builtin_ctz(set >> from | set << (WARP - from) % WARP) + from) % WARP;
+    for (uint64_t skip = (random_state >> 33) % (uint64_t)__builtin_popcount(set); skip > 0; skip--)
+        set &= set - 1; /* without its lowest */
+    return (unsigned)__builtin_ctz(set);
 }
 
 void set_now()

@@ -104,6 +104,61 @@ START_TEST(lane_missing_from_a_shuffle_aborts)
 }
 END_TEST
 
+/* turns[0] of them so far, twice each thread's number. */
+static __global__ void take_turns(float *turns)
+{
+    for (int i = 0; i < 2; i++) {
+        turns[1 + (int)turns[0]] = (float)threadIdx.x;
+        turns[0] += 1.0f;
+        __syncthreads();
+    }
+}
+
+typedef struct turns {
+    float count, thread[2][THREADS];
+} turns;
+
+static turns turns_in_order(const char *order)
+{
+    turns host = {};
+    float *device = on_the_device(sizeof host / sizeof(float));
+    setenv("CUDA_EMULATOR_ORDER", order, 1);
+    cudaMemcpyAsync(device, &host, sizeof host, cudaMemcpyHostToDevice, nullptr);
+    WZ_LAUNCH(take_turns, dim3(1), dim3(THREADS), 0, (cudaStream_t) nullptr, device);
+    cudaMemcpyAsync(&host, device, sizeof host, cudaMemcpyDeviceToHost, nullptr);
+    cudaFree(device);
+    ck_assert_float_eq(host.count, 2.0f * THREADS);
+    return host;
+}
+
+START_TEST(threads_take_turns_in_the_order_asked_for)
+{
+    const turns up = turns_in_order("ascending"), down = turns_in_order("descending");
+    for (int i = 0; i < 2 * THREADS; i++) {
+        ck_assert_float_eq(up.thread[i / THREADS][i % THREADS], (float)(i % THREADS));
+        ck_assert_float_eq(down.thread[i / THREADS][i % THREADS], (float)(THREADS - 1 - i % THREADS));
+    }
+}
+END_TEST
+
+/* All threads before the barrier, in other orders there, after it, and by another seed; warps get in between each other. */
+START_TEST(threads_take_turns_as_drawn_by_the_seed)
+{
+    const turns one = turns_in_order("1"), again = turns_in_order("1"), two = turns_in_order("2");
+    int seen[2][THREADS] = {}, changes = 0;
+    for (int i = 0; i < 2 * THREADS; i++)
+        seen[i / THREADS][(int)one.thread[i / THREADS][i % THREADS]]++;
+    for (int i = 0; i < 2 * THREADS; i++)
+        ck_assert_int_eq(seen[i / THREADS][i % THREADS], 1);
+    for (int i = 1; i < THREADS; i++)
+        changes += (int)one.thread[0][i] / WZ_WARP != (int)one.thread[0][i - 1] / WZ_WARP;
+    ck_assert_int_gt(changes, THREADS / 8);
+    ck_assert_mem_eq(&one, &again, sizeof one);
+    ck_assert_mem_ne(&one, &two, sizeof one);
+    ck_assert_mem_ne(one.thread[0], one.thread[1], sizeof one.thread[0]);
+}
+END_TEST
+
 #if !defined(__SANITIZE_ADDRESS__) /* which ends the program itself */
 START_TEST(host_reading_device_memory_faults)
 {
@@ -163,6 +218,8 @@ int main(void)
     tcase_add_loop_test_raise_signal(all, write_after_read_needs_a_barrier, SIGABRT, 0, 1);
     tcase_add_loop_test(all, write_after_read_needs_a_barrier, 1, 2);
     tcase_add_test(all, warp_sum_is_the_sum_on_every_lane);
+    tcase_add_test(all, threads_take_turns_in_the_order_asked_for);
+    tcase_add_test(all, threads_take_turns_as_drawn_by_the_seed);
     tcase_add_test_raise_signal(all, lane_missing_from_a_shuffle_aborts, SIGABRT);
 #if !defined(__SANITIZE_ADDRESS__)
     tcase_add_test_raise_signal(all, host_reading_device_memory_faults, SIGSEGV);
