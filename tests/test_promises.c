@@ -91,7 +91,7 @@ START_TEST(train_computed_another_way_gives_equal_bytes)
     assert_exactly_on_policy("first/metrics.jsonl");
     for (int w = WAY_STEP - 1; w < WAYS; w += WAY_STEP) {
         program_succeed(&p, "train " TINY " output_dir=@/other%d save_steps=0 %s %s", w, variant, ways[w]);
-        char other[16];
+        char other[32];
         (void)snprintf(other, sizeof other, "other%d", w);
         assert_same_run(&p, "first", other, TINY_STEPS);
     }
