@@ -74,7 +74,7 @@ test_release() {
     return "$status"
 }
 
-# Allocation failures, code under other kernel families, other orders of emulated threads and emulated comparisons bit for
+# Allocation failures, code under other kernel families, head sampling in other orders and emulated comparisons bit for
 # bit are covered by the release tests.
 test_sanitize() {
     configure_and_build sanitize -DCMAKE_BUILD_TYPE=RelWithDebInfo -DWZ_SANITIZE=ON -DWZ_CUDA=OFF &&
