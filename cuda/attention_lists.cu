@@ -25,6 +25,7 @@ typedef struct range_places {
 
 typedef struct host_lists {
     attention_row *rows;
+    int32_t *rank; /* [rows] how many of the group's rows come before, listed or not */
     attention_item *items;
     attention_keys *keys;
     attention_sum *sums;
@@ -68,11 +69,12 @@ static void find_completions(const wz_segments *s, const range_places *at)
         }
 }
 
-static void list_row(const wz_segments *s, const attention_range *range, int64_t row, host_lists *host,
-                     attention_lists *out)
+static void list_row(const wz_segments *s, const attention_range *range, int64_t row, int32_t rank,
+                     host_lists *host, attention_lists *out)
 {
     if (row < range->row0 || row >= range->row1 || (range->at_sites && s->row_site[row] < 0))
         return;
+    host->rank[out->row_count] = rank;
     attention_row *to = &host->rows[out->row_count++];
     to->row = (int32_t)row;
     to->result = range->at_sites ? s->row_site[row] : (int32_t)row;
@@ -86,13 +88,14 @@ static void list_group(const wz_segments *s, const attention_range *range, int64
                        attention_lists *out)
 {
     const range_places *at = &host->at;
+    int32_t rank = 0;
     at->group_begin[g] = (int32_t)out->row_count;
     for (int64_t i = 0; i < s->prompt_length[g]; i++)
-        list_row(s, range, s->prompt_start[g] + i, host, out);
+        list_row(s, range, s->prompt_start[g] + i, rank++, host, out);
     for (int64_t c = at->first[g]; c >= 0; c = at->next[c]) {
         at->begin[c] = (int32_t)out->row_count;
         for (int64_t i = 0; i < at->length[c]; i++)
-            list_row(s, range, s->completion_rows[c * s->completion_stride + i], host, out);
+            list_row(s, range, s->completion_rows[c * s->completion_stride + i], rank++, host, out);
         at->end[c] = (int32_t)out->row_count;
     }
     at->group_end[g] = (int32_t)out->row_count;
@@ -113,14 +116,15 @@ static void cut_items(const wz_segments *s, int64_t item_rows, host_lists *host,
         }
 }
 
-/* Rows [begin, end) of the list see some of the keys: they go to one block, or to several whose sums are added. */
-static void share_rows(attention_keys keys, int32_t begin, int32_t end, int64_t most_parts, host_lists *host,
-                       attention_lists *out)
+/* Rows [begin, end) of the list see some of the keys: they go to one block, or to several whose sums are added. The cut goes by
+ * all of the group's rows, of which there are `all`, so that it is the same whichever are listed. */
+static void share_rows(attention_keys keys, int32_t begin, int32_t end, int64_t all, int64_t most_parts,
+                       host_lists *host, attention_lists *out)
 {
-    const int64_t rows = end - begin, of_rows = (rows + LEAST_ROWS - 1) / LEAST_ROWS,
+    const int64_t rows = all - keys.base, of_rows = (rows + LEAST_ROWS - 1) / LEAST_ROWS,
                   parts = of_rows < most_parts ? of_rows : most_parts;
     keys.first = begin;
-    keys.count = (int32_t)rows;
+    keys.count = end - begin;
     keys.partial = -1;
     if (parts <= 1) {
         host->keys[out->keys_count++] = keys;
@@ -129,8 +133,10 @@ static void share_rows(attention_keys keys, int32_t begin, int32_t end, int64_t 
     host->sums[out->sum_count++] =
         attention_sum{(int32_t)out->partials, (int32_t)parts, keys.start, keys.base, keys.length};
     for (int64_t i = 0; i < parts; i++) {
-        keys.first = begin + (int32_t)(rows * i / parts);
-        keys.count = begin + (int32_t)(rows * (i + 1) / parts) - keys.first;
+        keys.first = begin;
+        while (begin < end && host->rank[begin] < keys.base + rows * (i + 1) / parts)
+            begin++;
+        keys.count = begin - keys.first;
         keys.partial = (int32_t)out->partials++;
         host->keys[out->keys_count++] = keys;
     }
@@ -138,14 +144,14 @@ static void share_rows(attention_keys keys, int32_t begin, int32_t end, int64_t 
 
 /* The keys of a prompt (completion -1) or of a completion; rows that see keys in order of how many they see, then others that
  * see all, are [begin, end) of the list. */
-static void list_keys(attention_keys keys, int32_t begin, int32_t end, int64_t most_parts, host_lists *host,
-                      attention_lists *out)
+static void list_keys(attention_keys keys, int32_t begin, int32_t end, int64_t all, int64_t most_parts,
+                      host_lists *host, attention_lists *out)
 {
     for (keys.base = 0; keys.base < keys.length; keys.base += KEYS_AT_ONCE) {
         while (begin < end &&
                (keys.completion < 0 ? host->rows[begin].prompt : host->rows[begin].own) <= keys.base)
             begin++;
-        share_rows(keys, begin, end, most_parts, host, out);
+        share_rows(keys, begin, end, all, most_parts, host, out);
     }
 }
 
@@ -156,10 +162,10 @@ static void list_all_keys(const wz_segments *s, int64_t kv_heads, host_lists *ho
     const int64_t parts = parts_of_prompts(s, kv_heads);
     for (int64_t g = 0; g < s->groups; g++)
         list_keys(attention_keys{0, 0, s->prompt_start[g], -1, 0, s->prompt_length[g], -1},
-                  at->group_begin[g], at->group_end[g], parts, host, out);
+                  at->group_begin[g], at->group_end[g], s->group_length[g], parts, host, out);
     for (int64_t c = 0; c < s->completions; c++)
-        list_keys(attention_keys{0, 0, 0, (int32_t)c, 0, at->length[c], -1}, at->begin[c], at->end[c], 1,
-                  host, out);
+        list_keys(attention_keys{0, 0, 0, (int32_t)c, 0, at->length[c], -1}, at->begin[c], at->end[c],
+                  at->length[c], 1, host, out);
 }
 
 /* All lists on the host. */
@@ -170,9 +176,9 @@ static wz_status make_lists(const wz_segments *s, const attention_range *range, 
                   items = most_items(most, g, 1), keys = range->with_keys ? most_keys(most, g, c) : 0,
                   sums = range->with_keys ? BLOCKS_WANTED : 0,
                   per_kv = attention->heads / attention->kv_heads;
-    const size_t bytes = (size_t)most * sizeof(attention_row) + (size_t)items * sizeof(attention_item) +
-                         (size_t)keys * sizeof(attention_keys) + (size_t)sums * sizeof(attention_sum) +
-                         (size_t)(4 * c + 3 * g) * sizeof(int32_t);
+    const size_t bytes = (size_t)most * (sizeof(attention_row) + sizeof(int32_t)) +
+                         (size_t)items * sizeof(attention_item) + (size_t)keys * sizeof(attention_keys) +
+                         (size_t)sums * sizeof(attention_sum) + (size_t)(4 * c + 3 * g) * sizeof(int32_t);
     const wz_status status = wz_alloc(block, bytes, 1, what, err);
     if (status != WZ_OK)
         return status;
@@ -181,6 +187,7 @@ static wz_status make_lists(const wz_segments *s, const attention_range *range, 
     host->keys = (attention_keys *)(host->items + items);
     host->sums = (attention_sum *)(host->keys + keys);
     int32_t *numbers = (int32_t *)(host->sums + sums);
+    host->rank = numbers + 4 * c + 3 * g;
     host->at = range_places{numbers,         numbers + c,         numbers + 2 * c,        numbers + 3 * c,
                             numbers + 4 * c, numbers + 4 * c + g, numbers + 4 * c + 2 * g};
     find_completions(s, &host->at);
