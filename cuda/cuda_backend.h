@@ -196,7 +196,7 @@ typedef struct cuda_scatter {
 /* Row list[k] (list NULL: k) goes to to[row], for k in 0 .. count; false on no memory. */
 static inline size_t scatter_room(int64_t count)
 {
-    return (size_t)(3 * count + 1) * sizeof(int32_t) + 3 * 256;
+    return (size_t)(3 * count + 1) * sizeof(int32_t) + 256;
 }
 bool cuda_make_scatter(cuda_backend *cuda, const int32_t *to, const int32_t *list, int64_t count,
                        cuda_scatter *out);

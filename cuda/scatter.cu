@@ -1,56 +1,81 @@
 /* Scatter-add in a fixed order: the host sorts rows by target, so that each target has one owner on the device. */
 #include <stdlib.h>
-#include <string.h>
 
 #include "cuda/cuda_backend.h"
 
+#define DIGIT 11 /* bits of a target that one round sorts by: two rounds for vocabularies below four million */
+
 typedef struct entry {
-    int32_t target;
-    int32_t place; /* in the caller's order */
+    int32_t target, row;
 } entry;
 
-static int by_target_then_place(const void *a, const void *b)
+static uint32_t digit_of(const entry *e, int shift)
 {
-    const entry *x = (const entry *)a, *y = (const entry *)b;
-    if (x->target != y->target)
-        return x->target < y->target ? -1 : 1;
-    return x->place < y->place ? -1 : x->place > y->place;
+    return (uint32_t)e->target >> shift & ((1u << DIGIT) - 1);
+}
+
+/* Digit by digit, the lowest first; entries of one digit stay in order, so those of one target do. Returns the one of the two
+ * arrays that the result is in. */
+static const entry *sort_by_target(entry *from, entry *to, int64_t count)
+{
+    uint32_t bits = 0;
+    for (int64_t k = 0; k < count; k++)
+        bits |= (uint32_t)from[k].target;
+    for (int shift = 0; shift < 32 && bits >> shift != 0; shift += DIGIT) {
+        int32_t place[(1 << DIGIT) + 1] = {0}; /* of each digit's next entry */
+        for (int64_t k = 0; k < count; k++)
+            place[digit_of(&from[k], shift) + 1]++;
+        for (int d = 0; d < 1 << DIGIT; d++)
+            place[d + 1] += place[d];
+        for (int64_t k = 0; k < count; k++)
+            to[place[digit_of(&from[k], shift)]++] = from[k];
+        entry *const sorted = to;
+        to = from;
+        from = sorted;
+    }
+    return from;
+}
+
+/* lists [3 count + 1]: the rows in order, where each target's begin, the targets; returns how many targets there are. */
+static int64_t list_targets(const entry *sorted, int64_t count, int32_t *lists)
+{
+    int64_t targets = 0;
+    for (int64_t k = 0; k < count; k++) {
+        lists[k] = sorted[k].row;
+        if (k == 0 || sorted[k].target != sorted[k - 1].target)
+            lists[count + targets++] = (int32_t)k;
+    }
+    lists[count + targets] = (int32_t)count;
+    for (int64_t t = 0; t < targets; t++)
+        lists[count + targets + 1 + t] = sorted[lists[count + t]].target;
+    return targets;
 }
 
 bool cuda_make_scatter(cuda_backend *cuda, const int32_t *to, const int32_t *list, int64_t count,
                        cuda_scatter *out)
 {
     wz_error err = {{0}};
-    void *block = NULL, *lists = NULL;
+    void *block = NULL;
     *out = cuda_scatter{0, NULL, NULL, NULL};
     if (count == 0)
         return true;
-    wz_status status = wz_alloc(&block, (size_t)count, sizeof(entry), "a scatter", &err);
-    if (status == WZ_OK)
-        status = wz_alloc(&lists, (size_t)(3 * count + 1), sizeof(int32_t), "a scatter", &err);
-    if (status == WZ_OK) {
-        entry *entries = (entry *)block;
-        int32_t *target = (int32_t *)lists, *begin = target + count, *order = begin + count + 1;
-        for (int64_t k = 0; k < count; k++)
-            entries[k] = entry{to[list != NULL ? list[k] : k], (int32_t)k};
-        qsort(entries, (size_t)count, sizeof *entries, by_target_then_place);
-        for (int64_t k = 0; k < count; k++) {
-            if (k == 0 || entries[k].target != entries[k - 1].target) {
-                target[out->targets] = entries[k].target;
-                begin[out->targets++] = (int32_t)k;
-            }
-            order[k] = list != NULL ? list[entries[k].place] : entries[k].place;
-        }
-        begin[out->targets] = (int32_t)count;
-        if (!cuda_stage_room(cuda, scatter_room(count), "a scatter"))
-            out->targets = 0;
-        out->target = cuda_stage(cuda, target, out->targets, "a scatter's targets");
-        out->begin = cuda_stage(cuda, begin, out->targets + 1, "a scatter's lists");
-        out->order = cuda_stage(cuda, order, count, "a scatter's rows");
-    } else {
+    const size_t bytes = (size_t)count * 2 * sizeof(entry) + (size_t)(3 * count + 1) * sizeof(int32_t);
+    const wz_status status = wz_alloc(&block, bytes, 1, "a scatter", &err);
+    if (status != WZ_OK) {
         cuda_fail(cuda, status, &err);
+        return false;
     }
+    entry *entries = (entry *)block;
+    int32_t *lists = (int32_t *)(entries + 2 * count);
+    for (int64_t k = 0; k < count; k++) {
+        const int32_t row = list != NULL ? list[k] : (int32_t)k;
+        entries[k] = entry{to[row], row};
+    }
+    const int64_t targets = list_targets(sort_by_target(entries, entries + count, count), count, lists);
+    const int32_t *there = cuda_stage(cuda, lists, count + 2 * targets + 1, "a scatter");
     free(block);
-    free(lists);
-    return status == WZ_OK && out->target != NULL && out->begin != NULL && out->order != NULL;
+    if (there == NULL)
+        return false;
+    *out = cuda_scatter{targets, there + count + targets + 1, there + count, there};
+    return true;
 }
