@@ -66,7 +66,7 @@ static void cuda_describe(const wz_backend *backend, wz_backend_info *out)
                            cuda->runtime,
                            0,
                            0,
-                           cuda_gemm_taken(cuda->gemm) + cuda->scratch.bytes + cuda->staged.bytes +
+                           cuda_gemm_taken(cuda->gemm) + cuda->scratch.bytes + cuda->ring.bytes +
                                cuda->passing.memory.bytes + cuda_decode_taken(cuda),
                            cuda_gemm_record(cuda->gemm),
                            !cuda->exact};

@@ -6,6 +6,7 @@
 #define WZ_CUDA_CUDA_BACKEND_H
 
 #include "cuda/device.h"
+#include "cuda/staging.h"
 
 extern "C" {
 #include "cuda/cuda.h"
@@ -42,10 +43,10 @@ typedef struct cuda_backend {
     bool stream_made;
     cuda_gemm *gemm;
     cuda_block scratch; /* of one op */
-    cuda_block staged;  /* copies of host arrays */
-    size_t staged_used;
+    cuda_ring ring;     /* copies of host arrays */
     cuda_pool passing;
     bool exact;
+    bool recording;             /* what is called now is recorded as a graph */
     struct cuda_decode *decode; /* NULL: nothing was decoded yet */
     wz_status failed;           /* first failure since the last sync */
     wz_error failure;
@@ -86,7 +87,7 @@ size_t cuda_own_bytes(const wz_backend *backend, const wz_op_bounds *bounds);
 wz_status cuda_reserve(wz_backend *backend, const wz_op_bounds *bounds, size_t passing, wz_error *err);
 wz_status cuda_alloc(wz_backend *backend, size_t bytes, const char *what, void **out, wz_error *err);
 void cuda_release(wz_backend *backend, void *block);
-/* What the ops of one file take of cuda_scratch at most, and ask of cuda_stage_room. */
+/* What the ops of one file take of cuda_scratch at most, and of the ring for all that one pack gives them. */
 typedef struct cuda_need {
     size_t scratch, staged;
 } cuda_need;
@@ -104,15 +105,6 @@ cuda_need cuda_optimizer_need(const wz_op_bounds *bounds);
 bool cuda_grow(cuda_backend *cuda, cuda_block *block, size_t bytes, const char *what);
 /* Scratch memory of one op, valid until the next op; NULL (and a recorded failure) on no memory. */
 void *cuda_scratch(cuda_backend *cuda, size_t bytes, const char *what);
-/* A host array's copy on the device, for launches before the next call of this kind (one that decoding keeps there is
- * itself); NULL on no memory, or where host is NULL. A launch that needs several asks for room for all of them first (each rounded up to 256 bytes). */
-bool cuda_stage_room(cuda_backend *cuda, size_t bytes, const char *what);
-const void *cuda_stage_bytes(cuda_backend *cuda, const void *host, size_t bytes, const char *what);
-template <typename T> const T *cuda_stage(cuda_backend *cuda, const T *host, int64_t count, const char *what)
-{
-    return (const T *)cuda_stage_bytes(cuda, host, (size_t)count * sizeof(T), what);
-}
-
 /* Waits for what is queued and copies from the device; false: failed, and recorded. */
 bool cuda_fetch(cuda_backend *cuda, void *host, const void *from, size_t bytes, const char *what);
 
@@ -194,12 +186,21 @@ typedef struct cuda_scatter {
     const int32_t *target, *begin, *order;
 } cuda_scatter;
 /* Row list[k] (list NULL: k) goes to to[row], for k in 0 .. count; false on no memory. */
-static inline size_t scatter_room(int64_t count)
-{
-    return (size_t)(3 * count + 1) * sizeof(int32_t) + 256;
-}
 bool cuda_make_scatter(cuda_backend *cuda, const int32_t *to, const int32_t *list, int64_t count,
                        cuda_scatter *out);
+/* The same, found again where both arrays (to [rows]) are what they were. */
+bool cuda_find_scatter(cuda_backend *cuda, const int32_t *to, int64_t rows, const int32_t *list,
+                       int64_t count, cuda_scatter *out);
+/* What the two take of the ring. */
+static inline size_t made_scatter_room(int64_t count)
+{
+    return cuda_whole_steps((size_t)(3 * count + 1) * sizeof(int32_t));
+}
+static inline size_t scatter_room(int64_t rows, int64_t count)
+{
+    return cuda_whole_steps((size_t)rows * sizeof(int32_t)) +
+           cuda_whole_steps((size_t)count * sizeof(int32_t)) + made_scatter_room(count);
+}
 
 /* --- decoding on the device; cuda/decode.h --- */
 const wz_decode_ops *cuda_decode_table(void);

@@ -172,11 +172,9 @@ static bool give_pack(cuda_backend *cuda, const wz_decode *d)
     memcpy(given.problem, d->problem, groups);
     if (d->start != NULL)
         memcpy(given.start, d->start, groups);
-    const bool copied = CUDA_CHECK(
-        cuda, cudaMemcpyAsync(decode->block.data, block, bytes, cudaMemcpyHostToDevice, cuda->stream),
-        "decoding");
+    const bool sent = cuda_send(cuda, decode->block.data, block, bytes, "decoding");
     free(block);
-    return copied &&
+    return sent &&
            CUDA_CHECK(cuda,
                       cudaMemsetAsync(decode->memory.places, 0,
                                       (size_t)decode->pack.completions * sizeof(decode_place), cuda->stream),
@@ -197,6 +195,14 @@ static decode_room room_within(const wz_op_bounds *b)
 {
     return room_of(b->groups, b->completions, b->decode.longest, b->decode.steps, b->decode.step_rows,
                    item_slots(b->decode.group_rows, cuda_item_rows(&b->attention, FEW_WARPS)));
+}
+
+size_t decode_given_bytes(const wz_op_bounds *bounds)
+{
+    const decode_room room = room_within(bounds);
+    decode_cutter counter = {NULL, 0};
+    decode_memory unused;
+    return lay_out_given(&counter, &room, &unused);
 }
 
 /* Words of the tables' arrays; each may end with an unused part. */

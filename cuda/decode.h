@@ -88,6 +88,9 @@ typedef struct cuda_decode {
     decode_graphs *graphs;
 } cuda_decode;
 
+/* What the host gives the device of a pack, in one copy. */
+size_t decode_given_bytes(const wz_op_bounds *bounds);
+
 void decode_run(wz_backend *backend, const wz_decode_size *size, const void *owner,
                 void (*body)(void *context), void *context);
 void decode_rows(wz_backend *backend, const wz_decode_size *size);

@@ -90,7 +90,9 @@ static bool record(cuda_backend *cuda, cudaGraphExec_t *exec, void (*body)(void 
     if (!CUDA_CHECK(cuda, cudaStreamBeginCapture(cuda->stream, cudaStreamCaptureModeThreadLocal),
                     "recording a decode step"))
         return false;
+    cuda->recording = true;
     body(context);
+    cuda->recording = false;
     bool made = CUDA_CHECK(cuda, cudaStreamEndCapture(cuda->stream, &graph), "recording a decode step") &&
                 cuda->failed == WZ_OK &&
                 CUDA_CHECK(cuda, cudaGraphInstantiateWithFlags(exec, graph, 0), "recording a decode step");

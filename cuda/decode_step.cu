@@ -300,7 +300,8 @@ cuda_need cuda_decode_need(const wz_op_bounds *b, wz_dtype type)
 {
     const size_t pairs = (size_t)(b->requests * b->decode.largest) * sizeof(float),
                  whole = b->whole ? places_of(b->requests, b->hidden, type).end : 0;
-    return cuda_need{b->decode.steps == 0 ? 0 : pairs > whole ? pairs : whole, 0};
+    return b->decode.steps == 0 ? cuda_need{0, 0}
+                                : cuda_need{pairs > whole ? pairs : whole, decode_given_bytes(b)};
 }
 
 /* A choice's tokens are gathered, so that logits exist for those only. */

@@ -23,7 +23,8 @@ static __global__ void embedding_forward(matrix<float> y, matrix<float> table, c
 /* A trainer adds arrays of the vocabulary's rows by embedding_backward (engine/grpo/apart.h). */
 cuda_need cuda_elementwise_need(const wz_op_bounds *b)
 {
-    return cuda_need{0, scatter_room(b->entries > 0 && b->vocab > b->rows ? b->vocab : b->rows)};
+    const int64_t count = b->entries > 0 && b->vocab > b->rows ? b->vocab : b->rows;
+    return cuda_need{0, scatter_room(count, count)};
 }
 
 void cuda_embedding_forward(wz_backend *backend, wz_tensor y, wz_tensor table, const int32_t *token)
@@ -55,7 +56,7 @@ void cuda_embedding_backward(wz_backend *backend, wz_tensor dtable, wz_tensor dy
 {
     cuda_backend *cuda = cuda_of(backend);
     cuda_scatter scatter = {};
-    if (!cuda_make_scatter(cuda, token, groups->index + groups->offset[0],
+    if (!cuda_find_scatter(cuda, token, dy.rows, groups->index + groups->offset[0],
                            groups->offset[groups->groups] - groups->offset[0], &scatter) ||
         scatter.targets == 0)
         return;

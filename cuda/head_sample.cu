@@ -161,11 +161,15 @@ cuda_need cuda_head_sample_need(const wz_op_bounds *b, wz_dtype type)
 static bool stage_batch(const sample_call *c, const sample_entry *entries, const uint32_t *tokens,
                         sample_batch *b)
 {
-    if (!cuda_stage_room(c->cuda, batch_room(b->rows, tokens != NULL ? b->pairs : 0), "head sample"))
+    const int64_t pairs = tokens != NULL ? b->pairs : 0;
+    cuda_piece piece[] = {{entries, (size_t)b->rows * sizeof *entries, NULL},
+                          {tokens, (size_t)pairs * sizeof *tokens, NULL}};
+    if (!cuda_stage_room(c->cuda, batch_room(b->rows, pairs), "head sample") ||
+        !cuda_stage_pieces(c->cuda, piece, 2, "head sample"))
         return false;
-    b->entries = cuda_stage(c->cuda, entries, b->rows, "head sample");
-    b->tokens = cuda_stage(c->cuda, tokens, b->pairs, "head sample");
-    return b->entries != NULL && (tokens == NULL || b->tokens != NULL);
+    b->entries = (const sample_entry *)piece[0].device;
+    b->tokens = (const uint32_t *)piece[1].device;
+    return true;
 }
 
 /* Copies values to the caller's results. */

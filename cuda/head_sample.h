@@ -48,7 +48,7 @@ typedef struct sample_state {
 static inline size_t place(size_t *end, size_t bytes)
 {
     const size_t begin = *end;
-    *end += (bytes + 255) / 256 * 256;
+    *end += cuda_whole_steps(bytes);
     return begin;
 }
 

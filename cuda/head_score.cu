@@ -111,59 +111,67 @@ static __global__ void small_head_gradient(matrix<float> dhead, matrix<float> hi
     *to = sum;
 }
 
-#define STAGED_ROUNDING ((size_t)8 * 256)   /* lists begin on multiples of 256 bytes */
-#define BACKWARD_PAIR (5 * sizeof(int32_t)) /* bytes that a pair takes of the backward pass's own lists */
+/* The small entries' lists on the device. */
+typedef struct small_lists {
+    const score_entry *entries;
+    const uint32_t *tokens;
+    const int32_t *pair_row; /* of the backward pass */
+} small_lists;
 
-/* The small entries' lists on the device; false on no memory. */
-static bool stage_small(const score_call *c, const score_lists *lists, size_t more,
-                        const score_entry **entries, const uint32_t **tokens)
+/* Of lists and of the scatter of a backward pass. */
+static size_t small_room(size_t entries, size_t pairs)
 {
-    const size_t bytes =
-        (size_t)lists->smalls * sizeof(score_entry) + (size_t)lists->pairs * sizeof(uint32_t);
-    if (!cuda_stage_room(c->cuda, bytes + more + STAGED_ROUNDING, "head score"))
+    return cuda_whole_steps(entries * sizeof(score_entry)) + 2 * cuda_whole_steps(pairs * sizeof(int32_t)) +
+           made_scatter_room((int64_t)pairs);
+}
+
+static bool stage_small(const score_call *c, const score_lists *lists, small_lists *out)
+{
+    const size_t entries = (size_t)lists->smalls, pairs = (size_t)lists->pairs * sizeof(int32_t);
+    cuda_piece piece[] = {{lists->small, entries * sizeof(score_entry), NULL},
+                          {lists->pair_token, pairs, NULL},
+                          {lists->pair_row, c->dhead.data != NULL ? pairs : 0, NULL}};
+    if (!cuda_stage_room(c->cuda, small_room(entries, (size_t)lists->pairs), "head score") ||
+        !cuda_stage_pieces(c->cuda, piece, 3, "head score"))
         return false;
-    *entries = cuda_stage(c->cuda, lists->small, lists->smalls, "head score");
-    *tokens = cuda_stage(c->cuda, (const uint32_t *)lists->pair_token, lists->pairs, "head score");
-    return *entries != NULL && *tokens != NULL;
+    *out = small_lists{(const score_entry *)piece[0].device, (const uint32_t *)piece[1].device,
+                       (const int32_t *)piece[2].device};
+    return true;
 }
 
 static void score_small(const score_call *c, const score_lists *lists)
 {
-    const score_entry *entries = NULL;
-    const uint32_t *tokens = NULL;
+    small_lists there;
     const size_t bytes = (size_t)lists->smalls * sizeof(score_pair) + (size_t)lists->pairs * sizeof(float);
     score_pair *result = (score_pair *)cuda_scratch(c->cuda, bytes, "head score");
-    if (lists->smalls == 0 || result == NULL || !stage_small(c, lists, 0, &entries, &tokens))
+    if (lists->smalls == 0 || result == NULL || !stage_small(c, lists, &there))
         return;
     float *logits = (float *)(result + lists->smalls);
     WZ_LAUNCH(small_scores, entry_blocks(lists->smalls), entry_threads(), 0, c->cuda->stream, result, logits,
-              matrix_of<float>(c->hidden), matrix_of<float>(c->head), entries, lists->smalls, tokens,
-              c->scale);
+              matrix_of<float>(c->hidden), matrix_of<float>(c->head), there.entries, lists->smalls,
+              there.tokens, c->scale);
     if (CUDA_LAUNCHED(c->cuda, "head score", lists->smalls, lists->pairs))
         fetch_scores(c, result, lists->smalls, lists->small);
 }
 
 static void small_backward(const score_call *c, const score_lists *lists)
 {
-    const score_entry *entries = NULL;
-    const uint32_t *tokens = NULL;
+    small_lists there;
     cuda_scatter scatter = {};
     float *logits =
         (float *)cuda_scratch(c->cuda, (size_t)lists->pairs * sizeof(float), "head score backward");
-    if (lists->smalls == 0 || logits == NULL ||
-        !stage_small(c, lists, (size_t)lists->pairs * BACKWARD_PAIR, &entries, &tokens))
+    if (lists->smalls == 0 || logits == NULL || !stage_small(c, lists, &there))
         return;
     WZ_LAUNCH(small_gradients, entry_blocks(lists->smalls), entry_threads(), 0, c->cuda->stream,
               matrix_of<float>(c->dhidden), logits, matrix_of<float>(c->hidden), matrix_of<float>(c->head),
-              entries, lists->smalls, tokens, c->scale);
+              there.entries, lists->smalls, there.tokens, c->scale);
     if (!CUDA_LAUNCHED(c->cuda, "head score backward", lists->smalls, lists->pairs) || c->dhead.data == NULL)
         return;
-    const int32_t *pair_row = cuda_stage(c->cuda, lists->pair_row, lists->pairs, "head score backward");
-    if (pair_row == NULL || !cuda_make_scatter(c->cuda, lists->pair_token, NULL, lists->pairs, &scatter))
+    if (!cuda_make_scatter(c->cuda, lists->pair_token, NULL, lists->pairs, &scatter))
         return;
     const int64_t threads = scatter.targets * c->hidden.columns;
     WZ_LAUNCH(small_head_gradient, element_blocks(threads), dim3(256), 0, c->cuda->stream,
-              matrix_of<float>(c->dhead), matrix_of<float>(c->hidden), logits, pair_row, scatter.target,
+              matrix_of<float>(c->dhead), matrix_of<float>(c->hidden), logits, there.pair_row, scatter.target,
               scatter.begin, scatter.order, scatter.targets);
     CUDA_LAUNCHED(c->cuda, "head score backward", lists->smalls, lists->pairs);
 }
@@ -210,9 +218,7 @@ cuda_need cuda_head_score_need(const wz_op_bounds *b)
     const int64_t most = b->set > PART_PAIRS ? b->set : PART_PAIRS;
     const size_t entries = (size_t)b->entries,
                  pairs = (size_t)(b->entries * b->set < most ? b->entries * b->set : most);
-    return cuda_need{entries * sizeof(score_pair) + pairs * sizeof(float),
-                     entries * sizeof(score_entry) + pairs * (sizeof(uint32_t) + BACKWARD_PAIR) +
-                         STAGED_ROUNDING};
+    return cuda_need{entries * sizeof(score_pair) + pairs * sizeof(float), small_room(entries, pairs)};
 }
 
 static void run(const score_call *c, bool backward)

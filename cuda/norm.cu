@@ -100,7 +100,7 @@ cuda_need cuda_norm_need(const wz_op_bounds *b)
 {
     const int64_t rows = b->entries > b->rows ? b->entries : b->rows, heads_width = 2 * b->attention.head_dim;
     const int64_t width = b->hidden > heads_width ? b->hidden : heads_width;
-    return cuda_need{(size_t)(part_count(rows) * width) * sizeof(float), scatter_room(rows)};
+    return cuda_need{(size_t)(part_count(rows) * width) * sizeof(float), scatter_room(rows, rows)};
 }
 
 void cuda_rmsnorm_backward(wz_backend *backend, wz_tensor dx, float *dweight, wz_tensor dy, wz_tensor x,
@@ -111,7 +111,7 @@ void cuda_rmsnorm_backward(wz_backend *backend, wz_tensor dx, float *dweight, wz
     const int64_t rows = dy.rows;
     cuda_scatter scatter = {};
     (void)groups;
-    if (rows == 0 || (gather != NULL && !cuda_make_scatter(cuda, gather, NULL, rows, &scatter)))
+    if (rows == 0 || (gather != NULL && !cuda_find_scatter(cuda, gather, rows, NULL, rows, &scatter)))
         return;
     const int64_t targets = gather != NULL ? scatter.targets : rows;
     with_type(dy.type, [&](auto element) {

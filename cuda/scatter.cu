@@ -3,7 +3,8 @@
 
 #include "cuda/cuda_backend.h"
 
-#define DIGIT 11 /* bits of a target that one round sorts by: two rounds for vocabularies below four million */
+#define DIGIT                                                                                                \
+    11 /* bits of a target that one round sorts by: two rounds for vocabularies below four million */
 
 typedef struct entry {
     int32_t target, row;
@@ -78,4 +79,14 @@ bool cuda_make_scatter(cuda_backend *cuda, const int32_t *to, const int32_t *lis
         return false;
     *out = cuda_scatter{targets, there + count + targets + 1, there + count, there};
     return true;
+}
+
+bool cuda_find_scatter(cuda_backend *cuda, const int32_t *to, int64_t rows, const int32_t *list,
+                       int64_t count, cuda_scatter *out)
+{
+    const cuda_recipe recipe = {
+        CUDA_SCATTER,
+        {count, list != NULL},
+        {{to, (size_t)rows * sizeof(int32_t)}, {list, list != NULL ? (size_t)count * sizeof(int32_t) : 0}}};
+    return cuda_once(cuda, recipe, out, [&] { return cuda_make_scatter(cuda, to, list, count, out); });
 }

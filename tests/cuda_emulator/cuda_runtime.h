@@ -288,7 +288,8 @@ static inline float __fsub_rn(float x, float y)
 
 /* CUDA_EMULATOR_FAULT makes a machine on which CUDA cannot work: no_driver, old_driver, no_gpu, old_gpu (compute
  * capability 7.5), no_kernel (none for this GPU), no_memory. CUDA_EMULATOR_MEMORY=bytes is the device's memory;
- * CUDA_EMULATOR_REPORT=file receives, when the program ends, how often memory was taken and the most at once. */
+ * CUDA_EMULATOR_REPORT=file receives, when the program ends, how often memory (pinned memory of the host, too) was taken and
+ * the most of the device's at once. */
 
 typedef enum cudaError {
     cudaSuccess = 0,
@@ -325,6 +326,9 @@ cudaError_t cudaRuntimeGetVersion(int *version);
 cudaError_t cudaMemGetInfo(size_t *free_bytes, size_t *total_bytes);
 cudaError_t cudaMalloc(void **block, size_t bytes);
 cudaError_t cudaFree(void *block);
+/* Pinned: copies to the device read it when their turn has come, others' memory when they are asked for. */
+cudaError_t cudaMallocHost(void **block, size_t bytes);
+cudaError_t cudaFreeHost(void *block);
 cudaError_t cudaStreamCreate(cudaStream_t *stream);
 cudaError_t cudaStreamDestroy(cudaStream_t stream);
 cudaError_t cudaStreamSynchronize(cudaStream_t stream);

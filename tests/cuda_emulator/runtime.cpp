@@ -222,7 +222,8 @@ static size_t memory_limit()
     return limit != nullptr ? (size_t)strtoull(limit, nullptr, 10) : REGION;
 }
 
-/* At the program's end, to the file CUDA_EMULATOR_REPORT: calls of cudaMalloc that gave memory, and most bytes at once. */
+/* At the program's end, to the file CUDA_EMULATOR_REPORT: calls of cudaMalloc and cudaMallocHost that gave memory, and most
+ * bytes of the device's at once. */
 struct memory_report {
     size_t calls = 0, now = 0, peak = 0;
     ~memory_report()
@@ -284,6 +285,39 @@ cudaError_t cudaFree(void *block)
     memory.now -= found->second.bytes;
     allocated.erase(found);
     return cudaSuccess;
+}
+
+static std::map<const char *, size_t> pinned; /* bytes, by address */
+
+cudaError_t cudaMallocHost(void **block, size_t bytes)
+{
+    not_captured("cudaMallocHost");
+    *block = has_fault("no_memory") ? nullptr : malloc(bytes);
+    if (*block == nullptr)
+        return last_error = cudaErrorMemoryAllocation;
+    memset(*block, 0xcd, bytes);
+    pinned[(const char *)*block] = bytes;
+    memory.calls++;
+    return cudaSuccess;
+}
+
+cudaError_t cudaFreeHost(void *block)
+{
+    not_captured("cudaFreeHost");
+    finish_queue();
+    if (block != nullptr && pinned.erase((const char *)block) == 0)
+        stop("cudaFreeHost of what cudaMallocHost did not give");
+    free(block);
+    return cudaSuccess;
+}
+
+static bool is_pinned(const void *p)
+{
+    const auto after = pinned.upper_bound((const char *)p);
+    if (after == pinned.begin())
+        return false;
+    const auto block = std::prev(after);
+    return (const char *)p < block->first + block->second;
 }
 
 cudaError_t cudaStreamCreate(cudaStream_t *stream)
@@ -350,14 +384,17 @@ cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpy
     if (bytes > 0 && (is_device(to) != (kind != cudaMemcpyDeviceToHost) ||
                       is_device(from) != (kind != cudaMemcpyHostToDevice)))
         stop("cudaMemcpyAsync in the wrong direction");
-    count("copy", kind == cudaMemcpyHostToDevice   ? "to the device"
+    count("copy", kind == cudaMemcpyHostToDevice
+                      ? is_pinned(from) ? "to the device" : "to the device, pageable"
                   : kind == cudaMemcpyDeviceToHost ? "to the host"
                                                    : "on the device");
     if (kind != cudaMemcpyDeviceToDevice)
         not_captured("cudaMemcpyAsync to or from the host");
     if (bytes == 0)
         return cudaSuccess;
-    if (kind == cudaMemcpyHostToDevice) { /* the host may change its own as soon as this returns */
+    if (kind == cudaMemcpyHostToDevice && is_pinned(from)) {
+        enqueue([=] { memcpy(to, from, bytes); });
+    } else if (kind == cudaMemcpyHostToDevice) { /* the host may change its own as soon as this returns */
         const std::vector<char> copy((const char *)from, (const char *)from + bytes);
         enqueue([=] { memcpy(to, copy.data(), copy.size()); });
     } else {
