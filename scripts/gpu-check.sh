@@ -145,6 +145,7 @@ sanitize() {
 part_memcheck() {
     local failed=0
     sanitize memcheck test_backend_gpu || failed=1
+    sanitize memcheck cuda_head_tiles_gpu || failed=1
     CK_RUN_CASE=bits sanitize memcheck test_model_gpu || failed=1
     sanitize memcheck cuda_decode_gpu || failed=1
     return $failed
