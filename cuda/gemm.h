@@ -1,5 +1,5 @@
-/* Inside the products: what picks algorithms (gemm_choice.cu) and the library that has them (gemm.cu: cublasLt; in the
- * emulator tests/cuda_emulator/gemm.cpp). */
+/* Inside the products: what picks algorithms (gemm_choice.cu), what tries them (gemm_trial.cu) and the library that has them
+ * (gemm.cu: cublasLt; in the emulator tests/cuda_emulator/gemm.cpp). */
 #ifndef WZ_CUDA_GEMM_H
 #define WZ_CUDA_GEMM_H
 
@@ -28,5 +28,15 @@ wz_status gemm_library_run(gemm_library *library, const cuda_product *product,
 /* What tells one algorithm from another, for the record: a few words. */
 void gemm_library_describe(const gemm_library *library, const gemm_algorithm *algorithm, char *out,
                            size_t size);
+
+/* Bytes of the device's memory that trying algorithms for a product takes, whatever its number of rows; making the memory so
+ * large. */
+size_t gemm_trial_bytes(const cuda_product *like);
+wz_status gemm_grow_probe(cuda_block *probe, size_t bytes, wz_error *err);
+/* The first of the candidates that gives a row the bits that it has in other products of its kind, or a weight gradient the
+ * same bits again; *best = count: none. */
+wz_status gemm_first_that_holds(cuda_backend *cuda, gemm_library *library, cuda_block *probe,
+                                const cuda_product *like, const gemm_algorithm *found, int count, int *best,
+                                wz_error *err);
 
 #endif

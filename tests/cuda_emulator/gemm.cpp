@@ -1,7 +1,7 @@
 /* The CPU's products in cublasLt's place. Algorithm 0 sums over k in order, whatever the rows. Algorithm 1 does not keep what
- * the backend asks of cublasLt: few rows are summed from the other end. It is the first candidate, so that every test
- * that multiplies shows that it is found out. CUDA_EMULATOR_FAULT=no_exact_product: it is the only one; other_product: the second is called 2
- * and is as good as 0. */
+ * the backend asks of cublasLt: few rows are summed from the other end, and weight gradients every other time. It is the
+ * first candidate, so that every test that multiplies shows that it is found out. CUDA_EMULATOR_FAULT=no_exact_product: it
+ * is the only one; no_exact_gradient: of weight gradients; other_product: the second is called 2 and is as good as 0. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -61,13 +61,14 @@ static void multiply(const cuda_product &p, const T *a, const T *b, C *c, bool b
     }
 }
 
-wz_status gemm_library_find(gemm_library *, const cuda_product *, bool, bool, gemm_algorithm *found, int,
+wz_status gemm_library_find(gemm_library *, const cuda_product *p, bool, bool, gemm_algorithm *found, int,
                             int *count, wz_error *)
 {
     const char *fault = getenv("CUDA_EMULATOR_FAULT");
+    const char *only_one = p->a_transposed ? "no_exact_gradient" : "no_exact_product";
     found[0] = gemm_algorithm{{1}};
     found[1] = gemm_algorithm{{0}};
-    *count = fault != nullptr && strcmp(fault, "no_exact_product") == 0 ? 1 : 2;
+    *count = fault != nullptr && strcmp(fault, only_one) == 0 ? 1 : 2;
     if (fault != nullptr && strcmp(fault, "other_product") == 0)
         found[1].data[0] = 2;
     return WZ_OK;
@@ -80,7 +81,9 @@ void gemm_library_describe(const gemm_library *, const gemm_algorithm *algorithm
 
 wz_status gemm_library_run(gemm_library *, const cuda_product *p, const gemm_algorithm *algorithm, wz_error *)
 {
-    const bool backwards = algorithm->data[0] == 1 && p->m < FEW_ROWS;
+    static bool every_other = false;
+    every_other = every_other != p->a_transposed;
+    const bool backwards = algorithm->data[0] == 1 && (p->a_transposed ? every_other : p->m < FEW_ROWS);
     const cuda_product product = *p;
     emulator::count("product", "cublasLt");
     with_type(p->type, [&](auto element) {

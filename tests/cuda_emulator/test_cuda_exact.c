@@ -65,28 +65,31 @@ START_TEST(train_exact_measures_no_gap_and_train_inexact_logs_one)
 }
 END_TEST
 
+static const char *const faults[2][2] = {
+    {"no_exact_product", "the same bits whatever the number of rows: set exact: false"},
+    {"no_exact_gradient", "the same bits twice: set exact: false"}};
+
 START_TEST(train_where_no_algorithm_holds_says_so)
 {
-    set_fault("no_exact_product");
-    program_fail(&p, 6, "the same bits whatever the number of rows: set exact: false",
-                 "train " TINY " output_dir=@/run");
+    set_fault(faults[_i][0]);
+    program_fail(&p, 6, faults[_i][1], "train " TINY " output_dir=@/run");
     program_succeed(&p, "train " TINY " output_dir=@/fast exact=false max_steps=1");
 }
 END_TEST
 
-/* Every product over rows was chosen past the first candidate, which does not hold; weight gradients took it. */
+/* Every product was chosen past the first candidate, which does not hold. */
 static void assert_recorded(const json_t *json)
 {
-    size_t i, held = 0;
+    size_t i, kinds[2] = {0};
     const json_t *line, *lines = json_object_get(json, "algorithms");
     json_array_foreach(lines, i, line)
     {
         const char *text = json_string_value(line);
-        const bool is_gradient = text[0] == 'T';
-        ck_assert_msg(strstr(text, is_gradient ? ": id 1" : ": id 0") != NULL, "%s", text);
-        held += !is_gradient;
+        ck_assert_msg(strstr(text, ": id 0") != NULL, "%s", text);
+        ++kinds[text[0] == 'T'];
     }
-    ck_assert_uint_ge(held, 4); /* of q, k and v; o; gate and up; down */
+    for (size_t kind = 0; kind < 2; ++kind)
+        ck_assert_uint_ge(kinds[kind], 4); /* of q, k and v; o; gate and up; down */
 }
 
 START_TEST(algorithms_are_recorded_and_compared_on_resume)
@@ -131,7 +134,7 @@ int main(void)
     tcase_set_timeout(tests, 300);
     tcase_add_checked_fixture(tests, make_place, remove_place);
     tcase_add_loop_test(tests, train_exact_measures_no_gap_and_train_inexact_logs_one, 0, PLAIN);
-    tcase_add_loop_test(tests, train_where_no_algorithm_holds_says_so, 0, PLAIN);
+    tcase_add_loop_test(tests, train_where_no_algorithm_holds_says_so, 0, 2 * PLAIN);
     tcase_add_test(tests, algorithms_are_recorded_and_compared_on_resume);
     tcase_add_test(tests, head_dim_beyond_the_kernels_is_refused);
     suite_add_tcase(suite, tests);
