@@ -200,51 +200,87 @@ static wz_status make_lists(const wz_segments *s, const attention_range *range, 
     return WZ_OK;
 }
 
-static size_t room_for(int64_t rows, int64_t items, int64_t keys, int64_t own)
+/* Of the lists; completions' rows are a source. */
+static size_t room_for(int64_t rows, int64_t items, int64_t keys, int64_t sums)
 {
-    return (size_t)rows * sizeof(attention_row) + (size_t)items * sizeof(attention_item) +
-           (size_t)keys * sizeof(attention_keys) + (size_t)BLOCKS_WANTED * sizeof(attention_sum) +
-           (size_t)own * sizeof(int32_t) + 5 * 256;
+    return cuda_whole_steps((size_t)rows * sizeof(attention_row)) +
+           cuda_whole_steps((size_t)items * sizeof(attention_item)) +
+           cuda_whole_steps((size_t)keys * sizeof(attention_keys)) +
+           cuda_whole_steps((size_t)sums * sizeof(attention_sum));
 }
 
+/* What the lists are made from; and what that takes of the ring. */
+static cuda_recipe recipe_of(const wz_segments *s, const attention_range *range,
+                             const wz_attention *attention)
+{
+    const size_t word = sizeof(int32_t), rows = (size_t)s->rows * word, groups = (size_t)s->groups * word;
+    return cuda_recipe{CUDA_ATTENTION,
+                       {s->rows, s->groups, s->completions, s->completion_stride, range->row0, range->row1,
+                        range->at_sites, range->with_keys, attention->heads, attention->kv_heads},
+                       {{s->row_group, rows},
+                        {s->row_completion, rows},
+                        {s->row_index, rows},
+                        {s->row_site, range->at_sites ? rows : 0},
+                        {s->prompt_start, groups},
+                        {s->prompt_length, groups},
+                        {s->group_length, range->with_keys ? groups : 0},
+                        {s->completion_rows, (size_t)(s->completions * s->completion_stride) * word}}};
+}
+
+static size_t sources_room(int64_t rows, int64_t groups, int64_t own)
+{
+    const size_t word = sizeof(int32_t);
+    return 4 * cuda_whole_steps((size_t)rows * word) + 3 * cuda_whole_steps((size_t)groups * word) +
+           cuda_whole_steps((size_t)own * word);
+}
+
+static bool stage_lists(cuda_backend *cuda, const wz_segments *s, const host_lists *host,
+                        attention_lists *out)
+{
+    const int64_t own = s->completions * s->completion_stride;
+    cuda_piece piece[] = {{host->rows, (size_t)out->row_count * sizeof(attention_row), NULL},
+                          {host->items, (size_t)out->item_count * sizeof(attention_item), NULL},
+                          {host->keys, (size_t)out->keys_count * sizeof(attention_keys), NULL},
+                          {host->sums, (size_t)out->sum_count * sizeof(attention_sum), NULL}};
+    const size_t room = room_for(out->row_count, out->item_count, out->keys_count, out->sum_count) +
+                        cuda_whole_steps((size_t)own * sizeof(int32_t));
+    if (!cuda_stage_room(cuda, room, what) || !cuda_stage_pieces(cuda, piece, 4, what))
+        return false;
+    out->rows = (const attention_row *)piece[0].device;
+    out->items = (const attention_item *)piece[1].device;
+    out->keys = (const attention_keys *)piece[2].device;
+    out->sums = (const attention_sum *)piece[3].device;
+    out->completion_rows = cuda_stage(cuda, s->completion_rows, own, what);
+    return own == 0 || out->completion_rows != NULL;
+}
+
+/* Once for all layers of a pass. */
 bool cuda_attention_lists(cuda_backend *cuda, const wz_segments *s, const attention_range *range,
                           const wz_attention *attention, attention_lists *out)
 {
-    void *block = NULL;
-    host_lists host;
-    wz_error err = {{0}};
-    const int64_t own = s->completions * s->completion_stride;
-    *out = attention_lists{};
-    out->stride = s->completion_stride;
-    const wz_status status = make_lists(s, range, attention, &block, &host, out, &err);
-    bool ok = status == WZ_OK;
-    if (!ok)
-        cuda_fail(cuda, status, &err);
-    else
-        ok = cuda_stage_room(cuda, room_for(out->row_count, out->item_count, out->keys_count, own), what);
-    if (ok && out->row_count > 0) {
-        out->rows = cuda_stage(cuda, host.rows, out->row_count, what);
-        out->items = cuda_stage(cuda, host.items, out->item_count, what);
-        out->completion_rows = cuda_stage(cuda, s->completion_rows, own, what);
-        ok = out->rows != NULL && out->items != NULL && (own == 0 || out->completion_rows != NULL);
-    }
-    if (ok && out->keys_count > 0) {
-        out->keys = cuda_stage(cuda, host.keys, out->keys_count, what);
-        out->sums = cuda_stage(cuda, host.sums, out->sum_count, what);
-        ok = out->keys != NULL && (out->sum_count == 0 || out->sums != NULL);
-    }
-    free(block);
-    return ok;
+    return cuda_once(cuda, recipe_of(s, range, attention), out, [&] {
+        void *block = NULL;
+        host_lists host;
+        wz_error err = {{0}};
+        *out = attention_lists{};
+        out->stride = s->completion_stride;
+        const wz_status status = make_lists(s, range, attention, &block, &host, out, &err);
+        if (status != WZ_OK)
+            cuda_fail(cuda, status, &err);
+        const bool ok = status == WZ_OK && stage_lists(cuda, s, &host, out);
+        free(block);
+        return ok;
+    });
 }
 
-/* Scratch of the backward pass. */
 cuda_need cuda_attention_need(const wz_op_bounds *b)
 {
     if (b->attention.kv_heads == 0)
         return cuda_need{0, 0};
-    const int64_t items = most_items(b->rows, b->groups, cuda_item_rows(&b->attention, FEW_WARPS));
+    const int64_t items = most_items(b->rows, b->groups, cuda_item_rows(&b->attention, FEW_WARPS)),
+                  keys = most_keys(b->rows, b->groups, b->completions);
     return cuda_need{
         cuda_attention_backward_bytes(&b->attention, b->rows, BLOCKS_WANTED / b->attention.kv_heads),
-        room_for(b->rows, items, most_keys(b->rows, b->groups, b->completions),
-                 b->completions * b->completion_stride)};
+        room_for(b->rows, items, keys, BLOCKS_WANTED) +
+            sources_room(b->rows, b->groups, b->completions * b->completion_stride)};
 }

@@ -30,7 +30,7 @@ typedef struct cuda_kept {
 } cuda_kept;
 
 /* Lists that the host makes, by their maker; each has one. */
-typedef enum cuda_lists { CUDA_SCATTER = 1 } cuda_lists;
+typedef enum cuda_lists { CUDA_SCATTER = 1, CUDA_ATTENTION } cuda_lists;
 
 /* What lists are made from: all that their maker reads. Numbers and sources that are not used are 0. */
 typedef struct cuda_recipe {

