@@ -48,10 +48,33 @@ typedef struct bf16 {
     }
 } bf16;
 
-/* What a thread reads or writes at once, at most. */
-typedef struct alignas(16) sixteen_bytes {
-    uint32_t word[4];
-} sixteen_bytes;
+/* Two in a word, the first one in its lower half. */
+static __device__ __forceinline__ uint32_t bf16_pair(float first, float second)
+{
+#if defined(__CUDACC__)
+    uint32_t word;
+    asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(word) : "f"(second), "f"(first));
+    return word;
+#else
+    return (uint32_t)__float2bfloat16_rn(second).x << 16 | __float2bfloat16_rn(first).x;
+#endif
+}
+
+static __device__ __forceinline__ float bf16_first(uint32_t pair)
+{
+    return __uint_as_float(pair << 16);
+}
+
+static __device__ __forceinline__ float bf16_second(uint32_t pair)
+{
+    return __uint_as_float(pair & 0xffff0000u);
+}
+
+/* What a thread reads or writes at once: 16 bytes at most. */
+template <int BYTES> struct alignas(BYTES) bytes_at_once {
+    uint32_t word[BYTES / 4];
+};
+typedef bytes_at_once<16> sixteen_bytes;
 
 /* 2^x to within 2 units in the last place; 0 below the normal numbers. */
 static __device__ __forceinline__ float power_of_two(float x)

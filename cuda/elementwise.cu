@@ -1,23 +1,12 @@
 /* Embedding, RoPE and SwiGLU. */
-#include "cuda/cuda_backend.h"
+#include "cuda/rows.h"
 
-#define THREADS 256
-
-static dim3 blocks_for(int64_t count)
-{
-    return dim3((unsigned)((count + THREADS - 1) / THREADS));
-}
-
-static __device__ __forceinline__ int64_t element(void)
-{
-    return (int64_t)blockIdx.x * THREADS + threadIdx.x;
-}
-
+template <int N>
 static __global__ void embedding_forward(matrix<float> y, matrix<float> table, const int32_t *token)
 {
-    const int64_t e = element(), row = e / y.columns, column = e % y.columns;
-    if (row < y.rows)
-        row_of(y, row)[column] = row_of(table, token[row])[column];
+    over_units<N>(y.rows, y.columns, [&](int64_t row, int64_t column) {
+        write_elements(row_of(y, row) + column, read_elements<N>(row_of(table, token[row]) + column));
+    });
 }
 
 /* A trainer adds arrays of the vocabulary's rows by embedding_backward (engine/grpo/apart.h). */
@@ -33,22 +22,34 @@ void cuda_embedding_forward(wz_backend *backend, wz_tensor y, wz_tensor table, c
     const int32_t *index = cuda_stage(cuda, token, y.rows, "embedding: tokens");
     if (y.rows == 0 || index == NULL)
         return;
-    WZ_LAUNCH(embedding_forward, blocks_for(y.rows * y.columns), dim3(THREADS), 0, cuda->stream,
-              matrix_of<float>(y), matrix_of<float>(table), index);
+    with_units<4>(
+        [&](auto n) {
+            constexpr int N = n;
+            WZ_LAUNCH(embedding_forward<N>, row_blocks(y.columns / N, y.rows), row_threads(y.rows), 0,
+                      cuda->stream, matrix_of<float>(y), matrix_of<float>(table), index);
+        },
+        y, table);
     CUDA_LAUNCHED(cuda, "embedding forward", y.rows, y.columns);
 }
 
-/* A thread has one column of one row of the table and adds to it in order: no atomics. */
+/* A thread has a unit of one row of the table and adds to it in order: no atomics. */
+template <int N>
 static __global__ void embedding_backward(matrix<float> dtable, matrix<float> dy, const int32_t *target,
                                           const int32_t *begin, const int32_t *order, int64_t targets)
 {
-    const int64_t e = element(), t = e / dy.columns, column = e % dy.columns;
-    if (t >= targets)
-        return;
-    float *to = row_of(dtable, target[t]) + column, sum = *to;
-    for (int64_t k = begin[t]; k < begin[t + 1]; k++)
-        sum += row_of(dy, order[k])[column];
-    *to = sum;
+    over_units<N>(targets, dy.columns, [&](int64_t t, int64_t column) {
+        float *to = row_of(dtable, target[t]) + column;
+        const int32_t end = begin[t + 1];
+        elements<N> sum = read_elements<N>(to);
+        WZ_UNROLL_BY(4)
+        for (int32_t k = begin[t]; k < end; k++) {
+            const elements<N> x = read_elements<N>(row_of(dy, order[k]) + column);
+            WZ_UNROLL
+            for (int i = 0; i < N; i++)
+                sum.at[i] += x.at[i];
+        }
+        write_elements(to, sum);
+    });
 }
 
 void cuda_embedding_backward(wz_backend *backend, wz_tensor dtable, wz_tensor dy, const int32_t *token,
@@ -60,27 +61,41 @@ void cuda_embedding_backward(wz_backend *backend, wz_tensor dtable, wz_tensor dy
                            groups->offset[groups->groups] - groups->offset[0], &scatter) ||
         scatter.targets == 0)
         return;
-    WZ_LAUNCH(embedding_backward, blocks_for(scatter.targets * dy.columns), dim3(THREADS), 0, cuda->stream,
-              matrix_of<float>(dtable), matrix_of<float>(dy), scatter.target, scatter.begin, scatter.order,
-              scatter.targets);
+    with_units<4>(
+        [&](auto n) {
+            constexpr int N = n;
+            WZ_LAUNCH(embedding_backward<N>, row_blocks(dy.columns / N, scatter.targets),
+                      row_threads(scatter.targets), 0, cuda->stream, matrix_of<float>(dtable),
+                      matrix_of<float>(dy), scatter.target, scatter.begin, scatter.order, scatter.targets);
+        },
+        dtable, dy);
     CUDA_LAUNCHED(cuda, "embedding backward", dtable.rows, dtable.columns);
 }
 
-/* A thread has one pair (d, d + head_dim / 2) of one head of one row. */
-template <typename T>
+/* A thread has the pairs (d, d + head_dim / 2) of a unit of one head; 2^log2 lanes have the head's. */
+template <typename T, int N>
 static __global__ void rope(matrix<T> qkv, const int32_t *position, const float *table, int64_t heads,
-                            int64_t head_dim, float sign)
+                            int64_t head_dim, int log2, float sign)
 {
-    const int64_t half = head_dim / 2, e = element(), d = e % half, h = e / half % heads,
-                  row = e / half / heads;
-    if (row >= qkv.rows)
+    const int64_t half = head_dim / 2, unit = unit_of_thread(), h = unit >> log2,
+                  d = (unit & (((int64_t)1 << log2) - 1)) * N;
+    if (h >= heads || d >= half)
         return;
-    const float *angles = table + (int64_t)position[row] * head_dim;
-    const float c = angles[d], s = angles[half + d] * sign;
-    T *x = row_of(qkv, row) + h * head_dim + d;
-    const float a = x[0], b = x[half];
-    x[0] = a * c - b * s;
-    x[half] = b * c + a * s;
+    over_rows(qkv.rows, [&](int64_t row) {
+        const float *angles = table + (int64_t)position[row] * head_dim + d;
+        T *x = row_of(qkv, row) + h * head_dim + d;
+        const elements<N> a = read_elements<N>(x), b = read_elements<N>(x + half),
+                          c = read_elements<N>(angles), sine = read_elements<N>(angles + half);
+        elements<N> first, second;
+        WZ_UNROLL
+        for (int i = 0; i < N; i++) {
+            const float s = sine.at[i] * sign;
+            first.at[i] = a.at[i] * c.at[i] - b.at[i] * s;
+            second.at[i] = b.at[i] * c.at[i] + a.at[i] * s;
+        }
+        write_elements(x, first);
+        write_elements(x + half, second);
+    });
 }
 
 void cuda_rope(wz_backend *backend, wz_tensor qkv, const int32_t *position, const float *table,
@@ -91,11 +106,18 @@ void cuda_rope(wz_backend *backend, wz_tensor qkv, const int32_t *position, cons
     const int32_t *index = cuda_stage(cuda, position, qkv.rows, "rope: positions");
     if (qkv.rows == 0 || index == NULL)
         return;
+    const int64_t pairs = attention->head_dim / 2;
     with_type(qkv.type, [&](auto element) {
         using T = decltype(element);
-        WZ_LAUNCH(rope<T>, blocks_for(qkv.rows * heads * (attention->head_dim / 2)), dim3(THREADS), 0,
-                  cuda->stream, matrix_of<T>(qkv), index, table, heads, attention->head_dim,
-                  inverse ? -1.0f : 1.0f);
+        with_units<16 / (int)sizeof(T)>(
+            [&](auto n) {
+                constexpr int N = n;
+                const int log2 = lanes_log2(pairs / N);
+                WZ_LAUNCH((rope<T, N>), row_blocks(heads << log2, qkv.rows), row_threads(qkv.rows), 0,
+                          cuda->stream, matrix_of<T>(qkv), index, table, heads, attention->head_dim, log2,
+                          inverse ? -1.0f : 1.0f);
+            },
+            qkv, vector_of(table, pairs));
     });
     CUDA_LAUNCHED(cuda, "rope", qkv.rows, qkv.columns);
 }
@@ -105,14 +127,17 @@ static __device__ __forceinline__ float sigmoid(float x)
     return 1.0f / (1.0f + expf(-x));
 }
 
-template <typename T> static __global__ void swiglu_forward(matrix<T> y, matrix<T> gate_up)
+template <typename T, int N> static __global__ void swiglu_forward(matrix<T> y, matrix<T> gate_up)
 {
-    const int64_t e = element(), row = e / y.columns, column = e % y.columns;
-    if (row >= y.rows)
-        return;
-    const T *gate = row_of(gate_up, row) + column;
-    const float g = gate[0];
-    row_of(y, row)[column] = g * sigmoid(g) * gate[y.columns];
+    over_units<N>(y.rows, y.columns, [&](int64_t row, int64_t column) {
+        const T *gate = row_of(gate_up, row) + column;
+        const elements<N> g = read_elements<N>(gate), u = read_elements<N>(gate + y.columns);
+        elements<N> out;
+        WZ_UNROLL
+        for (int i = 0; i < N; i++)
+            out.at[i] = g.at[i] * sigmoid(g.at[i]) * u.at[i];
+        write_elements(row_of(y, row) + column, out);
+    });
 }
 
 void cuda_swiglu_forward(wz_backend *backend, wz_tensor y, wz_tensor gate_up)
@@ -122,26 +147,39 @@ void cuda_swiglu_forward(wz_backend *backend, wz_tensor y, wz_tensor gate_up)
         return;
     with_type(y.type, [&](auto element) {
         using T = decltype(element);
-        WZ_LAUNCH(swiglu_forward<T>, blocks_for(y.rows * y.columns), dim3(THREADS), 0, cuda->stream,
-                  matrix_of<T>(y), matrix_of<T>(gate_up));
+        with_units<16 / (int)sizeof(T)>(
+            [&](auto n) {
+                constexpr int N = n;
+                WZ_LAUNCH((swiglu_forward<T, N>), row_blocks(y.columns / N, y.rows), row_threads(y.rows), 0,
+                          cuda->stream, matrix_of<T>(y), matrix_of<T>(gate_up));
+            },
+            y, gate_up);
     });
     CUDA_LAUNCHED(cuda, "swiglu forward", y.rows, y.columns);
 }
 
 /* y = g s(g) u:  du = dy g s,  dg = dy u s (1 + g (1 - s)) */
-template <typename T>
+template <typename T, int N>
 static __global__ void swiglu_backward(matrix<T> dgate_up, matrix<T> y, matrix<T> dy, matrix<T> gate_up)
 {
-    const int64_t e = element(), row = e / dy.columns, column = e % dy.columns;
-    if (row >= dy.rows)
-        return;
-    const T *gate = row_of(gate_up, row) + column;
-    T *dgate = row_of(dgate_up, row) + column;
-    const float g = gate[0], u = gate[dy.columns], s = sigmoid(g), d = row_of(dy, row)[column];
-    dgate[dy.columns] = d * g * s;
-    dgate[0] = d * u * s * fmaf(g, 1.0f - s, 1.0f);
-    if (y.data != NULL)
-        row_of(y, row)[column] = g * s * u;
+    over_units<N>(dy.rows, dy.columns, [&](int64_t row, int64_t column) {
+        const T *gate = row_of(gate_up, row) + column;
+        T *to = row_of(dgate_up, row) + column;
+        const elements<N> g = read_elements<N>(gate), u = read_elements<N>(gate + dy.columns),
+                          d = read_elements<N>(row_of(dy, row) + column);
+        elements<N> dg, du, again;
+        WZ_UNROLL
+        for (int i = 0; i < N; i++) {
+            const float s = sigmoid(g.at[i]);
+            du.at[i] = d.at[i] * g.at[i] * s;
+            dg.at[i] = d.at[i] * u.at[i] * s * fmaf(g.at[i], 1.0f - s, 1.0f);
+            again.at[i] = g.at[i] * s * u.at[i];
+        }
+        write_elements(to + dy.columns, du);
+        write_elements(to, dg);
+        if (y.data != NULL)
+            write_elements(row_of(y, row) + column, again);
+    });
 }
 
 void cuda_swiglu_backward(wz_backend *backend, wz_tensor dgate_up, wz_tensor y, wz_tensor dy,
@@ -152,8 +190,14 @@ void cuda_swiglu_backward(wz_backend *backend, wz_tensor dgate_up, wz_tensor y, 
         return;
     with_type(dy.type, [&](auto element) {
         using T = decltype(element);
-        WZ_LAUNCH(swiglu_backward<T>, blocks_for(dy.rows * dy.columns), dim3(THREADS), 0, cuda->stream,
-                  matrix_of<T>(dgate_up), matrix_of<T>(y), matrix_of<T>(dy), matrix_of<T>(gate_up));
+        with_units<16 / (int)sizeof(T)>(
+            [&](auto n) {
+                constexpr int N = n;
+                WZ_LAUNCH((swiglu_backward<T, N>), row_blocks(dy.columns / N, dy.rows), row_threads(dy.rows),
+                          0, cuda->stream, matrix_of<T>(dgate_up), matrix_of<T>(y), matrix_of<T>(dy),
+                          matrix_of<T>(gate_up));
+            },
+            dgate_up, y, dy, gate_up);
     });
     CUDA_LAUNCHED(cuda, "swiglu backward", gate_up.rows, gate_up.columns);
 }

@@ -38,27 +38,6 @@ static __device__ __forceinline__ int right_column(int lane, int e)
     return 8 * (e / 4) + lane / 4;
 }
 
-static __device__ __forceinline__ uint32_t bf16_pair(float first, float second)
-{
-#if defined(__CUDACC__)
-    uint32_t word;
-    asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(word) : "f"(second), "f"(first));
-    return word;
-#else
-    return (uint32_t)__float2bfloat16_rn(second).x << 16 | __float2bfloat16_rn(first).x;
-#endif
-}
-
-static __device__ __forceinline__ float bf16_first(uint32_t pair)
-{
-    return __uint_as_float(pair << 16);
-}
-
-static __device__ __forceinline__ float bf16_second(uint32_t pair)
-{
-    return __uint_as_float(pair & 0xffff0000u);
-}
-
 static __device__ __forceinline__ float element_of(const fragment<float> &f, int e)
 {
     return __uint_as_float(f.word[e]);

@@ -1,19 +1,11 @@
 /* Linear layers: products, and biases around them. */
-#include "cuda/cuda_backend.h"
+#include "cuda/rows.h"
 
-#define THREADS 256
-
-static dim3 element_blocks(wz_tensor tensor)
+template <typename T, int N> static __global__ void convert(matrix<T> to, matrix<float> from)
 {
-    return dim3((unsigned)((tensor.rows * tensor.columns + THREADS - 1) / THREADS));
-}
-
-template <typename T> static __global__ void convert(matrix<T> to, matrix<float> from)
-{
-    const int64_t e = (int64_t)blockIdx.x * THREADS + threadIdx.x, row = e / to.columns,
-                  column = e % to.columns;
-    if (row < to.rows)
-        row_of(to, row)[column] = row_of(from, row)[column];
+    over_units<N>(to.rows, to.columns, [&](int64_t row, int64_t column) {
+        write_elements(row_of(to, row) + column, read_elements<N>(row_of(from, row) + column));
+    });
 }
 
 void cuda_convert(wz_backend *backend, wz_tensor to, wz_tensor from)
@@ -23,8 +15,13 @@ void cuda_convert(wz_backend *backend, wz_tensor to, wz_tensor from)
         return;
     with_type(to.type, [&](auto element) {
         using T = decltype(element);
-        WZ_LAUNCH(convert<T>, element_blocks(to), dim3(THREADS), 0, cuda->stream, matrix_of<T>(to),
-                  matrix_of<float>(from));
+        with_units<4>(
+            [&](auto n) {
+                constexpr int N = n;
+                WZ_LAUNCH((convert<T, N>), row_blocks(to.columns / N, to.rows), row_threads(to.rows), 0,
+                          cuda->stream, matrix_of<T>(to), matrix_of<float>(from));
+            },
+            to, from);
     });
     CUDA_LAUNCHED(cuda, "convert", to.rows, to.columns);
 }
@@ -47,13 +44,20 @@ wz_tensor cuda_weight_for(const wz_linear *linear, wz_dtype type)
 }
 
 /* What the product is added to: residual + bias. */
-template <typename T> static __global__ void prefill(matrix<T> y, matrix<T> residual, const float *bias)
+template <typename T, int N>
+static __global__ void prefill(matrix<T> y, matrix<T> residual, const float *bias)
 {
-    const int64_t e = (int64_t)blockIdx.x * THREADS + threadIdx.x, row = e / y.columns,
-                  column = e % y.columns;
-    if (row < y.rows)
-        row_of(y, row)[column] = (residual.data != NULL ? row_of(residual, row)[column] : 0.0f) +
-                                 (bias != NULL ? bias[column] : 0.0f);
+    over_units<N>(y.rows, y.columns, [&](int64_t row, int64_t column) {
+        elements<N> sum = {}, more = {};
+        if (residual.data != NULL)
+            sum = read_elements<N>(row_of(residual, row) + column);
+        if (bias != NULL)
+            more = read_elements<N>(bias + column);
+        WZ_UNROLL
+        for (int i = 0; i < N; i++)
+            sum.at[i] += more.at[i];
+        write_elements(row_of(y, row) + column, sum);
+    });
 }
 
 void cuda_linear_forward(wz_backend *backend, wz_tensor y, wz_tensor x, const wz_linear *linear,
@@ -66,8 +70,13 @@ void cuda_linear_forward(wz_backend *backend, wz_tensor y, wz_tensor x, const wz
     if (bias != NULL || (residual.data != NULL && residual.data != y.data)) {
         with_type(y.type, [&](auto element) {
             using T = decltype(element);
-            WZ_LAUNCH(prefill<T>, element_blocks(y), dim3(THREADS), 0, cuda->stream, matrix_of<T>(y),
-                      matrix_of<T>(residual), bias);
+            with_units<16 / (int)sizeof(T)>(
+                [&](auto n) {
+                    constexpr int N = n;
+                    WZ_LAUNCH((prefill<T, N>), row_blocks(y.columns / N, y.rows), row_threads(y.rows), 0,
+                              cuda->stream, matrix_of<T>(y), matrix_of<T>(residual), bias);
+                },
+                y, residual, vector_of(bias, y.columns));
         });
         CUDA_LAUNCHED(cuda, "linear forward", y.rows, y.columns);
     }
