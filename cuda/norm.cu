@@ -1,19 +1,15 @@
-/* RMSNorm over rows, and per head on q and k. A warp has a row: lane l takes elements l, l + 32, ... and the lanes' sums
- * are added by halves, so a row's result depends on that row alone. */
-#include "cuda/cuda_backend.h"
+/* RMSNorm over rows: a warp has a row (norm.h). */
+#include "cuda/norm.h"
 
-#define WARPS 4 /* rows of a block */
+#define WARPS 4   /* rows of a block */
+#define STRETCH 8 /* 1024 elements of a row are read together */
 
-/* rstd of n elements, on every lane (Zhang & Sennrich 2019). */
-template <typename T> static __device__ float row_rstd(const T *x, int64_t n, float eps)
+static __device__ __forceinline__ row_lanes whole_warp(void)
 {
-    float sum = 0.0f;
-    for (int64_t i = threadIdx.x; i < n; i += WZ_WARP)
-        sum = fmaf(x[i], x[i], sum);
-    return 1.0f / sqrtf(warp_sum(sum) / (float)n + eps);
+    return row_lanes{WZ_WARP, (int)threadIdx.x};
 }
 
-template <typename T>
+template <typename T, bool WHOLE>
 static __global__ void norm_forward(matrix<T> y, float *rstd_out, matrix<float> x, const int32_t *gather,
                                     const float *weight, float eps)
 {
@@ -21,10 +17,8 @@ static __global__ void norm_forward(matrix<T> y, float *rstd_out, matrix<float> 
     if (i >= y.rows)
         return;
     const float *from = row_of(x, gather != NULL ? gather[i] : i);
-    const float rstd = row_rstd(from, x.columns, eps);
-    T *to = row_of(y, i);
-    for (int64_t c = threadIdx.x; c < x.columns; c += WZ_WARP)
-        to[c] = from[c] * rstd * weight[c];
+    const float rstd =
+        row_forward<STRETCH, WHOLE>(row_of(y, i), (float *)NULL, from, x.columns, whole_warp(), weight, eps);
     if (rstd_out != NULL && threadIdx.x == 0)
         rstd_out[i] = rstd;
 }
@@ -43,29 +37,19 @@ void cuda_rmsnorm_forward(wz_backend *backend, wz_tensor y, float *rstd, wz_tens
         return;
     with_type(y.type, [&](auto element) {
         using T = decltype(element);
-        WZ_LAUNCH(norm_forward<T>, warp_rows(y.rows), dim3(WZ_WARP, WARPS), 0, cuda->stream, matrix_of<T>(y),
-                  rstd, matrix_of<float>(x), index, weight, eps);
+        with_units<EACH<float>>(
+            [&](auto n) {
+                constexpr bool WHOLE = n > 1;
+                WZ_LAUNCH((norm_forward<T, WHOLE>), warp_rows(y.rows), dim3(WZ_WARP, WARPS), 0, cuda->stream,
+                          matrix_of<T>(y), rstd, matrix_of<float>(x), index, weight, eps);
+            },
+            y, x, vector_of(weight, x.columns));
     });
     CUDA_LAUNCHED(cuda, "rmsnorm forward", y.rows, y.columns);
 }
 
-/* With h = x rstd:  dx (+)= rstd (dy w - h mean(dy w h)). */
-template <typename D, typename T, typename X>
-static __device__ void row_backward(D *dx, const T *dy, const X *x, float rstd, const float *weight,
-                                    int64_t n, bool accumulate)
-{
-    float sum = 0.0f;
-    for (int64_t c = threadIdx.x; c < n; c += WZ_WARP)
-        sum = fmaf(dy[c] * weight[c], x[c] * rstd, sum);
-    const float mean = warp_sum(sum) / (float)n;
-    for (int64_t c = threadIdx.x; c < n; c += WZ_WARP) {
-        const float d = rstd * (dy[c] * weight[c] - x[c] * rstd * mean);
-        dx[c] = accumulate ? dx[c] + d : d;
-    }
-}
-
 /* One warp per input row that has outputs: entries order[begin[t] .. begin[t + 1]) of output rows, ascending. */
-template <typename T>
+template <typename T, bool WHOLE>
 static __global__ void norm_backward(matrix<float> dx, matrix<T> dy, matrix<float> x, const int32_t *source,
                                      const int32_t *begin, const int32_t *order, int64_t targets,
                                      const float *rstd, const float *weight)
@@ -76,7 +60,8 @@ static __global__ void norm_backward(matrix<float> dx, matrix<T> dy, matrix<floa
     const int64_t first = begin != NULL ? begin[t] : t, end = begin != NULL ? begin[t + 1] : t + 1;
     for (int64_t k = first; k < end; k++) {
         const int64_t i = order != NULL ? order[k] : k, row = source != NULL ? source[t] : i;
-        row_backward(row_of(dx, row), row_of(dy, i), row_of(x, row), rstd[i], weight, x.columns, true);
+        row_backward<STRETCH, WHOLE, true>(row_of(dx, row), row_of(dy, i), row_of(x, row), rstd[i], weight,
+                                           x.columns, whole_warp());
     }
 }
 
@@ -116,9 +101,14 @@ void cuda_rmsnorm_backward(wz_backend *backend, wz_tensor dx, float *dweight, wz
     const int64_t targets = gather != NULL ? scatter.targets : rows;
     with_type(dy.type, [&](auto element) {
         using T = decltype(element);
-        WZ_LAUNCH(norm_backward<T>, warp_rows(targets), dim3(WZ_WARP, WARPS), 0, cuda->stream,
-                  matrix_of<float>(dx), matrix_of<T>(dy), matrix_of<float>(x), scatter.target, scatter.begin,
-                  scatter.order, targets, rstd, weight);
+        with_units<EACH<float>>(
+            [&](auto n) {
+                constexpr bool WHOLE = n > 1;
+                WZ_LAUNCH((norm_backward<T, WHOLE>), warp_rows(targets), dim3(WZ_WARP, WARPS), 0,
+                          cuda->stream, matrix_of<float>(dx), matrix_of<T>(dy), matrix_of<float>(x),
+                          scatter.target, scatter.begin, scatter.order, targets, rstd, weight);
+            },
+            dx, dy, x, vector_of(weight, x.columns));
     });
     CUDA_LAUNCHED(cuda, "rmsnorm backward", dy.rows, dy.columns);
     if (dweight == NULL)
@@ -137,107 +127,4 @@ void cuda_rmsnorm_backward(wz_backend *backend, wz_tensor dx, float *dweight, wz
     });
     CUDA_LAUNCHED(cuda, "rmsnorm backward", dy.rows, dy.columns);
     cuda_add_parts(cuda, dweight, partial, parts, x.columns, x.columns);
-}
-
-/* A warp has a head of a row. */
-template <typename T>
-static __global__ void head_norm_forward(matrix<T> qkv, matrix<T> raw, float *rstd_out, int64_t q_heads,
-                                         int64_t heads, int64_t head_dim, const float *q_weight,
-                                         const float *k_weight, float eps)
-{
-    const int64_t at = (int64_t)blockIdx.x * WARPS + threadIdx.y, i = at / heads, h = at % heads;
-    if (i >= qkv.rows)
-        return;
-    T *x = row_of(qkv, i) + h * head_dim, *before = row_of(raw, i) + h * head_dim;
-    const float *weight = h < q_heads ? q_weight : k_weight;
-    const float rstd = row_rstd(x, head_dim, eps);
-    for (int64_t c = threadIdx.x; c < head_dim; c += WZ_WARP) {
-        before[c] = x[c];
-        x[c] = x[c] * rstd * weight[c];
-    }
-    if (threadIdx.x == 0)
-        rstd_out[i * heads + h] = rstd;
-}
-
-void cuda_qk_norm_forward(wz_backend *backend, wz_tensor qkv, wz_tensor raw, float *rstd,
-                          const wz_attention *attention, const float *q_weight, const float *k_weight,
-                          float eps)
-{
-    cuda_backend *cuda = cuda_of(backend);
-    const int64_t heads = attention->heads + attention->kv_heads;
-    if (qkv.rows == 0)
-        return;
-    with_type(qkv.type, [&](auto element) {
-        using T = decltype(element);
-        WZ_LAUNCH(head_norm_forward<T>, warp_rows(qkv.rows * heads), dim3(WZ_WARP, WARPS), 0, cuda->stream,
-                  matrix_of<T>(qkv), matrix_of<T>(raw), rstd, attention->heads, heads, attention->head_dim,
-                  q_weight, k_weight, eps);
-    });
-    CUDA_LAUNCHED(cuda, "qk_norm forward", qkv.rows, qkv.columns);
-}
-
-/* partial[part][2][head_dim]: q's and k's weight gradient over the part's rows and their heads, in order; before
- * head_norm_backward overwrites dqkv. */
-template <typename T>
-static __global__ void head_norm_weight_parts(float *partial, matrix<T> dqkv, matrix<T> raw,
-                                              const float *rstd, int64_t q_heads, int64_t heads,
-                                              int64_t head_dim)
-{
-    const int64_t d = (int64_t)blockIdx.x * blockDim.x + threadIdx.x, part = blockIdx.y;
-    if (d >= 2 * head_dim)
-        return;
-    const bool is_k = d >= head_dim;
-    const int64_t column = is_k ? d - head_dim : d, h0 = is_k ? q_heads : 0, h1 = is_k ? heads : q_heads;
-    const int64_t end = part_end(part, dqkv.rows);
-    float sum = 0.0f;
-    for (int64_t i = part * ROWS_PER_PART; i < end; i++)
-        for (int64_t h = h0; h < h1; h++)
-            sum = fmaf(row_of(dqkv, i)[h * head_dim + column],
-                       row_of(raw, i)[h * head_dim + column] * rstd[i * heads + h], sum);
-    partial[part * 2 * head_dim + d] = sum;
-}
-
-template <typename T>
-static __global__ void head_norm_backward(matrix<T> dqkv, matrix<T> raw, const float *rstd, int64_t q_heads,
-                                          int64_t heads, int64_t head_dim, const float *q_weight,
-                                          const float *k_weight)
-{
-    const int64_t at = (int64_t)blockIdx.x * WARPS + threadIdx.y, i = at / heads, h = at % heads;
-    if (i >= dqkv.rows)
-        return;
-    T *d = row_of(dqkv, i) + h * head_dim;
-    row_backward(d, d, row_of(raw, i) + h * head_dim, rstd[i * heads + h], h < q_heads ? q_weight : k_weight,
-                 head_dim, false);
-}
-
-void cuda_qk_norm_backward(wz_backend *backend, wz_tensor dqkv, float *dq_weight, float *dk_weight,
-                           wz_tensor raw, const float *rstd, const wz_attention *attention,
-                           const float *q_weight, const float *k_weight, const wz_row_groups *groups)
-{
-    cuda_backend *cuda = cuda_of(backend);
-    const int64_t heads = attention->heads + attention->kv_heads, hd = attention->head_dim;
-    const int64_t parts = part_count(dqkv.rows);
-    (void)groups;
-    if (dqkv.rows == 0)
-        return;
-    float *partial =
-        (float *)cuda_scratch(cuda, (size_t)(parts * 2 * hd) * sizeof(float), "qk_norm backward");
-    if (partial == NULL)
-        return;
-    const dim3 grid((unsigned)((2 * hd + 127) / 128), (unsigned)parts);
-    with_type(dqkv.type, [&](auto element) {
-        using T = decltype(element);
-        WZ_LAUNCH(head_norm_weight_parts<T>, grid, dim3(128), 0, cuda->stream, partial, matrix_of<T>(dqkv),
-                  matrix_of<T>(raw), rstd, attention->heads, heads, hd);
-    });
-    CUDA_LAUNCHED(cuda, "qk_norm backward", dqkv.rows, dqkv.columns);
-    cuda_add_parts(cuda, dq_weight, partial, parts, 2 * hd, hd);
-    cuda_add_parts(cuda, dk_weight, partial + hd, parts, 2 * hd, hd);
-    with_type(dqkv.type, [&](auto element) {
-        using T = decltype(element);
-        WZ_LAUNCH(head_norm_backward<T>, warp_rows(dqkv.rows * heads), dim3(WZ_WARP, WARPS), 0, cuda->stream,
-                  matrix_of<T>(dqkv), matrix_of<T>(raw), rstd, attention->heads, heads, hd, q_weight,
-                  k_weight);
-    });
-    CUDA_LAUNCHED(cuda, "qk_norm backward", dqkv.rows, dqkv.columns);
 }
