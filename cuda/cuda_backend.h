@@ -164,10 +164,10 @@ static inline cuda_product cuda_product_of(wz_tensor c, wz_tensor a, bool a_tran
 void cuda_multiply(cuda_backend *cuda, const cuda_product *product, const char *what);
 
 /* --- sums over rows in a fixed order --- */
-/* sum[column] += the rows of partial [parts][stride], in order. */
+/* sum[column] += the rows of partial [parts][stride]. */
 void cuda_add_parts(cuda_backend *cuda, float *sum, const float *partial, int64_t parts, int64_t stride,
                     int64_t columns);
-#define ROWS_PER_PART 64 /* rows that one block sums; parts are then added in order */
+#define ROWS_PER_PART 64 /* rows that one block sums */
 static inline int64_t part_count(int64_t rows)
 {
     return (rows + ROWS_PER_PART - 1) / ROWS_PER_PART;

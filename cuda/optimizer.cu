@@ -6,24 +6,39 @@
 
 #define THREADS 256
 #define BLOCK 16384 /* floats that one block of sum_squares adds */
+#define SHARES 8    /* of a column's parts */
 
+/* A thread adds a share of a column's parts in order, then the first warp the shares: as one sum, the parts of a large batch
+ * would wait for each other longer than all else takes. */
 static __global__ void add_parts(float *sum, const float *partial, int64_t parts, int64_t stride,
                                  int64_t columns)
 {
-    const int64_t column = (int64_t)blockIdx.x * THREADS + threadIdx.x;
-    if (column >= columns)
+    WZ_SHARED(float, share, SHARES *WZ_WARP);
+    const int shares = (int)blockDim.y;
+    const int64_t column = (int64_t)blockIdx.x * WZ_WARP + threadIdx.x, each = (parts + shares - 1) / shares,
+                  first = threadIdx.y * each, end = first + each < parts ? first + each : parts;
+    float total = 0.0f;
+    if (column < columns) {
+        WZ_UNROLL_BY(16)
+        for (int64_t part = first; part < end; part++)
+            total += partial[part * stride + column];
+    }
+    share[threadIdx.y * WZ_WARP + threadIdx.x] = total;
+    __syncthreads();
+    if (threadIdx.y != 0 || column >= columns)
         return;
-    float total = sum[column];
-    for (int64_t part = 0; part < parts; part++)
-        total += partial[part * stride + column];
+    total = sum[column];
+    for (int s = 0; s < shares; s++)
+        total += share[s * WZ_WARP + (int)threadIdx.x];
     sum[column] = total;
 }
 
 void cuda_add_parts(cuda_backend *cuda, float *sum, const float *partial, int64_t parts, int64_t stride,
                     int64_t columns)
 {
-    WZ_LAUNCH(add_parts, dim3((unsigned)((columns + THREADS - 1) / THREADS)), dim3(THREADS), 0, cuda->stream,
-              sum, partial, parts, stride, columns);
+    WZ_LAUNCH(add_parts, dim3((unsigned)((columns + WZ_WARP - 1) / WZ_WARP)),
+              dim3(WZ_WARP, (unsigned)(parts < SHARES ? parts : SHARES)), 0, cuda->stream, sum, partial,
+              parts, stride, columns);
     CUDA_LAUNCHED(cuda, "adding parts", parts, columns);
 }
 
