@@ -7,11 +7,14 @@
 const op_case backend_cases[] = {
     {&op_embedding, {.rows = 1, .in = 5, .vocab = 7, .groups = 1}, false},
     {&op_embedding, {.rows = 23, .in = 17, .vocab = 9, .groups = 4, .pad = 3}, false},
+    {&op_embedding, {.rows = 9, .in = 20, .vocab = 5, .groups = 2}, false},
 
     {&op_rmsnorm, {.rows = 1, .in = 1, .groups = 1}, false},
     {&op_rmsnorm, {.rows = 1, .in = 33, .groups = 1}, false},
     {&op_rmsnorm, {.rows = 19, .in = 24, .groups = 3, .pad = 5}, false},
     {&op_rmsnorm, {.rows = 21, .in = 16, .groups = 3, .gathered = true}, false},
+    {&op_rmsnorm, {.rows = 3, .in = 1100, .groups = 1}, false}, /* more than a warp keeps of a row */
+    {&op_rmsnorm, {.rows = 2, .in = 2051, .groups = 1}, false},
 
     {&op_linear, {.rows = 1, .in = 1, .out = 1, .groups = 1}, false},
     {&op_linear, {.rows = 1, .in = 37, .out = 21, .groups = 1, .bias = true}, false},
@@ -34,13 +37,17 @@ const op_case backend_cases[] = {
 
     {&op_qk_norm, {.rows = 1, .heads = 2, .kv_heads = 1, .head_dim = 4, .groups = 1}, false},
     {&op_qk_norm, {.rows = 7, .heads = 4, .kv_heads = 2, .head_dim = 24, .groups = 3, .pad = 5}, false},
+    {&op_qk_norm, {.rows = 9, .heads = 3, .kv_heads = 2, .head_dim = 48, .groups = 2}, false},
+    {&op_qk_norm, {.rows = 2, .heads = 1, .kv_heads = 1, .head_dim = 264, .groups = 1}, false},
 
     {&op_rope, {.rows = 1, .heads = 1, .kv_heads = 1, .head_dim = 2}, false},
     {&op_rope, {.rows = 9, .heads = 4, .kv_heads = 2, .head_dim = 24, .pad = 2}, false},
     {&op_rope, {.rows = 5, .heads = 3, .kv_heads = 1, .head_dim = 34, .inverse = true}, false},
+    {&op_rope, {.rows = 9, .heads = 2, .kv_heads = 1, .head_dim = 48}, false},
 
     {&op_swiglu, {.rows = 1, .out = 1}, false},
     {&op_swiglu, {.rows = 9, .out = 21, .pad = 3}, false},
+    {&op_swiglu, {.rows = 9, .out = 272}, false},
 
     {&op_attention, {.rows = 1, .prompt = {1}, .heads = 1, .kv_heads = 1, .head_dim = 2}, false},
     {&op_attention,

@@ -284,6 +284,28 @@ START_TEST(rmsnorm_row_is_the_same_among_any_rows)
 }
 END_TEST
 
+/* Of a width that is read in units of several elements, and once from addresses where it cannot be. */
+START_TEST(rmsnorm_row_is_the_same_at_any_address)
+{
+    enum { ROWS = 40, WIDTH = 1100 };
+    wz_backend *be = test_backend(2);
+    float *values = uniform(ROWS * WIDTH, 1), *apart = placed(be, ROWS * (WIDTH + 1) + 1, 2);
+    float *x = backend_place(be, values, ROWS * WIDTH), *weight = placed(be, WIDTH, 3);
+    float *y = placed(be, ROWS * WIDTH, 4), *rstd = placed(be, ROWS, 5),
+          *apart_y = placed(be, ROWS * WIDTH, 6), *apart_rstd = placed(be, ROWS, 7);
+    const wz_tensor rows = {apart + 1, ROWS, WIDTH, WIDTH + 1, WZ_F32};
+    for (int64_t i = 0; i < ROWS; i++)
+        be->ops->upload(be, apart + 1 + i * (WIDTH + 1), values + i * WIDTH, sizeof(float) * WIDTH);
+    be->ops->rmsnorm_forward(be, matrix(y, ROWS, WIDTH), rstd, matrix(x, ROWS, WIDTH), NULL, weight, 1e-6f);
+    be->ops->rmsnorm_forward(be, matrix(apart_y, ROWS, WIDTH), apart_rstd, rows, NULL, weight, 1e-6f);
+    ck_assert(same(be, apart_y, y, ROWS * WIDTH));
+    ck_assert(same(be, apart_rstd, rstd, ROWS));
+    free(values);
+    release(be, (float *[]){apart, x, weight, y, rstd, apart_y, apart_rstd}, 7);
+    be->ops->destroy(be);
+}
+END_TEST
+
 /* ---- attention: rows as they come while decoding, and all at once ---- */
 
 static const op_case *wide_attention(void)
@@ -503,6 +525,7 @@ static Suite *rows_suite(void)
     tcase_add_loop_test(rows, linear_is_the_product_however_it_is_cut, 0, LINEARS);
     tcase_add_loop_test(rows, linear_nan_in_one_row_stays_in_that_row, 0, PRECISIONS);
     tcase_add_test(rows, rmsnorm_row_is_the_same_among_any_rows);
+    tcase_add_test(rows, rmsnorm_row_is_the_same_at_any_address);
     tcase_add_loop_test(rows, attention_cut_into_any_ranges_gives_the_same_bits, 0, RANGE_PRECISIONS);
     tcase_add_loop_test(rows, attention_rows_that_a_row_does_not_see_may_hold_nan, 0, PRECISIONS);
     tcase_add_test(rows, attention_at_sites_is_that_of_all_rows);
