@@ -1,21 +1,5 @@
-/* Packed attention, backward. With p = exp(s - lse), s = scale q k^T, and D = dout . out:
- *     dv_j += p_j dout,   ds_j = p_j (dout . v_j - D) scale,   dq = sum_j ds_j k_j,   dk_j += ds_j q.
- * (Dao et al. 2022, appendix B.) Each gradient has one owner that adds in a fixed order, so there are no atomics: a warp has
- * dq of 16 queries and walks the keys as the forward pass does; a warp has dk and dv of 16 keys and walks the queries that see
- * them. Scores are computed again by each. */
-#include <math.h>
-
-#include "cuda/attention.h"
-
-/* What the backward kernels share. delta [rows][heads], by place in the list of rows; partial [lists.partials][kv_heads][64][dk,
- * dv][head_dim]. */
-template <typename T> struct backward_view {
-    matrix<T> dqkv, dout, out, qkv;
-    const float *lse;
-    float *delta, *partial;
-    attention_lists lists;
-    attention_shape shape;
-};
+/* Attention backward: gradients of queries, and the op. */
+#include "cuda/attention_backward.h"
 
 /* Zeros for the queries of rows that are not computed. */
 template <typename T> static __global__ void clear_queries(matrix<T> dqkv, int64_t width)
@@ -77,37 +61,6 @@ static __device__ void load_upstream(const backward_view<T> &b, const lane_queri
     find_delta(b, q, u, lane);
 }
 
-/* s = a c^T and t = b d^T for 16 rows of two tiles. */
-template <typename T, int WIDTH, typename S>
-static __device__ __forceinline__ void two_products(float *s, const fragment<T> *a, S c, float *t,
-                                                    const fragment<T> *b, S d, int row, int lane)
-{
-    WZ_UNROLL
-    for (int e = 0; e < 8; e++)
-        s[e] = t[e] = 0.0f;
-    WZ_UNROLL
-    for (int i = 0; i < WIDTH / SIDE; i++) {
-        fragment<T> right;
-        load_right_of_rows<T, WIDTH>(&right, c, row, i * SIDE, lane);
-        multiply_add(s, a[i], right);
-        load_right_of_rows<T, WIDTH>(&right, d, row, i * SIDE, lane);
-        multiply_add(t, b[i], right);
-    }
-}
-
-/* sum += left (16 rows of a tile). */
-template <typename T, int WIDTH, typename S>
-static __device__ __forceinline__ void add_rows(float (*sum)[8], const fragment<T> &left, S rows, int row,
-                                                int lane)
-{
-    WZ_UNROLL
-    for (int d = 0; d < WIDTH / SIDE; d++) {
-        fragment<T> right;
-        load_right<T, WIDTH>(&right, rows, row, d * SIDE, lane);
-        multiply_add(sum[d], left, right);
-    }
-}
-
 /* Blocks: (items, key/value heads, parts of the heads that share them). */
 template <typename T, int WIDTH>
 static __global__ void __launch_bounds__(MOST_THREADS) query_gradients(backward_view<T> b)
@@ -149,231 +102,17 @@ static __global__ void __launch_bounds__(MOST_THREADS) query_gradients(backward_
     }
 }
 
-/* What a block of keys must know of a tile of queries; SEEN: keys of the block that it sees. */
-typedef enum query_word { LSE2, DELTA, SEEN, QUERY_WORDS } query_word;
-
-/* One of the queries that may see a block's keys. */
-typedef struct query_place {
-    int place, head; /* in the list of rows */
-} query_place;
-
-static __device__ __forceinline__ query_place find_query(const attention_shape &s, const attention_keys &keys,
-                                                         int kv, int at)
-{
-    const int row = by_per_kv(s, at);
-    return query_place{keys.first + row, kv * s.per_kv + at - row * s.per_kv};
-}
-
-/* Queries [first, first + count) of those that may see the block's keys, into shared memory: two tiles (queries, output
- * gradients), then QUERY_WORDS x ROWS numbers. */
-template <typename T, int WIDTH, typename S>
-static __device__ __forceinline__ void load_queries(const backward_view<T> &b, const attention_keys &keys,
-                                                    int kv, int first, int count, S to, int thread)
-{
-    constexpr int ROWS = tile_pair<T, WIDTH>::ROWS, WORDS = tile_pair<T, WIDTH>::WORDS;
-    const attention_shape &s = b.shape;
-    load_tiles<T, WIDTH>(to, to + WORDS, (count + SIDE - 1) / SIDE * SIDE, s.head_dim, s.whole, thread,
-                         MOST_THREADS, [&](int j, const T **query, const T **dout) {
-                             const query_place q = find_query(s, keys, kv, first + (j < count ? j : 0));
-                             const attention_row *row = &b.lists.rows[q.place];
-                             *query = query_of(b.qkv, s, row->row, q.head);
-                             *dout = query_of(b.dout, s, row->result, q.head);
-                             return j < count;
-                         });
-    close_copies();
-    for (int j = thread; j < ROWS; j += MOST_THREADS) {
-        const query_place q = find_query(s, keys, kv, first + (j < count ? j : 0));
-        const attention_row row = b.lists.rows[q.place];
-        const int sees = (keys.completion < 0 ? row.prompt : row.own) - keys.base;
-        const auto words = to + (2 * WORDS + j);
-        words[LSE2 * ROWS] = b.lse[(int64_t)row.result * s.heads + q.head] * LOG2_E;
-        words[DELTA * ROWS] = b.delta[(int64_t)q.place * s.heads + q.head];
-        words[SEEN * ROWS] = j < count ? (float)sees : 0.0f;
-    }
-}
-
-template <typename T, int WIDTH> struct query_stage {
-    static constexpr int WORDS = 2 * tile_pair<T, WIDTH>::WORDS + QUERY_WORDS * tile_pair<T, WIDTH>::ROWS;
-    static constexpr size_t SHARED = (size_t)2 * WORDS * sizeof(float);
-};
-
-/* A warp's 16 keys. */
-template <typename T, int WIDTH> struct key_block {
-    fragment<T> key[WIDTH / SIDE], value[WIDTH / SIDE];
-    float dk[WIDTH / SIDE][8], dv[WIDTH / SIDE][8];
-};
-
-/* Rows lane / 4 and lane / 4 + 8 of a warp's keys; -1: there is none. */
-static __device__ __forceinline__ void key_rows(const attention_lists &lists, const attention_keys &keys,
-                                                int64_t *row, int lane)
-{
-    WZ_UNROLL
-    for (int half = 0; half < 2; half++) {
-        const int64_t j = keys.base + (int)threadIdx.y * SIDE + 8 * half + lane / 4;
-        row[half] = j < keys.length ? key_row(lists, keys.start, keys.completion, j) : -1;
-    }
-}
-
-/* Adds what `count` queries of a tile give. */
-template <typename T, int WIDTH, typename S>
-static __device__ __forceinline__ void take_queries(key_block<T, WIDTH> *k, S queries, int count,
-                                                    const attention_shape &s, int lane)
-{
-    constexpr int ROWS = tile_pair<T, WIDTH>::ROWS, WORDS = tile_pair<T, WIDTH>::WORDS;
-    const auto dout = queries + WORDS, words = queries + 2 * WORDS;
-    const int first_key = (int)threadIdx.y * SIDE;
-    for (int n = 0; n < count; n += SIDE) {
-        float p[8], slope[8];
-        int seen[4]; /* by the queries of the lane's columns */
-        bool any = false;
-        WZ_UNROLL
-        for (int i = 0; i < 4; i++) {
-            seen[i] = (int)words[SEEN * ROWS + n + fragment_column(lane, i / 2 * 4 + i % 2)] - first_key;
-            any = any || seen[i] > 0;
-        }
-        if (!__any_sync(WZ_ALL_LANES, any))
-            continue;
-        two_products<T, WIDTH>(p, k->key, queries, slope, k->value, dout, n, lane);
-        WZ_UNROLL
-        for (int e = 0; e < 8; e++) {
-            const int query = n + fragment_column(lane, e);
-            const float x = power_of_two(fmaf(p[e], s.scale2, -(float)words[LSE2 * ROWS + query]));
-            p[e] = fragment_row(lane, e) < seen[e / 4 * 2 + e % 2] ? x : 0.0f;
-            slope[e] = p[e] * (slope[e] - words[DELTA * ROWS + query]) * s.scale;
-        }
-        fragment<T> left;
-        make_factor(&left, p);
-        add_rows<T, WIDTH>(k->dv, left, dout, n, lane);
-        make_factor(&left, slope);
-        add_rows<T, WIDTH>(k->dk, left, queries, n, lane);
-    }
-}
-
-template <typename T>
-static __device__ __forceinline__ float *partial_of(const backward_view<T> &b, int64_t partial, int kv,
-                                                    int64_t key)
-{
-    return b.partial +
-           ((partial * b.shape.kv_heads + kv) * KEYS_AT_ONCE + key) * (2 * (int64_t)b.shape.head_dim);
-}
-
 template <typename T, int WIDTH>
-static __device__ __forceinline__ void store_keys(const backward_view<T> &b, const attention_keys &keys,
-                                                  int kv, const key_block<T, WIDTH> &k, const int64_t *row,
-                                                  int lane)
+static void launch_queries(cuda_backend *cuda, const backward_view<T> &b, const wz_attention *attention)
 {
-    const attention_shape &s = b.shape;
-    WZ_UNROLL
-    for (int i = 0; i < WIDTH / SIDE * 8; i++) {
-        const int half = i % 8 / 2 % 2, column = i / 8 * SIDE + fragment_column(lane, i % 8);
-        const float dk = k.dk[i / 8][i % 8], dv = k.dv[i / 8][i % 8];
-        if (row[half] < 0 || column >= s.head_dim)
-            continue;
-        if (keys.partial >= 0) {
-            float *to =
-                partial_of(b, keys.partial, kv, (int)threadIdx.y * SIDE + fragment_row(lane, i % 8)) + column;
-            to[0] = dk;
-            to[s.head_dim] = dv;
-        } else {
-            key_of(b.dqkv, s, row[half], kv)[column] = dk;
-            value_of(b.dqkv, s, row[half], kv)[column] = dv;
-        }
-    }
-}
-
-/* Blocks: (lists.sums, key/value heads). */
-template <typename T> static __global__ void add_partials(backward_view<T> b)
-{
-    const attention_shape &s = b.shape;
-    const attention_sum sum = b.lists.sums[blockIdx.x];
-    const int kv = (int)blockIdx.y, left = sum.length - sum.base,
-              keys = left < KEYS_AT_ONCE ? left : KEYS_AT_ONCE, width = 2 * s.head_dim;
-    for (int e = (int)threadIdx.x; e < keys * width; e += MOST_THREADS) {
-        const int j = e / width, column = e % width;
-        float x = 0.0f;
-        for (int i = 0; i < sum.count; i++)
-            x += partial_of(b, sum.first + i, kv, j)[column];
-        T *to = key_of(b.dqkv, s, sum.start + sum.base + j, kv);
-        if (column < s.head_dim)
-            to[column] = x;
-        else
-            to[s.kv_heads * s.head_dim + column - s.head_dim] = x;
-    }
-}
-
-/* Blocks: (lists.keys, key/value heads). */
-template <typename T, int WIDTH>
-static __global__ void __launch_bounds__(MOST_THREADS) key_gradients(backward_view<T> b)
-{
-    constexpr int ROWS = tile_pair<T, WIDTH>::ROWS, STAGE = query_stage<T, WIDTH>::WORDS;
-    WZ_DYNAMIC_SHARED(shared);
-    const attention_shape &s = b.shape;
-    const attention_keys keys = b.lists.keys[blockIdx.x];
-    const int kv = (int)blockIdx.y, lane = (int)threadIdx.x, thread = (int)threadIdx.y * WZ_WARP + lane,
-              queries = keys.count * s.per_kv;
-    key_block<T, WIDTH> k;
-    int64_t row[2];
-    const T *key[2], *value[2];
-    const auto load = [&](int stage, int first) {
-        load_queries<T, WIDTH>(b, keys, kv, first, queries - first < ROWS ? queries - first : ROWS,
-                               shared + stage * STAGE, thread);
-    };
-    key_rows(b.lists, keys, row, lane);
-    WZ_UNROLL
-    for (int half = 0; half < 2; half++) {
-        key[half] = row[half] >= 0 ? key_of(b.qkv, s, row[half], kv) : NULL;
-        value[half] = row[half] >= 0 ? value_of(b.qkv, s, row[half], kv) : NULL;
-    }
-    WZ_UNROLL
-    for (int d = 0; d < WIDTH / SIDE; d++) {
-        load_left(&k.key[d], key[0], key[1], d * SIDE, s.head_dim, lane);
-        load_left(&k.value[d], value[0], value[1], d * SIDE, s.head_dim, lane);
-        WZ_UNROLL
-        for (int e = 0; e < 8; e++)
-            k.dk[d][e] = k.dv[d][e] = 0.0f;
-    }
-    if (queries > 0)
-        load(0, 0);
-    for (int first = 0, stage = 0; first < queries; first += ROWS, stage = 1 - stage) {
-        const int left = queries - first;
-        if (left > ROWS) {
-            load(1 - stage, first + ROWS);
-            await_copies<1>();
-        } else {
-            await_copies<0>();
-        }
-        __syncthreads();
-        take_queries<T, WIDTH>(&k, shared + stage * STAGE, left < ROWS ? left : ROWS, s, lane);
-        __syncthreads(); /* the next load writes here */
-    }
-    store_keys(b, keys, kv, k, row, lane);
-}
-
-template <typename T, int WIDTH>
-static void launch_backward(cuda_backend *cuda, const backward_view<T> &b, const wz_attention *attention)
-{
-    const auto of_queries = query_gradients<T, WIDTH>;
-    const auto of_keys = key_gradients<T, WIDTH>;
-    const size_t query_bytes = tile_pair<T, WIDTH>::SHARED, key_bytes = query_stage<T, WIDTH>::SHARED;
-    const dim3 block(WZ_WARP, MANY_WARPS);
-    if (!cuda_allow_shared(cuda, of_queries, query_bytes, "attention backward, queries") ||
-        !cuda_allow_shared(cuda, of_keys, key_bytes, "attention backward, keys"))
+    const auto kernel = query_gradients<T, WIDTH>;
+    const size_t bytes = tile_pair<T, WIDTH>::SHARED;
+    const dim3 grid((unsigned)b.lists.item_count, (unsigned)attention->kv_heads,
+                    (unsigned)head_parts(attention, MANY_WARPS));
+    if (b.lists.item_count == 0 || !cuda_allow_shared(cuda, kernel, bytes, "attention backward, queries"))
         return;
-    if (b.lists.item_count > 0) {
-        WZ_LAUNCH(of_queries,
-                  dim3((unsigned)b.lists.item_count, (unsigned)attention->kv_heads,
-                       (unsigned)head_parts(attention, MANY_WARPS)),
-                  block, query_bytes, cuda->stream, b);
-        CUDA_LAUNCHED(cuda, "attention backward, queries", b.dqkv.rows, b.dqkv.columns);
-    }
-    WZ_LAUNCH(of_keys, dim3((unsigned)b.lists.keys_count, (unsigned)attention->kv_heads), block, key_bytes,
-              cuda->stream, b);
-    CUDA_LAUNCHED(cuda, "attention backward, keys", b.dqkv.rows, b.dqkv.columns);
-    if (b.lists.sum_count == 0)
-        return;
-    WZ_LAUNCH(add_partials<T>, dim3((unsigned)b.lists.sum_count, (unsigned)attention->kv_heads),
-              dim3(MOST_THREADS), 0, cuda->stream, b);
-    CUDA_LAUNCHED(cuda, "attention backward, sums of keys", b.dqkv.rows, b.dqkv.columns);
+    WZ_LAUNCH(kernel, grid, dim3(WZ_WARP, MANY_WARPS), bytes, cuda->stream, b);
+    CUDA_LAUNCHED(cuda, "attention backward, queries", b.dqkv.rows, b.dqkv.columns);
 }
 
 template <typename T>
@@ -392,7 +131,8 @@ static void backward(cuda_backend *cuda, backward_view<T> b, const wz_attention 
         CUDA_LAUNCHED(cuda, "attention backward", b.dqkv.rows, b.dqkv.columns);
     }
     with_width(attention->head_dim,
-               [&](auto head_width) { launch_backward<T, decltype(head_width)::value>(cuda, b, attention); });
+               [&](auto head_width) { launch_queries<T, decltype(head_width)::value>(cuda, b, attention); });
+    cuda_key_gradients(cuda, b, attention);
 }
 
 void cuda_attention_backward(wz_backend *backend, wz_tensor dqkv, wz_tensor dout, wz_tensor out,

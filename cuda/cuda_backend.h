@@ -13,7 +13,7 @@ extern "C" {
 #include "engine/core/memory.h"
 }
 
-#define CUDA_MOST_HEAD_DIM 256 /* of attention: features in registers */
+#define CUDA_MOST_HEAD_DIM 256 /* of attention: a warp has its queries and sums in registers */
 
 typedef struct cuda_gemm cuda_gemm; /* products and their algorithms */
 
