@@ -116,6 +116,7 @@ template <typename T, int WIDTH> struct tile_pair {
     static constexpr int BYTES = WIDTH * (int)sizeof(T), ROWS = BYTES <= 256 ? 64 : 16384 / BYTES,
                          WORDS = ROWS * tile<T, WIDTH>::STRIDE;
     static constexpr size_t SHARED = (size_t)4 * WORDS * sizeof(float);
+    static_assert(SHARED <= CUDA_MOST_SHARED, "shared memory of a block");
 };
 
 /* --- the queries of a warp --- */

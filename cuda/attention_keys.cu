@@ -47,6 +47,7 @@ static __device__ __forceinline__ void load_queries(const backward_view<T> &b, c
 template <typename T, int WIDTH> struct query_stage {
     static constexpr int WORDS = 2 * tile_pair<T, WIDTH>::WORDS + QUERY_WORDS * tile_pair<T, WIDTH>::ROWS;
     static constexpr size_t SHARED = (size_t)2 * WORDS * sizeof(float);
+    static_assert(SHARED <= CUDA_MOST_SHARED, "shared memory of a block");
 };
 
 /* A warp's 16 keys. */

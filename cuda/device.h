@@ -10,6 +10,7 @@
 
 #define WZ_WARP 32
 #define WZ_ALL_LANES 0xffffffffu
+#define CUDA_MOST_SHARED ((size_t)99 << 10) /* bytes of a block on any GPU from sm_80 on */
 
 #if defined(__CUDACC__)
 /* Before a loop over an array that belongs in registers. */

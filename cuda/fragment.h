@@ -4,7 +4,8 @@
  *     of a left factor and of a sum:  row 8 (e / 2 % 2) + l / 4,               column 8 (e / 4) + 2 (l % 4) + e % 2;
  *     of a right factor:              row 8 (e / 2 % 2) + 2 (l % 4) + e % 2,   column 8 (e / 4) + l / 4.
  * Factors are of type T, sums are fp32. An element of a sum depends on its row of the left factor and its column of the right
- * one alone, not on where in the block these stand. Where there are no tensor cores for it, the same is computed in plain C:
+ * one alone, not on where in the block these stand, and products of zero leave it as it is: so tensor cores are known to work, as
+ * far as they have been measured, though PTX leaves order and rounding open (tests/cuda_attention_tiles.c looks). Where there are no tensor cores for it, the same is computed in plain C:
  * for fp32, and on the emulator, which so has the layouts' meaning. */
 #ifndef WZ_CUDA_FRAGMENT_H
 #define WZ_CUDA_FRAGMENT_H

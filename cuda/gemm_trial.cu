@@ -143,6 +143,9 @@ static void fill_operands(cuda_backend *cuda, trial *t, char *memory)
     p->a = memory;
     p->b = memory + t->a_bytes;
     p->c = memory + t->a_bytes + t->b_bytes;
+    /* what lies between rows is fetched with them */
+    CUDA_CHECK(cuda, cudaMemsetAsync((void *)p->c, 0, t->c_bytes + t->part_bytes, cuda->stream),
+               "trying products");
     if (p->c_type == WZ_F32) {
         launch_fill(cuda, memory, p->type, (int64_t)((t->a_bytes + t->b_bytes) / wz_type_bytes(p->type)), 1);
     } else {

@@ -1,5 +1,5 @@
-/* The distribution of one decision, shared by sampling and scoring so that both give the same bits: nvcc fuses a product
- * and a sum as it sees fit in each kernel, hence the functions that round each, and fmaf.
+/* The distribution of one decision, shared by sampling and scoring so that both give the same bits: what rounds, and
+ * where, is in the functions (the build lets nvcc fuse no products and sums).
  *
  * Small sets: a warp has an entry and gathers only the columns of its set, in fp32. The whole vocabulary: logits exist for
  * one tile of entries and one chunk of columns at a time, by one product of the working type with fp32 sums. */

@@ -138,7 +138,7 @@ sanitize() {
     need compute-sanitizer "install the toolkit's cuda-sanitizer package" || return 1
     echo "== $1: $2"
     # calls that fail are tested on purpose, and checked by the program
-    (cd "$build/tests" && CK_FORK=no within 150 compute-sanitizer --tool "$1" --error-exitcode 99 \
+    (cd "$build/tests" && CK_FORK=no WZ_TEST_NO_PROBE=1 within 150 compute-sanitizer --tool "$1" --error-exitcode 99 \
         --report-api-errors no --print-limit 20 "./$2")
 }
 
@@ -146,13 +146,17 @@ part_memcheck() {
     local failed=0
     sanitize memcheck test_backend_gpu || failed=1
     sanitize memcheck cuda_head_tiles_gpu || failed=1
+    sanitize memcheck cuda_attention_tiles_gpu || failed=1
     CK_RUN_CASE=bits sanitize memcheck test_model_gpu || failed=1
     sanitize memcheck cuda_decode_gpu || failed=1
     return $failed
 }
 
 part_racecheck() {
-    sanitize racecheck test_backend_gpu
+    local failed=0
+    sanitize racecheck test_backend_gpu || failed=1
+    sanitize racecheck cuda_head_tiles_gpu || failed=1
+    return $failed
 }
 
 part_initcheck() {

@@ -2,7 +2,8 @@
  *
  * A backend is one const table of functions over its own state. Memory handed to ops belongs to the
  * backend (alloc/release; upload and download copy from and to the host); index arrays (tokens, segment
- * table, masks; but those of a wz_decode_view) and the head's numbers per entry (logp, entropy, and their gradients) are host arrays.
+ * table, masks; but those of a wz_decode_view) and the head's numbers per entry (logp, entropy, and their gradients) are host
+ * arrays.
  *
  * Conventions. A tensor is a view: row-major, `stride` elements from row to row. Ops never allocate
  * result memory; outputs may not alias inputs unless an op says so. Every op is deterministic: the bytes
@@ -11,7 +12,8 @@
  * Sums over rows (weight gradients) run per group in row order, then over groups in order, each added
  * to the accumulator in turn, so that cutting a batch between groups and calling again changes nothing.
  * (The CUDA backend adds the rows of one call in a fixed order of its own: there a cut changes last bits.)
- * NaN and infinity go through ops as IEEE arithmetic has them; nothing is clamped.
+ * NaN and infinity go through ops as IEEE arithmetic has them; nothing is clamped. (In the CUDA backend's attention a number
+ * that is not finite may make NaN of more: of a whole head's result for a row that sees it, and of gradients within its group.)
  *
  * Types. A backend has a working type, WZ_F32 or WZ_BF16. Tensors marked [w] below may be of it, as their `type` says; all
  * others are WZ_F32. Whatever the types, ops compute in fp32 and round (to nearest, ties to even) only where a tensor
@@ -211,7 +213,7 @@ typedef struct wz_backend_ops {
     void (*embedding_backward)(wz_backend *backend, wz_tensor dtable, wz_tensor dy, const int32_t *token,
                                const wz_row_groups *groups);
 
-    /* Optional, NULL where the working type is WZ_F32: to [w] = from. */
+    /* to [w] = from; may be NULL where the working type is WZ_F32. */
     void (*convert)(wz_backend *backend, wz_tensor to, wz_tensor from);
 
     /* y [w] = x / sqrt(mean(x^2) + eps) * weight; rstd [rows] keeps 1/sqrt(...). gather (NULL: none) takes input row

@@ -98,6 +98,9 @@ static wz_status add_gradients(wz_trainer *trainer, step_state *s, int64_t itera
 {
     const double start = wz_now_s();
     wz_batch *batch = trainer->batch;
+    wz_backend *be = trainer->policy->model->backend;
+    wz_backend_info info;
+    be->ops->describe(be, &info);
     const int64_t first = p * batch->groups_per_pack * batch->generations;
     wz_pack_scores scores = {0};
     const wz_pack_update update = {
@@ -107,7 +110,7 @@ static wz_status add_gradients(wz_trainer *trainer, step_state *s, int64_t itera
         .backward = trainer->backward,
         .pack = batch->packs[p],
         .recompute = iteration > 0 || !trainer->options.reuse_activations,
-        .rescore = iteration > 0,
+        .rescore = iteration > 0 || (info.inexact && !trainer->options.reuse_activations),
         .temperature = trainer->options.sampling.temperature,
         .loss = &s->loss,
         .totals = &s->totals,

@@ -6,7 +6,8 @@
  * What it checks: shared memory is written before it is read; no two threads touch one shared location between
  * barriers unless both only read; all threads of a block reach a barrier and all lanes of a mask the same warp
  * operation; the host stays out of device memory (which is unreadable to it but for copies); under AddressSanitizer
- * device memory has red zones. What it cannot check: caches and memory ordering, speed, tensor cores.
+ * device memory has red zones. What it cannot check: caches and memory ordering, speed, tensor cores, what
+ * is still on its way to shared memory (copies of cuda/fragment.h are there at once).
  *
  * CUDA_EMULATOR_COUNT=FILE: when the program ends, how often the host asked for what, a line each: kind (launch, product,
  * copy, fill, wait), tab, name, tab, number.
