@@ -102,10 +102,7 @@ static __device__ __forceinline__ void copy_unit(S words, int at, const void *fr
         "l"(from)
         : "memory");
 #else
-    sixteen_bytes unit;
-    memcpy(&unit, from, sizeof unit);
-    for (int i = 0; i < 4; i++)
-        words[at + i] = __uint_as_float(unit.word[i]);
+    emulator::start_copy(words + at, from);
 #endif
 }
 
@@ -114,6 +111,8 @@ static __device__ __forceinline__ void close_copies(void)
 {
 #if defined(__CUDACC__)
     asm volatile("cp.async.commit_group;" ::: "memory");
+#else
+    emulator::close_copies();
 #endif
 }
 
@@ -122,6 +121,8 @@ template <int LEFT> static __device__ __forceinline__ void await_copies(void)
 {
 #if defined(__CUDACC__)
     asm volatile("cp.async.wait_group %0;" ::"n"(LEFT) : "memory");
+#else
+    emulator::await_copies(LEFT);
 #endif
 }
 

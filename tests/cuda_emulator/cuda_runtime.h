@@ -6,8 +6,7 @@
  * What it checks: shared memory is written before it is read; no two threads touch one shared location between
  * barriers unless both only read; all threads of a block reach a barrier and all lanes of a mask the same warp
  * operation; the host stays out of device memory (which is unreadable to it but for copies); under AddressSanitizer
- * device memory has red zones. What it cannot check: caches and memory ordering, speed, tensor cores, what
- * is still on its way to shared memory (copies of cuda/fragment.h are there at once).
+ * device memory has red zones. What it cannot check: caches and memory ordering, speed, tensor cores.
  *
  * CUDA_EMULATOR_COUNT=FILE: when the program ends, how often the host asked for what, a line each: kind (launch, product,
  * copy, fill, wait), tab, name, tab, number.
@@ -180,6 +179,12 @@ template <typename T> class dynamic_array
     const char *name_;
     int64_t first_;
 };
+
+/* Copies of 16 bytes to shared memory, which arrive when their thread awaits them (cp.async): until then there are NaNs.
+ * Those started since the last close_copies belong together; await_copies: all groups but the last `left`. */
+void start_copy(const dynamic_array<float> &to, const void *from);
+void close_copies();
+void await_copies(size_t left);
 } // namespace emulator
 
 #define threadIdx (emulator::here.thread)

@@ -38,8 +38,15 @@ struct stack {
     void *fake;
 };
 
+struct pending_copy {
+    dynamic_array<float> to;
+    const void *from;
+};
+
 struct fiber {
     stack at;
+    std::vector<pending_copy> copies;
+    std::vector<size_t> groups; /* where each ends among the copies */
     std::unique_ptr<char[]> memory;
     dim3 thread;
 };
@@ -181,6 +188,8 @@ void fiber_main()
 {
     for (after_switch(nullptr);;) {
         (*kernel_body)();
+        fibers[running].copies.clear();
+        fibers[running].groups.clear();
         warps[running / WARP].alive &= ~(1u << lane());
         wait();
     }
@@ -315,6 +324,36 @@ static void prepare_dynamic_memory(size_t words)
     dynamic_words = values.data();
     dynamic_touches = touches.data();
     dynamic_count = words;
+}
+
+void start_copy(const dynamic_array<float> &to, const void *from)
+{
+    for (int i = 0; i < 4; i++)
+        to[i] = NAN;
+    fibers[running].copies.push_back({to, from});
+}
+
+void close_copies()
+{
+    fibers[running].groups.push_back(fibers[running].copies.size());
+}
+
+void await_copies(size_t left)
+{
+    fiber &f = fibers[running];
+    if (f.groups.size() <= left)
+        return;
+    const size_t count = f.groups.size() - left, end = f.groups[count - 1];
+    for (size_t k = 0; k < end; k++) {
+        float words[4];
+        memcpy(words, f.copies[k].from, sizeof words);
+        for (int i = 0; i < 4; i++)
+            f.copies[k].to[i] = words[i];
+    }
+    f.copies.erase(f.copies.begin(), f.copies.begin() + (ptrdiff_t)end);
+    f.groups.erase(f.groups.begin(), f.groups.begin() + (ptrdiff_t)count);
+    for (size_t &group : f.groups)
+        group -= end;
 }
 
 static void run(dim3 grid, dim3 block, size_t dynamic_bytes, const char *kernel,

@@ -77,6 +77,32 @@ START_TEST(write_after_read_needs_a_barrier)
 }
 END_TEST
 
+/* Two groups of a copy each by one thread; all but `left` are awaited. */
+static __global__ void two_copies(float *out, const float *from, int left)
+{
+    WZ_DYNAMIC_SHARED(tile);
+    for (int i = 0; i < 2; i++) {
+        emulator::start_copy(tile + 4 * i, from + 4 * i);
+        emulator::close_copies();
+    }
+    emulator::await_copies((size_t)left);
+    for (int i = 0; i < 8; i++)
+        out[i] = tile[i];
+}
+
+START_TEST(copies_to_shared_memory_arrive_when_awaited)
+{
+    float *out = on_the_device(8), *from = on_the_device(8), host[8] = {1, 2, 3, 4, 5, 6, 7, 8};
+    cudaMemcpyAsync(from, host, sizeof host, cudaMemcpyHostToDevice, nullptr);
+    WZ_LAUNCH(two_copies, dim3(1), dim3(1), 8 * sizeof(float), (cudaStream_t) nullptr, out, from, _i);
+    cudaMemcpyAsync(host, out, sizeof host, cudaMemcpyDeviceToHost, nullptr);
+    for (int i = 0; i < 8; i++)
+        ck_assert(i < 4 * (2 - _i) ? host[i] == (float)(i + 1) : isnan(host[i]));
+    cudaFree(out);
+    cudaFree(from);
+}
+END_TEST
+
 static __global__ void sums(float *out, bool leave)
 {
     if (leave && threadIdx.x == 5)
@@ -217,6 +243,7 @@ int main(void)
     tcase_add_test_raise_signal(all, shared_memory_read_before_written_aborts, SIGABRT);
     tcase_add_loop_test_raise_signal(all, write_after_read_needs_a_barrier, SIGABRT, 0, 1);
     tcase_add_loop_test(all, write_after_read_needs_a_barrier, 1, 2);
+    tcase_add_loop_test(all, copies_to_shared_memory_arrive_when_awaited, 0, 3);
     tcase_add_test(all, warp_sum_is_the_sum_on_every_lane);
     tcase_add_test(all, threads_take_turns_in_the_order_asked_for);
     tcase_add_test(all, threads_take_turns_as_drawn_by_the_seed);
