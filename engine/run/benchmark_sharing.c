@@ -130,7 +130,8 @@ static wz_status time_prompts(const sharing *s, const layout *l, double *seconds
     return status;
 }
 
-static wz_status time_training(const sharing *s, const layout *l, double *seconds, wz_error *err)
+/* A step on the model's own samples knows their scores from sampling; `score`: made-up ones are scored first, and keep that. */
+static wz_status time_training(const sharing *s, const layout *l, bool score, double *seconds, wz_error *err)
 {
     const wz_config *c = &s->bench.config;
     const wz_loss_options loss = {.type = (wz_loss_type)c->loss_type,
@@ -145,7 +146,7 @@ static wz_status time_training(const sharing *s, const layout *l, double *second
                                    .backward = s->backward,
                                    .pack = l->pack,
                                    .recompute = true,
-                                   .rescore = true,
+                                   .rescore = score,
                                    .temperature = 1.0f,
                                    .loss = &loss,
                                    .totals = &totals,
@@ -154,15 +155,20 @@ static wz_status time_training(const sharing *s, const layout *l, double *second
     const double start = wz_now_s();
     const wz_status status = wz_pack_gradients(&update, &scores, err);
     *seconds = wz_now_s() - start;
+    if (status == WZ_OK && score) {
+        const wz_decisions *d = &l->pack->decisions;
+        memcpy(d->logp, scores.logp, (size_t)d->count * sizeof *d->logp);
+        memcpy(d->entropy, scores.entropy, (size_t)d->count * sizeof *d->entropy);
+    }
     wz_pack_scores_clear(&scores);
     return status;
 }
 
-static wz_status time_both(const sharing *s, const layout *l, double *prompt_s, double *train_s,
+static wz_status time_both(const sharing *s, const layout *l, bool score, double *prompt_s, double *train_s,
                            wz_error *err)
 {
     const wz_status status = time_prompts(s, l, prompt_s, err);
-    return status == WZ_OK ? time_training(s, l, train_s, err) : status;
+    return status == WZ_OK ? time_training(s, l, score, train_s, err) : status;
 }
 
 /* Operations of a forward and a backward pass: three times the forward pass's products. What follows the last attention
@@ -197,13 +203,13 @@ wz_status wz_sharing_benchmark_run(const wz_config *config, const wz_bench_lengt
     memset(out, 0, sizeof *out);
     wz_status status = open_sharing(config, lengths, rounds, log, &s, err);
     if (status == WZ_OK)
-        status = time_both(&s, &s.unshared, &unused[0], &unused[1], err);
+        status = time_both(&s, &s.unshared, true, &unused[0], &unused[1], err);
     if (status == WZ_OK)
-        status = time_both(&s, &s.shared, &unused[0], &unused[1], err);
+        status = time_both(&s, &s.shared, true, &unused[0], &unused[1], err);
     for (int64_t i = 0; status == WZ_OK && i < rounds; i++) {
-        status = time_both(&s, &s.unshared, &s.unshared.prompt_s[i], &s.unshared.train_s[i], err);
+        status = time_both(&s, &s.unshared, false, &s.unshared.prompt_s[i], &s.unshared.train_s[i], err);
         if (status == WZ_OK)
-            status = time_both(&s, &s.shared, &s.shared.prompt_s[i], &s.shared.train_s[i], err);
+            status = time_both(&s, &s.shared, false, &s.shared.prompt_s[i], &s.shared.train_s[i], err);
     }
     if (status == WZ_OK) {
         const double completions = (double)(lengths->groups * lengths->generations);

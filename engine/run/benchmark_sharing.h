@@ -10,7 +10,7 @@
 typedef struct wz_sharing_layout {
     int64_t rows, prompt_rows;
     double prompt_s; /* prefill of all prompts; median */
-    double train_s;  /* forward pass, scores, loss and backward pass; median */
+    double train_s;  /* forward pass, loss and backward pass of own samples; median */
     double flops; /* of train_s: linear layers and head three times their forward pass, attention likewise */
 } wz_sharing_layout;
 
