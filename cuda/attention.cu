@@ -30,12 +30,6 @@ static __device__ __forceinline__ float largest_of_four(float x)
     return fmaxf(x, __shfl_xor_sync(WZ_ALL_LANES, x, 2));
 }
 
-static __device__ __forceinline__ float sum_of_four(float x)
-{
-    x += __shfl_xor_sync(WZ_ALL_LANES, x, 1);
-    return x + __shfl_xor_sync(WZ_ALL_LANES, x, 2);
-}
-
 /* Scores of the lane's queries with the tile's keys in blocks of 16; -infinity for those not seen. */
 template <typename T, int WIDTH, int BLOCKS, typename S>
 static __device__ __forceinline__ void score_keys(float (*score)[8], const fragment<T> *query, S keys,
@@ -50,7 +44,7 @@ static __device__ __forceinline__ void score_keys(float (*score)[8], const fragm
             WZ_UNROLL
             for (int d = 0; d < WIDTH / SIDE; d++) {
                 fragment<T> key;
-                load_right_of_rows<T, WIDTH>(&key, keys, n * SIDE, d * SIDE, lane);
+                load_right<T, WIDTH, true>(&key, keys, n * SIDE, d * SIDE, lane);
                 multiply_add(score[n], query[d], key);
             }
         }
@@ -85,10 +79,11 @@ static __device__ __forceinline__ void take_scores(running_softmax<WIDTH> *r, fl
         r->largest[half] = most;
     }
     WZ_UNROLL
-    for (int d = 0; d < WIDTH / SIDE; d++)
+    for (int d = 0; d < WIDTH / SIDE; d++) {
         WZ_UNROLL
-    for (int e = 0; e < 8; e++)
-        r->value[d][e] *= rescale[e / 2 % 2];
+        for (int e = 0; e < 8; e++)
+            r->value[d][e] *= rescale[e / 2 % 2];
+    }
 }
 
 template <typename T, int WIDTH, int BLOCKS, typename S>
@@ -103,7 +98,7 @@ static __device__ __forceinline__ void add_values(running_softmax<WIDTH> *r, con
             WZ_UNROLL
             for (int d = 0; d < WIDTH / SIDE; d++) {
                 fragment<T> value;
-                load_right<T, WIDTH>(&value, values, n * SIDE, d * SIDE, lane);
+                load_right<T, WIDTH, false>(&value, values, n * SIDE, d * SIDE, lane);
                 multiply_add(r->value[d], weight, value);
             }
         }
@@ -118,12 +113,13 @@ static __device__ void store_result(const matrix<T> &out, float *lse, const runn
                                     const lane_queries &q, const attention_shape &s, int lane)
 {
     WZ_UNROLL
-    for (int d = 0; d < WIDTH / SIDE; d++)
+    for (int d = 0; d < WIDTH / SIDE; d++) {
         WZ_UNROLL
-    for (int e = 0; e < 8; e++) {
-        const int half = e / 2 % 2, column = d * SIDE + fragment_column(lane, e);
-        if (q.there[half] && column < s.head_dim)
-            query_of(out, s, q.result[half], q.head[half])[column] = r.value[d][e] / r.sum[half];
+        for (int e = 0; e < 8; e++) {
+            const int half = e / 2 % 2, column = d * SIDE + fragment_column(lane, e);
+            if (q.there[half] && column < s.head_dim)
+                query_of(out, s, q.result[half], q.head[half])[column] = r.value[d][e] / r.sum[half];
+        }
     }
     WZ_UNROLL
     for (int half = 0; half < 2; half++)

@@ -39,8 +39,7 @@ typedef struct attention_keys {
     int32_t first, count;
     int32_t start, completion; /* the prompt's first row, or the completion (-1: it is the prompt) */
     int32_t base, length;      /* keys in all */
-    int32_t
-        partial; /* -1: these are all rows that see one; else others have the rest, and gradients are partial */
+    int32_t partial; /* number of the partial gradients; -1: no other entry has rows that see these keys */
 } attention_keys;
 #define KEYS_AT_ONCE 64
 
@@ -150,6 +149,13 @@ static __device__ __forceinline__ lane_queries queries_of(const attention_lists 
         q.head[r] = kv * s.per_kv + part + slot % heads;
     }
     return q;
+}
+
+/* Over a query's four lanes, on each of them. */
+static __device__ __forceinline__ float sum_of_four(float x)
+{
+    x += __shfl_xor_sync(WZ_ALL_LANES, x, 1);
+    return x + __shfl_xor_sync(WZ_ALL_LANES, x, 2);
 }
 
 /* --- walking the keys of an item --- */

@@ -1,12 +1,28 @@
 /* Attention backward: gradients of queries, and the op. */
 #include "cuda/attention_backward.h"
+#include "cuda/rows.h"
 
-/* Zeros for the queries of rows that are not computed. */
-template <typename T> static __global__ void clear_queries(matrix<T> dqkv, int64_t width)
+template <typename T, int N> static __global__ void clear_units(matrix<T> to)
 {
-    const int64_t e = (int64_t)blockIdx.x * blockDim.x + threadIdx.x, row = e / width, column = e % width;
-    if (row < dqkv.rows)
-        row_of(dqkv, row)[column] = 0.0f;
+    over_units<N>(to.rows, to.columns, [&](int64_t row, int64_t column) {
+        write_elements(row_of(to, row) + column, elements<N>{});
+    });
+}
+
+/* Zeros for the queries: those of rows that are not computed stay. */
+template <typename T>
+static void clear_queries(cuda_backend *cuda, wz_tensor dqkv, const wz_attention *attention)
+{
+    wz_tensor queries = dqkv;
+    queries.columns = attention->heads * attention->head_dim;
+    with_units<16 / (int)sizeof(T)>(
+        [&](auto n) {
+            constexpr int N = n;
+            WZ_LAUNCH((clear_units<T, N>), row_blocks(queries.columns / N, queries.rows),
+                      row_threads(queries.rows), 0, cuda->stream, matrix_of<T>(queries));
+        },
+        queries);
+    CUDA_LAUNCHED(cuda, "attention backward", dqkv.rows, dqkv.columns);
 }
 
 /* A warp's queries of dq. */
@@ -33,11 +49,9 @@ static __device__ void find_delta(const backward_view<T> &b, const lane_queries 
     }
     WZ_UNROLL
     for (int half = 0; half < 2; half++) {
-        delta[half] += __shfl_xor_sync(WZ_ALL_LANES, delta[half], 1);
-        delta[half] += __shfl_xor_sync(WZ_ALL_LANES, delta[half], 2);
-        u->delta[half] = delta[half];
+        u->delta[half] = sum_of_four(delta[half]);
         if (q.there[half] && lane % 4 == 0)
-            b.delta[(int64_t)q.place[half] * b.shape.heads + q.head[half]] = delta[half];
+            b.delta[(int64_t)q.place[half] * b.shape.heads + q.head[half]] = u->delta[half];
     }
 }
 
@@ -116,20 +130,14 @@ static void launch_queries(cuda_backend *cuda, const backward_view<T> &b, const 
 }
 
 template <typename T>
-static void backward(cuda_backend *cuda, backward_view<T> b, const wz_attention *attention, bool at_sites)
+static void backward(cuda_backend *cuda, backward_view<T> b, const wz_attention *attention)
 {
-    const int64_t rows = b.dqkv.rows, width = attention->heads * attention->head_dim;
     b.delta = (float *)cuda_scratch(
         cuda, cuda_attention_backward_bytes(attention, b.lists.row_count, b.lists.partials),
         "attention backward");
     if (b.delta == NULL || b.lists.keys_count == 0)
         return;
     b.partial = b.delta + b.lists.row_count * attention->heads;
-    if (at_sites) {
-        WZ_LAUNCH(clear_queries<T>, dim3((unsigned)((rows * width + 255) / 256)), dim3(256), 0, cuda->stream,
-                  b.dqkv, width);
-        CUDA_LAUNCHED(cuda, "attention backward", b.dqkv.rows, b.dqkv.columns);
-    }
     with_width(attention->head_dim,
                [&](auto head_width) { launch_queries<T, decltype(head_width)::value>(cuda, b, attention); });
     cuda_key_gradients(cuda, b, attention);
@@ -155,6 +163,8 @@ void cuda_attention_backward(wz_backend *backend, wz_tensor dqkv, wz_tensor dout
                                        NULL,
                                        lists,
                                        cuda_attention_shape(attention, qkv, dout)};
-        backward(cuda, view, attention, at_sites);
+        if (at_sites)
+            clear_queries<T>(cuda, dqkv, attention);
+        backward(cuda, view, attention);
     });
 }

@@ -29,9 +29,9 @@ static __device__ __forceinline__ void two_products(float *s, const fragment<T> 
     WZ_UNROLL
     for (int i = 0; i < WIDTH / SIDE; i++) {
         fragment<T> right;
-        load_right_of_rows<T, WIDTH>(&right, c, row, i * SIDE, lane);
+        load_right<T, WIDTH, true>(&right, c, row, i * SIDE, lane);
         multiply_add(s, a[i], right);
-        load_right_of_rows<T, WIDTH>(&right, d, row, i * SIDE, lane);
+        load_right<T, WIDTH, true>(&right, d, row, i * SIDE, lane);
         multiply_add(t, b[i], right);
     }
 }
@@ -44,7 +44,7 @@ static __device__ __forceinline__ void add_rows(float (*sum)[8], const fragment<
     WZ_UNROLL
     for (int d = 0; d < WIDTH / SIDE; d++) {
         fragment<T> right;
-        load_right<T, WIDTH>(&right, rows, row, d * SIDE, lane);
+        load_right<T, WIDTH, false>(&right, rows, row, d * SIDE, lane);
         multiply_add(sum[d], left, right);
     }
 }

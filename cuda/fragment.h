@@ -4,9 +4,10 @@
  *     of a left factor and of a sum:  row 8 (e / 2 % 2) + l / 4,               column 8 (e / 4) + 2 (l % 4) + e % 2;
  *     of a right factor:              row 8 (e / 2 % 2) + 2 (l % 4) + e % 2,   column 8 (e / 4) + l / 4.
  * Factors are of type T, sums are fp32. An element of a sum depends on its row of the left factor and its column of the right
- * one alone, not on where in the block these stand, and products of zero leave it as it is: so tensor cores are known to work, as
- * far as they have been measured, though PTX leaves order and rounding open (tests/cuda_attention_tiles.c looks). Where there are no tensor cores for it, the same is computed in plain C:
- * for fp32, and on the emulator, which so has the layouts' meaning. */
+ * one alone, not on where in the block these stand, and products of zero leave it as it is: so tensor cores are known to
+ * work, as far as they have been measured, though PTX leaves order and rounding open (tests/cuda_attention_tiles.c
+ * looks). Where there are no tensor cores for it, the same is computed in plain C: for fp32, and on the emulator, which
+ * so has the layouts' meaning. */
 #ifndef WZ_CUDA_FRAGMENT_H
 #define WZ_CUDA_FRAGMENT_H
 
@@ -138,7 +139,8 @@ static __device__ __forceinline__ float word_from(const bf16 *row, int i, int co
     return __uint_as_float(bf16_pair(first, second));
 }
 
-/* Two tiles of `rows` rows: row j from addresses(j, &a, &b), zeros if it returns false and from element `columns` on. By all threads of a block; `whole`: columns and addresses are multiples of 16 bytes. */
+/* Two tiles of `rows` rows: row j from addresses(j, &a, &b), zeros if it returns false and from element `columns` on. By all
+ * threads of a block; `whole`: columns and addresses are multiples of 16 bytes. */
 template <typename T, int WIDTH, typename S, typename F>
 static __device__ __forceinline__ void load_tiles(S a, S b, int rows, int columns, bool whole, int thread,
                                                   int threads, const F &addresses)
@@ -224,8 +226,8 @@ static __device__ __forceinline__ float tile_element(S words, int stride, int ro
 }
 
 #if defined(__CUDACC__)
-/* Four 8 x 8 matrices of bf16, whose 16-byte rows begin where lanes 0 to 31 say; lane l receives elements 2 (l % 4) and the next
- * one of row l / 4, or TRANSPOSED, of column l / 4. */
+/* Four 8 x 8 matrices of bf16, whose 16-byte rows begin where lanes 0 to 31 say; lane l receives elements 2 (l % 4) and the
+ * next one of row l / 4, or TRANSPOSED, of column l / 4. */
 template <bool TRANSPOSED>
 static __device__ __forceinline__ void load_matrices(fragment<bf16> *out, const float *row)
 {
@@ -243,44 +245,27 @@ static __device__ __forceinline__ void load_matrices(fragment<bf16> *out, const 
 }
 #endif
 
-/* A right factor from 16 x 16 elements of a tile, [row, row + 16) x [column, column + 16): the tile's rows are the factor's
- * columns. */
-template <typename T, int WIDTH, typename S>
-static __device__ __forceinline__ void load_right_of_rows(fragment<T> *right, S words, int row, int column,
-                                                          int lane)
-{
-    constexpr int STRIDE = tile<T, WIDTH>::STRIDE;
-#if defined(__CUDACC__)
-    if constexpr (sizeof(T) == sizeof(bf16)) {
-        load_matrices<false>(right, words + (row + 8 * (lane / 16) + lane % 8) * STRIDE +
-                                        (column + 8 * (lane / 8 % 2)) / 2);
-    } else
-#endif
-    {
-        float x[8];
-        WZ_UNROLL
-        for (int e = 0; e < 8; e++)
-            x[e] = tile_element(words, STRIDE, row + right_column(lane, e), column + right_row(lane, e), T());
-        make_factor(right, x);
-    }
-}
-
-/* The same with the tile's rows as the factor's rows. */
-template <typename T, int WIDTH, typename S>
+/* A right factor from 16 x 16 elements of a tile, [row, row + 16) x [column, column + 16). The tile's rows are the factor's
+ * rows, or TRANSPOSED, its columns. */
+template <typename T, int WIDTH, bool TRANSPOSED, typename S>
 static __device__ __forceinline__ void load_right(fragment<T> *right, S words, int row, int column, int lane)
 {
     constexpr int STRIDE = tile<T, WIDTH>::STRIDE;
 #if defined(__CUDACC__)
-    if constexpr (sizeof(T) == sizeof(bf16)) {
-        load_matrices<true>(right, words + (row + 8 * (lane / 8 % 2) + lane % 8) * STRIDE +
-                                       (column + 8 * (lane / 16)) / 2);
+    if constexpr (sizeof(T) == sizeof(bf16)) { /* lanes 8 m to 8 m + 7 have the rows of matrix m, words m */
+        const int odd = 8 * (lane / 8 % 2), second = 8 * (lane / 16), lower = TRANSPOSED ? second : odd;
+        load_matrices<!TRANSPOSED>(right, words + (row + lower + lane % 8) * STRIDE +
+                                              (column + odd + second - lower) / 2);
     } else
 #endif
     {
         float x[8];
         WZ_UNROLL
-        for (int e = 0; e < 8; e++)
-            x[e] = tile_element(words, STRIDE, row + right_row(lane, e), column + right_column(lane, e), T());
+        for (int e = 0; e < 8; e++) {
+            const int i = right_row(lane, e), j = right_column(lane, e);
+            x[e] =
+                tile_element(words, STRIDE, row + (TRANSPOSED ? j : i), column + (TRANSPOSED ? i : j), T());
+        }
         make_factor(right, x);
     }
 }

@@ -3,8 +3,8 @@
 
 #include "cuda/cuda_backend.h"
 
-#define DIGIT                                                                                                \
-    11 /* bits of a target that one round sorts by: two rounds for vocabularies below four million */
+/* Bits of a target that one round sorts by: two rounds for vocabularies below four million. */
+#define DIGIT 11
 
 typedef struct entry {
     int32_t target, row;

@@ -138,8 +138,8 @@ sanitize() {
     need compute-sanitizer "install the toolkit's cuda-sanitizer package" || return 1
     echo "== $1: $2"
     # calls that fail are tested on purpose, and checked by the program
-    (cd "$build/tests" && CK_FORK=no WZ_TEST_NO_PROBE=1 within 150 compute-sanitizer --tool "$1" --error-exitcode 99 \
-        --report-api-errors no --print-limit 20 "./$2")
+    (cd "$build/tests" && CK_FORK=no WZ_TEST_NO_PROBE=1 within 150 compute-sanitizer --tool "$1" \
+        --error-exitcode 99 --report-api-errors no --print-limit 20 "./$2")
 }
 
 part_memcheck() {

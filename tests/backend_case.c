@@ -85,8 +85,17 @@ void *backend_prepare(wz_backend *be, wz_tensor weight)
     return copy;
 }
 
-/* Numbers as they lie in memory, and back; bf16 is the upper half of a float. */
-static void encode(void *to, const float *values, int64_t count, wz_dtype type)
+float *uniform_numbers(int64_t count, uint32_t what, wz_dtype type)
+{
+    float *values = zeroed(count, sizeof(float));
+    fill_uniform(values, count, what);
+    for (int64_t i = 0; type == WZ_BF16 && i < count; i++)
+        values[i] = bf16_nearest(values[i]);
+    return values;
+}
+
+/* bf16 is the upper half of a float. */
+void encode_numbers(void *to, const float *values, int64_t count, wz_dtype type)
 {
     if (type == WZ_F32)
         memcpy(to, values, (size_t)count * sizeof(float));
@@ -228,7 +237,7 @@ static void copy_in(const bench *b, size_t f, void *to, const float *all, wz_dty
 {
     const size_t bytes = bytes_of(b, f, type);
     void *encoded = zeroed((int64_t)bytes, 1);
-    encode(encoded, all, b->fields[f].rows * stride_of(b, f), type);
+    encode_numbers(encoded, all, b->fields[f].rows * stride_of(b, f), type);
     if (b->fields[f].on_host)
         memcpy(to, encoded, bytes);
     else
@@ -251,10 +260,7 @@ void bench_create(bench *b, const op_case *test, wz_backend *be)
     b->field_count = test->op->fields(b->s, b->fields);
     for (size_t f = 0; f < b->field_count; f++) {
         const field *at = &b->fields[f];
-        b->host[f] = zeroed(at->rows * at->columns, sizeof(float));
-        fill_uniform(b->host[f], at->rows * at->columns, 100 + (uint32_t)f);
-        for (int64_t i = 0; b->s->type == WZ_BF16 && i < at->rows * at->columns; i++)
-            b->host[f][i] = bf16_nearest(b->host[f][i]);
+        b->host[f] = uniform_numbers(at->rows * at->columns, 100 + (uint32_t)f, b->s->type);
         b->value[f] = allocate(b, f, at->type);
         b->gradient[f] = allocate(b, f, at->gradient_type);
     }

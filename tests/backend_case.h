@@ -122,11 +122,14 @@ size_t bench_bytes(const bench *b, size_t field);
 wz_attention bench_attention(const bench *b);
 /* Random numbers in (-1, 1), a function of (what, index). */
 void fill_uniform(float *values, int64_t count, uint32_t what);
+/* The same, rounded to the type; for free(). */
+float *uniform_numbers(int64_t count, uint32_t what, wz_dtype type);
 uint32_t random_below(uint32_t limit, uint32_t what, uint64_t index);
 
 /* The nearest bf16 number, ties to even; within the range of normal numbers. */
 float bf16_nearest(float x);
-/* Floats from numbers as they lie in memory. */
+/* Numbers as they lie in memory from floats that have the type's precision, and back. */
+void encode_numbers(void *to, const float *values, int64_t count, wz_dtype type);
 void decode_numbers(float *to, const void *values, int64_t count, wz_dtype type);
 /* The copy of a weight matrix that the backend's products want, for its release(); NULL: none. */
 void *backend_prepare(wz_backend *be, wz_tensor weight);

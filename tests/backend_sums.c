@@ -8,14 +8,6 @@
 
 #define COUNT 40013 /* more than two blocks of 16384 floats */
 
-static float *uniform(uint32_t what)
-{
-    float *values = malloc(sizeof(float) * COUNT);
-    ck_assert_ptr_nonnull(values);
-    fill_uniform(values, COUNT, what);
-    return values;
-}
-
 /* A copy on the backend; NULL: zeros. */
 static float *place(wz_backend *be, const float *values)
 {
@@ -30,7 +22,7 @@ static float *place(wz_backend *be, const float *values)
 /* Double products of floats are exact; n additions in double round n 2^-53 at most. */
 double sum_squares_check(wz_backend *be)
 {
-    float *x = uniform(3), *at = place(be, x);
+    float *x = uniform_numbers(COUNT, 3, WZ_F32), *at = place(be, x);
     double expected = 0.0;
     for (int i = 0; i < COUNT; i++)
         expected += (double)x[i] * (double)x[i];
@@ -70,13 +62,14 @@ void adamw_check(wz_backend *be)
 {
     const wz_adamw options = {
         .learning_rate = 0.01f, .beta1 = 0.9f, .beta2 = 0.95f, .epsilon = 1e-8f, .weight_decay = 0.1f};
-    float *w = uniform(4), *weight = place(be, w), *m = place(be, NULL), *v = place(be, NULL);
+    float *w = uniform_numbers(COUNT, 4, WZ_F32), *weight = place(be, w), *m = place(be, NULL),
+          *v = place(be, NULL);
     moments *exact = calloc(COUNT, sizeof *exact);
     ck_assert_ptr_nonnull(exact);
     for (int i = 0; i < COUNT; i++)
         exact[i].weight = (double)w[i];
     for (int step = 1; step <= 5; step++) {
-        float *g = uniform(10 + (uint32_t)step), *gradient = place(be, g);
+        float *g = uniform_numbers(COUNT, 10 + (uint32_t)step, WZ_F32), *gradient = place(be, g);
         wz_adamw now = options;
         now.step = step;
         be->ops->adamw(be, weight, m, v, gradient, COUNT, 0.5f, &now);

@@ -3,11 +3,11 @@
  * formula, on segments of one tile), and rows alone against all rows.
  *
  * Bounds. Numbers are from (-1, 1), so |values| <= 1 and |scores| <= sqrt(head_dim). With u = 2^-24 and n = head_dim + rows + 10
- * roundings, as in backend_case.h: an output's reach, sum_j |J_kj x_j|, is at most 1 by the values, and 2 sqrt(head_dim) by the
- * queries and again by the keys, so two computations differ by 2 n u (2 + 4 sqrt(head_dim)) at most; with bf16 (v = 2^-8) by v
- * more for the weights, which are rounded and sum to 1, and v for the result. Gradients are sums with much cancelling, for which
- * no bound as sharp is at hand: 1e-4 of the largest in fp32 is thirty times what is seen, 4 v in bf16; a tile left out
- * or taken twice changes a tenth or more. */
+ * roundings, as in backend_case.h: an output's reach, sum_j |J_kj x_j|, is at most 1 by the values, and 2 sqrt(head_dim) by
+ * the queries and again by the keys, so two computations differ by 2 n u (2 + 4 sqrt(head_dim)) at most; with bf16 (v = 2^-8)
+ * by v more for the weights, which are rounded and sum to 1, and v for the result. Gradients are sums with much
+ * cancelling, for which no bound as sharp is at hand: 1e-4 of the largest in fp32 is thirty times what is seen, 4 v in bf16; a
+ * tile left out or taken twice changes a tenth or more. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,33 +51,15 @@ static wz_pack *make_pack(void)
     return pack;
 }
 
-static float *numbers(int64_t count, uint32_t what, wz_dtype type)
-{
-    float *out = malloc((size_t)count * sizeof(float));
-    ck_assert_ptr_nonnull(out);
-    fill_uniform(out, count, what);
-    for (int64_t i = 0; type == WZ_BF16 && i < count; i++)
-        out[i] = bf16_nearest(out[i]);
-    return out;
-}
-
 static wz_tensor place(wz_backend *be, const float *values, int64_t rows, int64_t columns, wz_dtype type)
 {
-    const int64_t count = rows * columns;
-    void *to = NULL, *there = malloc((size_t)count * wz_type_bytes(type));
+    const size_t bytes = (size_t)(rows * columns) * wz_type_bytes(type);
+    void *to = NULL, *there = malloc(bytes);
     wz_error err = {{0}};
     ck_assert_ptr_nonnull(there);
-    for (int64_t i = 0; i < count; i++)
-        if (type == WZ_F32) {
-            ((float *)there)[i] = values[i];
-        } else { /* rounded already */
-            uint32_t bits = 0;
-            memcpy(&bits, &values[i], sizeof bits);
-            ((uint16_t *)there)[i] = (uint16_t)(bits >> 16);
-        }
-    ck_assert_msg(be->ops->alloc(be, (size_t)count * wz_type_bytes(type), "a test", &to, &err) == WZ_OK, "%s",
-                  err.text);
-    be->ops->upload(be, to, there, (size_t)count * wz_type_bytes(type));
+    encode_numbers(there, values, rows * columns, type);
+    ck_assert_msg(be->ops->alloc(be, bytes, "a test", &to, &err) == WZ_OK, "%s", err.text);
+    be->ops->upload(be, to, there, bytes);
     free(there);
     return (wz_tensor){to, rows, columns, columns, type};
 }
@@ -116,7 +98,8 @@ static void compute(wz_backend *be, const struct geometry *g, const wz_pack *pac
     const wz_attention a = {g->heads, g->kv_heads, g->head_dim, (float)(1.0 / sqrt((double)g->head_dim))};
     const int64_t width = (g->heads + 2 * g->kv_heads) * g->head_dim, head_width = g->heads * g->head_dim;
     const wz_dtype type = be->working_type;
-    float *x = numbers(s->rows * width, 1, g->type), *dy = numbers(s->rows * head_width, 2, g->type);
+    float *x = uniform_numbers(s->rows * width, 1, g->type),
+          *dy = uniform_numbers(s->rows * head_width, 2, g->type);
     const wz_tensor qkv = place(be, x, s->rows, width, type), dqkv = place(be, x, s->rows, width, type),
                     dout = place(be, dy, s->rows, head_width, type),
                     out = place(be, dy, s->rows, head_width, type),

@@ -38,22 +38,12 @@ static wz_tensor place(const float *values, int64_t rows)
     return (wz_tensor){backend_place(be, values, rows * WIDTH), rows, WIDTH, WIDTH, WZ_F32};
 }
 
-static float *uniform(int64_t count, uint32_t what)
-{
-    float *values = malloc(sizeof(float) * (size_t)count);
-    ck_assert_ptr_nonnull(values);
-    fill_uniform(values, count, what);
-    for (int64_t i = 0; type == WZ_BF16 && i < count; i++)
-        values[i] = bf16_nearest(values[i]);
-    return values;
-}
-
 static void setup(wz_dtype of)
 {
     type = of;
     be = test_backend_of(type, 1);
-    hidden = uniform((int64_t)ENTRIES * WIDTH, 1);
-    head = uniform((int64_t)VOCAB * WIDTH, 2);
+    hidden = uniform_numbers((int64_t)ENTRIES * WIDTH, 1, type);
+    head = uniform_numbers((int64_t)VOCAB * WIDTH, 2, type);
     slope = malloc(sizeof(double) * ENTRIES * VOCAB);
     ck_assert_ptr_nonnull(slope);
     fill_uniform(dlogp, ENTRIES, 3);

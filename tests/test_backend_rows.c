@@ -38,18 +38,10 @@ static const linear_shape linear_shapes[] = {
 #define RANGE_PRECISIONS PRECISIONS /* of attention in ranges */
 #endif
 
-static float *uniform(int64_t count, uint32_t what)
-{
-    float *values = malloc((size_t)(count + 1) * sizeof *values);
-    ck_assert_ptr_nonnull(values);
-    fill_uniform(values, count, what);
-    return values;
-}
-
 /* Uniform numbers on the backend. */
 static float *placed(wz_backend *be, int64_t count, uint32_t what)
 {
-    float *values = uniform(count, what), *there = backend_place(be, values, count);
+    float *values = uniform_numbers(count, what, WZ_F32), *there = backend_place(be, values, count);
     free(values);
     return there;
 }
@@ -289,7 +281,7 @@ START_TEST(rmsnorm_row_is_the_same_at_any_address)
 {
     enum { ROWS = 40, WIDTH = 1100 };
     wz_backend *be = test_backend(2);
-    float *values = uniform(ROWS * WIDTH, 1), *apart = placed(be, ROWS * (WIDTH + 1) + 1, 2);
+    float *values = uniform_numbers(ROWS * WIDTH, 1, WZ_F32), *apart = placed(be, ROWS * (WIDTH + 1) + 1, 2);
     float *x = backend_place(be, values, ROWS * WIDTH), *weight = placed(be, WIDTH, 3);
     float *y = placed(be, ROWS * WIDTH, 4), *rstd = placed(be, ROWS, 5),
           *apart_y = placed(be, ROWS * WIDTH, 6), *apart_rstd = placed(be, ROWS, 7);
@@ -413,7 +405,8 @@ START_TEST(attention_at_sites_is_that_of_all_rows)
     const int64_t sites = segments->sites, rows = all.s->rows, width = all.fields[OUT].columns,
                   heads = all.fields[LSE].columns;
     ck_assert_int_lt(sites, rows);
-    float *dout = uniform(rows * width, 7), *dout_sites = uniform(sites * width, 8);
+    float *dout = uniform_numbers(rows * width, 7, WZ_F32),
+          *dout_sites = uniform_numbers(sites * width, 8, WZ_F32);
     for (int64_t i = 0; i < rows; i++)
         if (segments->row_site[i] >= 0)
             memcpy(dout_sites + segments->row_site[i] * width, dout + i * width,
