@@ -158,60 +158,72 @@ static bool read_digits(const char *text, size_t length, unsigned ceiling, unsig
     return true;
 }
 
-bool wz_answer_read_integers(wz_prompt_style style, const wz_answer *answer, size_t count, unsigned maximum,
-                             unsigned *values, wz_verdict *verdict)
+/* What a word that stands for no value of its slot should have been. */
+static bool reject_word(const wz_answer_slot *slot, size_t place, const wz_answer *word, bool compact,
+                        wz_verdict *verdict)
+{
+    const quoted said = quote(word->text, word->length);
+    const char *after = compact ? " after one space" : "";
+    char last[3];
+    if (slot->kind == WZ_SLOT_SWITCH && compact)
+        return reject(verdict, WZ_VERDICT_BAD_NUMBER, "word %zu, \"%s\", is neither %s nor %s%s", place,
+                      said.text, wz_form_write(slot, WZ_PROMPT_COMPACT, 1).text,
+                      wz_form_write(slot, WZ_PROMPT_COMPACT, 0).text, after);
+    if (slot->kind == WZ_SLOT_NUMBER || slot->kind == WZ_SLOT_SWITCH)
+        return reject(verdict, WZ_VERDICT_BAD_NUMBER, "number %zu, \"%s\", is not a plain decimal integer%s",
+                      place, said.text, after);
+    const bool none = slot->kind == WZ_SLOT_LABEL_OR_NONE;
+    wz_label(slot->choices - none - 1, last);
+    return reject(verdict, WZ_VERDICT_BAD_NUMBER, "word %zu, \"%s\", is not a label from A to %s%s%s", place,
+                  said.text, last, none ? " or none" : "", after);
+}
+
+/* The value of a word (without the space of a compact one); a number beyond the slot's gives `choices`. */
+static bool read_word(const wz_answer_slot *slot, wz_prompt_style style, const char *text, size_t length,
+                      unsigned *value)
+{
+    if (slot->kind == WZ_SLOT_NUMBER || (slot->kind == WZ_SLOT_SWITCH && style == WZ_PROMPT_FULL))
+        return read_digits(text, length, slot->choices - 1, value);
+    for (unsigned v = 0; v < slot->choices; v++) {
+        const wz_form_word word = wz_form_write(slot, style, v);
+        if (strlen(word.text) == length && memcmp(word.text, text, length) == 0) {
+            *value = v;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool wz_answer_read(const wz_answer_form *form, wz_prompt_style style, const wz_answer *answer,
+                    unsigned *values, wz_verdict *verdict)
 {
     const char *at = answer->text, *end = answer->text + answer->length;
-    wz_answer number, beyond = {0};
+    const bool compact = style == WZ_PROMPT_COMPACT;
+    wz_answer word, beyond = {0};
     size_t found = 0, beyond_place = 0;
     bool promised = false;
-    while (next_number(style, &at, end, &promised, &number)) {
+    while (next_number(style, &at, end, &promised, &word)) {
+        const wz_answer_slot *slot = &form->slots[found < form->count ? found : form->count - 1];
+        const bool is_number = slot->kind == WZ_SLOT_NUMBER || (slot->kind == WZ_SLOT_SWITCH && !compact);
         unsigned value = 0;
-        size_t lead = style == WZ_PROMPT_COMPACT;
         found++;
-        if ((lead == 1 && number.text[0] != ' ') ||
-            !read_digits(number.text + lead, number.length - lead, maximum, &value))
-            return reject(verdict, WZ_VERDICT_BAD_NUMBER,
-                          "number %zu, \"%s\", is not a plain decimal integer%s", found,
-                          quote(number.text, number.length).text, lead == 1 ? " after one space" : "");
-        if (value > maximum && beyond_place == 0) {
+        if (found > form->count && !is_number)
+            continue; /* one too many, whatever it says */
+        if ((compact && word.text[0] != ' ') ||
+            !read_word(slot, style, word.text + compact, word.length - compact, &value))
+            return reject_word(slot, found, &word, compact, verdict);
+        if (value >= slot->choices && beyond_place == 0) {
             beyond_place = found;
-            beyond = number;
+            beyond = word;
         }
-        if (found <= count)
+        if (found <= form->count)
             values[found - 1] = value;
     }
-    if (found != count)
-        return reject(verdict, WZ_VERDICT_WRONG_LENGTH, "%zu numbers where %zu are asked", found, count);
+    if (found != form->count)
+        return reject(verdict, WZ_VERDICT_WRONG_LENGTH, "%zu %s where %zu are asked", found,
+                      form->slots[0].kind == WZ_SLOT_NUMBER || !compact ? "numbers" : "words", form->count);
     if (beyond_place != 0)
         return reject(verdict, WZ_VERDICT_OUT_OF_RANGE, "number %zu, %s, is outside 0..%u", beyond_place,
-                      quote(beyond.text, beyond.length).text, maximum);
-    return true;
-}
-
-static bool is_word(const wz_answer *word, const char *text)
-{
-    return word->length == strlen(text) + 1 && word->text[0] == ' ' &&
-           memcmp(word->text + 1, text, word->length - 1) == 0;
-}
-
-bool wz_answer_read_switches(const wz_answer *answer, size_t count, const wz_switch_words *words,
-                             unsigned *values, wz_verdict *verdict)
-{
-    const char *at = answer->text, *end = answer->text + answer->length;
-    wz_answer word;
-    size_t found = 0;
-    bool promised = false;
-    while (next_number(WZ_PROMPT_COMPACT, &at, end, &promised, &word)) {
-        if (found < count && !is_word(&word, words[found].on) && !is_word(&word, words[found].off))
-            return reject(verdict, WZ_VERDICT_BAD_NUMBER,
-                          "word %zu, \"%s\", is neither %s nor %s after one space", found + 1,
-                          quote(word.text, word.length).text, words[found].on, words[found].off);
-        if (found < count)
-            values[found] = is_word(&word, words[found].on);
-        found++;
-    }
-    if (found != count)
-        return reject(verdict, WZ_VERDICT_WRONG_LENGTH, "%zu words where %zu are asked", found, count);
+                      quote(beyond.text, beyond.length).text, form->slots[beyond_place - 1].choices - 1);
     return true;
 }

@@ -1,6 +1,6 @@
 /* Reading the answer out of a completion: the strict part of every verifier.
  *
- * Forms. Compact prompts end with "<answer>", so the completion is " 1 0 1</answer>": each number (or word)
+ * Frames. Compact prompts end with "<answer>", so the completion is " 1 0 1</answer>": each number (or word)
  * after exactly one space, then the tag, then nothing. Full prompts end with "<think>", so the completion is
  * "...</think><answer>1 0 1</answer>", or "\boxed{1, 0, 1}" without answer tags; numbers may be separated by
  * white space or single commas, and white space may follow.
@@ -24,19 +24,9 @@ typedef struct wz_answer {
 bool wz_answer_find(wz_prompt_style style, const char *completion, size_t length, wz_answer *out,
                     wz_verdict *verdict);
 
-/* Reads exactly `count` integers in 0..maximum into values (count). False: verdict says what is wrong
- * with which number (a bad number before a wrong length before a range). */
-bool wz_answer_read_integers(wz_prompt_style style, const wz_answer *answer, size_t count, unsigned maximum,
-                             unsigned *values, wz_verdict *verdict);
-
-/* One choice between two words. */
-typedef struct wz_switch_words {
-    char on[3], off[3];
-} wz_switch_words;
-
-/* Reads exactly `count` words of a compact answer, each after one space; word i must be words[i].on (values[i] = 1)
- * or words[i].off (0). False: verdict says what is wrong with which word. */
-bool wz_answer_read_switches(const wz_answer *answer, size_t count, const wz_switch_words *words,
-                             unsigned *values, wz_verdict *verdict);
+/* Reads exactly the words of a form into values (form->count), in the style's way. False: verdict says what is wrong with
+ * which of them (one that is no word of the form before a wrong length before a number out of range). */
+bool wz_answer_read(const wz_answer_form *form, wz_prompt_style style, const wz_answer *answer,
+                    unsigned *values, wz_verdict *verdict);
 
 #endif

@@ -41,6 +41,19 @@ const char *wz_verdict_kind_name(wz_verdict_kind kind)
     return "unknown";
 }
 
+const char *wz_reference_kind_name(wz_reference_kind kind)
+{
+    switch (kind) {
+    case WZ_REFERENCE_OPTIMUM:
+        return "optimum";
+    case WZ_REFERENCE_UPPER_BOUND:
+        return "upper bound";
+    case WZ_REFERENCE_BEST_KNOWN:
+        return "best known";
+    }
+    return "unknown";
+}
+
 double wz_reward(wz_reward_mode mode, const wz_verdict *verdict, const wz_reference *reference)
 {
     if (verdict->kind != WZ_VERDICT_FEASIBLE)

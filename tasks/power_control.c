@@ -6,18 +6,16 @@
 #include "tasks/power_control.h"
 
 #include <math.h>
-#include <stdbool.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "engine/core/philox.h"
+#include "tasks/words.h"
 
 enum { OPTION_LINKS, OPTION_LEVELS, OPTION_SNR_DB, OPTION_COUNT };
 
 static const wz_task_option options[OPTION_COUNT] = {
-    {"links", 3, 2, WZ_MAX_LINKS, 1, "transmitter-receiver pairs that share the channel"},
-    {"levels", 2, 2, WZ_MAX_LEVELS, 1, "power levels of a transmitter: level l of L is power l/(L-1)"},
-    {"snr_db", 0, -20, 40, 0, "mean signal-to-noise ratio of a channel at full power, in dB"},
+    {"links", 3, 2, WZ_MAX_LINKS, 1, "transmitter-receiver pairs that share the channel", NULL},
+    {"levels", 2, 2, WZ_MAX_LEVELS, 1, "power levels of a transmitter: level l of L is power l/(L-1)", NULL},
+    {"snr_db", 0, -20, 40, 0, "mean signal-to-noise ratio of a channel at full power, in dB", NULL},
 };
 
 const wz_power_control *wz_power_control_borrow(const wz_problem *problem)
@@ -25,43 +23,29 @@ const wz_power_control *wz_power_control_borrow(const wz_problem *problem)
     return problem->task == &wz_task_power_control ? problem->payload : NULL;
 }
 
-void wz_link_label(size_t link, char out[3])
-{
-    size_t used = 0;
-    if (link >= 26)
-        out[used++] = (char)('A' + link / 26 - 1);
-    out[used++] = (char)('A' + link % 26);
-    out[used] = '\0';
-}
-
-void wz_link_label_off(size_t link, char out[3])
-{
-    wz_link_label(link, out);
-    for (char *c = out; *c != '\0'; c++)
-        *c = (char)(*c - 'A' + 'a');
-}
-
 /* ---- building a problem ---- */
 
-/* The payload with its tables behind it in one block. */
-static wz_status payload_create(size_t links, size_t levels, wz_power_control **out, wz_error *err)
+static size_t number_count(const double *values)
 {
-    size_t entries = links * links; /* links <= WZ_MAX_LINKS */
-    void *block = NULL;
-    wz_status status = wz_alloc(&block, sizeof(wz_power_control) + entries * (sizeof(double) + 1) + links, 1,
-                                "power-control problem", err);
-    if (status != WZ_OK)
-        return status;
-    wz_power_control *made = block;
-    made->links = links;
-    made->levels = levels;
-    made->noise = 1.0;
-    made->budget = 1.0;
-    made->gain = (double *)(made + 1);
-    made->gain_db_above_floor = (uint8_t *)(made->gain + entries);
-    made->source = made->gain_db_above_floor + entries;
-    *out = made;
-    return WZ_OK;
+    return (size_t)values[OPTION_LINKS] * (size_t)values[OPTION_LINKS];
+}
+
+/* The payload with its table behind it. */
+static size_t payload_bytes(const double *values)
+{
+    return sizeof(wz_power_control) + number_count(values) * sizeof(double);
+}
+
+static void derive(wz_problem *problem)
+{
+    wz_power_control *p = problem->payload;
+    p->links = problem->size;
+    p->levels = (size_t)problem->values[OPTION_LEVELS];
+    p->noise = 1.0;
+    p->budget = 1.0;
+    p->gain = (double *)(p + 1);
+    for (size_t entry = 0; entry < problem->number_count; entry++)
+        p->gain[entry] = pow(10.0, (problem->numbers[entry] - WZ_GAIN_DB_OFFSET) / 10.0);
 }
 
 /* The printed form of a linear gain (finite, >= 0); adds 1 to *clipped where the printed range cannot hold it. */
@@ -73,14 +57,11 @@ static uint8_t printed_gain(double linear, size_t *clipped)
     return (uint8_t)within;
 }
 
-/* Rounds linear gains (links, links) to the printed ones and numbers the links. Returns how many were clipped. */
-static size_t payload_fill(wz_power_control *payload, const double *linear)
+/* Numbers the links of a printed table (links, links) by falling direct gain. */
+static void number_links(const int32_t *printed, wz_problem *problem)
 {
-    const size_t links = payload->links;
-    uint8_t *source = payload->source, printed[WZ_MAX_LINKS * WZ_MAX_LINKS] = {0};
-    size_t clipped = 0;
-    for (size_t entry = 0; entry < links * links; entry++)
-        printed[entry] = printed_gain(linear[entry], &clipped);
+    const size_t links = problem->size;
+    uint8_t *source = problem->source;
     for (size_t i = 0; i < links; i++) { /* by insertion: links of equal gain keep their order */
         size_t place = i;
         for (; place > 0 && printed[i * (links + 1)] > printed[source[place - 1] * (links + 1)]; place--)
@@ -88,61 +69,55 @@ static size_t payload_fill(wz_power_control *payload, const double *linear)
         source[place] = (uint8_t)i;
     }
     for (size_t i = 0; i < links; i++)
-        for (size_t j = 0; j < links; j++) {
-            const uint8_t above = printed[source[i] * links + source[j]];
-            payload->gain_db_above_floor[i * links + j] = above;
-            payload->gain[i * links + j] = pow(10.0, (above - WZ_GAIN_DB_OFFSET) / 10.0);
-        }
-    return clipped;
+        for (size_t j = 0; j < links; j++)
+            problem->numbers[i * links + j] = printed[source[i] * links + source[j]];
 }
 
-static void finish(wz_power_control *payload, wz_split split, uint32_t index, wz_problem *out)
+/* Rounds linear gains (links, links) to the printed ones and counts those that were clipped. */
+static void take_gains(wz_problem *problem, const double *linear)
 {
-    *out = (wz_problem){.task = &wz_task_power_control,
-                        .index = index,
-                        .split = split,
-                        .size = payload->links,
-                        .payload = payload};
+    int32_t printed[WZ_MAX_LINKS * WZ_MAX_LINKS] = {0};
+    for (size_t entry = 0; entry < problem->number_count; entry++)
+        printed[entry] = printed_gain(linear[entry], &problem->clipped);
+    number_links(printed, problem);
 }
 
-static wz_purpose purpose_of(wz_split split)
+/* |CN(0,1)|^2 is exponential with mean 1. */
+static wz_status draw(wz_problem *problem, wz_draws *draws, wz_error *err)
 {
-    switch (split) {
-    case WZ_SPLIT_VALIDATION:
-        return WZ_PURPOSE_VALIDATION;
-    case WZ_SPLIT_TEST:
-        return WZ_PURPOSE_TEST;
-    case WZ_SPLIT_TRAIN:
-        break;
-    }
-    return WZ_PURPOSE_TRAIN;
-}
-
-/* |CN(0,1)|^2 is exponential with mean 1, so h^2 = -ln u; four entries come from one Philox block. The
- * number of links takes the token's place in the key, so that sizes share no numbers. */
-static wz_status generate(const double *values, uint64_t seed, wz_split split, uint32_t index,
-                          wz_problem *out, wz_error *err)
-{
-    wz_status status = wz_task_check_values(&wz_task_power_control, values, err);
-    if (status != WZ_OK)
-        return status;
-    wz_power_control *payload = NULL;
-    status = payload_create((size_t)values[OPTION_LINKS], (size_t)values[OPTION_LEVELS], &payload, err);
-    if (status != WZ_OK)
-        return status;
-    const wz_draw_key key = {
-        .seed = seed, .problem = index, .token = (uint32_t)payload->links, .purpose = purpose_of(split)};
-    const double snr = pow(10.0, values[OPTION_SNR_DB] / 10.0);
+    const double snr = pow(10.0, problem->values[OPTION_SNR_DB] / 10.0);
     double linear[WZ_MAX_LINKS * WZ_MAX_LINKS];
-    uint32_t words[4];
-    for (size_t entry = 0; entry < payload->links * payload->links; entry++) {
-        if (entry % 4 == 0)
-            wz_draw_words(&key, (uint32_t)(entry / 4), words);
-        linear[entry] = -log(wz_uniform(words[entry % 4])) * snr;
-    }
-    (void)payload_fill(payload, linear);
-    finish(payload, split, index, out);
+    (void)err;
+    for (size_t entry = 0; entry < problem->number_count; entry++)
+        linear[entry] = wz_draws_exponential(draws) * snr;
+    take_gains(problem, linear);
+    problem->clipped = 0; /* the problem is what is printed */
     return WZ_OK;
+}
+
+static wz_status check_numbers(const wz_problem *problem, wz_error *err)
+{
+    wz_status status =
+        wz_problem_check_range(problem, 0, problem->number_count, 0, WZ_GAIN_DB_MAX, "a gain", err);
+    for (size_t i = 1; i < problem->size && status == WZ_OK; i++)
+        if (problem->numbers[i * (problem->size + 1)] > problem->numbers[(i - 1) * (problem->size + 1)])
+            status = wz_fail(err, WZ_ERR_CORRUPT,
+                             "power_control: link %zu has a larger direct gain than the one before it; links "
+                             "are numbered by falling direct gain",
+                             i + 1);
+    return status;
+}
+
+static void reorder(const wz_problem *from, const uint8_t *order, wz_problem *to)
+{
+    int32_t printed[WZ_MAX_LINKS * WZ_MAX_LINKS] = {0};
+    const size_t links = from->size;
+    for (size_t i = 0; i < links; i++)
+        for (size_t j = 0; j < links; j++)
+            printed[i * links + j] = from->numbers[order[i] * links + order[j]];
+    number_links(printed, to);
+    for (size_t i = 0; i < links; i++)
+        to->source[i] = order[to->source[i]];
 }
 
 /* ---- the user's own gains ---- */
@@ -169,13 +144,14 @@ static wz_status check_entries(size_t links, const double *gain, wz_error *err)
 }
 
 /* A table in the wrong unit would be clipped into a problem that says nothing about the user's. */
-static wz_status check_scale(size_t links, const wz_power_control *payload, const double *gain, wz_error *err)
+static wz_status check_scale(const wz_problem *problem, const double *gain, wz_error *err)
 {
+    const size_t links = problem->size;
     size_t low = 0, high = 0;
     for (size_t i = 0; i < links; i++) {
-        double direct = gain[payload->source[i] * (links + 1)];
-        low += payload->gain_db_above_floor[i * links + i] == 0 && direct < 8.91e-4;            /* -30.5 dB */
-        high += payload->gain_db_above_floor[i * links + i] == WZ_GAIN_DB_MAX && direct > 28.2; /* 14.5 dB */
+        const double direct = gain[problem->source[i] * (links + 1)];
+        low += direct < 8.91e-4; /* -30.5 dB */
+        high += direct > 28.2;   /* 14.5 dB */
     }
     if (low == links || high == links)
         return wz_fail(
@@ -206,188 +182,118 @@ static wz_status import(const double *values, size_t rows, size_t columns, const
     double checked[OPTION_COUNT];
     memcpy(checked, values, sizeof checked);
     checked[OPTION_LINKS] = (double)rows;
-    wz_status status = wz_task_check_values(&wz_task_power_control, checked, err);
+    wz_status status = check_entries(rows, data, err);
     if (status == WZ_OK)
-        status = check_entries(rows, data, err);
+        status = wz_problem_open(&wz_task_power_control, checked, out, err);
     if (status != WZ_OK)
         return status;
-    wz_power_control *payload = NULL;
-    status = payload_create(rows, (size_t)values[OPTION_LEVELS], &payload, err);
-    if (status != WZ_OK)
-        return status;
-    const size_t clipped = payload_fill(payload, data);
-    status = check_scale(rows, payload, data, err);
-    if (status != WZ_OK) {
-        free(payload);
-        return status;
-    }
-    finish(payload, WZ_SPLIT_TEST, index, out);
-    out->clipped = clipped;
-    return WZ_OK;
-}
-
-static const uint8_t *source_rows(const wz_problem *problem)
-{
-    const wz_power_control *p = wz_power_control_borrow(problem);
-    return p == NULL ? NULL : p->source;
-}
-
-static void clear(wz_problem *problem)
-{
-    free(problem->payload);
-    problem->payload = NULL;
+    out->index = index;
+    take_gains(out, data);
+    status = check_scale(out, data, err);
+    if (status == WZ_OK)
+        derive(out);
+    else
+        wz_problem_clear(out);
+    return status;
 }
 
 /* ---- text ---- */
 
-/* Writes " " and a number of at most three digits; returns its end. */
-static char *write_number(char *at, unsigned number)
+static void write_gain(wz_words *words, const wz_problem *problem, size_t receiver, size_t transmitter)
 {
-    *at++ = ' ';
-    if (number >= 100)
-        *at++ = (char)('0' + number / 100);
-    if (number >= 10)
-        *at++ = (char)('0' + number / 10 % 10);
-    *at++ = (char)('0' + number % 10);
-    return at;
+    wz_word_label(words, transmitter);
+    wz_word_number(words, problem->numbers[receiver * problem->size + transmitter]);
 }
 
-/* Writes " " and a link's label, capital or small; returns its end. */
-static char *write_label(char *at, size_t link, bool capital)
+static void print_compact(const wz_problem *problem, const wz_power_control *p, wz_words *words)
 {
-    char label[3];
-    if (capital)
-        wz_link_label(link, label);
-    else
-        wz_link_label_off(link, label);
-    *at++ = ' ';
-    for (const char *c = label; *c != '\0'; c++)
-        *at++ = *c;
-    return at;
-}
-
-static char *write_gain(char *at, const wz_power_control *p, size_t receiver, size_t transmitter)
-{
-    at = write_label(at, transmitter, true);
-    return write_number(at, p->gain_db_above_floor[receiver * p->links + transmitter]);
-}
-
-static wz_status print_compact(const wz_power_control *p, wz_text *out, wz_error *err)
-{
-    wz_status status = wz_text_printf(out, err, " power levels %zu dB plus %d 0 to %d", p->levels,
-                                      WZ_GAIN_DB_OFFSET, WZ_GAIN_DB_MAX);
-    for (size_t i = 0; i < p->links && status == WZ_OK; i++) {
-        char row[3 + 6 * WZ_MAX_LINKS]; /* " bl" and, for each transmitter, " BL 44" */
-        char *at = write_gain(write_label(row, i, false), p, i, i);
+    wz_words_printf(words, " power levels %zu dB plus %d 0 to %d", p->levels, WZ_GAIN_DB_OFFSET,
+                    WZ_GAIN_DB_MAX);
+    for (size_t i = 0; i < p->links; i++) {
+        wz_word_label_small(words, i);
+        write_gain(words, problem, i, i);
         for (size_t j = 0; j < p->links; j++)
             if (j != i)
-                at = write_gain(at, p, i, j);
-        status = wz_text_append(out, row, (size_t)(at - row), err);
+                write_gain(words, problem, i, j);
     }
-    if (status == WZ_OK)
-        status = wz_text_append(out, "<answer>", strlen("<answer>"), err);
-    return status;
+    wz_words_open_answer(words);
 }
 
-static wz_status print_full_table(const wz_power_control *p, wz_text *out, wz_error *err)
+static void print_full_table(const wz_problem *problem, wz_words *words)
 {
-    wz_status status = WZ_OK;
     char label[3];
-    for (size_t i = 0; i < p->links && status == WZ_OK; i++) {
-        wz_link_label(i, label);
-        status = wz_text_printf(out, err, "Receiver %s:", label);
-        for (size_t j = 0; j < p->links && status == WZ_OK; j++) {
-            wz_link_label(j, label);
-            status = wz_text_printf(out, err, "%s %d dB from %s", j == 0 ? "" : ",",
-                                    p->gain_db_above_floor[i * p->links + j] - WZ_GAIN_DB_OFFSET, label);
+    for (size_t i = 0; i < problem->size; i++) {
+        wz_label(i, label);
+        wz_words_printf(words, "Receiver %s:", label);
+        for (size_t j = 0; j < problem->size; j++) {
+            wz_label(j, label);
+            wz_words_printf(words, "%s %d dB from %s", j == 0 ? "" : ",",
+                            (int)problem->numbers[i * problem->size + j] - WZ_GAIN_DB_OFFSET, label);
         }
-        if (status == WZ_OK)
-            status = wz_text_append(out, "\n", 1, err);
+        wz_words_printf(words, "\n");
     }
-    return status;
 }
 
 /* No example answer is shown: there is none to copy. */
-static wz_status print_full(const wz_power_control *p, wz_text *out, wz_error *err)
+static void print_full(const wz_problem *problem, const wz_power_control *p, wz_words *words)
 {
     char last[3];
-    wz_link_label(p->links - 1, last);
-    wz_status status =
-        wz_text_printf(out, err,
-                       "%zu radio links, A to %s, share one channel; each is a transmitter and its own "
-                       "receiver. Power received "
-                       "from each transmitter at full power, in dB relative to the receiver's noise power:\n",
-                       p->links, last);
-    if (status == WZ_OK)
-        status = print_full_table(p, out, err);
-    if (status != WZ_OK)
-        return status;
-    return wz_text_printf(
-        out, err,
+    wz_label(p->links - 1, last);
+    wz_words_printf(words,
+                    "%zu radio links, A to %s, share one channel; each is a transmitter and its own "
+                    "receiver. Power received "
+                    "from each transmitter at full power, in dB relative to the receiver's noise power:\n",
+                    p->links, last);
+    print_full_table(problem, words);
+    wz_words_printf(
+        words,
         "Each transmitter uses one of %zu power levels, 0 to %zu; level n means n/%zu of full power (0 is "
         "off). The "
         "rate of a link is log2(1 + S / (1 + I)) bit/s/Hz, where S is the power its receiver gets from its "
         "own "
         "transmitter and I the sum of the powers it gets from all others, both linear and in units of the "
         "noise "
-        "power. Choose the levels that maximise the sum of the rates.\n"
-        "Reason between <think> and </think>; then write the %zu levels in the order of the links, as "
-        "integers "
-        "separated by single spaces, between <answer> and </answer>, and nothing after that.\n<think>",
-        p->levels, p->levels - 1, p->levels - 1, p->links);
+        "power. Choose the levels that maximise the sum of the rates.\n",
+        p->levels, p->levels - 1, p->levels - 1);
+    wz_words_ask(words, "the %zu levels in the order of the links, as integers separated by single spaces",
+                 p->links);
 }
 
 static wz_status print(const wz_problem *problem, wz_prompt_style style, wz_text *out, wz_error *err)
 {
     const wz_power_control *p = wz_power_control_borrow(problem);
+    wz_words words = {.out = out, .err = err};
     if (p == NULL)
         return wz_fail(err, WZ_ERR_RUNTIME, "power_control: asked to print a problem of another family");
-    return style == WZ_PROMPT_COMPACT ? print_compact(p, out, err) : print_full(p, out, err);
+    (style == WZ_PROMPT_COMPACT ? print_compact : print_full)(problem, p, &words);
+    return words.status;
 }
 
-/* "( A| a)( B| b)</answer>" */
-static wz_status switch_pattern(const wz_power_control *p, wz_text *out, wz_error *err)
+static void answer_form(const wz_problem *problem, wz_answer_form *out)
 {
-    wz_status status = WZ_OK;
-    for (size_t i = 0; i < p->links && status == WZ_OK; i++) {
-        char on[3], off[3];
-        wz_link_label(i, on);
-        wz_link_label_off(i, off);
-        status = wz_text_printf(out, err, "( %s| %s)", on, off);
-    }
-    return status == WZ_OK ? wz_text_printf(out, err, "</answer>") : status;
-}
-
-/* "( [0-7]){3}</answer>": what follows "<answer>". */
-static wz_status answer_pattern(const wz_problem *problem, wz_prompt_style style, wz_text *out, wz_error *err)
-{
-    const wz_power_control *p = wz_power_control_borrow(problem);
-    if (p == NULL)
-        return wz_fail(err, WZ_ERR_RUNTIME,
-                       "power_control: asked for the answer of another family's problem");
-    if (style == WZ_PROMPT_COMPACT && p->levels == 2)
-        return switch_pattern(p, out, err);
-    size_t tens = (p->levels - 1) / 10, ones = (p->levels - 1) % 10; /* of the highest level, at most 99 */
-    if (tens == 0)
-        return wz_text_printf(out, err, "( [0-%zu]){%zu}</answer>", ones, p->links);
-    if (tens == 1)
-        return wz_text_printf(out, err, "( ([0-9]|1[0-%zu])){%zu}</answer>", ones, p->links);
-    return wz_text_printf(out, err, "( ([0-9]|[1-%zu][0-9]|%zu[0-%zu])){%zu}</answer>", tens - 1, tens, ones,
-                          p->links);
+    const unsigned levels = (unsigned)problem->values[OPTION_LEVELS];
+    if (levels == 2)
+        wz_form_add_switches(out, problem->size);
+    else
+        wz_form_add(out, WZ_SLOT_NUMBER, levels, problem->size);
 }
 
 const wz_task wz_task_power_control = {
     .name = "power_control",
     .title = "K-link power control: power levels that maximise the sum rate of an interference channel",
     .text_version = 3,
+    .stream = 0,
     .options = options,
     .option_count = OPTION_COUNT,
     .size_option = OPTION_LINKS,
     .check = NULL,
-    .generate = generate,
+    .number_count = number_count,
+    .payload_bytes = payload_bytes,
+    .draw = draw,
+    .check_numbers = check_numbers,
+    .derive = derive,
     .import = import,
-    .source_rows = source_rows,
-    .clear = clear,
+    .reorder = reorder,
     .print = print,
-    .answer_pattern = answer_pattern,
+    .answer_form = answer_form,
 };

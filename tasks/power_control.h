@@ -9,6 +9,7 @@
  * Links are numbered by falling direct gain d_ii, links of equal gain in the order they came in: a policy need not
  * learn one answer in all its K! orders, and decides about the likeliest links first. (Ten links, on/off: 90% of WMMSE
  * after 200 steps where links in random order had 73%.)
+ * The problem's numbers are d, row by row.
  * An answer is one integer l_i in 0..levels-1 per link; its power is p_i = budget * l_i / (levels - 1).
  *
  * Compact prompts. A row is a receiver: its label in small letters, then the gain from its own transmitter, then the
@@ -25,7 +26,7 @@
 
 #include "tasks/task.h"
 
-#define WZ_MAX_LINKS 64   /* as many as there are link labels */
+#define WZ_MAX_LINKS WZ_MAX_LABELS
 #define WZ_MAX_LEVELS 100 /* levels 0..99: one token each */
 #define WZ_GAIN_DB_OFFSET 30
 #define WZ_GAIN_DB_MAX 44
@@ -37,18 +38,11 @@ typedef struct wz_power_control {
     double noise;  /* receiver noise power: 1 */
     double budget; /* largest power of a transmitter: 1 */
     double *gain; /* (links, links): the printed gains, linear; gain[i][j] from transmitter j to receiver i */
-    uint8_t *gain_db_above_floor; /* (links, links): d, 0..44 */
-    uint8_t *source; /* (links): the link's row and column where it came from, an imported table say */
 } wz_power_control;
 
 extern const wz_task wz_task_power_control;
 
 /* The payload of a problem of this family; NULL if it is of another. */
 const wz_power_control *wz_power_control_borrow(const wz_problem *problem);
-
-/* Label of a link: "A".."Z", then "AA", "AB", ...; link < WZ_MAX_LINKS. Writes a terminated string. */
-void wz_link_label(size_t link, char out[3]);
-/* The same in small letters: "a".."z", "aa", ...: a link that is off. */
-void wz_link_label_off(size_t link, char out[3]);
 
 #endif

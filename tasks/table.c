@@ -37,10 +37,3 @@ wz_status wz_task_check_values(const wz_task *task, const double *values, wz_err
     }
     return task->check == NULL ? WZ_OK : task->check(values, err);
 }
-
-void wz_problem_clear(wz_problem *problem)
-{
-    if (problem->task != NULL && problem->payload != NULL)
-        problem->task->clear(problem);
-    *problem = (wz_problem){0};
-}

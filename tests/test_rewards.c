@@ -22,7 +22,7 @@ static void setup(void)
     verifier = wz_verifier_find("power_control");
     ck_assert_ptr_nonnull(verifier);
     ck_assert_int_eq(wz_task_power_control.import(values, 3, 3, gains, 0, &problem, &err), WZ_OK);
-    ck_assert_int_eq(verifier->reference(&problem, &known, &err), WZ_OK);
+    ck_assert_int_eq(wz_reference_find(verifier, &problem, WZ_EFFORT_EVALUATION, NULL, &known, &err), WZ_OK);
 }
 
 static void teardown(void)
@@ -33,7 +33,7 @@ static void teardown(void)
 static wz_verdict judge_bytes(wz_prompt_style style, const char *text, size_t length)
 {
     wz_verdict verdict;
-    ck_assert_int_eq(verifier->verify(&problem, &known, style, text, length, &verdict, &err), WZ_OK);
+    ck_assert_int_eq(wz_verify(verifier, &problem, &known, style, text, length, &verdict, &err), WZ_OK);
     return verdict;
 }
 
@@ -121,7 +121,7 @@ static void make_on_off(void)
     const double values[] = {3, 2, 0};
     wz_problem_clear(&problem);
     ck_assert_int_eq(wz_task_power_control.import(values, 3, 3, gains, 0, &problem, &err), WZ_OK);
-    ck_assert_int_eq(verifier->reference(&problem, &known, &err), WZ_OK);
+    ck_assert_int_eq(wz_reference_find(verifier, &problem, WZ_EFFORT_EVALUATION, NULL, &known, &err), WZ_OK);
 }
 
 /* With two levels a compact answer names each link, in capitals or small letters. */
@@ -262,7 +262,7 @@ START_TEST(verify_objective_is_the_rate_on_the_printed_gains)
     double ends = log2(1 + 10 / 1.01) + log2(1 + four / 1.1);
     ck_assert_double_eq_tol(verdict.objective, ends, 1e-12);
     ck_assert_double_eq_tol(known.objective, ends, 1e-12); /* link C is weak and loud: off at the optimum */
-    ck_assert(known.is_exact);
+    ck_assert(known.kind == WZ_REFERENCE_OPTIMUM);
     ck_assert(verdict.is_optimum);
     ck_assert_double_eq_tol(verdict.ratio, 1, 1e-12);
 
@@ -277,20 +277,22 @@ END_TEST
 
 START_TEST(reward_modes_follow_their_formulas)
 {
-    double full, strongest;
-    ck_assert_int_eq(verifier->baselines[3].solve(&problem, 0, &full, &err), WZ_OK);
+    wz_outcome full, strongest;
+    ck_assert_int_eq(wz_baseline_run(verifier, 3, &problem, 0, &full, &err), WZ_OK);
     ck_assert_str_eq(verifier->baselines[3].name, "full");
-    ck_assert_int_eq(verifier->baselines[5].solve(&problem, 0, &strongest, &err), WZ_OK);
-    ck_assert_double_eq_tol(strongest, log2(11), 1e-12);
-    ck_assert_double_gt(full, strongest);
-    ck_assert_double_eq(known.best_trivial, full);
+    ck_assert_int_eq(wz_baseline_run(verifier, 5, &problem, 0, &strongest, &err), WZ_OK);
+    ck_assert_double_eq_tol(strongest.objective, log2(11), 1e-12);
+    ck_assert_double_gt(full.objective, strongest.objective);
+    ck_assert_double_eq(known.best_trivial, full.objective);
 
     wz_verdict verdict =
         judge_bytes(WZ_PROMPT_COMPACT, " 3 3 3</answer>", 15); /* constant policies: legal, */
-    ck_assert_double_eq_tol(wz_reward(WZ_REWARD_RATIO, &verdict, &known), full / known.objective, 1e-15);
+    ck_assert_double_eq_tol(wz_reward(WZ_REWARD_RATIO, &verdict, &known), full.objective / known.objective,
+                            1e-15);
     ck_assert_double_eq(wz_reward(WZ_REWARD_HEADROOM, &verdict, &known), 0); /* but without headroom */
     verdict = judge_bytes(WZ_PROMPT_COMPACT, " 3 0 0</answer>", 15);
-    ck_assert_double_eq_tol(wz_reward(WZ_REWARD_RATIO, &verdict, &known), strongest / known.objective, 1e-15);
+    ck_assert_double_eq_tol(wz_reward(WZ_REWARD_RATIO, &verdict, &known),
+                            strongest.objective / known.objective, 1e-15);
     ck_assert_double_eq(wz_reward(WZ_REWARD_HEADROOM, &verdict, &known), 0);
     verdict = judge_bytes(WZ_PROMPT_COMPACT, " 0 0 0</answer>", 15); /* legal, and worth nothing */
     ck_assert_int_eq(verdict.kind, WZ_VERDICT_FEASIBLE);
@@ -298,7 +300,8 @@ START_TEST(reward_modes_follow_their_formulas)
     verdict = judge_bytes(WZ_PROMPT_COMPACT, " 3 3 0</answer>", 15);
     ck_assert_double_eq_tol(wz_reward(WZ_REWARD_HEADROOM, &verdict, &known), 1, 1e-15);
 
-    const wz_reference made = {.objective = 4, .is_exact = true, .best_trivial = 3}, flat = {4, true, 4};
+    const wz_reference made = {.objective = 4, .decided = 4, .best_trivial = 3},
+                       flat = {.objective = 4, .decided = 4, .best_trivial = 4};
     verdict = (wz_verdict){.kind = WZ_VERDICT_FEASIBLE, .objective = 3.25};
     ck_assert_double_eq(wz_reward(WZ_REWARD_HEADROOM, &verdict, &made), 0.25);
     ck_assert_double_eq(wz_reward(WZ_REWARD_RATIO, &verdict, &made), 0.8125);
@@ -314,15 +317,17 @@ START_TEST(baselines_never_pass_the_reference_of_their_decision_set)
         const double values[] = {3 + n % 4, 2 + n % 3, 5};
         wz_problem p;
         wz_reference best;
-        ck_assert_int_eq(wz_task_power_control.generate(values, 4, WZ_SPLIT_TEST, n, &p, &err), WZ_OK);
-        ck_assert_int_eq(verifier->reference(&p, &best, &err), WZ_OK);
-        ck_assert(best.is_exact);
+        ck_assert_int_eq(wz_problem_generate(&wz_task_power_control, values, 4, WZ_SPLIT_TEST, n, &p, &err),
+                         WZ_OK);
+        ck_assert_int_eq(wz_reference_find(verifier, &p, WZ_EFFORT_EVALUATION, NULL, &best, &err), WZ_OK);
+        ck_assert(best.kind == WZ_REFERENCE_OPTIMUM);
         for (size_t b = 0; b < verifier->baseline_count; b++) {
-            double objective;
-            ck_assert_int_eq(verifier->baselines[b].solve(&p, 1, &objective, &err), WZ_OK);
-            ck_assert_double_ge(objective, 0);
+            wz_outcome outcome;
+            ck_assert_int_eq(wz_baseline_run(verifier, b, &p, 1, &outcome, &err), WZ_OK);
+            ck_assert(outcome.feasible);
+            ck_assert_double_ge(outcome.objective, 0);
             if (strcmp(verifier->baselines[b].name, "wmmse") != 0) /* continuous powers */
-                ck_assert_double_le(objective, best.objective + 1e-8);
+                ck_assert_double_le(outcome.objective, best.objective + 1e-8);
         }
         wz_problem_clear(&p);
     }
@@ -334,33 +339,34 @@ START_TEST(reference_beyond_enumeration_says_so)
     const double values[] = {24, 2, 0};
     wz_problem p;
     wz_reference best, again;
-    double greedy;
-    ck_assert_int_eq(wz_task_power_control.generate(values, 4, WZ_SPLIT_TEST, 0, &p, &err), WZ_OK);
-    ck_assert_int_eq(verifier->reference(&p, &best, &err), WZ_OK);
-    ck_assert_int_eq(verifier->reference(&p, &again, &err), WZ_OK);
-    ck_assert(!best.is_exact);
+    wz_outcome greedy;
+    ck_assert_int_eq(wz_problem_generate(&wz_task_power_control, values, 4, WZ_SPLIT_TEST, 0, &p, &err),
+                     WZ_OK);
+    ck_assert_int_eq(wz_reference_find(verifier, &p, WZ_EFFORT_EVALUATION, NULL, &best, &err), WZ_OK);
+    ck_assert_int_eq(wz_reference_find(verifier, &p, WZ_EFFORT_EVALUATION, NULL, &again, &err), WZ_OK);
+    ck_assert(best.kind == WZ_REFERENCE_BEST_KNOWN);
     ck_assert_double_eq(best.objective, again.objective);
-    ck_assert_int_eq(verifier->baselines[2].solve(&p, 0, &greedy, &err), WZ_OK);
-    ck_assert_double_ge(best.objective, greedy - 1e-12);
+    ck_assert_int_eq(wz_baseline_run(verifier, 2, &p, 0, &greedy, &err), WZ_OK);
+    ck_assert_double_ge(best.objective, greedy.objective - 1e-12);
     wz_problem_clear(&p);
 }
 END_TEST
 
 START_TEST(random_best_grows_with_tries_to_the_optimum)
 {
-    double last = 0, objective;
+    double last = 0;
+    wz_outcome outcome, one;
     for (size_t tries = 1; tries <= 4096; tries *= 4) { /* 64 vectors: all of them are drawn */
-        ck_assert_int_eq(verifier->random_best(&problem, 9, tries, &objective, &err), WZ_OK);
-        ck_assert_double_ge(objective, last);
-        last = objective;
+        ck_assert_int_eq(wz_random_best(verifier, &problem, 9, tries, &outcome, &err), WZ_OK);
+        ck_assert_double_ge(outcome.objective, last);
+        last = outcome.objective;
     }
     ck_assert_double_eq_tol(last, known.objective, 1e-12);
-    ck_assert_int_eq(verifier->baselines[4].solve(&problem, 9, &objective, &err), WZ_OK);
-    double one;
-    ck_assert_int_eq(verifier->random_best(&problem, 9, 1, &one, &err), WZ_OK);
-    ck_assert_double_eq(objective, one);
-    ck_assert_int_eq(verifier->random_best(&problem, 9, 0, &objective, &err), WZ_ERR_USAGE);
-    ck_assert_int_eq(verifier->random_best(&problem, 9, (size_t)1 << 40, &objective, &err), WZ_ERR_USAGE);
+    ck_assert_int_eq(wz_baseline_run(verifier, 4, &problem, 9, &outcome, &err), WZ_OK);
+    ck_assert_int_eq(wz_random_best(verifier, &problem, 9, 1, &one, &err), WZ_OK);
+    ck_assert_double_eq(outcome.objective, one.objective);
+    ck_assert_int_eq(wz_random_best(verifier, &problem, 9, 0, &outcome, &err), WZ_ERR_USAGE);
+    ck_assert_int_eq(wz_random_best(verifier, &problem, 9, (size_t)1 << 40, &outcome, &err), WZ_ERR_USAGE);
 }
 END_TEST
 
@@ -369,11 +375,12 @@ START_TEST(verify_what_cannot_be_judged_is_an_error_not_a_zero)
     wz_problem foreign = {0};
     wz_verdict verdict;
     wz_reference broken = {0}, best;
-    ck_assert_int_eq(verifier->verify(&foreign, &known, WZ_PROMPT_COMPACT, "", 0, &verdict, &err),
+    ck_assert_int_eq(wz_verify(verifier, &foreign, &known, WZ_PROMPT_COMPACT, "", 0, &verdict, &err),
                      WZ_ERR_RUNTIME);
-    ck_assert_int_eq(verifier->reference(&foreign, &best, &err), WZ_ERR_RUNTIME);
+    ck_assert_int_eq(wz_reference_find(verifier, &foreign, WZ_EFFORT_EVALUATION, NULL, &best, &err),
+                     WZ_ERR_RUNTIME);
     broken.objective = NAN;
-    ck_assert_int_eq(verifier->verify(&problem, &broken, WZ_PROMPT_COMPACT, "", 0, &verdict, &err),
+    ck_assert_int_eq(wz_verify(verifier, &problem, &broken, WZ_PROMPT_COMPACT, "", 0, &verdict, &err),
                      WZ_ERR_RUNTIME);
 }
 END_TEST

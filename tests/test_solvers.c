@@ -285,27 +285,6 @@ START_TEST(coordinate_ascent_ends_where_no_single_change_helps)
 }
 END_TEST
 
-/* 60,000 draws in 6 cells: chi-square with 5 degrees of freedom exceeds 20.5 once in 1,000 seeds. */
-START_TEST(random_levels_are_uniform_and_repeatable)
-{
-    static const double gain[9] = {1, 1, 1, 1, 1, 1, 1, 1, 1};
-    const wz_channel channel = {3, gain, 1, 1};
-    const wz_draw_key key = {.seed = 3, .problem = 8, .purpose = WZ_PURPOSE_BASELINE};
-    double count[6] = {0}, chi = 0;
-    unsigned level[3], again[3];
-    for (uint64_t n = 0; n < 20000; n++) {
-        (void)wz_random_levels(&channel, 6, &key, n, level);
-        for (size_t i = 0; i < 3; i++)
-            count[level[i]]++;
-    }
-    for (size_t l = 0; l < 6; l++)
-        chi += (count[l] - 10000) * (count[l] - 10000) / 10000;
-    ck_assert_double_le(chi, 20.5);
-    (void)wz_random_levels(&channel, 6, &key, 19999, again);
-    ck_assert_mem_eq(level, again, sizeof level);
-}
-END_TEST
-
 int main(void)
 {
     Suite *suite = suite_create("solvers");
@@ -324,7 +303,6 @@ int main(void)
     tcase_add_test(cases, search_lies_between_its_starts_and_the_optimum);
     tcase_add_test(cases, search_thirty_links_reaches_the_published_bound);
     tcase_add_test(cases, coordinate_ascent_ends_where_no_single_change_helps);
-    tcase_add_test(cases, random_levels_are_uniform_and_repeatable);
     suite_add_tcase(suite, cases);
     return run_suite(suite);
 }

@@ -256,11 +256,11 @@ static wz_status check_tasks(wz_error *err)
         wz_reference reference = {0};
         const wz_verifier *verifier = wz_verifier_find(wz_tasks[i]->name);
         wz_task_default_values(wz_tasks[i], values);
-        status = wz_tasks[i]->generate(values, 1, WZ_SPLIT_TEST, 0, &problem, err);
+        status = wz_problem_generate(wz_tasks[i], values, 1, WZ_SPLIT_TEST, 0, &problem, err);
         if (status == WZ_OK && verifier == NULL)
             status = wz_fail(err, WZ_ERR_RUNTIME, "task %s has no verifier", wz_tasks[i]->name);
         if (status == WZ_OK && verifier != NULL)
-            status = verifier->reference(&problem, &reference, err);
+            status = wz_reference_find(verifier, &problem, WZ_EFFORT_EVALUATION, NULL, &reference, err);
         if (status == WZ_OK && reference.best_trivial > reference.objective * (1.0 + 1e-9))
             status = wz_fail(err, WZ_ERR_RUNTIME, "task %s: a trivial policy beats the reference",
                              wz_tasks[i]->name);

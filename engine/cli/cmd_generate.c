@@ -77,8 +77,7 @@ static wz_status make_problems(generate_arguments *a, wz_config *config, wz_prob
 /* Which row of the user's file each part of the prompt is; NULL where the problem is none of the user's. */
 static const uint8_t *file_rows(const wz_problem *problem, const generate_arguments *a)
 {
-    return a->gains == NULL || problem->task->source_rows == NULL ? NULL
-                                                                  : problem->task->source_rows(problem);
+    return a->gains == NULL ? NULL : problem->source;
 }
 
 static wz_status write_json(const generate_arguments *a, const wz_batch *batch, int64_t number,
@@ -145,7 +144,7 @@ static wz_status write_plain(const generate_arguments *a, const wz_batch *batch,
                              const wz_text *prompt, wz_text *out, wz_error *err)
 {
     const wz_verdict *verdict = &batch->verdicts[number];
-    const bool is_exact = batch->references[number / batch->generations].is_exact;
+    const wz_reference *reference = &batch->references[number / batch->generations];
     wz_status status = WZ_OK;
     if (number % batch->generations == 0)
         status = write_problem(a, &batch->problems[number / batch->generations], prompt, out, err);
@@ -153,7 +152,7 @@ static wz_status write_plain(const generate_arguments *a, const wz_batch *batch,
         status = wz_text_printf(out, err, "completion  %s\n", batch->completions[number].data);
     if (status == WZ_OK && verdict->kind == WZ_VERDICT_FEASIBLE)
         return wz_text_printf(out, err, "verdict     feasible: objective %.6f, %s %.6f, ratio %.4f%s\n",
-                              verdict->objective, is_exact ? "optimum" : "best known", verdict->reference,
+                              verdict->objective, wz_reference_kind_name(reference->kind), verdict->reference,
                               verdict->ratio, verdict->is_optimum ? " (optimal)" : "");
     if (status == WZ_OK)
         status = wz_text_printf(out, err, "verdict     %s: %s\n", wz_verdict_kind_name(verdict->kind),
@@ -171,8 +170,11 @@ static wz_status answer(const wz_cli *cli, const generate_arguments *a, wz_polic
                                         .seed = (uint64_t)(a->seed >= 0 ? a->seed : config->seed),
                                         .purpose = WZ_PURPOSE_EVAL_SAMPLE,
                                         .max_completion_length = config->max_completion_length};
-    wz_status status = wz_batch_create(policy, (wz_prompt_style)config->prompt_style, problems, a->count,
-                                       a->samples, a->count, 0, &batch, err);
+    const wz_batch_options options = {.style = (wz_prompt_style)config->prompt_style,
+                                      .effort = WZ_EFFORT_EVALUATION,
+                                      .generations = a->samples,
+                                      .groups_per_pack = a->count};
+    wz_status status = wz_batch_create(policy, &options, problems, a->count, &batch, err);
     if (status == WZ_OK)
         status = wz_batch_decode_memory(batch, &rollout.sampling, &activations, err);
     if (status == WZ_OK)

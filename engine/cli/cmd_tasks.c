@@ -25,20 +25,41 @@ wz_status wz_tasks_problem(const wz_tasks_request *request, int64_t offset, wz_p
 {
     const wz_config *config = &request->config;
     memset(problem, 0, sizeof *problem);
-    wz_status status = config->task->generate(config->task_values, (uint64_t)config->seed, request->split,
-                                              (uint32_t)(request->first + offset), problem, err);
+    wz_status status = wz_problem_generate(config->task, config->task_values, (uint64_t)config->seed,
+                                           request->split, (uint32_t)(request->first + offset), problem, err);
     if (status == WZ_OK)
-        status = request->verifier->reference(problem, reference, err);
+        status = wz_reference_find(request->verifier, problem, WZ_EFFORT_EVALUATION, NULL, reference, err);
     return status;
+}
+
+static wz_status write_option_value(const wz_task_option *option, double value, wz_text *out, wz_error *err)
+{
+    return option->names != NULL ? wz_text_printf(out, err, "%s", option->names[(size_t)value])
+                                 : wz_text_printf(out, err, "%.15g", value);
+}
+
+/* "2 to 64, default 3", or the names. */
+static wz_status write_range(const wz_task_option *option, wz_text *out, wz_error *err)
+{
+    wz_status status = WZ_OK;
+    for (size_t v = 0; option->names != NULL && option->names[v] != NULL && status == WZ_OK; ++v)
+        status = wz_text_printf(out, err, "%s%s", v > 0 ? ", " : "", option->names[v]);
+    if (option->names == NULL)
+        status = wz_text_printf(out, err, "%.15g to %.15g", option->minimum, option->maximum);
+    if (status == WZ_OK)
+        status = wz_text_printf(out, err, ", default ");
+    return status == WZ_OK ? write_option_value(option, option->default_value, out, err) : status;
 }
 
 wz_status wz_tasks_write_options(const wz_tasks_request *request, wz_text *out, wz_error *err)
 {
     const wz_task *task = request->config.task;
     wz_status status = WZ_OK;
-    for (size_t i = 0; i < task->option_count && status == WZ_OK; ++i)
-        status = wz_text_printf(out, err, "%s%s %.15g", i > 0 ? ", " : "", task->options[i].name,
-                                request->config.task_values[i]);
+    for (size_t i = 0; i < task->option_count && status == WZ_OK; ++i) {
+        status = wz_text_printf(out, err, "%s%s ", i > 0 ? ", " : "", task->options[i].name);
+        if (status == WZ_OK)
+            status = write_option_value(&task->options[i], request->config.task_values[i], out, err);
+    }
     return status;
 }
 
@@ -86,10 +107,14 @@ static wz_status list_families(const wz_tasks_request *request, wz_text *out, wz
     for (size_t i = 0; wz_tasks[i] != NULL && status == WZ_OK; ++i) {
         const wz_task *task = wz_tasks[i];
         status = wz_text_printf(out, err, "%s: %s\n", task->name, task->title);
-        for (size_t j = 0; j < task->option_count && status == WZ_OK; ++j)
-            status = wz_text_printf(out, err, "  task.%-10s %s (%.15g to %.15g, default %.15g)\n",
-                                    task->options[j].name, task->options[j].help, task->options[j].minimum,
-                                    task->options[j].maximum, task->options[j].default_value);
+        for (size_t j = 0; j < task->option_count && status == WZ_OK; ++j) {
+            status =
+                wz_text_printf(out, err, "  task.%-10s %s (", task->options[j].name, task->options[j].help);
+            if (status == WZ_OK)
+                status = write_range(&task->options[j], out, err);
+            if (status == WZ_OK)
+                status = wz_text_printf(out, err, ")\n");
+        }
     }
     return status;
 }
@@ -112,7 +137,8 @@ static wz_status write_problem_json(const wz_problem *problem, const wz_referenc
     wz_json_key(&json, "pattern");
     wz_json_bytes(&json, pattern->data, pattern->length);
     wz_json_field_number(&json, "reference", reference->objective);
-    wz_json_field_boolean(&json, "exact", reference->is_exact);
+    wz_json_field_string(&json, "reference_kind", wz_reference_kind_name(reference->kind));
+    wz_json_field_boolean(&json, "exact", reference->kind == WZ_REFERENCE_OPTIMUM);
     wz_json_field_number(&json, "best_trivial", reference->best_trivial);
     wz_json_end_object(&json);
     wz_status status = wz_json_finish(&json);
@@ -126,7 +152,7 @@ static wz_status write_problem_text(const wz_problem *problem, const wz_referenc
     return wz_text_printf(
         out, err, "problem %u of %s\n%s\npattern: %s\nreference: %.6f (%s), best trivial: %.6f\n\n",
         (unsigned)problem->index, wz_split_name(problem->split), prompt->data, pattern->data,
-        reference->objective, reference->is_exact ? "optimum" : "best known", reference->best_trivial);
+        reference->objective, wz_reference_kind_name(reference->kind), reference->best_trivial);
 }
 
 static wz_status print_problem(const wz_tasks_request *request, int64_t offset, wz_text *out, wz_error *err)
@@ -140,7 +166,7 @@ static wz_status print_problem(const wz_tasks_request *request, int64_t offset, 
     if (status == WZ_OK)
         status = request->config.task->print(&problem, style, &prompt, err);
     if (status == WZ_OK)
-        status = request->config.task->answer_pattern(&problem, style, &pattern, err);
+        status = wz_problem_answer_pattern(&problem, style, &pattern, err);
     if (status == WZ_OK)
         status = (request->json ? write_problem_json : write_problem_text)(&problem, &reference, &prompt,
                                                                            &pattern, out, err);

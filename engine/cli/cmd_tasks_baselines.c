@@ -20,21 +20,26 @@
 typedef struct table_row {
     char name[48];
     double ratio_sum, objective_sum;
-    int64_t optimum_count;
+    int64_t optimum_count, feasible_count;
 } table_row;
 
 typedef struct baseline_table {
     table_row rows[ROWS]; /* the reference, the baselines, the best of k random answers */
     size_t count;
-    bool is_exact; /* every reference is the optimum */
+    wz_reference_kind kind; /* the weakest of all references */
     int64_t problems;
 } baseline_table;
 
-static void add_result(table_row *row, double objective, const wz_reference *reference)
+/* What is infeasible counts as 0. */
+static void add_result(table_row *row, const wz_outcome *outcome, const wz_reference *reference)
 {
-    row->ratio_sum += objective / reference->objective;
-    row->objective_sum += objective;
-    row->optimum_count += reference->is_exact && objective >= reference->objective * (1.0 - 1e-9);
+    if (!outcome->feasible)
+        return;
+    row->feasible_count++;
+    row->ratio_sum += outcome->objective / reference->objective;
+    row->objective_sum += outcome->objective;
+    row->optimum_count +=
+        reference->kind != WZ_REFERENCE_BEST_KNOWN && outcome->objective >= reference->decided * (1.0 - 1e-9);
 }
 
 static wz_status add_problem(const wz_tasks_request *request, int64_t offset, baseline_table *table,
@@ -44,24 +49,22 @@ static wz_status add_problem(const wz_tasks_request *request, int64_t offset, ba
     uint64_t seed = (uint64_t)request->config.seed;
     wz_problem problem;
     wz_reference reference = {0};
-    double objective = 0.0;
+    wz_outcome outcome = {.feasible = true};
     wz_status status = wz_tasks_problem(request, offset, &problem, &reference, err);
-    if (status == WZ_OK && !(reference.objective > 0.0))
-        status = wz_fail(err, WZ_ERR_RUNTIME, "problem %u has reference %g; ratios need a positive one",
-                         (unsigned)problem.index, reference.objective);
     if (status == WZ_OK) {
-        table->is_exact = table->is_exact && reference.is_exact;
-        add_result(&table->rows[0], reference.objective, &reference);
+        table->kind = reference.kind > table->kind ? reference.kind : table->kind;
+        outcome.objective = reference.objective;
+        add_result(&table->rows[0], &outcome, &reference);
     }
     for (size_t i = 0; i < verifier->baseline_count && status == WZ_OK; ++i) {
-        status = verifier->baselines[i].solve(&problem, seed, &objective, err);
+        status = wz_baseline_run(verifier, i, &problem, seed, &outcome, err);
         if (status == WZ_OK)
-            add_result(&table->rows[i + 1], objective, &reference);
+            add_result(&table->rows[i + 1], &outcome, &reference);
     }
     if (status == WZ_OK)
-        status = verifier->random_best(&problem, seed, (size_t)request->best_of, &objective, err);
+        status = wz_random_best(verifier, &problem, seed, (size_t)request->best_of, &outcome, err);
     if (status == WZ_OK)
-        add_result(&table->rows[table->count - 1], objective, &reference);
+        add_result(&table->rows[table->count - 1], &outcome, &reference);
     wz_problem_clear(&problem);
     return status;
 }
@@ -78,7 +81,6 @@ static wz_status fill_table(const wz_cli *cli, const wz_tasks_request *request, 
                        WZ_MAX_BASELINES);
     table->count = verifier->baseline_count + 2;
     table->problems = request->problems;
-    table->is_exact = true;
     for (size_t i = 0; i < verifier->baseline_count; ++i)
         (void)snprintf(table->rows[i + 1].name, sizeof table->rows[0].name, "%s",
                        verifier->baselines[i].name);
@@ -92,7 +94,7 @@ static wz_status fill_table(const wz_cli *cli, const wz_tasks_request *request, 
     }
     wz_progress_clear(&progress);
     (void)snprintf(table->rows[0].name, sizeof table->rows[0].name, "%s",
-                   table->is_exact ? "optimum" : "reference");
+                   wz_reference_kind_name(table->kind));
     return status;
 }
 
@@ -119,16 +121,17 @@ static wz_status write_table(const wz_tasks_request *request, const baseline_tab
         status = wz_tasks_write_options(request, out, err);
     if (status == WZ_OK)
         status = wz_text_printf(
-            out, err, "; %s problems %lld to %lld, seed %lld\n\n%-20s %14s %14s %14s %14s %10s\n",
+            out, err, "; %s problems %lld to %lld, seed %lld\n\n%-20s %14s %14s %14s %9s %14s %10s\n",
             wz_split_name(request->split), (long long)request->first,
             (long long)(request->first + request->problems - 1), (long long)request->config.seed, "algorithm",
-            "mean of ratios", "ratio of means", head, "exact optimum", "mean");
+            "mean of ratios", "ratio of means", head, "feasible", "exact optimum", "mean");
     for (size_t i = 0; i < table->count && status == WZ_OK; ++i) {
         const table_row *row = &table->rows[i];
-        status = wz_text_printf(out, err, "%-20s %14.4f %14.4f %14.2f %13.1f%% %10.4f\n", row->name,
-                                row->ratio_sum / count, row->objective_sum / table->rows[0].objective_sum,
-                                100.0 * row->objective_sum / field,
-                                100.0 * (double)row->optimum_count / count, row->objective_sum / count);
+        status =
+            wz_text_printf(out, err, "%-20s %14.4f %14.4f %14.2f %8.1f%% %13.1f%% %10.4f\n", row->name,
+                           row->ratio_sum / count, row->objective_sum / table->rows[0].objective_sum,
+                           100.0 * row->objective_sum / field, 100.0 * (double)row->feasible_count / count,
+                           100.0 * (double)row->optimum_count / count, row->objective_sum / count);
     }
     return status;
 }
@@ -155,7 +158,8 @@ static wz_status write_json(const wz_tasks_request *request, const baseline_tabl
     wz_json_field_integer(&json, "seed", request->config.seed);
     wz_json_field_integer(&json, "first", request->first);
     wz_json_field_integer(&json, "problems", table->problems);
-    wz_json_field_boolean(&json, "exact", table->is_exact);
+    wz_json_field_string(&json, "reference", wz_reference_kind_name(table->kind));
+    wz_json_field_boolean(&json, "exact", table->kind == WZ_REFERENCE_OPTIMUM);
     wz_json_key(&json, "baselines");
     wz_json_begin_object(&json);
     for (size_t i = 0; i < table->count; ++i) {
@@ -165,6 +169,7 @@ static wz_status write_json(const wz_tasks_request *request, const baseline_tabl
         wz_json_field_number(&json, "objective_ratio", row->ratio_sum / count);
         wz_json_field_number(&json, "ratio_of_means", row->objective_sum / table->rows[0].objective_sum);
         wz_json_field_number(&json, percent, 100.0 * row->objective_sum / field);
+        wz_json_field_number(&json, "feasible", (double)row->feasible_count / count);
         wz_json_field_number(&json, "exact_optimum", (double)row->optimum_count / count);
         wz_json_field_number(&json, "mean_objective", row->objective_sum / count);
         wz_json_end_object(&json);

@@ -17,7 +17,7 @@ wz_status wz_batch_generate(const wz_task *task, const double *values, uint64_t 
         return status;
     wz_problem *problems = block;
     for (int64_t g = 0; g < groups; g++) {
-        status = task->generate(values, seed, split, first + (uint32_t)g, &problems[g], err);
+        status = wz_problem_generate(task, values, seed, split, first + (uint32_t)g, &problems[g], err);
         if (status != WZ_OK) {
             while (g-- > 0)
                 wz_problem_clear(&problems[g]);
@@ -36,6 +36,7 @@ static wz_status allocate(wz_batch *batch, wz_error *err)
         void **place;
         size_t count, size;
     } const parts[] = {
+        {(void **)&batch->verifiers, groups, sizeof *batch->verifiers},
         {(void **)&batch->references, groups, sizeof *batch->references},
         {(void **)&batch->prompts, groups, sizeof *batch->prompts},
         {(void **)&batch->bounds, groups, sizeof *batch->bounds},
@@ -57,7 +58,11 @@ static wz_status allocate(wz_batch *batch, wz_error *err)
 static wz_status prepare_problem(wz_batch *batch, int64_t g, wz_text *text, wz_error *err)
 {
     const wz_problem *problem = &batch->problems[g];
-    wz_status status = batch->verifier->reference(problem, &batch->references[g], err);
+    const wz_verifier *verifier = wz_verifier_find(problem->task->name);
+    if (verifier == NULL)
+        return wz_fail(err, WZ_ERR_RUNTIME, "task %s has no verifier", problem->task->name);
+    batch->verifiers[g] = verifier;
+    wz_status status = wz_reference_find(verifier, problem, batch->effort, NULL, &batch->references[g], err);
     text->length = 0;
     if (status == WZ_OK)
         status = problem->task->print(problem, batch->style, text, err);
@@ -66,7 +71,7 @@ static wz_status prepare_problem(wz_batch *batch, int64_t g, wz_text *text, wz_e
                                      &batch->prompts[g], err);
     text->length = 0;
     if (status == WZ_OK)
-        status = problem->task->answer_pattern(problem, batch->style, text, err);
+        status = wz_problem_answer_pattern(problem, batch->style, text, err);
     if (status == WZ_OK)
         status = wz_policy_bounds(batch->policy, text->data, &batch->bounds[g], err);
     batch->starts[g] = batch->bounds[g].start;
@@ -105,9 +110,8 @@ static wz_status create_pack(wz_batch *batch, int64_t p, wz_error *err)
     return status;
 }
 
-wz_status wz_batch_create(wz_policy *policy, wz_prompt_style style, wz_problem *problems, int64_t groups,
-                          int64_t generations, int64_t groups_per_pack, int64_t lessons, wz_batch **out,
-                          wz_error *err)
+wz_status wz_batch_create(wz_policy *policy, const wz_batch_options *options, wz_problem *problems,
+                          int64_t groups, wz_batch **out, wz_error *err)
 {
     void *block = NULL;
     *out = NULL;
@@ -121,18 +125,15 @@ wz_status wz_batch_create(wz_policy *policy, wz_prompt_style style, wz_problem *
     wz_batch *batch = block;
     wz_text text = {0};
     batch->policy = policy;
-    batch->style = style;
+    batch->style = options->style;
+    batch->effort = options->effort;
     batch->problems = problems;
     batch->groups = groups;
-    batch->generations = generations;
-    batch->lessons = policy->grammar != NULL ? lessons : 0;
-    batch->groups_per_pack = groups_per_pack < groups ? groups_per_pack : groups;
+    batch->generations = options->generations;
+    batch->lessons = policy->grammar != NULL ? options->lessons : 0;
+    batch->groups_per_pack = options->groups_per_pack < groups ? options->groups_per_pack : groups;
     batch->pack_count = (groups + batch->groups_per_pack - 1) / batch->groups_per_pack;
-    batch->verifier = wz_verifier_find(problems[0].task->name);
-    if (batch->verifier == NULL)
-        status = wz_fail(err, WZ_ERR_RUNTIME, "task %s has no verifier", problems[0].task->name);
-    if (status == WZ_OK)
-        status = allocate(batch, err);
+    status = allocate(batch, err);
     for (int64_t g = 0; status == WZ_OK && g < groups; g++)
         status = prepare_problem(batch, g, &text, err);
     wz_text_clear(&text);
@@ -160,6 +161,7 @@ void wz_batch_destroy(wz_batch *batch)
     for (int64_t c = 0; batch->completions != NULL && c < batch->groups * batch->generations; c++)
         wz_text_clear(&batch->completions[c]);
     free(batch->problems);
+    free(batch->verifiers);
     free(batch->references);
     free(batch->prompts);
     free(batch->bounds);
@@ -312,8 +314,8 @@ static wz_status verify_completion(wz_batch *batch, int64_t g, int64_t j, wz_err
         status = wz_tokenizer_decode(batch->policy->tokenizer, pack->tokens + c * pack->completion_stride,
                                      (size_t)pack->length[c], true, text, err);
     if (status == WZ_OK)
-        status = batch->verifier->verify(&batch->problems[g], &batch->references[g], batch->style, text->data,
-                                         text->length, &batch->verdicts[number], err);
+        status = wz_verify(batch->verifiers[g], &batch->problems[g], &batch->references[g], batch->style,
+                           text->data, text->length, &batch->verdicts[number], err);
     return status;
 }
 

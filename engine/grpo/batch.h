@@ -6,17 +6,26 @@
 #include "rewards/verifier.h"
 #include "tasks/task.h"
 
+typedef struct wz_batch_options {
+    wz_prompt_style style;
+    wz_effort effort; /* of the references */
+    int64_t generations;
+    int64_t groups_per_pack; /* micro-batch; at least 1 */
+    int64_t lessons;         /* completions of a group that teach the grammar */
+} wz_batch_options;
+
 typedef struct wz_batch {
     wz_policy *policy;
-    const wz_verifier *verifier;
     wz_prompt_style style;
+    wz_effort effort;
     int64_t groups, generations;
-    int64_t lessons;           /* completions of a group that teach the grammar */
-    wz_problem *problems;      /* [groups] owned */
-    wz_reference *references;  /* [groups] */
-    wz_ids *prompts;           /* [groups] token ids */
-    wz_pattern_bounds *bounds; /* [groups] */
-    wz_grammar_state *starts;  /* [groups] theirs, side by side */
+    int64_t lessons;               /* completions of a group that teach the grammar */
+    wz_problem *problems;          /* [groups] owned; of one family or several */
+    const wz_verifier **verifiers; /* [groups] */
+    wz_reference *references;      /* [groups] */
+    wz_ids *prompts;               /* [groups] token ids */
+    wz_pattern_bounds *bounds;     /* [groups] */
+    wz_grammar_state *starts;      /* [groups] theirs, side by side */
     int64_t groups_per_pack, pack_count;
     wz_pack **packs;      /* [pack_count]; pack p holds groups from p * groups_per_pack */
     wz_text *completions; /* [groups * generations] text */
@@ -27,11 +36,9 @@ typedef struct wz_batch {
 wz_status wz_batch_generate(const wz_task *task, const double *values, uint64_t seed, wz_split split,
                             uint32_t first, int64_t groups, wz_problem **out, wz_error *err);
 
-/* Takes over the problems (an array from wz_alloc), also on failure. groups_per_pack: micro-batch; at least 1.
- * lessons: completions per group that teach the grammar. references NULL: computed here. */
-wz_status wz_batch_create(wz_policy *policy, wz_prompt_style style, wz_problem *problems, int64_t groups,
-                          int64_t generations, int64_t groups_per_pack, int64_t lessons, wz_batch **out,
-                          wz_error *err);
+/* Takes over the problems (an array from wz_alloc), also on failure. */
+wz_status wz_batch_create(wz_policy *policy, const wz_batch_options *options, wz_problem *problems,
+                          int64_t groups, wz_batch **out, wz_error *err);
 void wz_batch_destroy(wz_batch *batch);
 
 /* Most rows of one pack, for sizing activations. */

@@ -103,8 +103,12 @@ static wz_status make_batch(wz_policy *policy, const wz_trainer_options *o, cons
         wz_batch_generate(o->task, values, o->seed, WZ_SPLIT_TRAIN, first, problems, &list, err);
     if (status != WZ_OK)
         return status;
-    return wz_batch_create(policy, o->style, list, problems, o->generations, o->groups_per_pack,
-                           o->grammar_coef > 0.0 ? o->grammar_generations : 0, out, err);
+    const wz_batch_options options = {.style = o->style,
+                                      .effort = WZ_EFFORT_TRAINING,
+                                      .generations = o->generations,
+                                      .groups_per_pack = o->groups_per_pack,
+                                      .lessons = o->grammar_coef > 0.0 ? o->grammar_generations : 0};
+    return wz_batch_create(policy, &options, list, problems, out, err);
 }
 
 static wz_keep keep_of(const wz_trainer_options *options)

@@ -32,7 +32,14 @@ static wz_key_type type_of(const wz_config_place *place)
 {
     if (place->key != NULL)
         return place->key->type;
+    if (place->option->names != NULL)
+        return WZ_KEY_ENUM;
     return place->option->is_integer ? WZ_KEY_INTEGER : WZ_KEY_REAL;
+}
+
+static const char *const *names_of(const wz_config_place *place)
+{
+    return place->key != NULL ? place->key->names : place->option->names;
 }
 
 /* The value with control characters replaced and its length bounded, for a message. */
@@ -154,15 +161,20 @@ static wz_status set_number(wz_config *config, const wz_config_place *place, con
     return WZ_OK;
 }
 
-static wz_status set_enum(int *field, const wz_config_place *place, const char *value, wz_error *err)
+static wz_status set_enum(wz_config *config, const wz_config_place *place, const char *value, wz_error *err)
 {
+    void *field = field_at(config, place);
+    const char *const *names = names_of(place);
     wz_suggestion suggestion = {0};
-    for (int i = 0; place->key->names[i] != NULL; ++i) {
-        if (strcmp(place->key->names[i], value) == 0) {
-            *field = i;
+    for (int i = 0; names[i] != NULL; ++i) {
+        if (strcmp(names[i], value) == 0) {
+            if (place->key != NULL)
+                *(int *)field = i;
+            else
+                *(double *)field = i;
             return WZ_OK;
         }
-        wz_suggest(&suggestion, value, place->key->names[i]);
+        wz_suggest(&suggestion, value, names[i]);
     }
     return fail_expected(place, value, suggestion.best, err);
 }
@@ -197,7 +209,7 @@ wz_status wz_config_set(wz_config *config, const wz_config_place *place, const c
         *(bool *)field_at(config, place) = value[0] == 't';
         return WZ_OK;
     case WZ_KEY_ENUM:
-        return set_enum(field_at(config, place), place, value, err);
+        return set_enum(config, place, value, err);
     case WZ_KEY_TEXT:
         if (!is_plain_text(value))
             return fail_expected(place, value, NULL, err);
@@ -251,6 +263,8 @@ static wz_status format_text(const char *value, wz_text *out, wz_error *err)
 wz_status wz_config_format(const wz_config *config, const wz_config_place *place, wz_text *out, wz_error *err)
 {
     const void *field = field_of(config, place);
+    if (place->key == NULL && place->option->names != NULL)
+        return wz_text_printf(out, err, "%s", place->option->names[(size_t) * (const double *)field]);
     if (place->key == NULL && place->option->is_integer)
         return wz_text_printf(out, err, "%.0f", *(const double *)field);
     if (place->key == NULL)
@@ -298,7 +312,7 @@ wz_status wz_config_describe(const wz_config_place *place, wz_text *out, wz_erro
         return wz_text_printf(out, err, "text of at most %d bytes", WZ_PATH_MAX - 1);
     wz_status status = wz_text_printf(out, err, "one of");
     for (size_t i = 0; status == WZ_OK; ++i) {
-        const char *name = type == WZ_KEY_ENUM   ? place->key->names[i]
+        const char *name = type == WZ_KEY_ENUM   ? names_of(place)[i]
                            : wz_tasks[i] != NULL ? wz_tasks[i]->name
                                                  : NULL;
         if (name == NULL)

@@ -95,7 +95,10 @@ static wz_status write_family(bool markdown, const wz_task *task, wz_text *out, 
     for (size_t i = 0; i < task->option_count && status == WZ_OK; ++i) {
         wz_config_place place = {.option = &task->options[i], .option_index = i};
         wz_text value = {0};
-        status = wz_text_printf(&value, err, "%.15g", task->options[i].default_value);
+        const double standard = task->options[i].default_value;
+        const char *const *names = task->options[i].names;
+        status = names != NULL ? wz_text_printf(&value, err, "%s", names[(size_t)standard])
+                               : wz_text_printf(&value, err, "%.15g", standard);
         if (status == WZ_OK)
             status = write_entry(markdown, "task.", task->options[i].name, value.data, &place,
                                  task->options[i].help, out, err);

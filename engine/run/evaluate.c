@@ -7,14 +7,20 @@
 #include "engine/core/clock.h"
 #include "engine/run/score.h"
 
-/* Objectives of all problems, one row per contestant. */
+/* What one contestant reached on each problem. */
+typedef struct results {
+    double *objective;           /* [problems], 0 unless feasible */
+    uint8_t *feasible, *optimal; /* [problems] */
+} results;
+
+enum { POLICY, BEST, RANDOM_BEST, BASELINES };
+
 typedef struct tally {
     wz_eval_options options;
     const wz_verifier *verifier;
     int64_t samples;
-    double *reference, *policy, *best, *random_best; /* [problems] */
-    uint8_t *feasible, *optimal, *best_feasible, *best_optimal;
-    double *baseline[WZ_MAX_BASELINES];
+    double *reference; /* [problems] */
+    results contestants[BASELINES + WZ_MAX_BASELINES];
     void *block;
 } tally;
 
@@ -27,73 +33,96 @@ static wz_status tally_begin(tally *t, const wz_eval_options *options, wz_error 
     t->verifier = wz_verifier_find(options->task->name);
     if (t->verifier == NULL)
         return wz_fail(err, WZ_ERR_RUNTIME, "task %s has no verifier", options->task->name);
+    const size_t count = BASELINES + t->verifier->baseline_count;
     wz_status status =
-        wz_alloc(&t->block, n, (4 + t->verifier->baseline_count) * sizeof(double) + 4, "an evaluation", err);
+        wz_alloc(&t->block, n, sizeof(double) + count * (sizeof(double) + 2), "an evaluation", err);
     if (status != WZ_OK)
         return status;
-    double *at = t->block;
-    t->reference = at;
-    t->policy = at + n;
-    t->best = at + 2 * n;
-    t->random_best = at + 3 * n;
-    for (size_t b = 0; b < t->verifier->baseline_count; b++)
-        t->baseline[b] = at + (4 + b) * n;
-    t->feasible = (uint8_t *)(at + (4 + t->verifier->baseline_count) * n);
-    t->optimal = t->feasible + n;
-    t->best_feasible = t->optimal + n;
-    t->best_optimal = t->best_feasible + n;
+    t->reference = t->block;
+    for (size_t c = 0; c < count; c++) {
+        uint8_t *flags = (uint8_t *)(t->reference + (1 + count) * n);
+        t->contestants[c] = (results){
+            t->reference + (1 + c) * n,
+            flags + 2 * c * n,
+            flags + (2 * c + 1) * n,
+        };
+    }
     return WZ_OK;
+}
+
+static void set_result(results *r, int64_t place, bool feasible, double objective, bool optimal)
+{
+    r->objective[place] = feasible ? objective : 0.0;
+    r->feasible[place] = feasible;
+    r->optimal[place] = optimal;
 }
 
 /* The verdicts of one problem: sample 0 is the policy's answer, the best of all is best-of-k. */
 static void take_verdicts(tally *t, const wz_batch *batch, int64_t g, int64_t place)
 {
+    const results *best = &t->contestants[BEST];
     t->reference[place] = batch->references[g].objective;
     for (int64_t j = 0; j < batch->generations; j++) {
-        const wz_verdict *verdict = &batch->verdicts[g * batch->generations + j];
-        const bool feasible = verdict->kind == WZ_VERDICT_FEASIBLE;
-        if (j == 0) {
-            t->policy[place] = verdict->objective;
-            t->feasible[place] = feasible;
-            t->optimal[place] = verdict->is_optimum;
-        }
-        if (feasible && (!t->best_feasible[place] || verdict->objective > t->best[place])) {
-            t->best[place] = verdict->objective;
-            t->best_feasible[place] = 1;
-            t->best_optimal[place] = verdict->is_optimum;
-        }
+        const wz_verdict *v = &batch->verdicts[g * batch->generations + j];
+        const bool feasible = v->kind == WZ_VERDICT_FEASIBLE;
+        if (j == 0)
+            set_result(&t->contestants[POLICY], place, feasible, v->objective, v->is_optimum);
+        if (feasible && (!best->feasible[place] || v->objective > best->objective[place]))
+            set_result(&t->contestants[BEST], place, feasible, v->objective, v->is_optimum);
     }
 }
 
-static wz_status take_baselines(tally *t, const wz_problem *problem, int64_t place, wz_evaluation *out,
+static void take_outcome(results *r, int64_t place, const wz_outcome *outcome, const wz_reference *known)
+{
+    set_result(r, place, outcome->feasible, outcome->objective,
+               outcome->feasible && known->kind != WZ_REFERENCE_BEST_KNOWN &&
+                   outcome->objective >= known->decided * (1.0 - 1e-9));
+}
+
+static wz_status take_baselines(tally *t, const wz_batch *batch, int64_t g, int64_t place, wz_evaluation *out,
                                 wz_error *err)
 {
+    const wz_problem *problem = &batch->problems[g];
     wz_status status = WZ_OK;
+    wz_outcome outcome;
     for (size_t b = 0; status == WZ_OK && b < t->verifier->baseline_count; b++) {
         const bool is_field = strcmp(t->verifier->baselines[b].name, t->verifier->field_algorithm) == 0;
         if (!is_field && !t->options.baselines)
             continue;
         const double start = wz_now_s();
-        status = t->verifier->baselines[b].solve(problem, t->options.seed, &t->baseline[b][place], err);
+        status = wz_baseline_run(t->verifier, b, problem, t->options.seed, &outcome, err);
         if (is_field)
             out->field_s += wz_now_s() - start;
+        if (status == WZ_OK)
+            take_outcome(&t->contestants[BASELINES + b], place, &outcome, &batch->references[g]);
     }
-    if (status == WZ_OK && t->samples > 1)
-        status = t->verifier->random_best(problem, t->options.seed, (size_t)t->samples,
-                                          &t->random_best[place], err);
+    if (status == WZ_OK && t->samples > 1) {
+        status = wz_random_best(t->verifier, problem, t->options.seed, (size_t)t->samples, &outcome, err);
+        if (status == WZ_OK)
+            take_outcome(&t->contestants[RANDOM_BEST], place, &outcome, &batch->references[g]);
+    }
     return status;
+}
+
+static wz_batch_options batch_options(const wz_eval_options *o, int64_t count)
+{
+    return (wz_batch_options){.style = o->style,
+                              .effort = WZ_EFFORT_EVALUATION,
+                              .generations = o->samples > 1 ? o->samples : 1,
+                              .groups_per_pack = count};
 }
 
 static wz_status run_batch(tally *t, wz_policy *policy, wz_activations **activations, int64_t first,
                            int64_t count, wz_evaluation *out, wz_error *err)
 {
     const wz_eval_options *o = &t->options;
+    const wz_batch_options options = batch_options(o, count);
     wz_problem *problems = NULL;
     wz_batch *batch = NULL;
     wz_status status =
         wz_batch_generate(o->task, o->values, o->seed, o->split, (uint32_t)first, count, &problems, err);
     if (status == WZ_OK)
-        status = wz_batch_create(policy, o->style, problems, count, t->samples, count, 0, &batch, err);
+        status = wz_batch_create(policy, &options, problems, count, &batch, err);
     if (status != WZ_OK)
         return status;
     const int64_t rows = wz_batch_rows(batch);
@@ -113,8 +142,9 @@ static wz_status run_batch(tally *t, wz_policy *policy, wz_activations **activat
         status = wz_batch_verify(batch, err);
     for (int64_t g = 0; status == WZ_OK && g < count; g++) {
         take_verdicts(t, batch, g, first + g);
-        out->is_exact = out->is_exact && batch->references[g].is_exact;
-        status = take_baselines(t, &batch->problems[g], first + g, out, err);
+        if (batch->references[g].kind > out->reference_kind)
+            out->reference_kind = batch->references[g].kind;
+        status = take_baselines(t, batch, g, first + g, out, err);
     }
     wz_batch_destroy(batch);
     return status;
@@ -124,36 +154,34 @@ static const double *field_of(const tally *t)
 {
     for (size_t b = 0; b < t->verifier->baseline_count; b++)
         if (strcmp(t->verifier->baselines[b].name, t->verifier->field_algorithm) == 0)
-            return t->baseline[b];
+            return t->contestants[BASELINES + b].objective;
     return t->reference;
 }
 
-static wz_status score_all(tally *t, wz_evaluation *out, wz_error *err)
+static wz_status score(const tally *t, size_t contestant, wz_score *out, wz_error *err)
 {
-    wz_score_input input = {.problems = t->options.problems,
-                            .reference = t->reference,
-                            .field = field_of(t),
-                            .seed = t->options.seed};
-    input.objective = t->policy;
-    input.feasible = t->feasible;
-    input.optimal = t->optimal;
-    wz_status status = wz_score_problems(&input, &out->policy, err);
-    if (status == WZ_OK && t->samples > 1) {
-        input.objective = t->best;
-        input.feasible = t->best_feasible;
-        input.optimal = t->best_optimal;
-        status = wz_score_problems(&input, &out->best_of, err);
-        input.objective = t->random_best;
-        input.feasible = input.optimal = NULL;
-        if (status == WZ_OK)
-            status = wz_score_problems(&input, &out->random_best_of, err);
-    }
-    input.feasible = input.optimal = NULL;
+    const results *r = &t->contestants[contestant];
+    const wz_score_input input = {.problems = t->options.problems,
+                                  .objective = r->objective,
+                                  .reference = t->reference,
+                                  .field = field_of(t),
+                                  .feasible = r->feasible,
+                                  .optimal = r->optimal,
+                                  .seed = t->options.seed};
+    return wz_score_problems(&input, out, err);
+}
+
+static wz_status score_all(const tally *t, wz_evaluation *out, wz_error *err)
+{
+    wz_status status = score(t, POLICY, &out->policy, err);
+    if (status == WZ_OK && t->samples > 1)
+        status = score(t, BEST, &out->best_of, err);
+    if (status == WZ_OK && t->samples > 1)
+        status = score(t, RANDOM_BEST, &out->random_best_of, err);
     for (size_t b = 0; status == WZ_OK && t->options.baselines && b < t->verifier->baseline_count; b++) {
         wz_eval_baseline *baseline = &out->baselines[out->baseline_count++];
         baseline->name = t->verifier->baselines[b].name;
-        input.objective = t->baseline[b];
-        status = wz_score_problems(&input, &baseline->score, err);
+        status = score(t, BASELINES + b, &baseline->score, err);
     }
     return status;
 }
@@ -162,12 +190,12 @@ wz_status wz_evaluation_memory(wz_policy *policy, const wz_eval_options *o, wz_o
                                size_t *passing, wz_error *err)
 {
     const int64_t count = o->batch_size < o->problems ? o->batch_size : o->problems;
+    const wz_batch_options options = batch_options(o, count);
     wz_problem *problems = NULL;
     wz_batch *batch = NULL;
     wz_status status = wz_batch_generate(o->task, o->values, o->seed, o->split, 0, count, &problems, err);
     if (status == WZ_OK)
-        status = wz_batch_create(policy, o->style, problems, count, o->samples > 1 ? o->samples : 1, count, 0,
-                                 &batch, err);
+        status = wz_batch_create(policy, &options, problems, count, &batch, err);
     if (status != WZ_OK)
         return status;
     size_t bytes = 0;
@@ -187,7 +215,6 @@ wz_status wz_evaluate(wz_policy *policy, const wz_eval_options *options, wz_eval
     if (status == WZ_OK) {
         out->problems = options->problems;
         out->samples = t.samples;
-        out->is_exact = true;
         out->field_algorithm = t.verifier->field_algorithm;
     }
     for (int64_t first = 0; status == WZ_OK && first < options->problems; first += options->batch_size) {

@@ -37,7 +37,7 @@ typedef struct wz_eval_baseline {
 
 typedef struct wz_evaluation {
     int64_t problems;
-    bool is_exact; /* all references are exact optima */
+    wz_reference_kind reference_kind; /* the weakest of all */
     const char *field_algorithm;
     wz_score policy;
     int64_t samples;

@@ -30,6 +30,12 @@ static void write_named_score(wz_json *json, const char *name, const wz_score *s
     wz_json_end_object(json);
 }
 
+static const char *reference_name(const wz_evaluation *e)
+{
+    return e->reference_kind == WZ_REFERENCE_OPTIMUM ? "exact optimum"
+                                                     : wz_reference_kind_name(e->reference_kind);
+}
+
 wz_status wz_evaluation_write_json(const wz_evaluation *e, bool timing, wz_text *out, wz_error *err)
 {
     wz_json json;
@@ -41,7 +47,7 @@ wz_status wz_evaluation_write_json(const wz_evaluation *e, bool timing, wz_text 
     wz_json_begin_object(&json);
     write_score(&json, &e->policy, percent.data);
     wz_json_field_integer(&json, "problems", e->problems);
-    wz_json_field_string(&json, "reference", e->is_exact ? "exact optimum" : "best known");
+    wz_json_field_string(&json, "reference", reference_name(e));
     if (e->samples > 1) {
         wz_json_field_integer(&json, "samples", e->samples);
         write_named_score(&json, "best_of", &e->best_of, percent.data);
@@ -86,12 +92,12 @@ wz_status wz_evaluation_write_table(const wz_evaluation *e, bool timing, wz_text
         out, err,
         "%lld problems; ratio = objective / %s, 95%% interval by bootstrap\n%-18s %8s  %14s %7s%% %9s %9s "
         "%8s %8s\n",
-        (long long)e->problems, e->is_exact ? "exact optimum" : "best known objective", "", "ratio",
-        "95% interval", e->field_algorithm, "feasible", "optimal", "gap p50", "gap p99");
+        (long long)e->problems, reference_name(e), "", "ratio", "95% interval", e->field_algorithm,
+        "feasible", "optimal", "gap p50", "gap p99");
     if (status == WZ_OK)
         status = write_row(out, "policy", &e->policy, err);
     if (status == WZ_OK)
-        status = write_row(out, e->is_exact ? "optimum" : "best known", &optimum, err);
+        status = write_row(out, wz_reference_kind_name(e->reference_kind), &optimum, err);
     for (size_t b = 0; status == WZ_OK && b < e->baseline_count; b++)
         status = write_row(out, e->baselines[b].name, &e->baselines[b].score, err);
     if (status == WZ_OK && e->samples > 1) {

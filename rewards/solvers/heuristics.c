@@ -44,17 +44,3 @@ double wz_greedy_adder(const wz_channel *channel, size_t levels, unsigned *level
         level[best] = (unsigned)(levels - 1);
     }
 }
-
-double wz_random_levels(const wz_channel *channel, size_t levels, const wz_draw_key *key, uint64_t number,
-                        unsigned *level)
-{
-    uint32_t words[4] = {0};
-    for (size_t i = 0; i < channel->links; i++) {
-        uint64_t at = number * channel->links + i;
-        assert(at / 4 < WZ_DRAW_LIMIT);
-        if (i == 0 || at % 4 == 0)
-            wz_draw_words(key, (uint32_t)(at / 4), words);
-        level[i] = (unsigned)((uint64_t)words[at % 4] * levels >> 32); /* uneven by at most levels / 2^32 */
-    }
-    return wz_levels_sum_rate(channel, levels, level);
-}

@@ -1,0 +1,21 @@
+#include "rewards/published.h"
+
+const wz_published wz_published_figures[] = {
+    /* ---- power_control ---- */
+    {"power_control", "links=5", "random_best_of_16", WZ_PUBLISHED_RATIO, 0.92, 0.92, 0.02, 1000,
+     "planning measurement at 0 dB"},
+    {"power_control", "links=10", "full", WZ_PUBLISHED_PERCENT, 50, 50, 2, 1000,
+     "Sun et al. 2018 setting, planning measurement"},
+    {"power_control", "links=10", "random", WZ_PUBLISHED_PERCENT, 46, 46, 2, 1000,
+     "Sun et al. 2018 setting, planning measurement"},
+    {"power_control", "links=10", "strongest", WZ_PUBLISHED_PERCENT, 68, 68, 2, 1000,
+     "Sun et al. 2018 setting, planning measurement"},
+    {"power_control", "links=10", "greedy_adder", WZ_PUBLISHED_PERCENT, 101.6, 101.6, 0.6, 1000,
+     "Sun et al. 2018 setting, planning measurement"},
+    {"power_control", "links=10", "reference", WZ_PUBLISHED_PERCENT, 102.5, 102.5, 0.6, 1000,
+     "Sun et al. 2018 setting, planning measurement"},
+    {"power_control", "links=10", "wmmse", WZ_PUBLISHED_RATIO, 0.975, 0.975, 0.005, 1000,
+     "planning measurement"},
+};
+
+const size_t wz_published_count = sizeof wz_published_figures / sizeof *wz_published_figures;
