@@ -68,8 +68,12 @@ static inline rolled roll(uint32_t first, int64_t groups, int64_t generations, i
     wz_problem *problems = NULL;
     OK(wz_batch_generate(f.config.task, f.config.task_values, 5, WZ_SPLIT_TRAIN, first, groups, &problems,
                          &f.err));
-    OK(wz_batch_create(f.policy, WZ_PROMPT_COMPACT, problems, groups, generations, groups_per_pack, lessons,
-                       &r.batch, &f.err));
+    const wz_batch_options batch = {.style = WZ_PROMPT_COMPACT,
+                                    .effort = WZ_EFFORT_TRAINING,
+                                    .generations = generations,
+                                    .groups_per_pack = groups_per_pack,
+                                    .lessons = lessons};
+    OK(wz_batch_create(f.policy, &batch, problems, groups, &r.batch, &f.err));
     OK(wz_activations_create(f.policy->model, wz_batch_rows(r.batch),
                              f.config.gradient_checkpointing ? WZ_KEEP_INPUTS : WZ_KEEP_ALL, &r.activations,
                              &f.err));
