@@ -1,5 +1,4 @@
-/* The table of verifiers, and the reward of a verdict. */
-#include <math.h>
+/* The table of verifiers, and names. */
 #include <string.h>
 
 #include "rewards/power_control.h"
@@ -52,16 +51,4 @@ const char *wz_reference_kind_name(wz_reference_kind kind)
         return "best known";
     }
     return "unknown";
-}
-
-double wz_reward(wz_reward_mode mode, const wz_verdict *verdict, const wz_reference *reference)
-{
-    if (verdict->kind != WZ_VERDICT_FEASIBLE)
-        return 0;
-    if (mode == WZ_REWARD_RATIO)
-        return verdict->objective / reference->objective;
-    double headroom = reference->objective - reference->best_trivial;
-    if (headroom <= 1e-9 * reference->objective) /* a trivial policy is optimal: only the optimum counts */
-        return verdict->objective >= reference->objective * (1 - 1e-9) ? 1 : 0;
-    return fmin(fmax((verdict->objective - reference->best_trivial) / headroom, 0), 1);
 }

@@ -121,9 +121,4 @@ wz_status wz_baseline_run(const wz_verifier *verifier, size_t which, const wz_pr
 wz_status wz_random_best(const wz_verifier *verifier, const wz_problem *problem, uint64_t seed, size_t tries,
                          wz_outcome *out, wz_error *err);
 
-typedef enum wz_reward_mode { WZ_REWARD_RATIO, WZ_REWARD_HEADROOM } wz_reward_mode;
-
-/* The reward of a verdict: 0 unless feasible; else f / f* (ratio) or clip((f - f0)/(f* - f0), 0, 1) (headroom). */
-double wz_reward(wz_reward_mode mode, const wz_verdict *verdict, const wz_reference *reference);
-
 #endif

@@ -61,6 +61,22 @@ static const bad_text bad_texts[] = {
      "cfg.yaml:1:7: seed: expected a whole number from 0 to 9223372036854775807, found a list"},
     {"seed: {a: 1}\n",
      "cfg.yaml:1:7: seed: expected a whole number from 0 to 9223372036854775807, found a mapping"},
+    {"reward_funcs: [ratio, headrom]\n", "cfg.yaml:1:15: reward_funcs: expected a list of ratio, headroom, "
+                                         "feasible, optimum, format, found 'headrom' "
+                                         "(did you mean 'headroom'?)"},
+    {"reward_funcs: [ratio, [format]]\n", "cfg.yaml:1:23: a list's items must be plain values"},
+    {"reward_funcs: [ratio, 'a,b']\n", "cfg.yaml:1:23: a list's item must not be empty or hold a comma"},
+    {"reward_weights: [1, nan]\n",
+     "cfg.yaml:1:17: reward_weights: expected a list of numbers from 0 to 1000000, found 'nan'"},
+    {"task_mixture: [power_controll]\n",
+     "cfg.yaml:1:15: task_mixture: no task is called 'power_controll' (did you mean 'power_control'?)"},
+    {"task_mixture: [power_control link=3]\n",
+     "cfg.yaml:1:15: task_mixture: power_control has no option 'link' (did you mean 'links'?)"},
+    {"task_mixture: [power_control links=99]\n",
+     "cfg.yaml:1:15: task_mixture: task.links: expected a whole number from 2 to 64, found '99'"},
+    {"task_mixture: [power_control weight=0]\n",
+     "cfg.yaml:1:15: task_mixture: power_control: weight must be a number above 0, found '0'"},
+    {"task_mixture: {a: 1}\n", "cfg.yaml:1:15: task_mixture: expected a list of tasks*"},
     {"epsilon: nan\n", "cfg.yaml:1:10: epsilon: expected a number from 0 to 100, found 'nan'"},
     {"epsilon: .inf\n", "cfg.yaml:1:10: epsilon: expected a number from 0 to 100, found '.inf'"},
     {"epsilon: 0x1p-3\n", "cfg.yaml:1:10: epsilon: expected a number from 0 to 100, found '0x1p-3'"},
@@ -353,6 +369,40 @@ static void randomise(wz_config *config, uint32_t seed)
     }
 }
 
+/* A list is a YAML sequence, or one text with commas; it is written as the one and reads back. */
+START_TEST(lists_are_sequences_or_comma_separated)
+{
+    static const char *const texts[] = {
+        "task_mixture: [power_control links=5 weight=2.5, power_control  links=8 levels=4 start=4]\n"
+        "reward_funcs: [headroom, format]\nreward_weights: [1, 1e-1]\ncurriculum.start: 2\n",
+        "task_mixture:\n  - power_control links=5 weight=2.5\n  - \"power_control  links=8 levels=4 "
+        "start=4\"\n"
+        "reward_funcs: headroom , format\nreward_weights: 1,1e-1\ncurriculum.start: 2\n"};
+    for (size_t i = 0; i < 2; ++i) {
+        wz_config config;
+        wz_mixture mixture;
+        wz_error err = {{0}};
+        wz_config_default(&config);
+        ck_assert_msg(read_text(&config, texts[i], &err) == WZ_OK, "%s", err.text);
+        ck_assert_str_eq(config.reward_funcs, "headroom, format");
+        ck_assert_str_eq(config.reward_weights, "1, 1e-1");
+        ck_assert_int_eq(wz_config_check(&config, &err), WZ_OK);
+        ck_assert_int_eq(wz_config_mixture(&config, &mixture, &err), WZ_OK);
+        ck_assert_uint_eq(mixture.count, 2);
+        ck_assert_str_eq(mixture.parts[0].name, "power_control");
+        ck_assert_str_eq(mixture.parts[1].name, "power_control_2");
+        ck_assert(mixture.parts[0].weight == 2.5 && mixture.parts[1].weight == 1.0);
+        ck_assert(mixture.parts[0].values[0] == 5 && mixture.parts[0].values[1] == 2);
+        ck_assert(mixture.parts[1].values[0] == 8 && mixture.parts[1].values[1] == 4);
+        ck_assert(mixture.parts[0].first == 2 && mixture.parts[1].first == 4);
+        assert_round_trip(&config);
+        ck_assert_int_eq(wz_config_override(&config, "task_mixture=", &err), WZ_OK);
+        ck_assert_int_eq(wz_config_mixture(&config, &mixture, &err), WZ_OK);
+        ck_assert(mixture.count == 1 && mixture.parts[0].values[0] == 3); /* the task's default */
+    }
+}
+END_TEST
+
 START_TEST(write_random_reads_back_equal)
 {
     for (uint32_t seed = 0; seed < 300; ++seed) {
@@ -409,6 +459,12 @@ START_TEST(check_bad_combination_says_how_to_mend_it)
         {{"init_from=a.h5", "tokenizer_file=b.json"}, "both set"},
         {{"answer_grammar=false", "grammar_coef=0.1"}, "grammar_coef is 0.1"},
         {{"grammar_coef=0.1", "grammar_generations=17"}, "grammar_generations (17)"},
+        {{"reward_funcs="}, "reward_funcs lists 0 functions"},
+        {{"reward_funcs=ratio,format", "reward_weights=1"},
+         "reward_weights lists 1 numbers for 2 reward_funcs"},
+        {{"task_mixture=power_control start=4"}, "start=4 lies outside 2 to 3"},
+        {{"task_mixture=power_control,power_control", "generation_batch_size=16"},
+         "but a step has 1 problems"},
         {{"curriculum.enabled=true", "curriculum.start=4"}, "curriculum.start (4) is above task.links (3)"},
         {{"curriculum.enabled=true", "curriculum.start=1"},
          "curriculum.start (1) is below the least task.links (2)"},
@@ -520,6 +576,7 @@ int main(void)
     TCase *tests = tcase_create("config");
     tcase_add_loop_test(tests, read_bad_text_says_where, 0, (int)(sizeof bad_texts / sizeof bad_texts[0]));
     tcase_add_test(tests, read_good_text_sets_values);
+    tcase_add_test(tests, lists_are_sequences_or_comma_separated);
     tcase_add_test(tests, read_text_too_long_is_refused);
     tcase_add_test(tests, read_file_missing_names_it);
     tcase_add_test(tests, override_sets_one_key);

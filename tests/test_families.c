@@ -9,7 +9,7 @@
 
 #include "engine/text/tokenizer.h"
 #include "rewards/answer.h"
-#include "rewards/verifier.h"
+#include "rewards/reward.h"
 #include "tests/suite.h"
 
 /* Options beside the defaults. `small`: so few decisions that all of them are tried. */

@@ -8,6 +8,7 @@
 #include "engine/grpo/advantage.h"
 #include "engine/grpo/curriculum.h"
 #include "engine/grpo/loss.h"
+#include "engine/grpo/mixture.h"
 #include "engine/grpo/schedule.h"
 #include "tests/suite.h"
 
@@ -341,8 +342,8 @@ START_TEST(curriculum_size_replays_smaller_sizes)
     const wz_curriculum state = {.size = 5};
     int counts[6] = {0};
     for (uint32_t step = 0; step < STEPS; step++) {
-        int64_t size = wz_curriculum_size(&state, &growing, 7, step);
-        ck_assert_int_eq(size, wz_curriculum_size(&state, &growing, 7, step));
+        int64_t size = wz_curriculum_size(&state, &growing, 7, step, 0);
+        ck_assert_int_eq(size, wz_curriculum_size(&state, &growing, 7, step, 0));
         ck_assert(size >= 3 && size <= 5);
         counts[size]++;
     }
@@ -350,7 +351,37 @@ START_TEST(curriculum_size_replays_smaller_sizes)
     ck_assert_int_le(abs(counts[3] - counts[4]), 4 * 78);
     const wz_curriculum first = {.size = 3};
     for (uint32_t step = 0; step < 100; step++)
-        ck_assert_int_eq(wz_curriculum_size(&first, &growing, 7, step), 3);
+        ck_assert_int_eq(wz_curriculum_size(&first, &growing, 7, step, 0), 3);
+}
+END_TEST
+
+/* ---- mixtures ---- */
+
+/* Each step's shares are the weights' to less than one problem, and exact in the mean: of 20,000 steps the count of a part
+ * deviates by at most half a problem a step, so four standard errors are below 20,000 * 4 * 0.5 / sqrt(20,000). */
+START_TEST(mixture_shares_follow_the_weights)
+{
+    enum { STEPS = 20000, PROBLEMS = 10 };
+    const wz_mixture mixture = {.count = 3, .parts = {{.weight = 2.0}, {.weight = 1.0}, {.weight = 0.25}}};
+    double all[3] = {0};
+    for (uint32_t step = 0; step < STEPS; step++) {
+        uint8_t part[PROBLEMS], again[PROBLEMS];
+        int counts[3] = {0};
+        wz_mixture_assign(&mixture, 7, step, PROBLEMS, part);
+        wz_mixture_assign(&mixture, 7, step, PROBLEMS, again);
+        ASSERT_EACH(memcmp(part, again, PROBLEMS) == 0, "step %u is drawn anew", step);
+        for (int g = 0; g < PROBLEMS; g++) {
+            ASSERT_EACH(part[g] < 3 && (g == 0 || part[g] >= part[g - 1]), "step %u: problem %d", step, g);
+            counts[part[g]]++;
+        }
+        for (int p = 0; p < 3; p++) {
+            ASSERT_EACH(fabs(counts[p] - PROBLEMS * mixture.parts[p].weight / 3.25) < 1,
+                        "step %u: %d of part %d", step, counts[p], p);
+            all[p] += counts[p];
+        }
+    }
+    for (int p = 0; p < 3; p++)
+        ck_assert_double_le(fabs(all[p] - STEPS * PROBLEMS * mixture.parts[p].weight / 3.25), 283);
 }
 END_TEST
 
@@ -367,6 +398,7 @@ int main(void)
     tcase_add_test(tests, learning_rate_warms_up_then_decays);
     tcase_add_test(tests, curriculum_grows_at_the_threshold_and_stops_at_the_last_size);
     tcase_add_test(tests, curriculum_size_replays_smaller_sizes);
+    tcase_add_test(tests, mixture_shares_follow_the_weights);
     suite_add_tcase(suite, tests);
     return run_suite(suite);
 }

@@ -35,7 +35,12 @@ static const char *const variants[] = {
     "task.levels=8 task.snr_db=10 loss_type=grpo scale_rewards=group entropy_coef=0.1",
     "scale_rewards=batch loss_type=dr_grpo mask_truncated_completions=true top_k=1 max_completion_length=4",
     "answer_grammar=false max_completion_length=8 top_p=0.9 min_p=0.001 temperature=0.8" LITTLE,
-    "weight_decay=0.1 leave_one_out=true reward_mode=headroom lr_scheduler_type=linear max_grad_norm=0.01",
+    "weight_decay=0.1 leave_one_out=true reward_funcs=headroom,format reward_weights=1,0.5 "
+    "reward_shaping=0.1 "
+    "reward_shaping_steps=3 lr_scheduler_type=linear max_grad_norm=0.01",
+    "task_mixture=power_control:links=3:weight=2,power_control:links=4:levels=4:start=2 "
+    "curriculum.enabled=true "
+    "curriculum.threshold=0.3 curriculum.min_steps=2",
 #ifdef WZ_TEST_CUDA
     "precision=bf16 model.model_type=qwen3 model.use_qk_norm=true model.num_key_value_heads=1 "
     "num_iterations=2 "

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "rewards/verifier.h"
+#include "rewards/reward.h"
 #include "tasks/power_control.h"
 #include "tests/suite.h"
 
@@ -311,6 +311,36 @@ START_TEST(reward_modes_follow_their_formulas)
 }
 END_TEST
 
+START_TEST(reward_is_the_weighted_sum_and_shaping_shrinks)
+{
+    const wz_reference made = {.objective = 4, .decided = 4, .best_trivial = 3};
+    const wz_reward_options options = {
+        5,
+        {WZ_REWARD_RATIO, WZ_REWARD_HEADROOM, WZ_REWARD_FEASIBLE, WZ_REWARD_OPTIMUM, WZ_REWARD_FORMAT},
+        {1, 2, 4, 8, 16},
+        0.1,
+        10};
+    const wz_verdict feasible = {.kind = WZ_VERDICT_FEASIBLE, .objective = 3.5},
+                     best = {.kind = WZ_VERDICT_FEASIBLE, .objective = 4, .is_optimum = true},
+                     violates = {.kind = WZ_VERDICT_INFEASIBLE, .shortfall = 0.25},
+                     unreadable = {.kind = WZ_VERDICT_BAD_NUMBER, .shortfall = 1};
+    const double late = wz_reward_total(&options, 10, &feasible, &made);
+    ck_assert_double_eq(late, 0.875 + 2 * 0.5 + 4 + 16);
+    ck_assert_double_eq(wz_reward_total(&options, 10, &best, &made), 1 + 2 + 4 + 8 + 16);
+    ck_assert_double_eq(wz_reward_total(&options, 10, &violates, &made), 16);
+    ck_assert_double_eq(wz_reward_total(&options, 10, &unreadable, &made), 0);
+    ck_assert_double_eq_tol(wz_reward_total(&options, 0, &feasible, &made) - late, 0.1, 1e-14);
+    ck_assert_double_eq_tol(wz_reward_total(&options, 5, &feasible, &made) - late, 0.05, 1e-14);
+    ck_assert_double_eq_tol(wz_reward_shaping(&options, 5, &violates), 0.05 * 0.75, 1e-15);
+    ck_assert_double_eq(wz_reward_shaping(&options, 0, &unreadable), 0);
+    ck_assert_double_eq(wz_reward_shaping(&options, 11, &feasible), 0);
+    for (int i = 0; i < WZ_REWARD_FUNCS; i++)
+        ck_assert_int_eq(wz_reward_find(wz_reward_names[i]), i);
+    ck_assert_ptr_null(wz_reward_names[WZ_REWARD_FUNCS]);
+    ck_assert_int_eq(wz_reward_find("ratios"), -1);
+}
+END_TEST
+
 START_TEST(baselines_never_pass_the_reference_of_their_decision_set)
 {
     for (uint32_t n = 0; n < 200; n++) {
@@ -418,6 +448,7 @@ int main(void)
     tcase_add_test(cases, verify_mutations_are_feasible_only_as_levels);
     tcase_add_test(cases, verify_objective_is_the_rate_on_the_printed_gains);
     tcase_add_test(cases, reward_modes_follow_their_formulas);
+    tcase_add_test(cases, reward_is_the_weighted_sum_and_shaping_shrinks);
     tcase_add_test(cases, baselines_never_pass_the_reference_of_their_decision_set);
     tcase_add_test(cases, reference_beyond_enumeration_says_so);
     tcase_add_test(cases, random_best_grows_with_tries_to_the_optimum);

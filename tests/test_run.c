@@ -268,7 +268,7 @@ START_TEST(checkpoint_of_another_text_version_is_not_used_but_may_start_a_run)
     older.text_version--;
     char learned[64];
     (void)snprintf(learned, sizeof learned, "learned version %d of power_control's text", older.text_version);
-    const wz_snapshot state = {.best_score = -1.0};
+    const wz_snapshot state = {.best_score = -1.0, .parts = 1};
     make_policy("");
     char path[128], start[160];
     (void)snprintf(path, sizeof path, "%s/old.h5", scratch);

@@ -33,11 +33,13 @@ static void show_progress(void *argument, int64_t done, int64_t total)
     wz_progress_update(argument, done, NULL, 0.0, NULL, wz_now_s());
 }
 
-static wz_status evaluate(const wz_cli *cli, const eval_arguments *a, wz_policy *policy,
-                          const wz_config *config, wz_error *err)
+/* One part's figures, appended to the text. */
+static wz_status evaluate_part(const wz_cli *cli, const eval_arguments *a, wz_policy *policy,
+                               const wz_config *config, const wz_mixture_part *part, bool named,
+                               wz_text *text, wz_error *err)
 {
-    wz_eval_options options = {.task = config->task,
-                               .values = config->task_values,
+    wz_eval_options options = {.task = part->task,
+                               .values = part->values,
                                .style = (wz_prompt_style)config->prompt_style,
                                .seed = (uint64_t)(a->seed >= 0 ? a->seed : config->seed),
                                .problems = a->problems,
@@ -48,23 +50,40 @@ static wz_status evaluate(const wz_cli *cli, const eval_arguments *a, wz_policy 
                                .max_completion_length = config->max_completion_length};
     wz_evaluation evaluation;
     wz_progress progress;
-    wz_text text = {0};
     if (a->samples > 1 && a->temperature == 0.0)
         options.sampling.temperature = 1.0f; /* k equal answers would be no choice */
     wz_status status = wz_split_parse(a->split, &options.split, err);
     if (status == WZ_OK)
-        status = wz_task_check_values(config->task, config->task_values, err);
+        status = wz_task_check_values(part->task, part->values, err);
     if (status != WZ_OK)
         return status;
     wz_progress_start(&progress, cli->progress.is_terminal ? cli->log : NULL, &cli->progress, "problem", 0,
                       options.problems, wz_now_s());
     status = wz_evaluate(policy, &options, show_progress, &progress, &evaluation, err);
     wz_progress_finish(&progress, options.problems, NULL, 0.0, NULL, wz_now_s());
+    if (status == WZ_OK && named)
+        status = a->json ? wz_text_printf(text, err, "%s\"%s\":", text->length > 1 ? "," : "", part->name)
+                         : wz_text_printf(text, err, "%s%s: ", text->length > 0 ? "\n" : "", part->name);
     if (status == WZ_OK)
-        status = a->json ? wz_evaluation_write_json(&evaluation, a->timing, &text, err)
-                         : wz_evaluation_write_table(&evaluation, a->timing, &text, err);
+        status = a->json ? wz_evaluation_write_json(&evaluation, a->timing, text, err)
+                         : wz_evaluation_write_table(&evaluation, a->timing, text, err);
+    return status;
+}
+
+/* Of several tasks, one table after the other; in JSON an object of theirs by name. */
+static wz_status evaluate(const wz_cli *cli, const eval_arguments *a, wz_policy *policy,
+                          const wz_config *config, wz_error *err)
+{
+    wz_mixture mixture;
+    wz_text text = {0};
+    wz_status status = wz_config_mixture(config, &mixture, err);
+    const bool named = mixture.count > 1;
+    if (status == WZ_OK && a->json && named)
+        status = wz_text_append(&text, "{", 1, err);
+    for (size_t p = 0; status == WZ_OK && p < mixture.count; p++)
+        status = evaluate_part(cli, a, policy, config, &mixture.parts[p], named, &text, err);
     if (status == WZ_OK && a->json)
-        status = wz_text_append(&text, "\n", 1, err);
+        status = wz_text_printf(&text, err, named ? "}\n" : "\n");
     return wz_cli_print(cli, &text, status, err);
 }
 

@@ -24,7 +24,8 @@ typedef enum wz_purpose {
     WZ_PURPOSE_BASELINE = 8,   /* random baselines */
     WZ_PURPOSE_BOOTSTRAP = 9,
     WZ_PURPOSE_SMOOTH = 10, /* the 12 x d projection of the smooth number embeddings */
-    WZ_PURPOSE_TOOL = 11    /* benchmarks and tests */
+    WZ_PURPOSE_TOOL = 11,   /* benchmarks and tests */
+    WZ_PURPOSE_MIXTURE = 12 /* which families a step trains */
 } wz_purpose;
 
 typedef struct wz_draw_key {

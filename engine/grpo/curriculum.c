@@ -8,9 +8,9 @@ void wz_curriculum_start(wz_curriculum *curriculum, const wz_curriculum_options 
 }
 
 int64_t wz_curriculum_size(const wz_curriculum *curriculum, const wz_curriculum_options *options,
-                           uint64_t seed, uint32_t step)
+                           uint64_t seed, uint32_t step, uint32_t part)
 {
-    const wz_draw_key key = {.seed = seed, .step = step, .purpose = WZ_PURPOSE_CURRICULUM};
+    const wz_draw_key key = {.seed = seed, .step = step, .problem = part, .purpose = WZ_PURPOSE_CURRICULUM};
     uint32_t words[4];
     const int64_t smaller = curriculum->size - options->first;
     wz_draw_words(&key, 0, words);

@@ -21,9 +21,9 @@ typedef struct wz_curriculum {
 } wz_curriculum;
 
 void wz_curriculum_start(wz_curriculum *curriculum, const wz_curriculum_options *options);
-/* The size to train in a step: a function of (seed, step, present size). */
+/* The size that part number `part` of the mixture trains in a step: a function of (seed, step, part, present size). */
 int64_t wz_curriculum_size(const wz_curriculum *curriculum, const wz_curriculum_options *options,
-                           uint64_t seed, uint32_t step);
+                           uint64_t seed, uint32_t step, uint32_t part);
 /* Takes in a step's mean objective ratio at `size`; true when the size grew. */
 bool wz_curriculum_update(wz_curriculum *curriculum, const wz_curriculum_options *options, int64_t size,
                           double ratio);

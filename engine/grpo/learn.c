@@ -72,7 +72,8 @@ static wz_status judge(wz_trainer *trainer, step_state *s, int64_t p0, int64_t p
         for (int64_t c = 0; c < pack->completions; c++) {
             const int64_t number = (first + groups) * generations + c;
             trainer->reward[number] =
-                wz_reward(o->reward_mode, &batch->verdicts[number], &batch->references[number / generations]);
+                wz_reward_total(&o->reward, (int64_t)s->rollout.step, &batch->verdicts[number],
+                                &batch->references[number / generations]);
             trainer->left_out[number] = o->mask_truncated && !pack->finished[c];
         }
         for (int64_t i = 0; i < pack->decisions.count; i++)
@@ -261,7 +262,7 @@ wz_status wz_trainer_learn(wz_trainer *trainer, int64_t step, wz_step_report *re
     if (status != WZ_OK)
         return status;
     report->frac_reward_zero_std = (double)s.flat / (double)trainer->batch->groups;
-    wz_report_batch(report, trainer->batch, trainer->reward);
+    wz_report_batch(report, trainer->batch, &trainer->options.reward, step, trainer->reward);
     wz_report_losses(report, &s.sums, (double)iterations * s.divisor, s.loss.entropy_coef);
     return WZ_OK;
 }

@@ -87,7 +87,29 @@ static void report_lengths(wz_step_report *report, const wz_batch *batch)
     report->clipped_ratio = 1.0 - count / all;
 }
 
-void wz_report_batch(wz_step_report *report, const wz_batch *batch, const double *reward)
+/* Mean and deviation, over all completions, of each reward function; Welford's update. */
+static void report_functions(wz_step_report *report, const wz_batch *batch, const wz_reward_options *options,
+                             int64_t step)
+{
+    const int64_t count = batch->groups * batch->generations;
+    for (size_t f = 0; f < options->count; f++) {
+        double mean = 0.0, squares = 0.0;
+        for (int64_t c = 0; c < count; c++) {
+            const double value = wz_reward(options->function[f], &batch->verdicts[c],
+                                           &batch->references[c / batch->generations]),
+                         change = value - mean;
+            mean += change / (double)(c + 1);
+            squares += change * (value - mean);
+        }
+        report->reward_mean[f] = mean;
+        report->reward_deviation[f] = count > 1 ? sqrt(squares / (double)(count - 1)) : 0.0;
+    }
+    for (int64_t c = 0; c < count; c++)
+        report->shaping += wz_reward_shaping(options, step, &batch->verdicts[c]) / (double)count;
+}
+
+void wz_report_batch(wz_step_report *report, const wz_batch *batch, const wz_reward_options *options,
+                     int64_t step, const double *reward)
 {
     const int64_t count = batch->groups * batch->generations;
     double std_sum = 0.0, mean = 0.0, std = 0.0;
@@ -106,5 +128,6 @@ void wz_report_batch(wz_step_report *report, const wz_batch *batch, const double
     }
     report->feasible = (double)feasible / (double)count;
     report->exact_optimum = (double)optimal / (double)count;
+    report_functions(report, batch, options, step);
     report_lengths(report, batch);
 }

@@ -22,6 +22,7 @@ void wz_report_pack(wz_report_sums *sums, const wz_pack *pack, const wz_pack_sco
 void wz_report_losses(wz_step_report *report, const wz_report_sums *sums, double divisor,
                       double entropy_coef);
 /* Rewards, verdicts and lengths. */
-void wz_report_batch(wz_step_report *report, const wz_batch *batch, const double *reward);
+void wz_report_batch(wz_step_report *report, const wz_batch *batch, const wz_reward_options *options,
+                     int64_t step, const double *reward);
 
 #endif

@@ -19,6 +19,15 @@ bool wz_trainer_keeps_rollouts(const wz_trainer_options *o)
     return o->reuse_activations && !wz_trainer_packs_in_turn(o);
 }
 
+static wz_curriculum_options curriculum_of(const wz_trainer_options *options, size_t part)
+{
+    const wz_mixture_part *p = &options->mixture.parts[part];
+    wz_curriculum_options sizes = options->curriculum;
+    sizes.first = p->first;
+    sizes.last = (int64_t)p->values[p->task->size_option];
+    return sizes;
+}
+
 wz_status wz_trainer_create(wz_policy *policy, const wz_trainer_options *options, wz_trainer **out,
                             wz_error *err)
 {
@@ -35,8 +44,10 @@ wz_status wz_trainer_create(wz_policy *policy, const wz_trainer_options *options
     wz_trainer *trainer = block;
     trainer->policy = policy;
     trainer->options = *options;
-    memcpy(trainer->values, options->task_values, options->task->option_count * sizeof(double));
-    wz_curriculum_start(&trainer->curriculum, &options->curriculum);
+    for (size_t p = 0; p < options->mixture.count; p++) {
+        const wz_curriculum_options sizes = curriculum_of(options, p);
+        wz_curriculum_start(&trainer->curricula[p], &sizes);
+    }
     const size_t completions = (size_t)(options->problems * options->generations);
     struct {
         void **place;
@@ -45,6 +56,7 @@ wz_status wz_trainer_create(wz_policy *policy, const wz_trainer_options *options
         {(void **)&trainer->reward, completions, sizeof(double)},
         {(void **)&trainer->advantage, completions, sizeof(double)},
         {(void **)&trainer->flat, (size_t)options->problems, 1},
+        {(void **)&trainer->part, (size_t)options->problems, 1},
         {(void **)&trainer->left_out, completions, 1},
         {(void **)&trainer->activations,
          (size_t)((options->problems + options->groups_per_pack - 1) / options->groups_per_pack),
@@ -75,6 +87,7 @@ void wz_trainer_destroy(wz_trainer *trainer)
     free(trainer->reward);
     free(trainer->advantage);
     free(trainer->flat);
+    free(trainer->part);
     free(trainer->left_out);
     free(trainer);
 }
@@ -84,9 +97,14 @@ const wz_batch *wz_trainer_batch(const wz_trainer *trainer)
     return trainer->batch;
 }
 
-wz_curriculum *wz_trainer_curriculum(wz_trainer *trainer)
+const wz_trainer_options *wz_trainer_settings(const wz_trainer *trainer)
 {
-    return &trainer->curriculum;
+    return &trainer->options;
+}
+
+wz_curriculum *wz_trainer_curricula(wz_trainer *trainer)
+{
+    return trainer->curricula;
 }
 
 int64_t *wz_trainer_updates(wz_trainer *trainer)
@@ -94,21 +112,36 @@ int64_t *wz_trainer_updates(wz_trainer *trainer)
     return &trainer->updates;
 }
 
-static wz_status make_batch(wz_policy *policy, const wz_trainer_options *o, const double *values,
-                            uint32_t first, int64_t problems, wz_batch **out, wz_error *err)
+/* Problems first .. first + count - 1, problem g of part[g] at its size; sizes NULL: the largest. */
+static wz_status make_batch(wz_policy *policy, const wz_trainer_options *o, const uint8_t *part,
+                            const int64_t *sizes, uint32_t first, int64_t count, wz_batch **out,
+                            wz_error *err)
 {
-    wz_problem *list = NULL;
+    void *block = NULL;
     *out = NULL;
-    wz_status status =
-        wz_batch_generate(o->task, values, o->seed, WZ_SPLIT_TRAIN, first, problems, &list, err);
-    if (status != WZ_OK)
+    wz_status status = wz_alloc(&block, (size_t)count, sizeof(wz_problem), "problems", err);
+    wz_problem *list = block;
+    for (int64_t g = 0; status == WZ_OK && g < count; g++) {
+        const wz_mixture_part *p = &o->mixture.parts[part[g]];
+        double values[WZ_TASK_MAX_OPTIONS];
+        memcpy(values, p->values, sizeof values);
+        if (sizes != NULL)
+            values[p->task->size_option] = (double)sizes[part[g]];
+        status =
+            wz_problem_generate(p->task, values, o->seed, WZ_SPLIT_TRAIN, first + (uint32_t)g, &list[g], err);
+    }
+    if (status != WZ_OK) {
+        for (int64_t g = 0; list != NULL && g < count; g++)
+            wz_problem_clear(&list[g]);
+        free(list);
         return status;
+    }
     const wz_batch_options options = {.style = o->style,
                                       .effort = WZ_EFFORT_TRAINING,
                                       .generations = o->generations,
                                       .groups_per_pack = o->groups_per_pack,
                                       .lessons = o->grammar_coef > 0.0 ? o->grammar_generations : 0};
-    return wz_batch_create(policy, &options, list, problems, out, err);
+    return wz_batch_create(policy, &options, list, count, out, err);
 }
 
 static wz_keep keep_of(const wz_trainer_options *options)
@@ -122,11 +155,14 @@ static int64_t packs_held(const wz_trainer_options *options, const wz_batch *bat
     return wz_trainer_keeps_rollouts(options) ? batch->pack_count : 1;
 }
 
-/* A curriculum's sizes have a grammar each, none larger than the last one's. */
+/* Each size of each part has a grammar of its own, none larger than the largest. */
 static void count_sizes(const wz_trainer_options *options, wz_decode_bounds *bounds)
 {
-    const int64_t sizes =
-        options->curriculum_enabled ? options->curriculum.last - options->curriculum.first + 1 : 1;
+    int64_t sizes = 0;
+    for (size_t p = 0; p < options->mixture.count; p++) {
+        const wz_curriculum_options c = curriculum_of(options, p);
+        sizes += options->curriculum_enabled ? c.last - c.first + 1 : 1;
+    }
     bounds->choices *= sizes;
     bounds->edges *= sizes;
     bounds->forced *= sizes;
@@ -136,8 +172,16 @@ wz_status wz_trainer_plan(wz_policy *policy, const wz_trainer_options *options, 
                           wz_error *err)
 {
     wz_batch *batch = NULL;
+    void *part = NULL;
     *out = (wz_trainer_memory){0};
-    wz_status status = make_batch(policy, options, options->task_values, 0, options->problems, &batch, err);
+    wz_status status = wz_alloc(&part, (size_t)options->problems, 1, "a batch of problems", err);
+    if (status == WZ_OK) {
+        wz_mixture_assign(&options->mixture, options->seed, 0, options->problems, part);
+        for (size_t p = 0; p < options->mixture.count; p++)
+            ((uint8_t *)part)[p] = (uint8_t)p; /* each is among them */
+        status = make_batch(policy, options, part, NULL, 0, options->problems, &batch, err);
+    }
+    free(part);
     if (status != WZ_OK)
         return status;
     const wz_model_config *c = &policy->model->config;
@@ -210,21 +254,55 @@ wz_activations *wz_trainer_activations(const wz_trainer *trainer, int64_t pack)
     return trainer->activations[wz_trainer_keeps_rollouts(&trainer->options) ? pack : 0];
 }
 
+/* What each part of the mixture gave. */
+static void report_parts(const wz_trainer *trainer, const int64_t *sizes, wz_step_report *report)
+{
+    const wz_batch *batch = trainer->batch;
+    for (size_t p = 0; p < trainer->options.mixture.count; p++) {
+        wz_part_report *r = &report->parts[p];
+        *r = (wz_part_report){.size = sizes[p]};
+        for (int64_t c = 0; c < batch->groups * batch->generations; c++) {
+            const wz_verdict *verdict = &batch->verdicts[c];
+            if (trainer->part[c / batch->generations] != p)
+                continue;
+            r->completions++;
+            r->ratio += verdict->ratio;
+            r->feasible += verdict->kind == WZ_VERDICT_FEASIBLE;
+            r->exact_optimum += verdict->is_optimum;
+            r->reward += trainer->reward[c];
+        }
+        const double count = (double)r->completions; /* 0 / 0: not measured */
+        r->ratio /= count;
+        r->feasible /= count;
+        r->exact_optimum /= count;
+        r->reward /= count;
+    }
+}
+
+static void choose_sizes(const wz_trainer *trainer, int64_t step, int64_t *sizes)
+{
+    const wz_trainer_options *o = &trainer->options;
+    for (size_t p = 0; p < o->mixture.count; p++) {
+        const wz_curriculum_options c = curriculum_of(o, p);
+        sizes[p] = o->curriculum_enabled
+                       ? wz_curriculum_size(&trainer->curricula[p], &c, o->seed, (uint32_t)step, (uint32_t)p)
+                       : c.last;
+    }
+}
+
 wz_status wz_trainer_step(wz_trainer *trainer, int64_t step, wz_step_report *report, wz_error *err)
 {
     const wz_trainer_options *o = &trainer->options;
+    int64_t sizes[WZ_MIXTURE_MAX];
     wz_report_start(report);
-    report->size = (int64_t)trainer->values[o->task->size_option];
-    if (o->curriculum_enabled) {
-        report->size = wz_curriculum_size(&trainer->curriculum, &o->curriculum, o->seed, (uint32_t)step);
-        trainer->values[o->task->size_option] = (double)report->size;
-    }
     if (step > (int64_t)UINT32_MAX / o->problems - 1)
         return wz_fail(err, WZ_ERR_USAGE, "step %lld: problem numbers run past 2^32", (long long)step);
+    choose_sizes(trainer, step, sizes);
+    wz_mixture_assign(&o->mixture, o->seed, (uint32_t)step, o->problems, trainer->part);
     wz_batch_destroy(trainer->batch);
     trainer->batch = NULL;
     const double start = wz_now_s();
-    wz_status status = make_batch(trainer->policy, o, trainer->values, (uint32_t)(step * o->problems),
+    wz_status status = make_batch(trainer->policy, o, trainer->part, sizes, (uint32_t)(step * o->problems),
                                   o->problems, &trainer->batch, err);
     if (status == WZ_OK)
         status = reserve_rows(trainer, wz_batch_rows(trainer->batch),
@@ -232,8 +310,14 @@ wz_status wz_trainer_step(wz_trainer *trainer, int64_t step, wz_step_report *rep
     report->verify_s = wz_now_s() - start;
     if (status == WZ_OK)
         status = wz_trainer_learn(trainer, step, report, err);
-    if (status == WZ_OK && o->curriculum_enabled)
-        report->size_grew =
-            wz_curriculum_update(&trainer->curriculum, &o->curriculum, report->size, report->ratio);
-    return status;
+    if (status != WZ_OK)
+        return status;
+    report_parts(trainer, sizes, report);
+    for (size_t p = 0; o->curriculum_enabled && p < o->mixture.count; p++) {
+        const wz_curriculum_options c = curriculum_of(o, p);
+        if (report->parts[p].completions > 0)
+            report->parts[p].size_grew =
+                wz_curriculum_update(&trainer->curricula[p], &c, sizes[p], report->parts[p].ratio);
+    }
+    return WZ_OK;
 }

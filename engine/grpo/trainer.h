@@ -5,10 +5,11 @@
 #include "engine/grpo/batch.h"
 #include "engine/grpo/curriculum.h"
 #include "engine/grpo/loss.h"
+#include "engine/grpo/mixture.h"
+#include "rewards/reward.h"
 
 typedef struct wz_trainer_options {
-    const wz_task *task;
-    const double *task_values;
+    wz_mixture mixture;
     wz_prompt_style style;
     uint64_t seed;
     int64_t max_steps;
@@ -21,7 +22,7 @@ typedef struct wz_trainer_options {
     int entropy_schedule; /* wz_schedule */
     int scale_rewards;    /* wz_reward_scale */
     bool leave_one_out, mask_truncated;
-    wz_reward_mode reward_mode;
+    wz_reward_options reward;
     double grammar_coef;
     int64_t grammar_generations;
     wz_adamw adamw;
@@ -33,22 +34,32 @@ typedef struct wz_trainer_options {
     bool gradient_checkpointing; /* keep of a layer only its input and qkv */
     int64_t exactness_check_steps;
     bool curriculum_enabled;
-    wz_curriculum_options curriculum;
+    wz_curriculum_options curriculum; /* of each part; sizes are the part's */
 } wz_trainer_options;
+
+/* What a step measured of one part of the mixture. */
+typedef struct wz_part_report {
+    int64_t completions; /* 0: none in this step, and the rest is NaN */
+    int64_t size;
+    double ratio, feasible, exact_optimum, reward;
+    bool size_grew;
+} wz_part_report;
 
 /* What a step measured; NaN: not measured in this step. */
 typedef struct wz_step_report {
     double loss, policy_loss, grammar_loss, grad_norm, learning_rate, entropy_coef;
     double reward, reward_std, frac_reward_zero_std;
+    double reward_mean[WZ_REWARD_FUNCS], reward_deviation[WZ_REWARD_FUNCS]; /* of each reward function */
+    double shaping;                                                         /* mean of what it added */
     double ratio, feasible, exact_optimum; /* of sampled answers: mean objective ratio, shares */
     double entropy;
     double clip_low_mean, clip_low_min, clip_high_mean, clip_high_max;
     double mean_length, min_length, max_length, terminated_mean, terminated_min, terminated_max,
         clipped_ratio;
     double logp_difference_mean, logp_difference_max, ratio_min, ratio_mean, ratio_max;
-    double tokens;      /* completion and prompt tokens of the step */
-    int64_t size, rows; /* problem size; distinct rows computed */
-    bool size_grew;
+    double tokens; /* completion and prompt tokens of the step */
+    int64_t rows;  /* distinct rows computed */
+    wz_part_report parts[WZ_MIXTURE_MAX];
     double rollout_s, verify_s, train_s; /* wall time */
 } wz_step_report;
 
@@ -81,7 +92,8 @@ wz_status wz_trainer_reserve(wz_trainer *trainer, const wz_trainer_memory *memor
  * stays readable (wz_trainer_batch) until the next step. */
 wz_status wz_trainer_step(wz_trainer *trainer, int64_t step, wz_step_report *report, wz_error *err);
 const wz_batch *wz_trainer_batch(const wz_trainer *trainer);
-wz_curriculum *wz_trainer_curriculum(wz_trainer *trainer); /* to save and restore */
-int64_t *wz_trainer_updates(wz_trainer *trainer);          /* optimiser updates so far, likewise */
+const wz_trainer_options *wz_trainer_settings(const wz_trainer *trainer);
+wz_curriculum *wz_trainer_curricula(wz_trainer *trainer); /* of each part, to save and restore */
+int64_t *wz_trainer_updates(wz_trainer *trainer);         /* optimiser updates so far, likewise */
 
 #endif

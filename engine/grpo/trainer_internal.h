@@ -8,8 +8,8 @@
 struct wz_trainer {
     wz_policy *policy;
     wz_trainer_options options;
-    double values[WZ_TASK_MAX_OPTIONS];
-    wz_curriculum curriculum;
+    wz_curriculum curricula[WZ_MIXTURE_MAX];
+    uint8_t *part; /* [problems] of the mixture */
     int64_t updates;
     wz_batch *batch;
     wz_activations **activations; /* one per pack when rollouts are kept until all are done, else one */

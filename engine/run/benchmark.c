@@ -51,9 +51,12 @@ static wz_status open_bench(const wz_config *config, FILE *log, bench *b, wz_err
         b->used_before = used_bytes(b->backend);
     if (status == WZ_OK)
         status = wz_policy_from_config(&b->config, b->backend, &b->policy, err);
+    wz_mixture mixture;
+    if (status == WZ_OK)
+        status = wz_config_mixture(&b->config, &mixture, err);
     if (status != WZ_OK)
         return status;
-    wz_run_trainer_options(&b->config, 1, &b->options);
+    wz_run_trainer_options(&b->config, &mixture, 1, &b->options);
     b->options.curriculum_enabled = false;
     b->options.exactness_check_steps = 0;
     status = wz_run_plan_memory(b->policy, &b->config, false, &b->options, &b->memory, &b->plan, err);

@@ -9,10 +9,12 @@
 
 #include "engine/core/memory.h"
 #include "engine/core/status.h"
+#include "engine/grpo/mixture.h"
 #include "engine/model/config.h"
 #include "tasks/task.h"
 
 #define WZ_PATH_MAX 512
+#define WZ_LIST_MAX 1024 /* bytes of a list's items joined by ", " */
 
 typedef struct wz_config {
     /* run */
@@ -28,6 +30,8 @@ typedef struct wz_config {
     /* task.*: task.name and, after it, the options of that family */
     const wz_task *task;
     double task_values[WZ_TASK_MAX_OPTIONS];
+
+    char task_mixture[WZ_LIST_MAX]; /* "name option=value weight=2 start=3, ...": in place of task */
 
     wz_model_config model; /* model.* */
 
@@ -56,7 +60,10 @@ typedef struct wz_config {
     double grammar_coef;
     int64_t grammar_generations; /* completions of each group that teach the grammar */
     bool mask_truncated_completions;
-    int reward_mode; /* ratio | headroom */
+    char reward_funcs[WZ_LIST_MAX];   /* names of rewards/reward.h */
+    char reward_weights[WZ_LIST_MAX]; /* as many numbers; empty: all 1 */
+    double reward_shaping;            /* weight at the start */
+    int64_t reward_shaping_steps;     /* until it is 0; 0 = max_steps */
 
     /* optimiser */
     double learning_rate;
@@ -92,6 +99,9 @@ enum { WZ_PRECISION_FP32, WZ_PRECISION_BF16 };
 enum { WZ_SCHEDULE_CONSTANT, WZ_SCHEDULE_LINEAR, WZ_SCHEDULE_COSINE };
 enum { WZ_SCALE_GROUP, WZ_SCALE_BATCH, WZ_SCALE_NONE };
 
+/* The next item of a list from *at on, without the comma; false at the end. */
+bool wz_config_next_item(const char **at, char item[WZ_LIST_MAX]);
+
 /* Every key at its default. */
 void wz_config_default(wz_config *config);
 /* Reads a YAML file over the present values (`path` appears in messages as path:line:column). */
@@ -101,6 +111,8 @@ wz_status wz_config_read_text(wz_config *config, const char *name, const char *t
                               wz_error *err);
 /* Applies one `a.b=value` override; task.name must precede the options of a family. */
 wz_status wz_config_override(wz_config *config, const char *assignment, wz_error *err);
+/* What is trained: the parts of task_mixture, or the one task. */
+wz_status wz_config_mixture(const wz_config *config, wz_mixture *out, wz_error *err);
 /* Whole-configuration checks: ranges across keys, divisibility, task values, model sizes. */
 wz_status wz_config_check(const wz_config *config, wz_error *err);
 /* The fully resolved file: every key, in schema order, readable back to an equal configuration. */

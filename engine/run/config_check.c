@@ -1,5 +1,6 @@
 /* Rules that join several keys; each message says how to satisfy the rule. */
 #include "engine/run/config_schema.h"
+#include "rewards/reward.h"
 
 static wz_status check_ranges(const wz_config *config, wz_error *err)
 {
@@ -81,9 +82,41 @@ static wz_status check_loss(const wz_config *config, wz_error *err)
     return WZ_OK;
 }
 
+static size_t count_items(const char *list)
+{
+    char item[WZ_LIST_MAX];
+    size_t count = 0;
+    while (wz_config_next_item(&list, item))
+        ++count;
+    return count;
+}
+
+static wz_status check_rewards(const wz_config *config, wz_error *err)
+{
+    const size_t functions = count_items(config->reward_funcs), weights = count_items(config->reward_weights);
+    if (functions == 0 || functions > WZ_REWARD_FUNCS)
+        return wz_fail(err, WZ_ERR_USAGE, "reward_funcs lists %zu functions; 1 to %d are possible", functions,
+                       WZ_REWARD_FUNCS);
+    if (weights != 0 && weights != functions)
+        return wz_fail(err, WZ_ERR_USAGE, "reward_weights lists %zu numbers for %zu reward_funcs", weights,
+                       functions);
+    return WZ_OK;
+}
+
+static wz_status check_mixture(const wz_config *config, wz_error *err)
+{
+    wz_mixture mixture;
+    wz_status status = wz_config_mixture(config, &mixture, err);
+    const int64_t problems = config->generation_batch_size / config->num_generations;
+    if (status == WZ_OK && (int64_t)mixture.count > problems)
+        return wz_fail(err, WZ_ERR_USAGE, "task_mixture lists %zu tasks, but a step has %lld problems (%s)",
+                       mixture.count, (long long)problems, "generation_batch_size / num_generations");
+    return status;
+}
+
 static wz_status check_curriculum(const wz_config *config, wz_error *err)
 {
-    if (!config->curriculum_enabled)
+    if (!config->curriculum_enabled || config->task_mixture[0] != '\0')
         return WZ_OK;
     const wz_task_option *size = &config->task->options[config->task->size_option];
     double last = config->task_values[config->task->size_option];
@@ -102,7 +135,8 @@ static wz_status check_curriculum(const wz_config *config, wz_error *err)
 wz_status wz_config_check(const wz_config *config, wz_error *err)
 {
     wz_status (*const checks[])(const wz_config *, wz_error *) = {
-        check_ranges, check_files, check_model, check_batches, check_loss, check_curriculum,
+        check_ranges, check_files,   check_model,      check_batches,
+        check_loss,   check_rewards, check_curriculum, check_mixture,
     };
     for (size_t i = 0; i < sizeof checks / sizeof checks[0]; ++i) {
         wz_status status = checks[i](config, err);

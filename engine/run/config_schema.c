@@ -1,6 +1,7 @@
 /* Every configuration key, once. Ranges that follow from the layout of random draws (philox.h): a
  * completion has fewer than 2^20 tokens, a problem at most 2^12 samples in a step, a run 2^32 steps. */
 #include "engine/run/config_schema.h"
+#include "rewards/reward.h"
 
 static const char *const device_names[] = {"auto", "cpu", "cuda", NULL};
 static const char *const precision_names[] = {"fp32", "bf16", NULL};
@@ -8,7 +9,6 @@ static const char *const prompt_style_names[] = {"compact", "full", NULL};
 static const char *const loss_type_names[] = {"grpo", "dapo", "bnpo", "dr_grpo", NULL};
 static const char *const scale_rewards_names[] = {"group", "batch", "none", NULL};
 static const char *const schedule_names[] = {"constant", "linear", "cosine", NULL};
-static const char *const reward_mode_names[] = {"ratio", "headroom", NULL};
 
 #define MILLION (1LL << 20)
 #define STEPS_MAX ((1LL << 32) - 1)
@@ -18,27 +18,35 @@ static const char *const reward_mode_names[] = {"ratio", "headroom", NULL};
 #define AT(field) offsetof(wz_config, field)
 #define HEADING(title)                                                                                       \
     {                                                                                                        \
-        title, WZ_KEY_HEADING, 0, "", 0, 0, 0.0, 0.0, NULL, FREE, ""                                         \
+        title, WZ_KEY_HEADING, 0, "", 0, 0, 0.0, 0.0, NULL, FREE, "", NULL                                   \
     }
 #define INTEGER(name, field, text, low, high, resume, help)                                                  \
     {                                                                                                        \
-        name, WZ_KEY_INTEGER, AT(field), text, low, high, 0.0, 0.0, NULL, resume, help                       \
+        name, WZ_KEY_INTEGER, AT(field), text, low, high, 0.0, 0.0, NULL, resume, help, NULL                 \
     }
 #define REAL(name, field, text, low, high, resume, help)                                                     \
     {                                                                                                        \
-        name, WZ_KEY_REAL, AT(field), text, 0, 0, low, high, NULL, resume, help                              \
+        name, WZ_KEY_REAL, AT(field), text, 0, 0, low, high, NULL, resume, help, NULL                        \
     }
 #define BOOLEAN(name, field, text, resume, help)                                                             \
     {                                                                                                        \
-        name, WZ_KEY_BOOLEAN, AT(field), text, 0, 0, 0.0, 0.0, NULL, resume, help                            \
+        name, WZ_KEY_BOOLEAN, AT(field), text, 0, 0, 0.0, 0.0, NULL, resume, help, NULL                      \
     }
 #define ENUM(name, field, text, names, resume, help)                                                         \
     {                                                                                                        \
-        name, WZ_KEY_ENUM, AT(field), text, 0, 0, 0.0, 0.0, names, resume, help                              \
+        name, WZ_KEY_ENUM, AT(field), text, 0, 0, 0.0, 0.0, names, resume, help, NULL                        \
     }
 #define TEXT(name, field, text, resume, help)                                                                \
     {                                                                                                        \
-        name, WZ_KEY_TEXT, AT(field), text, 0, 0, 0.0, 0.0, NULL, resume, help                               \
+        name, WZ_KEY_TEXT, AT(field), text, 0, 0, 0.0, 0.0, NULL, resume, help, NULL                         \
+    }
+#define NAMES(name, field, text, names, resume, help)                                                        \
+    {                                                                                                        \
+        name, WZ_KEY_LIST, AT(field), text, 0, 0, 0.0, 0.0, names, resume, help, NULL                        \
+    }
+#define NUMBERS(name, field, text, low, high, resume, help)                                                  \
+    {                                                                                                        \
+        name, WZ_KEY_LIST, AT(field), text, 0, 0, low, high, NULL, resume, help, NULL                        \
     }
 
 const wz_config_key wz_config_keys[] = {
@@ -62,7 +70,13 @@ const wz_config_key wz_config_keys[] = {
 
     HEADING("Task"),
     {"task.name", WZ_KEY_TASK, AT(task), "power_control", 0, 0, 0.0, 0.0, NULL, FIXED,
-     "problem family; its own options follow"},
+     "problem family; its own options follow", NULL},
+    {"task_mixture", WZ_KEY_LIST, AT(task_mixture), "", 0, 0, 0.0, 0.0, NULL, FIXED,
+     "families trained together, in place of task: each a name, options, weight=W (its share of the "
+     "problems; 1) "
+     "and start=S (its curriculum's first size), as in [power_control links=5 weight=2, power_control "
+     "links=8]; a colon may stand for a space",
+     wz_mixture_check_item},
 
     HEADING("Model (names and meanings of Hugging Face config.json)"),
     ENUM("model.model_type", model.model_type, "llama", wz_model_type_names, FIXED,
@@ -154,8 +168,20 @@ const wz_config_key wz_config_keys[] = {
             "completions of each group that teach the grammar"),
     BOOLEAN("mask_truncated_completions", mask_truncated_completions, "false", FIXED,
             "cut completions carry no loss"),
-    ENUM("reward_mode", reward_mode, "ratio", reward_mode_names, FIXED,
-         "ratio: f / f*; headroom: (f - f0) / (f* - f0) over the best trivial policy f0"),
+    NAMES(
+        "reward_funcs", reward_funcs, "ratio", wz_reward_names, FIXED,
+        "what answers are rewarded for, f being the objective, f* the reference's and f0 that of the best "
+        "trivial "
+        "policy: ratio, f / f*; headroom, (f - f0) / (f* - f0), at least 0; feasible, optimum and format: 1 "
+        "where it is"),
+    NUMBERS("reward_weights", reward_weights, "", 0.0, 1e6, FIXED,
+            "as many numbers: the reward is the weighted sum; empty = 1 each"),
+    REAL("reward_shaping", reward_shaping, "0", 0.0, 0.1, FIXED,
+         "added at the start to the reward of feasible answers, and less of it the more an answer violates "
+         "its "
+         "constraints; shrinks linearly to 0"),
+    INTEGER("reward_shaping_steps", reward_shaping_steps, "0", 0, STEPS_MAX, FIXED,
+            "steps until reward_shaping is 0; 0 = max_steps"),
 
     HEADING("Optimiser"),
     REAL("learning_rate", learning_rate, "0.002", 0.0, 1.0, FIXED, "peak, after warm-up"),

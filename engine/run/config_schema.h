@@ -11,7 +11,8 @@ typedef enum wz_key_type {
     WZ_KEY_BOOLEAN, /* bool */
     WZ_KEY_ENUM,    /* int: index into names */
     WZ_KEY_TEXT,    /* char [WZ_PATH_MAX] */
-    WZ_KEY_TASK     /* const wz_task *: a family by its name; its options follow as task.<option> */
+    WZ_KEY_LIST, /* char [WZ_LIST_MAX]: items joined by ", ": names, what check_item takes, or else numbers */
+    WZ_KEY_TASK  /* const wz_task *: a family by its name; its options follow as task.<option> */
 } wz_key_type;
 
 /* One key. A new option is one row and one field of wz_config. */
@@ -22,13 +23,18 @@ typedef struct wz_config_key {
     const char *default_text;
     int64_t integer_min, integer_max;
     double real_min, real_max;
-    const char *const *names; /* of an enumeration, NULL-terminated */
+    const char *const *names; /* of an enumeration or a list, NULL-terminated */
     bool resume_may_change;
     const char *help;
+    wz_status (*check_item)(const char *item,
+                            wz_error *err); /* of a list whose items have a form of their own */
 } wz_config_key;
 
 extern const wz_config_key wz_config_keys[];
 extern const size_t wz_config_key_count;
+
+/* Whether an item of task_mixture is one. */
+wz_status wz_mixture_check_item(const char *item, wz_error *err);
 
 /* Where a dotted name leads: a row of the table, or an option of the present task (key NULL). */
 typedef struct wz_config_place {
@@ -46,7 +52,7 @@ wz_status wz_config_fail_unknown(const wz_config *config, const char *name, wz_e
 /* Whether keys begin with `name` and a dot. */
 bool wz_config_is_section(const char *name);
 
-/* Reads a value: strict numbers, true or false, an enumeration's name, or text of printable UTF-8. The
+/* Reads a value: strict numbers, true or false, an enumeration's name, text of printable UTF-8, or a list "a, b". The
  * message names the key and what was expected; where it stood is the caller's prefix. */
 wz_status wz_config_set(wz_config *config, const wz_config_place *place, const char *value, wz_error *err);
 /* Checks that the present value lies in its range. */

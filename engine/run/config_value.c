@@ -161,6 +161,54 @@ static wz_status set_number(wz_config *config, const wz_config_place *place, con
     return WZ_OK;
 }
 
+bool wz_config_next_item(const char **at, char item[WZ_LIST_MAX])
+{
+    const char *start = *at + strspn(*at, ", "), *end = start + strcspn(start, ",");
+    *at = end;
+    while (end > start && end[-1] == ' ')
+        --end;
+    if (end == start || end - start >= WZ_LIST_MAX)
+        return false;
+    memcpy(item, start, (size_t)(end - start));
+    item[end - start] = '\0';
+    return true;
+}
+
+/* Whether a list may hold the item; *best: the nearest name. */
+static bool may_hold(const wz_config_key *key, const char *item, wz_suggestion *best)
+{
+    double number = 0.0;
+    if (key->names == NULL)
+        return parse_real(item, &number) && number >= key->real_min && number <= key->real_max;
+    for (size_t i = 0; key->names[i] != NULL; ++i) {
+        if (strcmp(key->names[i], item) == 0)
+            return true;
+        wz_suggest(best, item, key->names[i]);
+    }
+    return false;
+}
+
+static wz_status set_list(wz_config *config, const wz_config_place *place, const char *value, wz_error *err)
+{
+    char *field = field_at(config, place), item[WZ_LIST_MAX], joined[WZ_LIST_MAX] = "";
+    const char *at = value;
+    size_t used = 0;
+    if (strlen(value) >= WZ_LIST_MAX / 2) /* separators may take a second byte */
+        return fail_expected(place, value, NULL, err);
+    while (wz_config_next_item(&at, item)) {
+        wz_suggestion suggestion = {0};
+        if (place->key->check_item != NULL) {
+            const wz_status status = place->key->check_item(item, err);
+            if (status != WZ_OK)
+                return wz_fail_prefix(err, status, "%s: ", place->key->name);
+        } else if (!may_hold(place->key, item, &suggestion))
+            return fail_expected(place, item, suggestion.best, err);
+        used += (size_t)snprintf(joined + used, sizeof joined - used, "%s%s", used > 0 ? ", " : "", item);
+    }
+    memcpy(field, joined, sizeof joined);
+    return WZ_OK;
+}
+
 static wz_status set_enum(wz_config *config, const wz_config_place *place, const char *value, wz_error *err)
 {
     void *field = field_at(config, place);
@@ -215,6 +263,8 @@ wz_status wz_config_set(wz_config *config, const wz_config_place *place, const c
             return fail_expected(place, value, NULL, err);
         memcpy(field_at(config, place), value, strlen(value) + 1);
         return WZ_OK;
+    case WZ_KEY_LIST:
+        return set_list(config, place, value, err);
     case WZ_KEY_TASK:
         return set_task(config, place, value, err);
     case WZ_KEY_HEADING:
@@ -280,6 +330,8 @@ wz_status wz_config_format(const wz_config *config, const wz_config_place *place
         return wz_text_printf(out, err, "%s", place->key->names[*(const int *)field]);
     case WZ_KEY_TEXT:
         return format_text(field, out, err);
+    case WZ_KEY_LIST: /* items need no quotes */
+        return wz_text_printf(out, err, "[%s]", (const char *)field);
     case WZ_KEY_TASK:
         return wz_text_printf(out, err, "%s", (*(const wz_task *const *)field)->name);
     case WZ_KEY_HEADING:
@@ -310,9 +362,15 @@ wz_status wz_config_describe(const wz_config_place *place, wz_text *out, wz_erro
         return wz_text_printf(out, err, "true or false");
     if (type == WZ_KEY_TEXT)
         return wz_text_printf(out, err, "text of at most %d bytes", WZ_PATH_MAX - 1);
-    wz_status status = wz_text_printf(out, err, "one of");
+    if (type == WZ_KEY_LIST && place->key->check_item != NULL)
+        return wz_text_printf(out, err,
+                              "a list of tasks with options, as in [power_control links=5 weight=2]");
+    if (type == WZ_KEY_LIST && names_of(place) == NULL)
+        return wz_text_printf(out, err, "a list of numbers from %.15g to %.15g", place->key->real_min,
+                              place->key->real_max);
+    wz_status status = wz_text_printf(out, err, type == WZ_KEY_LIST ? "a list of" : "one of");
     for (size_t i = 0; status == WZ_OK; ++i) {
-        const char *name = type == WZ_KEY_ENUM   ? names_of(place)[i]
+        const char *name = type != WZ_KEY_TASK   ? names_of(place)[i]
                            : wz_tasks[i] != NULL ? wz_tasks[i]->name
                                                  : NULL;
         if (name == NULL)
@@ -344,6 +402,8 @@ static bool in_range(const wz_config *config, const wz_config_place *place)
         return false;
     case WZ_KEY_TEXT:
         return memchr(field, '\0', WZ_PATH_MAX) != NULL && is_plain_text(field);
+    case WZ_KEY_LIST:
+        return memchr(field, '\0', WZ_LIST_MAX) != NULL;
     case WZ_KEY_TASK:
         return config->task != NULL;
     default:
@@ -377,6 +437,7 @@ bool wz_config_equal_at(const wz_config *a, const wz_config *b, const wz_config_
     case WZ_KEY_ENUM:
         return *(const int *)left == *(const int *)right;
     case WZ_KEY_TEXT:
+    case WZ_KEY_LIST:
         return strcmp(left, right) == 0;
     case WZ_KEY_TASK:
         return *(const wz_task *const *)left == *(const wz_task *const *)right;

@@ -190,6 +190,43 @@ static wz_status add_value(yaml_reader *reader, entry *item, const yaml_event_t 
     return WZ_OK;
 }
 
+/* Items of a list, up to and including its end, as one value. */
+static wz_status add_list(yaml_reader *reader, entry *item, const yaml_event_t *start)
+{
+    wz_text joined = {0};
+    wz_status status = wz_text_append(&joined, "", 0, reader->err);
+    for (bool end = false; status == WZ_OK && !end;) {
+        yaml_event_t value;
+        status = next_event(reader, &value);
+        end = value.type == YAML_SEQUENCE_END_EVENT;
+        const char *text = (const char *)value.data.scalar.value;
+        if (status == WZ_OK && !end && value.type != YAML_SCALAR_EVENT)
+            status = fail_at(reader, &value.start_mark, "a list's items must be plain values");
+        else if (status == WZ_OK && !end &&
+                 (text[0] == '\0' || strlen(text) != value.data.scalar.length || strchr(text, ',') != NULL))
+            status = fail_at(reader, &value.start_mark, "a list's item must not be empty or hold a comma");
+        else if (status == WZ_OK && !end)
+            status = wz_text_printf(&joined, reader->err, "%s%s", joined.length > 0 ? ", " : "", text);
+        yaml_event_delete(&value);
+    }
+    if (status != WZ_OK) {
+        wz_text_clear(&joined);
+        return status;
+    }
+    item->value = joined.data;
+    item->is_plain = false;
+    item->value_line = start->start_mark.line + 1;
+    item->value_column = start->start_mark.column + 1;
+    return WZ_OK;
+}
+
+static bool is_list(const yaml_reader *reader, const entry *item)
+{
+    wz_config_place place;
+    return wz_config_find(reader->config, item->name, &place) && place.key != NULL &&
+           place.key->type == WZ_KEY_LIST;
+}
+
 static wz_status read_mapping(yaml_reader *reader, const char *prefix);
 
 static wz_status read_pair(yaml_reader *reader, const char *prefix, const yaml_event_t *key)
@@ -202,6 +239,8 @@ static wz_status read_pair(yaml_reader *reader, const char *prefix, const yaml_e
     status = next_event(reader, &value);
     if (status == WZ_OK && value.type == YAML_SCALAR_EVENT) {
         status = add_value(reader, item, &value);
+    } else if (status == WZ_OK && value.type == YAML_SEQUENCE_START_EVENT && is_list(reader, item)) {
+        status = add_list(reader, item, &value);
     } else if (status == WZ_OK && value.type == YAML_MAPPING_START_EVENT && prefix[0] == '\0' &&
                wz_config_is_section(item->name)) {
         char section[WZ_CONFIG_NAME_MAX]; /* entries may move while the section is read */

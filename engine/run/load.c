@@ -222,6 +222,18 @@ wz_status wz_policy_from_checkpoint(wz_checkpoint *checkpoint, const wz_config *
     return status;
 }
 
+/* What task.* means where several tasks were trained: the first of them. */
+static wz_status name_first_task(wz_config *config, wz_error *err)
+{
+    wz_mixture mixture;
+    const wz_status status = wz_config_mixture(config, &mixture, err);
+    if (status != WZ_OK)
+        return status;
+    config->task = mixture.parts[0].task;
+    memcpy(config->task_values, mixture.parts[0].values, sizeof config->task_values);
+    return WZ_OK;
+}
+
 /* The policy is the checkpoint's: only the problems it meets and the machine it runs on may change. */
 static wz_status override_for_inference(wz_config *config, const char *assignment, wz_error *err)
 {
@@ -230,8 +242,11 @@ static wz_status override_for_inference(wz_config *config, const char *assignmen
                                           "precision=",    "memory_limit_gb=",
                                           "prompt_style=", "max_completion_length="};
     for (size_t i = 0; i < sizeof allowed / sizeof allowed[0]; i++)
-        if (strncmp(assignment, allowed[i], strlen(allowed[i])) == 0)
+        if (strncmp(assignment, allowed[i], strlen(allowed[i])) == 0) {
+            if (i == 0)
+                config->task_mixture[0] = '\0'; /* one task is asked for */
             return wz_config_override(config, assignment, err);
+        }
     wz_config scratch = *config; /* a mistyped key is told so first */
     wz_status status = wz_config_override(&scratch, assignment, err);
     return status != WZ_OK
@@ -252,7 +267,9 @@ wz_status wz_load_for_inference(const char *path, const char *const *overrides, 
     if (status == WZ_OK)
         status = wz_config_from_checkpoint(checkpoint, path, config, err);
     if (status == WZ_OK)
-        status = wz_snapshot_check_text(checkpoint, path, config->task, err);
+        status = wz_snapshot_check_text(checkpoint, path, config, err);
+    if (status == WZ_OK)
+        status = name_first_task(config, err);
     for (size_t i = 0; status == WZ_OK && i < override_count; i++)
         status = override_for_inference(config, overrides[i], err);
     if (status == WZ_OK)

@@ -1,13 +1,31 @@
 /* Trainer options from the configuration, and the memory they need. */
+#include <stdlib.h>
+
 #include "engine/run/run.h"
 
 #define BNPO_MICRO_BATCH 128 /* completions */
 
-void wz_run_trainer_options(const wz_config *c, int64_t groups_per_pack, wz_trainer_options *out)
+static wz_reward_options reward_options(const wz_config *c)
+{
+    wz_reward_options out = {.shaping = c->reward_shaping,
+                             .shaping_steps =
+                                 c->reward_shaping_steps > 0 ? c->reward_shaping_steps : c->max_steps};
+    char item[WZ_LIST_MAX];
+    for (const char *at = c->reward_funcs; out.count < WZ_REWARD_FUNCS && wz_config_next_item(&at, item);) {
+        out.weight[out.count] = 1.0;
+        out.function[out.count++] = (wz_reward_func)wz_reward_find(item);
+    }
+    const char *at = c->reward_weights;
+    for (size_t i = 0; i < out.count && wz_config_next_item(&at, item); i++)
+        out.weight[i] = strtod(item, NULL); /* checked when it was set */
+    return out;
+}
+
+void wz_run_trainer_options(const wz_config *c, const wz_mixture *mixture, int64_t groups_per_pack,
+                            wz_trainer_options *out)
 {
     *out =
-        (wz_trainer_options){.task = c->task,
-                             .task_values = c->task_values,
+        (wz_trainer_options){.mixture = *mixture,
                              .style = (wz_prompt_style)c->prompt_style,
                              .seed = (uint64_t)c->seed,
                              .max_steps = c->max_steps,
@@ -27,7 +45,7 @@ void wz_run_trainer_options(const wz_config *c, int64_t groups_per_pack, wz_trai
                              .scale_rewards = c->scale_rewards,
                              .leave_one_out = c->leave_one_out,
                              .mask_truncated = c->mask_truncated_completions,
-                             .reward_mode = (wz_reward_mode)c->reward_mode,
+                             .reward = reward_options(c),
                              .grammar_coef = c->grammar_coef,
                              .grammar_generations = c->grammar_generations,
                              .adamw = {.beta1 = (float)c->adam_beta1,
@@ -43,18 +61,16 @@ void wz_run_trainer_options(const wz_config *c, int64_t groups_per_pack, wz_trai
                              .reuse_activations = c->reuse_rollout_activations,
                              .exactness_check_steps = c->exactness_check_steps,
                              .curriculum_enabled = c->curriculum_enabled,
-                             .curriculum = {.first = c->curriculum_start,
-                                            .last = (int64_t)c->task_values[c->task->size_option],
-                                            .threshold = c->curriculum_threshold,
+                             .curriculum = {.threshold = c->curriculum_threshold,
                                             .decay = c->curriculum_decay,
                                             .min_steps = c->curriculum_min_steps,
                                             .replay = c->curriculum_replay}};
 }
 
-void wz_run_eval_options(const wz_config *c, wz_eval_options *out)
+void wz_run_eval_options(const wz_config *c, const wz_mixture_part *part, wz_eval_options *out)
 {
-    *out = (wz_eval_options){.task = c->task,
-                             .values = c->task_values,
+    *out = (wz_eval_options){.task = part->task,
+                             .values = part->values,
                              .style = (wz_prompt_style)c->prompt_style,
                              .seed = (uint64_t)c->seed,
                              .split = WZ_SPLIT_VALIDATION,
@@ -70,16 +86,19 @@ size_t wz_memory_plan_total(const wz_memory_plan *plan)
     return plan->model + t->activations + t->backward + t->vectors + t->passing + plan->own;
 }
 
-/* evaluations: NULL: none. */
-static wz_status plan_for(wz_policy *policy, const wz_trainer_options *options,
-                          const wz_eval_options *evaluations, wz_memory_plan *plan, wz_error *err)
+/* evaluations: the configuration they follow; NULL: none. */
+static wz_status plan_for(wz_policy *policy, const wz_trainer_options *options, const wz_config *evaluations,
+                          wz_memory_plan *plan, wz_error *err)
 {
     const wz_backend *backend = policy->model->backend;
     wz_trainer_memory *t = &plan->trainer;
     plan->model = wz_model_bytes(policy->model);
     wz_status status = wz_trainer_plan(policy, options, t, err);
-    if (status == WZ_OK && evaluations != NULL)
-        status = wz_evaluation_memory(policy, evaluations, &t->bounds, &t->passing, err);
+    for (size_t p = 0; status == WZ_OK && evaluations != NULL && p < options->mixture.count; p++) {
+        wz_eval_options evaluation;
+        wz_run_eval_options(evaluations, &options->mixture.parts[p], &evaluation);
+        status = wz_evaluation_memory(policy, &evaluation, &t->bounds, &t->passing, err);
+    }
     if (status == WZ_OK)
         plan->own = backend->ops->own_bytes(backend, &t->bounds);
     return status;
@@ -143,9 +162,7 @@ wz_status wz_run_plan_memory(wz_policy *policy, const wz_config *config, bool ev
                              wz_trainer_options *options, wz_memory_plan *plan, wz_text *table, wz_error *err)
 {
     wz_backend_info info;
-    wz_eval_options all;
-    const wz_eval_options *evaluations = evaluates ? &all : NULL;
-    wz_run_eval_options(config, &all);
+    const wz_config *evaluations = evaluates ? config : NULL;
     *plan = (wz_memory_plan){.limit = (size_t)wz_run_memory(config, policy->model->backend)};
     policy->model->backend->ops->describe(policy->model->backend, &info);
     plan->is_free_memory = info.gpu != NULL && config->memory_limit_gb == 0.0;

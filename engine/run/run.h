@@ -28,9 +28,10 @@ typedef struct wz_run {
 } wz_run;
 
 /* The trainer's options from the configuration; groups_per_pack as configured or as memory allows. */
-void wz_run_trainer_options(const wz_config *config, int64_t groups_per_pack, wz_trainer_options *out);
+void wz_run_trainer_options(const wz_config *config, const wz_mixture *mixture, int64_t groups_per_pack,
+                            wz_trainer_options *out);
 /* The run's evaluations on the way. */
-void wz_run_eval_options(const wz_config *config, wz_eval_options *out);
+void wz_run_eval_options(const wz_config *config, const wz_mixture_part *part, wz_eval_options *out);
 /* What a run holds, in bytes. */
 typedef struct wz_memory_plan {
     wz_trainer_memory trainer; /* evaluations included where there are any */
@@ -49,7 +50,9 @@ wz_status wz_run_plan_memory(wz_policy *policy, const wz_config *config, bool ev
 /* One row of metrics.jsonl. */
 wz_status wz_run_log_step(wz_run *run, int64_t step, const wz_step_report *report, double step_s,
                           wz_error *err);
-wz_status wz_run_log_evaluation(wz_run *run, int64_t step, const wz_evaluation *evaluation, wz_error *err);
+/* evaluations: one for each part of the mixture; score: of all. */
+wz_status wz_run_log_evaluation(wz_run *run, int64_t step, const wz_evaluation *evaluations, double score,
+                                wz_error *err);
 /* Some of the step's completions, with their verdicts. */
 wz_status wz_run_log_completions(wz_run *run, int64_t step, wz_error *err);
 

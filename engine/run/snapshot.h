@@ -10,7 +10,8 @@
 typedef struct wz_snapshot {
     int64_t step;    /* steps done */
     int64_t updates; /* optimiser updates done */
-    wz_curriculum curriculum;
+    size_t parts;    /* of the mixture */
+    wz_curriculum curricula[WZ_MIXTURE_MAX];
     double best_score;                         /* best validation ratio so far; below 0: none */
     double tokens;                             /* num_tokens so far */
     uint64_t metrics_bytes, completions_bytes; /* lengths of the logs */
@@ -25,8 +26,9 @@ wz_status wz_snapshot_write(const char *path, const wz_snapshot *snapshot, const
 /* The state alone; weights and moments come by wz_policy_from_checkpoint and wz_read_tensors. */
 wz_status wz_snapshot_read(wz_checkpoint *checkpoint, const char *path, wz_snapshot *snapshot, wz_error *err);
 
-/* WZ_ERR_USAGE when the checkpoint's policy learned another text of the task than this build prints. */
-wz_status wz_snapshot_check_text(wz_checkpoint *checkpoint, const char *path, const wz_task *task,
+/* WZ_ERR_USAGE when the checkpoint's policy learned another text of a task than this build prints. config: the
+ * checkpoint's. */
+wz_status wz_snapshot_check_text(wz_checkpoint *checkpoint, const char *path, const wz_config *config,
                                  wz_error *err);
 
 #endif

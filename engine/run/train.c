@@ -102,8 +102,12 @@ static wz_status start_run(wz_run *run, wz_error *err)
     wz_trainer_options options;
     wz_text plan = {0};
     wz_memory_plan memory;
-    wz_run_trainer_options(&run->config, 1, &options);
-    wz_status status = wz_run_plan_memory(run->policy, &run->config, true, &options, &memory, &plan, err);
+    wz_mixture mixture;
+    wz_status status = wz_config_mixture(&run->config, &mixture, err);
+    if (status != WZ_OK)
+        return status;
+    wz_run_trainer_options(&run->config, &mixture, 1, &options);
+    status = wz_run_plan_memory(run->policy, &run->config, true, &options, &memory, &plan, err);
     keep_cut(run, &options);
     if (plan.data != NULL)
         say(run, plan.data);
@@ -129,7 +133,8 @@ static wz_status save(wz_run *run, bool is_best, wz_error *err)
 {
     char path[WZ_PATH_MAX];
     run->state.updates = *wz_trainer_updates(run->trainer);
-    run->state.curriculum = *wz_trainer_curriculum(run->trainer);
+    run->state.parts = wz_trainer_settings(run->trainer)->mixture.count;
+    memcpy(run->state.curricula, wz_trainer_curricula(run->trainer), sizeof run->state.curricula);
     wz_status status = update_environment(run, err);
     if (status == WZ_OK)
         status = wz_metrics_sync(&run->metrics, &run->state.metrics_bytes, err);
@@ -146,25 +151,50 @@ static wz_status save(wz_run *run, bool is_best, wz_error *err)
     return status;
 }
 
+/* Each part of the mixture by itself; the score of all is their mean by weight. */
 static wz_status evaluate(wz_run *run, wz_error *err)
 {
-    wz_eval_options options;
-    wz_evaluation evaluation;
-    char line[160];
-    wz_run_eval_options(&run->config, &options);
-    wz_status status = wz_evaluate(run->policy, &options, NULL, NULL, &evaluation, err);
-    if (status != WZ_OK)
-        return status;
-    (void)snprintf(line, sizeof line, "step %lld: held-out objective ratio %.4f, %.2f%% of %s",
-                   (long long)run->state.step, evaluation.policy.mean, evaluation.policy.percent_of_field,
-                   evaluation.field_algorithm);
-    wz_progress_message(&run->progress, line);
-    status = wz_run_log_evaluation(run, run->state.step, &evaluation, err);
-    if (status == WZ_OK && evaluation.policy.mean > run->state.best_score) {
-        run->state.best_score = evaluation.policy.mean;
+    const wz_mixture *mixture = &wz_trainer_settings(run->trainer)->mixture;
+    wz_evaluation evaluations[WZ_MIXTURE_MAX];
+    double score = 0.0, weights = 0.0;
+    char line[200];
+    wz_status status = WZ_OK;
+    for (size_t p = 0; status == WZ_OK && p < mixture->count; p++) {
+        wz_eval_options options;
+        wz_evaluation *e = &evaluations[p];
+        wz_run_eval_options(&run->config, &mixture->parts[p], &options);
+        status = wz_evaluate(run->policy, &options, NULL, NULL, e, err);
+        if (status != WZ_OK)
+            return status;
+        score += mixture->parts[p].weight * e->policy.mean;
+        weights += mixture->parts[p].weight;
+        (void)snprintf(line, sizeof line, "step %lld: %s%sheld-out objective ratio %.4f, %.2f%% of %s",
+                       (long long)run->state.step, mixture->count > 1 ? mixture->parts[p].name : "",
+                       mixture->count > 1 ? ": " : "", e->policy.mean, e->policy.percent_of_field,
+                       e->field_algorithm);
+        wz_progress_message(&run->progress, line);
+    }
+    score /= weights;
+    status = wz_run_log_evaluation(run, run->state.step, evaluations, score, err);
+    if (status == WZ_OK && score > run->state.best_score) {
+        run->state.best_score = score;
         status = save(run, true, err);
     }
     return status;
+}
+
+static void announce_growth(wz_run *run, const wz_step_report *report)
+{
+    const wz_mixture *mixture = &wz_trainer_settings(run->trainer)->mixture;
+    char note[160];
+    for (size_t p = 0; p < mixture->count; p++) {
+        if (!report->parts[p].size_grew)
+            continue;
+        (void)snprintf(note, sizeof note, "step %lld: %s%sproblem size grows to %lld",
+                       (long long)run->state.step, mixture->count > 1 ? mixture->parts[p].name : "",
+                       mixture->count > 1 ? ": " : "", (long long)wz_trainer_curricula(run->trainer)[p].size);
+        wz_progress_message(&run->progress, note);
+    }
 }
 
 static wz_status one_step(wz_run *run, wz_error *err)
@@ -185,15 +215,12 @@ static wz_status one_step(wz_run *run, wz_error *err)
         status = wz_run_log_step(run, step, &report, seconds, err);
     if (status == WZ_OK && c->log_completions_steps > 0 && run->state.step % c->log_completions_steps == 0)
         status = wz_run_log_completions(run, step, err);
-    (void)snprintf(note, sizeof note, "size %lld  entropy %.3f  %.0f completions/s", (long long)report.size,
-                   report.entropy, (double)c->generation_batch_size / seconds);
+    (void)snprintf(note, sizeof note, "size %lld  entropy %.3f  %.0f completions/s",
+                   (long long)report.parts[0].size, report.entropy,
+                   (double)c->generation_batch_size / seconds);
     wz_progress_update(&run->progress, run->state.step, "ratio", report.ratio, note, wz_now_s());
     compare_algorithms(run);
-    if (report.size_grew) {
-        (void)snprintf(note, sizeof note, "step %lld: problem size grows to %lld", (long long)run->state.step,
-                       (long long)wz_trainer_curriculum(run->trainer)->size);
-        wz_progress_message(&run->progress, note);
-    }
+    announce_growth(run, &report);
     return status;
 }
 
@@ -294,7 +321,7 @@ static wz_status resumed_config(wz_checkpoint *checkpoint, const char *path, con
 
 static wz_status restore(wz_run *run, wz_checkpoint *checkpoint, const char *path, wz_error *err)
 {
-    wz_status status = wz_snapshot_check_text(checkpoint, path, run->config.task, err);
+    wz_status status = wz_snapshot_check_text(checkpoint, path, &run->config, err);
     if (status == WZ_OK)
         status = wz_snapshot_read(checkpoint, path, &run->state, err);
     if (status == WZ_OK)
@@ -309,7 +336,7 @@ static wz_status restore(wz_run *run, wz_checkpoint *checkpoint, const char *pat
         status = start_run(run, err);
     if (status == WZ_OK) {
         *wz_trainer_updates(run->trainer) = run->state.updates;
-        *wz_trainer_curriculum(run->trainer) = run->state.curriculum;
+        memcpy(wz_trainer_curricula(run->trainer), run->state.curricula, sizeof run->state.curricula);
     }
     return status;
 }
