@@ -102,8 +102,12 @@ typedef struct wz_verifier {
     void (*draw)(const wz_problem *problem, wz_draws *draws, unsigned *decision);
 } wz_verifier;
 
-extern const wz_verifier *const wz_verifiers[]; /* NULL-terminated */
+extern const wz_verifier *const wz_verifiers[]; /* the built-in ones, NULL-terminated */
 const wz_verifier *wz_verifier_find(const char *task);
+/* Adds a verifier for the rest of the process; it comes before an earlier one of the same task. At most
+ * WZ_MAX_ADDED_VERIFIERS. */
+#define WZ_MAX_ADDED_VERIFIERS (2 * WZ_MAX_ADDED_TASKS)
+void wz_verifier_add(const wz_verifier *verifier);
 const char *wz_verdict_kind_name(wz_verdict_kind kind);
 
 /* The reference of a problem; decision (WZ_MAX_SLOTS) receives the best one known, unless NULL. An error if that is not

@@ -1,4 +1,5 @@
 /* The table of task families: a new family is a file and a row here. */
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -10,8 +11,20 @@ const wz_task *const wz_tasks[] = {
     NULL,
 };
 
+static const wz_task *added[WZ_MAX_ADDED_TASKS];
+static size_t added_count;
+
+void wz_task_add(const wz_task *task)
+{
+    assert(added_count < WZ_MAX_ADDED_TASKS);
+    added[added_count++] = task;
+}
+
 const wz_task *wz_task_find(const char *name)
 {
+    for (size_t i = 0; i < added_count; i++)
+        if (strcmp(added[i]->name, name) == 0)
+            return added[i];
     for (const wz_task *const *task = wz_tasks; *task != NULL; task++)
         if (strcmp((*task)->name, name) == 0)
             return *task;

@@ -84,8 +84,13 @@ struct wz_task {
     void (*answer_form)(const wz_problem *problem, wz_answer_form *out);
 };
 
-extern const wz_task *const wz_tasks[];        /* NULL-terminated */
+extern const wz_task *const wz_tasks[];        /* the built-in ones, NULL-terminated */
 const wz_task *wz_task_find(const char *name); /* NULL: unknown */
+
+/* Adds a family for the rest of the process, at most WZ_MAX_ADDED_TASKS: for rewards/library.h. */
+#define WZ_MAX_ADDED_TASKS 8
+void wz_task_add(const wz_task *task);
+
 void wz_task_default_values(const wz_task *task, double *values);
 wz_status wz_task_check_values(const wz_task *task, const double *values, wz_error *err);
 

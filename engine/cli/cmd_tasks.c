@@ -6,6 +6,7 @@
 #include "engine/cli/options.h"
 #include "engine/core/json.h"
 #include "engine/core/suggest.h"
+#include "engine/run/load.h"
 
 const char wz_tasks_details[] =
     "  list (the default)     families and their options\n"
@@ -192,13 +193,12 @@ static wz_status print_problems(const wz_cli *cli, const wz_tasks_request *reque
 static wz_status configure(wz_tasks_request *request, const char *file, const char *const *overrides,
                            size_t count, wz_error *err)
 {
-    wz_status status = WZ_OK;
-    if (file != NULL)
-        status = wz_config_read_file(&request->config, file, err);
-    for (size_t i = 0; i < count && status == WZ_OK; ++i)
-        status = wz_config_override(&request->config, overrides[i], err);
+    wz_status status = wz_config_load(&request->config, file, overrides, count, err);
     if (status == WZ_OK)
         status = wz_task_check_values(request->config.task, request->config.task_values, err);
+    if (status != WZ_OK)
+        return status;
+    status = wz_open_verifier(&request->config, err);
     if (status != WZ_OK)
         return status;
     request->verifier = wz_verifier_find(request->config.task->name);

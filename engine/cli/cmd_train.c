@@ -56,9 +56,7 @@ wz_status wz_cmd_train(const wz_cli *cli, const wz_command *self, int argc, cons
     if (status != WZ_OK)
         return status;
     wz_config_default(&config);
-    status = wz_config_read_file(&config, rest.items[0], err);
-    for (size_t i = 1; status == WZ_OK && i < rest.count; i++)
-        status = wz_config_override(&config, rest.items[i], err);
+    status = wz_config_load(&config, rest.items[0], rest.items + 1, rest.count - 1, err);
     if (status != WZ_OK)
         return status;
     const wz_run_io io = {cli->log, cli->progress, &asked_to_stop};

@@ -46,6 +46,8 @@ static wz_status open_bench(const wz_config *config, FILE *log, bench *b, wz_err
     b->config = *config;
     wz_status status = wz_config_check(&b->config, err);
     if (status == WZ_OK)
+        status = wz_open_verifier(&b->config, err);
+    if (status == WZ_OK)
         status = wz_open_backend_for_command(&b->config, log, &b->backend, err);
     if (status == WZ_OK)
         b->used_before = used_bytes(b->backend);

@@ -126,3 +126,18 @@ const char *wz_config_resume_conflict(const wz_config *saved, const wz_config *n
     }
     return NULL;
 }
+
+wz_status wz_config_load(wz_config *config, const char *path, const char *const *overrides, size_t count,
+                         wz_error *err)
+{
+    static const char library[] = "task_library=";
+    wz_status status = WZ_OK;
+    for (size_t i = 0; i < count && status == WZ_OK; ++i)
+        if (strncmp(overrides[i], library, strlen(library)) == 0)
+            status = wz_config_override(config, overrides[i], err);
+    if (status == WZ_OK && path != NULL)
+        status = wz_config_read_file(config, path, err);
+    for (size_t i = 0; i < count && status == WZ_OK; ++i)
+        status = wz_config_override(config, overrides[i], err);
+    return status;
+}

@@ -27,10 +27,14 @@ typedef struct wz_config {
     char init_from[WZ_PATH_MAX];  /* init_from: checkpoint whose weights, model and tokenizer start the run */
     double memory_limit_gb;       /* memory_limit_gb: 0 = what the machine has */
 
+    char task_library[WZ_PATH_MAX]; /* shared object with a family of the user's own; "": none */
     /* task.*: task.name and, after it, the options of that family */
     const wz_task *task;
     double task_values[WZ_TASK_MAX_OPTIONS];
 
+    char verifier_command
+        [WZ_PATH_MAX]; /* process that scores answers in place of the task's verifier; "": none */
+    double verifier_timeout_s;
     char task_mixture[WZ_LIST_MAX]; /* "name option=value weight=2 start=3, ...": in place of task */
 
     wz_model_config model; /* model.* */
@@ -111,6 +115,9 @@ wz_status wz_config_read_text(wz_config *config, const char *name, const char *t
                               wz_error *err);
 /* Applies one `a.b=value` override; task.name must precede the options of a family. */
 wz_status wz_config_override(wz_config *config, const char *assignment, wz_error *err);
+/* A file (NULL: none), then overrides; a task_library among these before the file, whose task may be in it. */
+wz_status wz_config_load(wz_config *config, const char *path, const char *const *overrides, size_t count,
+                         wz_error *err);
 /* What is trained: the parts of task_mixture, or the one task. */
 wz_status wz_config_mixture(const wz_config *config, wz_mixture *out, wz_error *err);
 /* Whole-configuration checks: ranges across keys, divisibility, task values, model sizes. */

@@ -108,6 +108,9 @@ static wz_status check_mixture(const wz_config *config, wz_error *err)
     wz_mixture mixture;
     wz_status status = wz_config_mixture(config, &mixture, err);
     const int64_t problems = config->generation_batch_size / config->num_generations;
+    if (status == WZ_OK && config->task_mixture[0] != '\0' && config->verifier_command[0] != '\0')
+        return wz_fail(err, WZ_ERR_USAGE,
+                       "verifier_command scores one task: set task.name in place of task_mixture");
     if (status == WZ_OK && (int64_t)mixture.count > problems)
         return wz_fail(err, WZ_ERR_USAGE, "task_mixture lists %zu tasks, but a step has %lld problems (%s)",
                        mixture.count, (long long)problems, "generation_batch_size / num_generations");

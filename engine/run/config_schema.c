@@ -1,6 +1,7 @@
 /* Every configuration key, once. Ranges that follow from the layout of random draws (philox.h): a
  * completion has fewer than 2^20 tokens, a problem at most 2^12 samples in a step, a run 2^32 steps. */
 #include "engine/run/config_schema.h"
+#include "rewards/library.h"
 #include "rewards/reward.h"
 
 static const char *const device_names[] = {"auto", "cpu", "cuda", NULL};
@@ -69,8 +70,16 @@ const wz_config_key wz_config_keys[] = {
          "refuse to start if the planned memory exceeds this; 0 = what the machine has"),
 
     HEADING("Task"),
+    {"task_library", WZ_KEY_TEXT, AT(task_library), "", 0, 0, 0.0, 0.0, NULL, FIXED,
+     "shared object with a task of your own (see scripts/examples/own_task); read before task.name",
+     wz_family_load},
     {"task.name", WZ_KEY_TASK, AT(task), "power_control", 0, 0, 0.0, 0.0, NULL, FIXED,
      "problem family; its own options follow", NULL},
+    TEXT("verifier_command", verifier_command, "", FIXED,
+         "command that scores the task's answers in place of its own verifier, asked by JSON lines (see "
+         "rewards/external.h and scripts/examples/verifier.py)"),
+    REAL("verifier_timeout_s", verifier_timeout_s, "10", 0.01, 1e6, FREE,
+         "seconds it may take for an answer"),
     {"task_mixture", WZ_KEY_LIST, AT(task_mixture), "", 0, 0, 0.0, 0.0, NULL, FIXED,
      "families trained together, in place of task: each a name, options, weight=W (its share of the "
      "problems; 1) "

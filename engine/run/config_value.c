@@ -261,6 +261,11 @@ wz_status wz_config_set(wz_config *config, const wz_config_place *place, const c
     case WZ_KEY_TEXT:
         if (!is_plain_text(value))
             return fail_expected(place, value, NULL, err);
+        if (place->key->check_item != NULL && value[0] != '\0') {
+            const wz_status status = place->key->check_item(value, err);
+            if (status != WZ_OK)
+                return status;
+        }
         memcpy(field_at(config, place), value, strlen(value) + 1);
         return WZ_OK;
     case WZ_KEY_LIST:

@@ -3,7 +3,7 @@
  * Only what a configuration needs is accepted: one document, a mapping of plain keys to scalars and to
  * sections of scalars. Aliases, anchors, tags, sequences, duplicate keys (which libyaml passes silently)
  * and files over 1 MiB are refused; nesting ends at two levels, since deeper flow brackets cost libyaml
- * quadratic time. Every scalar is collected first and set afterwards, task.name before the rest: which
+ * quadratic time. Every scalar is collected first and set afterwards, task_library and task.name before the rest: which
  * options exist depends on the family. */
 #include "engine/run/config_schema.h"
 
@@ -318,11 +318,15 @@ static wz_status set_entry(const yaml_reader *reader, wz_config *config, const e
 
 static wz_status set_entries(const yaml_reader *reader, wz_config *config)
 {
-    for (int pass = 0; pass < 2; ++pass) {
+    static const char *const early[] = {"task_library", "task.name"};
+    enum { PASSES = 3 };
+    for (int pass = 0; pass < PASSES; ++pass) {
         for (size_t i = 0; i < reader->count; ++i) {
             const entry *item = &reader->entries[i];
-            bool is_task = strcmp(item->name, "task.name") == 0;
-            if (item->value == NULL || is_task != (pass == 0))
+            int its_pass = 0;
+            while (its_pass < PASSES - 1 && strcmp(item->name, early[its_pass]) != 0)
+                ++its_pass;
+            if (item->value == NULL || its_pass != pass)
                 continue;
             wz_status status = set_entry(reader, config, item);
             if (status != WZ_OK)

@@ -7,6 +7,7 @@
 #include "engine/core/file.h"
 #include "engine/run/environment.h"
 #include "engine/run/snapshot.h"
+#include "rewards/external.h"
 
 #define TOKENIZER_LIMIT ((size_t)64 << 20) /* bytes of a tokenizer.json */
 
@@ -40,6 +41,14 @@ static wz_status describe_cpu(const wz_config *config, const wz_backend *backend
                           (long long)info.threads, info.kernels,
                           lacks_precision(config, backend) ? ", for the CPU has no bf16" : "",
                           why[0] != '\0' ? "; not cuda: " : "", why);
+}
+
+wz_status wz_open_verifier(const wz_config *config, wz_error *err)
+{
+    return config->verifier_command[0] == '\0'
+               ? WZ_OK
+               : wz_external_start(config->task->name, config->verifier_command, config->verifier_timeout_s,
+                                   err);
 }
 
 wz_status wz_open_backend(const wz_config *config, wz_backend **out, wz_text *note, wz_error *err)
@@ -237,10 +246,15 @@ static wz_status name_first_task(wz_config *config, wz_error *err)
 /* The policy is the checkpoint's: only the problems it meets and the machine it runs on may change. */
 static wz_status override_for_inference(wz_config *config, const char *assignment, wz_error *err)
 {
-    static const char *const allowed[] = {"task.",         "seed=",
-                                          "threads=",      "device=",
-                                          "precision=",    "memory_limit_gb=",
-                                          "prompt_style=", "max_completion_length="};
+    static const char *const allowed[] = {"task.",
+                                          "verifier_",
+                                          "seed=",
+                                          "threads=",
+                                          "device=",
+                                          "precision=",
+                                          "memory_limit_gb=",
+                                          "prompt_style=",
+                                          "max_completion_length="};
     for (size_t i = 0; i < sizeof allowed / sizeof allowed[0]; i++)
         if (strncmp(assignment, allowed[i], strlen(allowed[i])) == 0) {
             if (i == 0)
@@ -272,6 +286,8 @@ wz_status wz_load_for_inference(const char *path, const char *const *overrides, 
         status = name_first_task(config, err);
     for (size_t i = 0; status == WZ_OK && i < override_count; i++)
         status = override_for_inference(config, overrides[i], err);
+    if (status == WZ_OK)
+        status = wz_open_verifier(config, err);
     if (status == WZ_OK)
         status = wz_open_backend_for_command(config, log, backend, err);
     if (status == WZ_OK && lacks_precision(config, *backend))

@@ -10,6 +10,8 @@
 
 /* The backend that config->device asks for, of config->precision on a GPU; the CPU computes in fp32. auto: a GPU where this
  * build and machine have one, else the CPU; *note (may be NULL) says what was chosen and why. */
+/* Starts verifier_command, if there is one. */
+wz_status wz_open_verifier(const wz_config *config, wz_error *err);
 wz_status wz_open_backend(const wz_config *config, wz_backend **out, wz_text *note, wz_error *err);
 /* The same for commands without a run: with device: auto, the note goes to log, as a line. */
 wz_status wz_open_backend_for_command(const wz_config *config, FILE *log, wz_backend **out, wz_error *err);

@@ -268,6 +268,8 @@ wz_status wz_run_train(const wz_config *config, bool overwrite, const wz_run_io 
     *signal = 0;
     wz_status status = wz_config_check(&run.config, err);
     if (status == WZ_OK)
+        status = wz_open_verifier(&run.config, err);
+    if (status == WZ_OK)
         status = open_backend(&run, err);
     if (status == WZ_OK)
         status = wz_policy_from_config(&run.config, run.backend, &run.policy, err);
@@ -357,6 +359,8 @@ wz_status wz_run_resume(const char *directory, const char *const *overrides, siz
         status = wz_checkpoint_open(path.data, &checkpoint, err);
     if (status == WZ_OK)
         status = resumed_config(checkpoint, path.data, overrides, override_count, extend, &run.config, err);
+    if (status == WZ_OK)
+        status = wz_open_verifier(&run.config, err);
     if (status == WZ_OK)
         status = open_backend(&run, err);
     if (status == WZ_OK)
