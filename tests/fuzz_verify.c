@@ -18,7 +18,8 @@ static void check(const wz_verifier *verifier, const wz_problem *problem, wz_pro
         wz_verify(verifier, problem, &known, style, text, length, &verdict, &err) != WZ_OK)
         abort();
     const bool feasible = verdict.kind == WZ_VERDICT_FEASIBLE;
-    if (feasible != (verdict.reason[0] == '\0') || memchr(verdict.reason, '\0', sizeof verdict.reason) == NULL)
+    if (feasible != (verdict.reason[0] == '\0') ||
+        memchr(verdict.reason, '\0', sizeof verdict.reason) == NULL)
         abort();
     if (!isfinite(verdict.objective) || (!feasible && (verdict.objective != 0 || verdict.ratio != 0)) ||
         !(verdict.shortfall >= 0 && verdict.shortfall <= 1) || feasible != (verdict.shortfall == 0))

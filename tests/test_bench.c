@@ -105,6 +105,24 @@ START_TEST(whole_steps_are_timed)
 END_TEST
 
 #ifndef WZ_TEST_CUDA
+START_TEST(tasks_are_timed_family_by_family)
+{
+    program_succeed(&p, BENCH " --tasks --problems 3 task.links=4");
+    read_result();
+    ck_assert_uint_eq(json_array_size(result), 1);
+    const json_t *one = json_array_get(result, 0);
+    ck_assert_str_eq(json_string_value(json_object_get(one, "task")), "power_control");
+    ck_assert_str_eq(json_string_value(json_object_get(one, "evaluation_reference")), "optimum");
+    static const char *const times[] = {
+        "generate_seconds", "print_seconds", "training_reference_seconds", "evaluation_reference_seconds",
+        "verify_seconds",   "step_seconds"};
+    for (size_t i = 0; i < sizeof times / sizeof *times; i++)
+        ck_assert(number(one, times[i]) > 0 && number(one, times[i]) < 100);
+    ck_assert(number(one, "share_of_step") > 0 && number(one, "share_of_step") < 1);
+    program_fail(&p, 2, "--problems goes with --tasks", BENCH " --problems 3");
+}
+END_TEST
+
 START_TEST(whole_vocabulary_without_a_grammar)
 {
     program_succeed(&p, BENCH " --sharing --sequences 4 --prompt 3 --completion 2 --steps 1 "
@@ -144,6 +162,7 @@ int main(void)
     tcase_add_test(tests, sharing_counts_the_rows_of_both_layouts);
     tcase_add_test(tests, whole_steps_are_timed);
 #ifndef WZ_TEST_CUDA
+    tcase_add_test(tests, tasks_are_timed_family_by_family);
     tcase_add_test(tests, whole_vocabulary_without_a_grammar);
     tcase_add_test(tests, what_cannot_be_measured_is_refused);
 #endif

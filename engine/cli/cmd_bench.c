@@ -1,5 +1,6 @@
 /* `wavezero bench`: training steps against the machine's sgemm rate; decoding against its memory; shared prompts against
  * copies. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "engine/cli/cli.h"
@@ -8,6 +9,7 @@
 #include "engine/run/benchmark.h"
 #include "engine/run/benchmark_decode.h"
 #include "engine/run/benchmark_sharing.h"
+#include "engine/run/benchmark_tasks.h"
 
 const char wz_bench_details[] =
     "Times whole training steps (rollout, verification, update) of a configuration and compares them with\n"
@@ -15,6 +17,10 @@ const char wz_bench_details[] =
     "  --steps N              timed steps (default 20), after two of warm-up\n"
     "  --dump-tokens FILE     write the first step's token ids instead, for other implementations\n"
     "  --json                 one JSON object\n\n"
+    "  --tasks                what problems, references and verdicts cost in every family, alone and as a "
+    "share of\n"
+    "                         a training step of the default model; with task.name=NAME of that one only\n"
+    "    --problems N         a round (default 200)\n\n"
     "Two other measurements take the configuration's model only, with random weights and made-up tokens:\n\n"
     "  --decode               tokens per second of many sequences at a given context, from the whole "
     "vocabulary\n"
@@ -32,7 +38,8 @@ const char wz_bench_details[] =
     "    --completion N       tokens of a completion (default 16), each one of 8; of the whole vocabulary "
     "with\n"
     "                         answer_grammar=false\n\n"
-    "  Of both, --steps is the number of timed rounds (default 5), after one of warm-up. A large shape:\n"
+    "  Of these two, --steps is the number of timed rounds (default 5), after one of warm-up. A large "
+    "shape:\n"
     "  wavezero bench --decode scripts/configs/qwen2.5-0.5b-shape.yaml device=cuda\n";
 
 static const char *const standard[] = {"task.links=5",
@@ -44,9 +51,9 @@ static const char *const standard[] = {"task.links=5",
                                        "num_generations=16"};
 
 typedef struct bench_options {
-    int64_t steps, sequences, context, tokens, prompt, completion; /* 0: the default */
+    int64_t steps, sequences, context, tokens, prompt, completion, problems; /* 0: the default */
     const char *tokens_file;
-    bool decode, sharing, json, help;
+    bool decode, sharing, tasks, json, help;
     FILE *log;
 } bench_options;
 
@@ -58,6 +65,8 @@ static wz_status read_options(bench_options *o, int argc, const char **argv, wz_
         {"--dump-tokens", WZ_OPTION_TEXT, &o->tokens_file, 0, 0, "FILE", "write token ids"},
         {"--decode", WZ_OPTION_FLAG, &o->decode, 0, 0, NULL, "decoding"},
         {"--sharing", WZ_OPTION_FLAG, &o->sharing, 0, 0, NULL, "shared prompts"},
+        {"--tasks", WZ_OPTION_FLAG, &o->tasks, 0, 0, NULL, "families of problems"},
+        {"--problems", WZ_OPTION_INTEGER, &o->problems, 1, 1e6, "N", "problems a round"},
         {"--sequences", WZ_OPTION_INTEGER, &o->sequences, 1, 1e6, "N", "sequences at once"},
         {"--context", WZ_OPTION_INTEGER, &o->context, 1, 1e6, "N", "keys per row"},
         {"--tokens", WZ_OPTION_INTEGER, &o->tokens, 2, 1e5, "N", "tokens drawn per sequence"},
@@ -68,8 +77,10 @@ static wz_status read_options(bench_options *o, int argc, const char **argv, wz_
         wz_options_parse(options, sizeof options / sizeof options[0], argc, argv, rest, &o->help, err);
     if (status != WZ_OK)
         return status;
-    if (o->decode + o->sharing + (o->tokens_file != NULL) > 1)
-        return wz_fail(err, WZ_ERR_USAGE, "--decode, --sharing and --dump-tokens: one at a time");
+    if (o->decode + o->sharing + o->tasks + (o->tokens_file != NULL) > 1)
+        return wz_fail(err, WZ_ERR_USAGE, "--decode, --sharing, --tasks and --dump-tokens: one at a time");
+    if (o->problems != 0 && !o->tasks)
+        return wz_fail(err, WZ_ERR_USAGE, "--problems goes with --tasks");
     if (o->sequences != 0 && !o->decode && !o->sharing)
         return wz_fail(err, WZ_ERR_USAGE, "--sequences goes with --decode or --sharing");
     if ((o->context != 0 || o->tokens != 0) && !o->decode)
@@ -79,11 +90,12 @@ static wz_status read_options(bench_options *o, int argc, const char **argv, wz_
     return WZ_OK;
 }
 
-static wz_status read_config(const wz_arguments *rest, wz_config *config, wz_error *err)
+/* plain: the defaults as they are, not those of the standard benchmark. */
+static wz_status read_config(const wz_arguments *rest, bool plain, wz_config *config, wz_error *err)
 {
     wz_status status = WZ_OK;
     wz_config_default(config);
-    for (size_t i = 0; status == WZ_OK && i < sizeof standard / sizeof standard[0]; i++)
+    for (size_t i = 0; !plain && status == WZ_OK && i < sizeof standard / sizeof standard[0]; i++)
         status = wz_config_override(config, standard[i], err);
     for (size_t i = 0; status == WZ_OK && i < rest->count; i++)
         status = strchr(rest->items[i], '=') != NULL ? wz_config_override(config, rest->items[i], err)
@@ -130,6 +142,22 @@ static wz_status bench_sharing(const bench_options *o, const wz_config *config, 
     return status == WZ_OK ? wz_sharing_benchmark_write(&benchmark, o->json, text, err) : status;
 }
 
+static wz_status bench_tasks(const bench_options *o, const wz_config *config, const wz_arguments *rest,
+                             wz_text *text, wz_error *err)
+{
+    wz_task_benchmark *benchmarks = NULL;
+    size_t count = 0;
+    bool all = true;
+    for (size_t i = 0; i < rest->count; i++)
+        all = all && strncmp(rest->items[i], "task.", 5) != 0;
+    wz_status status =
+        wz_task_benchmark_run(config, all, or_default(o->problems, 200), o->log, &benchmarks, &count, err);
+    if (status == WZ_OK)
+        status = wz_task_benchmark_write(benchmarks, count, o->json, text, err);
+    free(benchmarks);
+    return status;
+}
+
 static wz_status dump_tokens(const bench_options *o, const wz_config *config, wz_error *err)
 {
     wz_text text = {0};
@@ -150,13 +178,14 @@ wz_status wz_cmd_bench(const wz_cli *cli, const wz_command *self, int argc, cons
     if (status == WZ_OK && o.help)
         return wz_command_help(cli, self, err);
     if (status == WZ_OK)
-        status = read_config(&rest, &config, err);
+        status = read_config(&rest, o.tasks, &config, err);
     if (status != WZ_OK)
         return status;
     if (o.tokens_file != NULL)
         return dump_tokens(&o, &config, err);
     status = o.decode    ? bench_decode(&o, &config, &text, err)
              : o.sharing ? bench_sharing(&o, &config, &text, err)
+             : o.tasks   ? bench_tasks(&o, &config, &rest, &text, err)
                          : bench_steps(&o, &config, &text, err);
     if (status == WZ_OK && o.json)
         status = wz_text_append(&text, "\n", 1, err);
