@@ -2,6 +2,7 @@
 
 #include <ctype.h>
 #include <dlfcn.h>
+#include <stdio.h>
 #include <string.h>
 
 #define PATH_LENGTH 512
@@ -93,21 +94,23 @@ wz_status wz_family_load(const char *path, wz_error *err)
         return wz_fail(err, WZ_ERR_USAGE, "%s: at most %d task libraries, with paths below %d bytes", path,
                        WZ_MAX_ADDED_TASKS, PATH_LENGTH);
     /* a bare name would be looked for among the system's libraries */
-    char here[PATH_LENGTH + 2] = "./";
-    strcat(here, path);
-    void *library = dlopen(strchr(path, '/') == NULL ? here : path, RTLD_NOW | RTLD_LOCAL);
+    char here[PATH_LENGTH + 2];
+    (void)snprintf(here, sizeof here, "%s%s", strchr(path, '/') == NULL ? "./" : "", path);
+    void *library = dlopen(here, RTLD_NOW | RTLD_LOCAL);
     if (library == NULL)
         return wz_fail(err, WZ_ERR_USAGE, "task_library: %s", dlerror());
     const wz_family *family = dlsym(library, WZ_FAMILY_SYMBOL);
-    wz_status status = family == NULL ? wz_fail(err, WZ_ERR_USAGE, "%s: no symbol %s (see rewards/library.h)",
-                                                path, WZ_FAMILY_SYMBOL)
-                                      : check(path, family, err);
-    if (status != WZ_OK) {
+    wz_status status = WZ_ERR_USAGE;
+    if (family == NULL)
+        (void)wz_fail(err, status, "%s: no symbol %s (see rewards/library.h)", path, WZ_FAMILY_SYMBOL);
+    else
+        status = check(path, family, err);
+    if (family == NULL || status != WZ_OK) {
         (void)dlclose(library);
         return status;
     }
     wz_task_add(family->task);
     wz_verifier_add(family->verifier);
-    strcpy(loaded[loaded_count++], path);
+    (void)snprintf(loaded[loaded_count++], PATH_LENGTH, "%s", path);
     return WZ_OK;
 }

@@ -113,13 +113,14 @@ int64_t *wz_trainer_updates(wz_trainer *trainer)
 }
 
 /* Problems first .. first + count - 1, problem g of part[g] at its size; sizes NULL: the largest. */
-static wz_status make_batch(wz_policy *policy, const wz_trainer_options *o, const uint8_t *part,
-                            const int64_t *sizes, uint32_t first, int64_t count, wz_batch **out,
-                            wz_error *err)
+static wz_status generate(const wz_trainer_options *o, const uint8_t *part, const int64_t *sizes,
+                          uint32_t first, int64_t count, wz_problem **out, wz_error *err)
 {
     void *block = NULL;
     *out = NULL;
     wz_status status = wz_alloc(&block, (size_t)count, sizeof(wz_problem), "problems", err);
+    if (status != WZ_OK)
+        return status;
     wz_problem *list = block;
     for (int64_t g = 0; status == WZ_OK && g < count; g++) {
         const wz_mixture_part *p = &o->mixture.parts[part[g]];
@@ -130,12 +131,24 @@ static wz_status make_batch(wz_policy *policy, const wz_trainer_options *o, cons
         status =
             wz_problem_generate(p->task, values, o->seed, WZ_SPLIT_TRAIN, first + (uint32_t)g, &list[g], err);
     }
-    if (status != WZ_OK) {
-        for (int64_t g = 0; list != NULL && g < count; g++)
-            wz_problem_clear(&list[g]);
+    for (int64_t g = 0; status != WZ_OK && g < count; g++)
+        wz_problem_clear(&list[g]);
+    if (status == WZ_OK)
+        *out = list;
+    else
         free(list);
+    return status;
+}
+
+static wz_status make_batch(wz_policy *policy, const wz_trainer_options *o, const uint8_t *part,
+                            const int64_t *sizes, uint32_t first, int64_t count, wz_batch **out,
+                            wz_error *err)
+{
+    wz_problem *list = NULL;
+    *out = NULL;
+    wz_status status = generate(o, part, sizes, first, count, &list, err);
+    if (status != WZ_OK)
         return status;
-    }
     const wz_batch_options options = {.style = o->style,
                                       .effort = WZ_EFFORT_TRAINING,
                                       .generations = o->generations,
@@ -175,12 +188,12 @@ wz_status wz_trainer_plan(wz_policy *policy, const wz_trainer_options *options, 
     void *part = NULL;
     *out = (wz_trainer_memory){0};
     wz_status status = wz_alloc(&part, (size_t)options->problems, 1, "a batch of problems", err);
-    if (status == WZ_OK) {
-        wz_mixture_assign(&options->mixture, options->seed, 0, options->problems, part);
-        for (size_t p = 0; p < options->mixture.count; p++)
-            ((uint8_t *)part)[p] = (uint8_t)p; /* each is among them */
-        status = make_batch(policy, options, part, NULL, 0, options->problems, &batch, err);
-    }
+    if (status != WZ_OK)
+        return status;
+    wz_mixture_assign(&options->mixture, options->seed, 0, options->problems, part);
+    for (size_t p = 0; p < options->mixture.count; p++)
+        ((uint8_t *)part)[p] = (uint8_t)p; /* each is among them */
+    status = make_batch(policy, options, part, NULL, 0, options->problems, &batch, err);
     free(part);
     if (status != WZ_OK)
         return status;
@@ -293,7 +306,7 @@ static void choose_sizes(const wz_trainer *trainer, int64_t step, int64_t *sizes
 wz_status wz_trainer_step(wz_trainer *trainer, int64_t step, wz_step_report *report, wz_error *err)
 {
     const wz_trainer_options *o = &trainer->options;
-    int64_t sizes[WZ_MIXTURE_MAX];
+    int64_t sizes[WZ_MIXTURE_MAX] = {0};
     wz_report_start(report);
     if (step > (int64_t)UINT32_MAX / o->problems - 1)
         return wz_fail(err, WZ_ERR_USAGE, "step %lld: problem numbers run past 2^32", (long long)step);
