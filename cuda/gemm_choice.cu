@@ -18,7 +18,7 @@
 /* What an algorithm is chosen for; 0 stands for "any number of rows". */
 typedef struct shape_key {
     int64_t m, n, k, lda, ldb, ldc;
-    bool a_transposed, b_transposed, accumulate, aligned;
+    bool a_transposed, b_transposed, added, bias, aligned;
     wz_dtype type, c_type;
 } shape_key;
 
@@ -92,9 +92,11 @@ static int64_t power_of_two_from(int64_t rows)
 static shape_key key_of(const cuda_gemm *gemm, const cuda_product *p)
 {
     const uint64_t size = wz_type_bytes(p->type), c_size = wz_type_bytes(p->c_type);
-    const bool aligned = (((uintptr_t)p->a | (uintptr_t)p->b | (uintptr_t)p->c | (uint64_t)p->lda * size |
-                           (uint64_t)p->ldb * size | (uint64_t)p->ldc * c_size) %
-                          GEMM_ALIGNMENT) == 0;
+    const uintptr_t places =
+        (uintptr_t)p->a | (uintptr_t)p->b | (uintptr_t)p->c | (uintptr_t)p->added | (uintptr_t)p->bias;
+    const bool aligned =
+        ((places | (uint64_t)p->lda * size | (uint64_t)p->ldb * size | (uint64_t)p->ldc * c_size) %
+         GEMM_ALIGNMENT) == 0;
     const int64_t rows = gemm->exact ? 0 : power_of_two_from(p->a_transposed ? p->k : p->m);
     return shape_key{p->a_transposed ? p->m : rows,
                      p->n,
@@ -104,7 +106,8 @@ static shape_key key_of(const cuda_gemm *gemm, const cuda_product *p)
                      p->ldc,
                      p->a_transposed,
                      p->b_transposed,
-                     p->accumulate,
+                     p->added != NULL,
+                     p->bias != NULL,
                      aligned,
                      p->type,
                      p->c_type};
@@ -114,7 +117,7 @@ static bool same_key(const shape_key *a, const shape_key *b)
 {
     return a->m == b->m && a->n == b->n && a->k == b->k && a->lda == b->lda && a->ldb == b->ldb &&
            a->ldc == b->ldc && a->a_transposed == b->a_transposed && a->b_transposed == b->b_transposed &&
-           a->accumulate == b->accumulate && a->aligned == b->aligned && a->type == b->type &&
+           a->added == b->added && a->bias == b->bias && a->aligned == b->aligned && a->type == b->type &&
            a->c_type == b->c_type;
 }
 
@@ -156,12 +159,12 @@ static wz_status note(cuda_gemm *gemm, const shape_key *k, const gemm_algorithm 
 {
     char name[160];
     gemm_library_describe(gemm->library, algorithm, name, sizeof name);
-    return wz_text_printf(&gemm->record, err, "%s%s %lldx%lldx%lld ld %lld,%lld,%lld %s%s%s%s: %s\n",
+    return wz_text_printf(&gemm->record, err, "%s%s %lldx%lldx%lld ld %lld,%lld,%lld %s%s%s%s%s: %s\n",
                           k->a_transposed ? "T" : "N", k->b_transposed ? "T" : "N", (long long)k->m,
                           (long long)k->n, (long long)k->k, (long long)k->lda, (long long)k->ldb,
                           (long long)k->ldc, k->type == WZ_BF16 ? "bf16" : "f32",
-                          k->type == WZ_BF16 && k->c_type == WZ_F32 ? " to f32" : "",
-                          k->accumulate ? " add" : "", k->aligned ? "" : " unaligned", name);
+                          k->type == WZ_BF16 && k->c_type == WZ_F32 ? " to f32" : "", k->added ? " add" : "",
+                          k->bias ? " bias" : "", k->aligned ? "" : " unaligned", name);
 }
 
 static wz_status algorithm_for(cuda_backend *cuda, const cuda_product *p, gemm_algorithm *out, wz_error *err)
@@ -207,9 +210,9 @@ void cuda_multiply(cuda_backend *cuda, const cuda_product *p, const char *what)
 static size_t layer_bytes(int64_t out, int64_t in, wz_dtype type)
 {
     const cuda_product products[] = {
-        {NULL, NULL, NULL, 0, out, in, in, in, out, false, true, false, type, WZ_F32},
-        {NULL, NULL, NULL, 0, in, out, out, in, in, false, false, false, type, WZ_F32},
-        {NULL, NULL, NULL, out, in, 0, out, in, in, true, false, true, type, WZ_F32}};
+        {NULL, NULL, NULL, NULL, NULL, 0, out, in, in, in, out, false, true, type, WZ_F32},
+        {NULL, NULL, NULL, NULL, NULL, 0, in, out, out, in, in, false, false, type, WZ_F32},
+        {NULL, NULL, NULL, NULL, NULL, out, in, 0, out, in, in, true, false, type, WZ_F32}};
     size_t most = 0;
     for (size_t i = 0; i < sizeof products / sizeof products[0] && out > 0; i++) {
         const size_t bytes = gemm_trial_bytes(&products[i]);
@@ -236,8 +239,9 @@ size_t cuda_gemm_bytes(const cuda_gemm *gemm, const wz_op_bounds *b)
         most = bytes > most ? bytes : most;
     }
     const int64_t columns = cuda_head_columns(b); /* only sampling that cuts has all at once */
-    const cuda_product logits = {NULL,      NULL,    NULL,  0,    columns, b->hidden,          b->hidden,
-                                 b->hidden, columns, false, true, false,   gemm->working_type, WZ_F32};
+    const cuda_product logits = {NULL,      NULL,      NULL,      NULL,    NULL,  0,    columns,
+                                 b->hidden, b->hidden, b->hidden, columns, false, true, gemm->working_type,
+                                 WZ_F32};
     const size_t bytes = gemm->exact && columns > 0 ? gemm_trial_bytes(&logits) : 0;
     return gemm_library_bytes() + (bytes > most ? bytes : most);
 }

@@ -29,11 +29,11 @@ static const part parts[] = {{0, 1},   {0, 7},    {0, 33}, {5, 1},    {17, 16},
                              {3, 129}, {64, 512}, {-1, 1}, {-35, 33}, {-2048, 2048}};
 #define MOST_PART 2048
 
-/* Operands and results in one block: A, B, C, the results of a part (of a weight gradient: in C's place). */
+/* Operands and results in one block: A, B, the bias, C, the results of a part (of a weight gradient: in C's place). */
 typedef struct trial {
     cuda_product product;
     int64_t a_count, b_count;
-    size_t a_bytes, b_bytes, c_bytes, part_bytes;
+    size_t a_bytes, b_bytes, bias_bytes, c_bytes, part_bytes;
 } trial;
 
 static int64_t least(int64_t a, int64_t b)
@@ -63,6 +63,7 @@ static trial trial_of(const cuda_product *like)
     t.b_count = (p->b_transposed ? p->n : p->k) * p->ldb;
     t.a_bytes = matrix_bytes(t.a_count, p->type);
     t.b_bytes = matrix_bytes(t.b_count, p->type);
+    t.bias_bytes = matrix_bytes(p->n, p->c_type);
     t.c_bytes = matrix_bytes(p->m * p->ldc, p->c_type);
     return t;
 }
@@ -70,7 +71,7 @@ static trial trial_of(const cuda_product *like)
 size_t gemm_trial_bytes(const cuda_product *like)
 {
     const trial t = trial_of(like);
-    return t.a_bytes + t.b_bytes + t.c_bytes + t.part_bytes;
+    return t.a_bytes + t.b_bytes + t.bias_bytes + t.c_bytes + t.part_bytes;
 }
 
 wz_status gemm_grow_probe(cuda_block *probe, size_t bytes, wz_error *err)
@@ -142,12 +143,15 @@ static void fill_operands(cuda_backend *cuda, trial *t, char *memory)
     cuda_product *p = &t->product;
     p->a = memory;
     p->b = memory + t->a_bytes;
-    p->c = memory + t->a_bytes + t->b_bytes;
-    /* what lies between rows is fetched with them */
-    CUDA_CHECK(cuda, cudaMemsetAsync((void *)p->c, 0, t->c_bytes + t->part_bytes, cuda->stream),
+    char *bias = memory + t->a_bytes + t->b_bytes;
+    p->c = bias + t->bias_bytes;
+    p->bias = p->bias != NULL ? bias : NULL;
+    /* what lies between rows is fetched with them; a bias of type bf16 would hide what cancelling leaves */
+    CUDA_CHECK(cuda, cudaMemsetAsync(bias, 0, t->bias_bytes + t->c_bytes + t->part_bytes, cuda->stream),
                "trying products");
     if (p->c_type == WZ_F32) {
         launch_fill(cuda, memory, p->type, (int64_t)((t->a_bytes + t->b_bytes) / wz_type_bytes(p->type)), 1);
+        launch_fill(cuda, bias, p->c_type, p->n, 2);
     } else {
         launch_cancelling(cuda, memory, p->type, t->a_count, p->lda, p->k, true, 1.0f);
         launch_cancelling(cuda, memory + t->a_bytes, p->type, t->b_count, p->ldb, p->k, p->b_transposed,
@@ -157,17 +161,19 @@ static void fill_operands(cuda_backend *cuda, trial *t, char *memory)
 
 /* --- the trial --- */
 
-/* The product of some rows, all of a weight gradient's, to c. */
+/* The product of some rows, all of a weight gradient's, to c. What is added lies there: where it is read from changes no
+ * sum. */
 static wz_status run_part(cuda_backend *cuda, gemm_library *library, const cuda_product *whole,
                           const gemm_algorithm *algorithm, const part *rows, void *c, wz_error *err)
 {
     cuda_product p = *whole;
     p.a = (const char *)p.a + (size_t)(rows->first * p.lda) * wz_type_bytes(p.type);
     p.c = c;
+    p.added = p.added != NULL ? c : NULL;
     p.m = rows->count;
-    if (p.accumulate && p.c_type == WZ_F32)
+    if (p.added != NULL && p.c_type == WZ_F32)
         launch_fill(cuda, c, p.c_type, p.m * p.ldc, rows->first * p.ldc);
-    else if (p.accumulate)
+    else if (p.added != NULL)
         CUDA_CHECK(cuda, cudaMemsetAsync(c, 0, (size_t)(p.m * p.ldc) * wz_type_bytes(p.c_type), cuda->stream),
                    "trying an algorithm");
     return gemm_library_run(library, &p, algorithm, err);

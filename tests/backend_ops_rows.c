@@ -148,7 +148,7 @@ static wz_linear open_weights(const bench *b)
 {
     wz_linear linear = {.weight = bench_tensor(b, LINEAR_WEIGHT), .bias = bench_tensor(b, LINEAR_BIAS)};
     if (b->s->prepared || b->s->type != WZ_F32)
-        linear.prepared = backend_prepare(b->be, linear.weight);
+        linear.prepared = backend_prepare(b->be, &linear);
     return linear;
 }
 

@@ -101,13 +101,19 @@ static wz_dtype result_type(const linear_world *world, bool backward)
     return !backward && world->shape->residual ? WZ_F32 : world->be->working_type;
 }
 
+static wz_linear weights_of(const linear_world *world)
+{
+    const linear_shape *s = world->shape;
+    return (wz_linear){.weight = matrix(world->w, s->out, s->in),
+                       .prepared = world->prepared,
+                       .bias = matrix(s->bias ? world->bias : NULL, 1, s->out)};
+}
+
 /* Rows row0 .. row0 + rows of y [MANY][out] on the backend; forward, or (backward) dx [MANY][in] from dy. */
 static void linear_rows(const linear_world *world, bool backward, int64_t row0, int64_t rows, void *y)
 {
     const linear_shape *s = world->shape;
-    const wz_linear weights = {.weight = matrix(world->w, s->out, s->in),
-                               .prepared = world->prepared,
-                               .bias = matrix(s->bias ? world->bias : NULL, 1, s->out)};
+    const wz_linear weights = weights_of(world);
     const wz_dtype type = world->be->working_type, result = result_type(world, backward);
     if (backward)
         world->be->ops->linear_backward_input(world->be, rows_of(result, y, row0, rows, s->in),
@@ -140,8 +146,8 @@ static void check_linear_rows(const linear_world *world, bool backward)
 /* False: this backend reads such weights as they are. */
 static bool prepare_weights(linear_world *world)
 {
-    const linear_shape *s = world->shape;
-    world->prepared = backend_prepare(world->be, matrix(world->w, s->out, s->in));
+    const wz_linear weights = weights_of(world);
+    world->prepared = backend_prepare(world->be, &weights);
     return world->prepared != NULL;
 }
 
