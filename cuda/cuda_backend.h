@@ -225,9 +225,9 @@ void cuda_embedding_backward(wz_backend *backend, wz_tensor dtable, wz_tensor dy
                              const wz_row_groups *groups);
 void cuda_rmsnorm_forward(wz_backend *backend, wz_tensor y, float *rstd, wz_tensor x, const int32_t *gather,
                           const float *weight, float eps);
-void cuda_rmsnorm_backward(wz_backend *backend, wz_tensor dx, float *dweight, wz_tensor dy, wz_tensor x,
-                           const int32_t *gather, const float *rstd, const float *weight,
-                           const wz_row_groups *groups);
+void cuda_rmsnorm_backward(wz_backend *backend, wz_tensor dx, wz_tensor copy, wz_tensor y, float *dweight,
+                           wz_tensor dy, wz_tensor x, const int32_t *gather, const float *rstd,
+                           const float *weight, const wz_row_groups *groups);
 void cuda_convert(wz_backend *backend, wz_tensor to, wz_tensor from);
 /* The weights as products with a tensor of this type read them: as they are, or their copy. */
 wz_tensor cuda_weight_for(const wz_linear *linear, wz_dtype type);

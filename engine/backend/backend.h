@@ -220,10 +220,12 @@ typedef struct wz_backend_ops {
      * gather[i] for output row i. */
     void (*rmsnorm_forward)(wz_backend *backend, wz_tensor y, float *rstd, wz_tensor x, const int32_t *gather,
                             const float *weight, float eps);
-    /* dx[gather[i]] += d/dx for output rows i in order; dweight += over groups (of output rows). dy [w]. */
-    void (*rmsnorm_backward)(wz_backend *backend, wz_tensor dx, float *dweight, wz_tensor dy, wz_tensor x,
-                             const int32_t *gather, const float *rstd, const float *weight,
-                             const wz_row_groups *groups);
+    /* dx[gather[i]] += d/dx for output rows i in order; dweight += over groups (of output rows). dy [w]. Without gather,
+     * and where data is not NULL: copy [w] (not of type WZ_F32) receives dx as it is then, y [w] the forward pass's
+     * result again. */
+    void (*rmsnorm_backward)(wz_backend *backend, wz_tensor dx, wz_tensor copy, wz_tensor y, float *dweight,
+                             wz_tensor dy, wz_tensor x, const int32_t *gather, const float *rstd,
+                             const float *weight, const wz_row_groups *groups);
 
     /* A copy of a layer's weights (and bias) in the form that products read fastest, or in the working type: its size (0:
      * none is wanted), and making it, which the caller does again whenever the weights have changed. A layer's results may

@@ -171,11 +171,12 @@ static void store_first_half(stored_list *list, const wz_model_config *c, wz_kee
 {
     const int64_t heads = c->num_attention_heads + c->num_key_value_heads;
     add_working(list, to->qkv, from->qkv, (heads + c->num_key_value_heads) * c->head_dim, false);
-    if (keep != WZ_KEEP_CACHE)
-        add_fp32(list, to->x, from->x, c->hidden_size, false);
+    if (keep == WZ_KEEP_CACHE)
+        return;
+    add_fp32(list, to->x, from->x, c->hidden_size, false);
+    add_fp32(list, to->rstd1, from->rstd1, 1, false);
     if (keep != WZ_KEEP_ALL)
         return;
-    add_fp32(list, to->rstd1, from->rstd1, 1, false);
     add_working(list, to->qk_raw, from->qk_raw, heads * c->head_dim, false);
     add_fp32(list, to->qk_rstd, from->qk_rstd, heads, false);
 }
