@@ -1,8 +1,7 @@
-/* One decode step: which rows it has, attention and storage of those, and a token for each completion. */
+/* One decode step: which rows it has, their attention, and a token for each completion. */
 #include "cuda/decode.h"
 
 #define ADVANCE_THREADS 256
-#define STORE_THREADS 128
 
 /* The sum of what the threads before this one have, and of all. */
 static __device__ int32_t sum_before(int32_t mine, int32_t *all)
@@ -167,8 +166,6 @@ static __global__ void advance(decode_memory m, decode_tables t, wz_decode_size 
         m.entries[i].count = 0;
         m.entries[i].row = m.site[i] = 0;
     }
-    for (int64_t i = threadIdx.x; i < room.rows; i += ADVANCE_THREADS)
-        m.place[i] = (int32_t)i;
     if (threadIdx.x == 0) {
         const int32_t too_many =
             (all_rows > room.rows ? all_rows - (int32_t)room.rows : 0) + (all_asks > room.requests);
@@ -187,80 +184,6 @@ void decode_rows(wz_backend *backend, const wz_decode_size *size)
     WZ_LAUNCH(advance, dim3(1), dim3(ADVANCE_THREADS), 0, cuda->stream, cuda->decode->memory,
               cuda->decode->tables, room, (int32_t)cuda->decode->pack.item_rows);
     CUDA_LAUNCHED(cuda, "decoding, rows", size->rows, size->requests);
-}
-
-/* --- storing a step's rows --- */
-
-typedef struct stored_rows {
-    char *to;
-    const char *from;
-    int64_t to_stride, from_stride, bytes, unit; /* bytes; unit: copied at once */
-    bool at_sites;
-} stored_rows;
-
-typedef struct stored_list {
-    stored_rows each[WZ_STORED];
-    int count;
-} stored_list;
-
-template <typename T> static __device__ void copy_row(char *to, const char *from, int64_t bytes)
-{
-    for (int64_t i = threadIdx.x; i < bytes / (int64_t)sizeof(T); i += STORE_THREADS)
-        ((T *)to)[i] = ((const T *)from)[i];
-}
-
-/* A block has a row of the step. */
-static __global__ void store_rows(stored_list list, const decode_settings *settings,
-                                  const decode_counts *counts)
-{
-    const int64_t r = blockIdx.x, row = counts->base + r,
-                  site = row - settings->prompt_rows + settings->groups;
-    if (r >= counts->rows)
-        return;
-    for (int i = 0; i < list.count; i++) {
-        const stored_rows &s = list.each[i];
-        char *to = s.to + (s.at_sites ? site : row) * s.to_stride;
-        const char *from = s.from + r * s.from_stride;
-        if (s.unit == 16)
-            copy_row<sixteen_bytes>(to, from, s.bytes);
-        else if (s.unit == 4)
-            copy_row<uint32_t>(to, from, s.bytes);
-        else
-            copy_row<uint16_t>(to, from, s.bytes);
-    }
-}
-
-static stored_rows stored_of(const wz_stored *s)
-{
-    const int64_t size = (int64_t)wz_type_bytes(s->from.type);
-    stored_rows out = {(char *)s->to.data,
-                       (const char *)s->from.data,
-                       s->to.stride * size,
-                       s->from.stride * size,
-                       s->from.columns * size,
-                       2,
-                       s->at_sites};
-    const uint64_t all = (uint64_t)(uintptr_t)out.to | (uint64_t)(uintptr_t)out.from |
-                         (uint64_t)out.to_stride | (uint64_t)out.from_stride | (uint64_t)out.bytes;
-    out.unit = all % 16 == 0 ? 16 : all % 4 == 0 ? 4 : 2;
-    return out;
-}
-
-void decode_store(wz_backend *backend, const wz_stored *stored, int count)
-{
-    cuda_backend *cuda = cuda_of(backend);
-    const decode_memory *m = &cuda->decode->memory;
-    stored_list list = {};
-    int64_t rows = 0;
-    for (int i = 0; i < count; i++) {
-        list.each[list.count++] = stored_of(&stored[i]);
-        rows = stored[i].from.rows;
-    }
-    if (rows == 0)
-        return;
-    WZ_LAUNCH(store_rows, dim3((unsigned)rows), dim3(STORE_THREADS), 0, cuda->stream, list, m->settings,
-              m->counts);
-    CUDA_LAUNCHED(cuda, "decoding, storing rows", rows, count);
 }
 
 void decode_attention(wz_backend *backend, wz_tensor out, float *lse, wz_tensor qkv,
