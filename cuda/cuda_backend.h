@@ -153,6 +153,8 @@ typedef struct cuda_product {
     int64_t m, n, k, lda, ldb, ldc;
     bool a_transposed, b_transposed;
     wz_dtype type, c_type; /* of A and B, of C: WZ_F32 or WZ_BF16 */
+    int64_t
+        chunk; /* C is some of many columns, whole chunks of so many: they have the same bits however many; 0: no */
 } cuda_product;
 /* accumulate: C is added. */
 static inline cuda_product cuda_product_of(wz_tensor c, wz_tensor a, bool a_transposed, wz_tensor b,
@@ -161,7 +163,7 @@ static inline cuda_product cuda_product_of(wz_tensor c, wz_tensor a, bool a_tran
     return cuda_product{a.data,       b.data,   c.data,    accumulate ? c.data : NULL,
                         NULL,         c.rows,   c.columns, a_transposed ? a.rows : a.columns,
                         a.stride,     b.stride, c.stride,  a_transposed,
-                        b_transposed, a.type,   c.type};
+                        b_transposed, a.type,   c.type,    0};
 }
 /* A shape's first product chooses its algorithm, for which it waits for the device. */
 void cuda_multiply(cuda_backend *cuda, const cuda_product *product, const char *what);

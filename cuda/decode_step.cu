@@ -209,20 +209,35 @@ typedef struct draw_places {
     size_t logits, hidden, states, end;
 } draw_places;
 
-static draw_places places_of(int64_t requests, int64_t width, wz_dtype type)
+/* Chunks of a vocabulary, the last one perhaps in part. */
+static int64_t chunks_of(int64_t vocab)
 {
-    const size_t rows = (size_t)(requests < TILE_ROWS ? requests : TILE_ROWS);
+    return (vocab + CHUNK - 1) / CHUNK;
+}
+
+/* Columns whose logits exist at once: more of them where there are fewer rows. */
+static int64_t draw_columns(int64_t rows, int64_t vocab)
+{
+    const int64_t chunks = rows < DRAW_TILE ? DRAW_TILE / rows : 1, all = chunks_of(vocab);
+    return (chunks < all ? chunks : all) * CHUNK;
+}
+
+/* logits: how many there are at once. */
+static draw_places places_of(int64_t rows, int64_t logits, int64_t width, wz_dtype type)
+{
     draw_places at = {};
-    at.logits = place(&at.end, rows * CHUNK * sizeof(float));
-    at.hidden = place(&at.end, rows * (size_t)width * wz_type_bytes(type));
-    at.states = place(&at.end, rows * sizeof(sample_state));
+    at.logits = place(&at.end, (size_t)logits * sizeof(float));
+    at.hidden = place(&at.end, (size_t)(rows * width) * wz_type_bytes(type));
+    at.states = place(&at.end, (size_t)rows * sizeof(sample_state));
     return at;
 }
 
 cuda_need cuda_decode_need(const wz_op_bounds *b, wz_dtype type)
 {
+    const int64_t rows = b->requests < TILE_ROWS ? b->requests : TILE_ROWS, all = rows * chunks_of(b->vocab),
+                  most = rows < DRAW_TILE ? DRAW_TILE : rows, chunks = all < most ? all : most;
     const size_t pairs = (size_t)(b->requests * b->decode.largest) * sizeof(float),
-                 whole = b->whole ? places_of(b->requests, b->hidden, type).end : 0;
+                 whole = b->whole ? places_of(rows, chunks * CHUNK, b->hidden, type).end : 0;
     return b->decode.steps == 0 ? cuda_need{0, 0}
                                 : cuda_need{pairs > whole ? pairs : whole, decode_given_bytes(b)};
 }
@@ -243,13 +258,15 @@ static void sample_choices(cuda_backend *cuda, wz_tensor hidden, wz_tensor head,
 static void sample_vocabulary(cuda_backend *cuda, wz_tensor hidden, wz_tensor head, int64_t requests)
 {
     const decode_memory *m = &cuda->decode->memory;
-    const draw_places at = places_of(requests, hidden.columns, head.type);
+    const int64_t most = requests < TILE_ROWS ? requests : TILE_ROWS, columns = draw_columns(most, head.rows);
+    const draw_places at = places_of(most, most * columns, hidden.columns, head.type);
     char *base = (char *)cuda_scratch(cuda, at.end, "decoding");
     if (base == NULL)
         return;
     for (int64_t first = 0; first < requests; first += TILE_ROWS) {
         const int64_t rows = requests - first < TILE_ROWS ? requests - first : TILE_ROWS;
         const draw_memory memory = {(float *)(base + at.logits),
+                                    columns,
                                     {base + at.hidden, rows, hidden.columns, hidden.columns, head.type},
                                     (sample_state *)(base + at.states)};
         draw_tile(cuda, &memory, m->values + first, m->entries + first, hidden, head,

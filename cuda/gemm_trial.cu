@@ -2,7 +2,7 @@
  *
  * A product over rows: one of many rows against products of some of them. The many are a large micro-batch; fewer where rows
  * are long, but still more tiles than a GPU has processors: where a library goes by the number of tiles, it does so
- * between one tile and there. A weight gradient: twice the same product. */
+ * between one tile and there. So with columns that come in chunks. A weight gradient: twice the same product. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,12 +21,15 @@
 #endif
 #define LEAST_ROWS 40
 
-/* Rows [first, first + count) of the many; first < 0: so many before their end. count is cut to what there is. */
+/* Rows [first, first + count) of the many; first < 0: so many before their end. count is cut to what there is. And columns
+ * [column, column + columns), in chunks; columns 0: all. */
 typedef struct part {
-    int64_t first, count;
+    int64_t first, count, column, columns;
 } part;
-static const part parts[] = {{0, 1},   {0, 7},    {0, 33}, {5, 1},    {17, 16},
-                             {3, 129}, {64, 512}, {-1, 1}, {-35, 33}, {-2048, 2048}};
+static const part parts[] = {{0, 1, 0, 0},    {0, 7, 0, 0},        {0, 33, 0, 0},   {5, 1, 0, 0},
+                             {17, 16, 0, 0},  {3, 129, 0, 0},      {64, 512, 0, 0}, {-1, 1, 0, 0},
+                             {-35, 33, 0, 0}, {-2048, 2048, 0, 0}, {0, 2048, 0, 1}, {64, 512, 1, 2},
+                             {5, 1, 3, 1},    {-35, 33, 0, 3}};
 #define MOST_PART 2048
 
 /* Operands and results in one block: A, B, the bias, C, the results of a part (of a weight gradient: in C's place). */
@@ -171,6 +174,10 @@ static wz_status run_part(cuda_backend *cuda, gemm_library *library, const cuda_
     p.c = c;
     p.added = p.added != NULL ? c : NULL;
     p.m = rows->count;
+    if (rows->columns > 0) {
+        p.b = (const char *)p.b + (size_t)(rows->column * p.chunk * p.ldb) * wz_type_bytes(p.type);
+        p.n = rows->columns * p.chunk;
+    }
     if (p.added != NULL && p.c_type == WZ_F32)
         launch_fill(cuda, c, p.c_type, p.m * p.ldc, rows->first * p.ldc);
     else if (p.added != NULL)
@@ -203,7 +210,9 @@ static wz_status try_part(cuda_backend *cuda, gemm_library *library, const trial
         return status;
     if (!cuda_fetch(cuda, host + bytes, part_c, bytes, "trying an algorithm"))
         return WZ_ERR_DEVICE;
-    *holds = same_rows(host, host + bytes, rows->count, row_bytes, (size_t)p->n * size);
+    const int64_t columns = rows->columns > 0 ? rows->columns * p->chunk : p->n;
+    *holds = same_rows(host + (size_t)(rows->column * p->chunk) * size, host + bytes, rows->count, row_bytes,
+                       (size_t)columns * size);
     return WZ_OK;
 }
 
@@ -212,7 +221,7 @@ static bool algorithm_holds(cuda_backend *cuda, gemm_library *library, const tri
                             const gemm_algorithm *algorithm, char *host)
 {
     const cuda_product *p = &t->product;
-    const part every = {0, p->m};
+    const part every = {0, p->m, 0, 0};
     wz_error unused = {{0}};
     bool holds = run_part(cuda, library, p, algorithm, &every, p->c, &unused) == WZ_OK;
     if (p->a_transposed)
@@ -221,7 +230,7 @@ static bool algorithm_holds(cuda_backend *cuda, gemm_library *library, const tri
     for (size_t i = 0; holds && i < sizeof parts / sizeof parts[0]; i++) {
         part rows = parts[i];
         rows.first += rows.first < 0 ? p->m : 0;
-        if (rows.first < 0 || rows.first >= p->m)
+        if (rows.first < 0 || rows.first >= p->m || (rows.columns > 0 && p->chunk == 0))
             continue;
         rows.count = least(rows.count, p->m - rows.first);
         holds = try_part(cuda, library, t, algorithm, &rows, host, &holds, &unused) == WZ_OK && holds;

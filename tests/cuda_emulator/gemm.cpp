@@ -1,6 +1,7 @@
 /* The CPU's products in cublasLt's place. Algorithm 0 sums over k in order, whatever the rows. Algorithm 1 does not keep what
  * the backend asks of cublasLt: few rows are summed from the other end, and weight gradients every other time. It is the
- * first candidate, so that every test that multiplies shows that it is found out. CUDA_EMULATOR_FAULT=no_exact_product: it
+ * first candidate, so that every test that multiplies shows that it is found out. Of columns in chunks so does algorithm 3:
+ * one chunk is summed from the other end. CUDA_EMULATOR_FAULT=no_exact_product: it
  * is the only one; no_exact_gradient: of weight gradients; other_product: the second is called 2 and is as good as 0. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -67,11 +68,13 @@ wz_status gemm_library_find(gemm_library *, const cuda_product *p, bool, bool, g
 {
     const char *fault = getenv("CUDA_EMULATOR_FAULT");
     const char *only_one = p->a_transposed ? "no_exact_gradient" : "no_exact_product";
-    found[0] = gemm_algorithm{{1}};
-    found[1] = gemm_algorithm{{0}};
-    *count = fault != nullptr && strcmp(fault, only_one) == 0 ? 1 : 2;
-    if (fault != nullptr && strcmp(fault, "other_product") == 0)
-        found[1].data[0] = 2;
+    *count = 0;
+    found[(*count)++] = gemm_algorithm{{1}};
+    if (p->chunk > 0)
+        found[(*count)++] = gemm_algorithm{{3}};
+    if (fault == nullptr || strcmp(fault, only_one) != 0)
+        found[(*count)++] =
+            gemm_algorithm{{fault != nullptr && strcmp(fault, "other_product") == 0 ? 2U : 0U}};
     return WZ_OK;
 }
 
@@ -84,7 +87,8 @@ wz_status gemm_library_run(gemm_library *, const cuda_product *p, const gemm_alg
 {
     static bool every_other = false;
     every_other = every_other != p->a_transposed;
-    const bool backwards = algorithm->data[0] == 1 && (p->a_transposed ? every_other : p->m < FEW_ROWS);
+    const bool backwards = (algorithm->data[0] == 1 && (p->a_transposed ? every_other : p->m < FEW_ROWS)) ||
+                           (algorithm->data[0] == 3 && p->n == p->chunk);
     const cuda_product product = *p;
     emulator::count("product", "cublasLt");
     with_type(p->type, [&](auto element) {
