@@ -144,21 +144,26 @@ const char *cuda_gemm_record(const cuda_gemm *gemm);
 size_t cuda_gemm_bytes(const cuda_gemm *gemm, const wz_op_bounds *bounds);
 wz_status cuda_gemm_reserve(cuda_gemm *gemm, const wz_op_bounds *bounds, wz_error *err);
 size_t cuda_gemm_taken(const cuda_gemm *gemm);
-/* C [m, n] = op(A) op(B) + (accumulate) C; sums in fp32. */
+/* C [m, n] = op(A) op(B) + added + bias; sums in fp32. */
 typedef struct cuda_product {
     const void *a, *b;
     void *c;
+    const void *added; /* laid out as C, which it may be; NULL: none */
+    const void *bias;  /* [n], of C's type; NULL: none */
     int64_t m, n, k, lda, ldb, ldc;
-    bool a_transposed, b_transposed, accumulate;
+    bool a_transposed, b_transposed;
     wz_dtype type, c_type; /* of A and B, of C: WZ_F32 or WZ_BF16 */
+    int64_t
+        chunk; /* C is some of many columns, whole chunks of so many: they have the same bits however many; 0: no */
 } cuda_product;
+/* accumulate: C is added. */
 static inline cuda_product cuda_product_of(wz_tensor c, wz_tensor a, bool a_transposed, wz_tensor b,
                                            bool b_transposed, bool accumulate)
 {
-    return cuda_product{
-        a.data,   b.data,   c.data,   c.rows,       c.columns,    a_transposed ? a.rows : a.columns,
-        a.stride, b.stride, c.stride, a_transposed, b_transposed, accumulate,
-        a.type,   c.type};
+    return cuda_product{a.data,       b.data,   c.data,    accumulate ? c.data : NULL,
+                        NULL,         c.rows,   c.columns, a_transposed ? a.rows : a.columns,
+                        a.stride,     b.stride, c.stride,  a_transposed,
+                        b_transposed, a.type,   c.type,    0};
 }
 /* A shape's first product chooses its algorithm, for which it waits for the device. */
 void cuda_multiply(cuda_backend *cuda, const cuda_product *product, const char *what);
@@ -222,14 +227,14 @@ void cuda_embedding_backward(wz_backend *backend, wz_tensor dtable, wz_tensor dy
                              const wz_row_groups *groups);
 void cuda_rmsnorm_forward(wz_backend *backend, wz_tensor y, float *rstd, wz_tensor x, const int32_t *gather,
                           const float *weight, float eps);
-void cuda_rmsnorm_backward(wz_backend *backend, wz_tensor dx, float *dweight, wz_tensor dy, wz_tensor x,
-                           const int32_t *gather, const float *rstd, const float *weight,
-                           const wz_row_groups *groups);
+void cuda_rmsnorm_backward(wz_backend *backend, wz_tensor dx, wz_tensor copy, wz_tensor y, float *dweight,
+                           wz_tensor dy, wz_tensor x, const int32_t *gather, const float *rstd,
+                           const float *weight, const wz_row_groups *groups);
 void cuda_convert(wz_backend *backend, wz_tensor to, wz_tensor from);
 /* The weights as products with a tensor of this type read them: as they are, or their copy. */
 wz_tensor cuda_weight_for(const wz_linear *linear, wz_dtype type);
-size_t cuda_prepared_bytes(const wz_backend *backend, int64_t out, int64_t in);
-void cuda_prepare(wz_backend *backend, void *to, wz_tensor weight);
+size_t cuda_prepared_bytes(const wz_backend *backend, const wz_linear *linear);
+void cuda_prepare(wz_backend *backend, void *to, const wz_linear *linear);
 void cuda_linear_forward(wz_backend *backend, wz_tensor y, wz_tensor x, const wz_linear *linear,
                          wz_tensor residual);
 void cuda_linear_backward_input(wz_backend *backend, wz_tensor dx, wz_tensor dy, const wz_linear *linear);

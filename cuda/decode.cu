@@ -40,7 +40,6 @@ static size_t lay_out(char *base, const decode_room *room, decode_memory *out)
     cut(&cutter, &out->completion_rows, room->completions * room->longest);
     cut(&cutter, &out->token, room->step_rows);
     cut(&cutter, &out->position, room->step_rows);
-    cut(&cutter, &out->place, room->step_rows);
     cut(&cutter, &out->site, room->completions);
     cut(&cutter, &out->attention_rows, room->step_rows);
     cut(&cutter, &out->items, room->items);
@@ -258,7 +257,7 @@ static wz_status decode_begin(wz_backend *backend, const wz_decode *d, wz_decode
     if (!make_room(cuda, &room) || !give_tables(cuda, d->paths) || !give_pack(cuda, d))
         return backend->ops->sync(backend, err);
     const decode_memory *m = &decode->memory;
-    *view = wz_decode_view{m->token, m->position, m->place, m->site};
+    *view = wz_decode_view{m->token, m->position, m->site};
     return WZ_OK;
 }
 

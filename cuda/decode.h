@@ -1,5 +1,5 @@
 /* Decoding on the device: a pack's state there. Memory and tables in decode.cu, a step in decode_step.cu, graphs in
- * decode_graph.cu. */
+ * decode_graph.cu, storing its rows in decode_store.cu. */
 #ifndef WZ_CUDA_DECODE_H
 #define WZ_CUDA_DECODE_H
 
@@ -53,13 +53,13 @@ typedef struct decode_memory {
     int32_t *completion_rows;              /* [completions][longest] as in wz_segments */
     int64_t longest;
     /* the step: */
-    int32_t *token, *position, *place; /* [step_rows] */
-    int32_t *site;                     /* [completions] */
-    attention_row *attention_rows;     /* [step_rows] */
-    attention_item *items;             /* [items] */
-    sample_entry *entries;             /* [completions] */
-    sample_value *values;              /* [completions] */
-    wz_sample_result *record;          /* [steps][completions] */
+    int32_t *token, *position;     /* [step_rows] */
+    int32_t *site;                 /* [completions] */
+    attention_row *attention_rows; /* [step_rows] */
+    attention_item *items;         /* [items] */
+    sample_entry *entries;         /* [completions] */
+    sample_value *values;          /* [completions] */
+    wz_sample_result *record;      /* [steps][completions] */
 } decode_memory;
 
 /* wz_decode_paths on the device. */
@@ -94,7 +94,7 @@ size_t decode_given_bytes(const wz_op_bounds *bounds);
 void decode_run(wz_backend *backend, const wz_decode_size *size, const void *owner,
                 void (*body)(void *context), void *context);
 void decode_rows(wz_backend *backend, const wz_decode_size *size);
-void decode_store(wz_backend *backend, const wz_stored *stored, int count);
+void decode_store(wz_backend *backend, const wz_stored *stored, int count, const wz_rotation *rotation);
 void decode_attention(wz_backend *backend, wz_tensor out, float *lse, wz_tensor qkv,
                       const wz_decode_size *size, const wz_attention *attention);
 void decode_sample(wz_backend *backend, wz_tensor hidden, const wz_linear *head, const wz_decode_size *size);

@@ -1,8 +1,7 @@
-/* One decode step: which rows it has, attention and storage of those, and a token for each completion. */
+/* One decode step: which rows it has, their attention, and a token for each completion. */
 #include "cuda/decode.h"
 
 #define ADVANCE_THREADS 256
-#define STORE_THREADS 128
 
 /* The sum of what the threads before this one have, and of all. */
 static __device__ int32_t sum_before(int32_t mine, int32_t *all)
@@ -167,8 +166,6 @@ static __global__ void advance(decode_memory m, decode_tables t, wz_decode_size 
         m.entries[i].count = 0;
         m.entries[i].row = m.site[i] = 0;
     }
-    for (int64_t i = threadIdx.x; i < room.rows; i += ADVANCE_THREADS)
-        m.place[i] = (int32_t)i;
     if (threadIdx.x == 0) {
         const int32_t too_many =
             (all_rows > room.rows ? all_rows - (int32_t)room.rows : 0) + (all_asks > room.requests);
@@ -187,80 +184,6 @@ void decode_rows(wz_backend *backend, const wz_decode_size *size)
     WZ_LAUNCH(advance, dim3(1), dim3(ADVANCE_THREADS), 0, cuda->stream, cuda->decode->memory,
               cuda->decode->tables, room, (int32_t)cuda->decode->pack.item_rows);
     CUDA_LAUNCHED(cuda, "decoding, rows", size->rows, size->requests);
-}
-
-/* --- storing a step's rows --- */
-
-typedef struct stored_rows {
-    char *to;
-    const char *from;
-    int64_t to_stride, from_stride, bytes, unit; /* bytes; unit: copied at once */
-    bool at_sites;
-} stored_rows;
-
-typedef struct stored_list {
-    stored_rows each[WZ_STORED];
-    int count;
-} stored_list;
-
-template <typename T> static __device__ void copy_row(char *to, const char *from, int64_t bytes)
-{
-    for (int64_t i = threadIdx.x; i < bytes / (int64_t)sizeof(T); i += STORE_THREADS)
-        ((T *)to)[i] = ((const T *)from)[i];
-}
-
-/* A block has a row of the step. */
-static __global__ void store_rows(stored_list list, const decode_settings *settings,
-                                  const decode_counts *counts)
-{
-    const int64_t r = blockIdx.x, row = counts->base + r,
-                  site = row - settings->prompt_rows + settings->groups;
-    if (r >= counts->rows)
-        return;
-    for (int i = 0; i < list.count; i++) {
-        const stored_rows &s = list.each[i];
-        char *to = s.to + (s.at_sites ? site : row) * s.to_stride;
-        const char *from = s.from + r * s.from_stride;
-        if (s.unit == 16)
-            copy_row<sixteen_bytes>(to, from, s.bytes);
-        else if (s.unit == 4)
-            copy_row<uint32_t>(to, from, s.bytes);
-        else
-            copy_row<uint16_t>(to, from, s.bytes);
-    }
-}
-
-static stored_rows stored_of(const wz_stored *s)
-{
-    const int64_t size = (int64_t)wz_type_bytes(s->from.type);
-    stored_rows out = {(char *)s->to.data,
-                       (const char *)s->from.data,
-                       s->to.stride * size,
-                       s->from.stride * size,
-                       s->from.columns * size,
-                       2,
-                       s->at_sites};
-    const uint64_t all = (uint64_t)(uintptr_t)out.to | (uint64_t)(uintptr_t)out.from |
-                         (uint64_t)out.to_stride | (uint64_t)out.from_stride | (uint64_t)out.bytes;
-    out.unit = all % 16 == 0 ? 16 : all % 4 == 0 ? 4 : 2;
-    return out;
-}
-
-void decode_store(wz_backend *backend, const wz_stored *stored, int count)
-{
-    cuda_backend *cuda = cuda_of(backend);
-    const decode_memory *m = &cuda->decode->memory;
-    stored_list list = {};
-    int64_t rows = 0;
-    for (int i = 0; i < count; i++) {
-        list.each[list.count++] = stored_of(&stored[i]);
-        rows = stored[i].from.rows;
-    }
-    if (rows == 0)
-        return;
-    WZ_LAUNCH(store_rows, dim3((unsigned)rows), dim3(STORE_THREADS), 0, cuda->stream, list, m->settings,
-              m->counts);
-    CUDA_LAUNCHED(cuda, "decoding, storing rows", rows, count);
 }
 
 void decode_attention(wz_backend *backend, wz_tensor out, float *lse, wz_tensor qkv,
@@ -286,20 +209,35 @@ typedef struct draw_places {
     size_t logits, hidden, states, end;
 } draw_places;
 
-static draw_places places_of(int64_t requests, int64_t width, wz_dtype type)
+/* Chunks of a vocabulary, the last one perhaps in part. */
+static int64_t chunks_of(int64_t vocab)
 {
-    const size_t rows = (size_t)(requests < TILE_ROWS ? requests : TILE_ROWS);
+    return (vocab + CHUNK - 1) / CHUNK;
+}
+
+/* Columns whose logits exist at once: more of them where there are fewer rows. */
+static int64_t draw_columns(int64_t rows, int64_t vocab)
+{
+    const int64_t chunks = rows < DRAW_TILE ? DRAW_TILE / rows : 1, all = chunks_of(vocab);
+    return (chunks < all ? chunks : all) * CHUNK;
+}
+
+/* logits: how many there are at once. */
+static draw_places places_of(int64_t rows, int64_t logits, int64_t width, wz_dtype type)
+{
     draw_places at = {};
-    at.logits = place(&at.end, rows * CHUNK * sizeof(float));
-    at.hidden = place(&at.end, rows * (size_t)width * wz_type_bytes(type));
-    at.states = place(&at.end, rows * sizeof(sample_state));
+    at.logits = place(&at.end, (size_t)logits * sizeof(float));
+    at.hidden = place(&at.end, (size_t)(rows * width) * wz_type_bytes(type));
+    at.states = place(&at.end, (size_t)rows * sizeof(sample_state));
     return at;
 }
 
 cuda_need cuda_decode_need(const wz_op_bounds *b, wz_dtype type)
 {
+    const int64_t rows = b->requests < TILE_ROWS ? b->requests : TILE_ROWS, all = rows * chunks_of(b->vocab),
+                  most = rows < DRAW_TILE ? DRAW_TILE : rows, chunks = all < most ? all : most;
     const size_t pairs = (size_t)(b->requests * b->decode.largest) * sizeof(float),
-                 whole = b->whole ? places_of(b->requests, b->hidden, type).end : 0;
+                 whole = b->whole ? places_of(rows, chunks * CHUNK, b->hidden, type).end : 0;
     return b->decode.steps == 0 ? cuda_need{0, 0}
                                 : cuda_need{pairs > whole ? pairs : whole, decode_given_bytes(b)};
 }
@@ -320,13 +258,15 @@ static void sample_choices(cuda_backend *cuda, wz_tensor hidden, wz_tensor head,
 static void sample_vocabulary(cuda_backend *cuda, wz_tensor hidden, wz_tensor head, int64_t requests)
 {
     const decode_memory *m = &cuda->decode->memory;
-    const draw_places at = places_of(requests, hidden.columns, head.type);
+    const int64_t most = requests < TILE_ROWS ? requests : TILE_ROWS, columns = draw_columns(most, head.rows);
+    const draw_places at = places_of(most, most * columns, hidden.columns, head.type);
     char *base = (char *)cuda_scratch(cuda, at.end, "decoding");
     if (base == NULL)
         return;
     for (int64_t first = 0; first < requests; first += TILE_ROWS) {
         const int64_t rows = requests - first < TILE_ROWS ? requests - first : TILE_ROWS;
         const draw_memory memory = {(float *)(base + at.logits),
+                                    columns,
                                     {base + at.hidden, rows, hidden.columns, hidden.columns, head.type},
                                     (sample_state *)(base + at.states)};
         draw_tile(cuda, &memory, m->values + first, m->entries + first, hidden, head,

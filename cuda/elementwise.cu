@@ -84,17 +84,10 @@ static __global__ void rope(matrix<T> qkv, const int32_t *position, const float 
     over_rows(qkv.rows, [&](int64_t row) {
         const float *angles = table + (int64_t)position[row] * head_dim + d;
         T *x = row_of(qkv, row) + h * head_dim + d;
-        const elements<N> a = read_elements<N>(x), b = read_elements<N>(x + half),
-                          c = read_elements<N>(angles), sine = read_elements<N>(angles + half);
-        elements<N> first, second;
-        WZ_UNROLL
-        for (int i = 0; i < N; i++) {
-            const float s = sine.at[i] * sign;
-            first.at[i] = a.at[i] * c.at[i] - b.at[i] * s;
-            second.at[i] = b.at[i] * c.at[i] + a.at[i] * s;
-        }
-        write_elements(x, first);
-        write_elements(x + half, second);
+        elements<N> a = read_elements<N>(x), b = read_elements<N>(x + half);
+        rotate_pairs(&a, &b, read_elements<N>(angles), read_elements<N>(angles + half), sign);
+        write_elements(x, a);
+        write_elements(x + half, b);
     });
 }
 

@@ -110,6 +110,7 @@ static cublasStatus_t create(const cublaslt *lt, const cuda_product *p, int64_t 
 {
     const cublasOperation_t op_a = p->b_transposed ? CUBLAS_OP_T : CUBLAS_OP_N,
                             op_b = p->a_transposed ? CUBLAS_OP_T : CUBLAS_OP_N;
+    const cublasLtEpilogue_t add_bias = CUBLASLT_EPILOGUE_BIAS; /* to rows of theirs, columns of ours */
     *d = descriptors{};
     cublasStatus_t status = lt->MatmulDescCreate(&d->product, CUBLAS_COMPUTE_32F, CUDA_R_32F);
     if (status == CUBLAS_STATUS_SUCCESS)
@@ -122,6 +123,12 @@ static cublasStatus_t create(const cublaslt *lt, const cuda_product *p, int64_t 
         status = layout(lt, &d->b, p->type, p->a_transposed, k, m, p->lda);
     if (status == CUBLAS_STATUS_SUCCESS)
         status = layout(lt, &d->c, p->c_type, false, p->n, m, p->ldc);
+    if (status == CUBLAS_STATUS_SUCCESS && p->bias != NULL)
+        status =
+            lt->MatmulDescSetAttribute(d->product, CUBLASLT_MATMUL_DESC_EPILOGUE, &add_bias, sizeof add_bias);
+    if (status == CUBLAS_STATUS_SUCCESS && p->bias != NULL)
+        status = lt->MatmulDescSetAttribute(d->product, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &p->bias,
+                                            sizeof p->bias);
     return status;
 }
 
@@ -227,13 +234,14 @@ wz_status gemm_library_run(gemm_library *gemm, const cuda_product *p, const gemm
                            wz_error *err)
 {
     const cublaslt *lt = &gemm->lt;
-    const float one = 1.0f, beta = p->accumulate ? 1.0f : 0.0f;
+    const float one = 1.0f, beta = p->added != NULL ? 1.0f : 0.0f;
+    const void *added = p->added != NULL ? p->added : p->c;
     cublasLtMatmulAlgo_t algo;
     descriptors d;
     memcpy(&algo, algorithm, sizeof algo);
     cublasStatus_t status = create(lt, p, p->m, p->k, &d);
     if (status == CUBLAS_STATUS_SUCCESS)
-        status = lt->Matmul(gemm->handle, d.product, &one, p->b, d.a, p->a, d.b, &beta, p->c, d.c, p->c, d.c,
+        status = lt->Matmul(gemm->handle, d.product, &one, p->b, d.a, p->a, d.b, &beta, added, d.c, p->c, d.c,
                             &algo, gemm->workspace, WORKSPACE, gemm->stream);
     destroy(lt, &d);
     return status == CUBLAS_STATUS_SUCCESS ? WZ_OK : cannot(gemm, p, status, err);

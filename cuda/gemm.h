@@ -6,6 +6,7 @@
 #include "cuda/cuda_backend.h"
 
 #define GEMM_ALIGNMENT 16 /* bytes, of every row of the operands of fast kernels */
+#define MANY_CHUNKS 4     /* of columns, where an algorithm is chosen for any number of them */
 
 typedef struct gemm_library gemm_library;
 
@@ -33,8 +34,8 @@ void gemm_library_describe(const gemm_library *library, const gemm_algorithm *al
  * large. */
 size_t gemm_trial_bytes(const cuda_product *like);
 wz_status gemm_grow_probe(cuda_block *probe, size_t bytes, wz_error *err);
-/* The first of the candidates that gives a row the bits that it has in other products of its kind, or a weight gradient the
- * same bits again; *best = count: none. */
+/* The first of the candidates that gives a row (and, in chunks, a column) the bits that it has in other products of its kind,
+ * or a weight gradient the same bits again; *best = count: none. */
 wz_status gemm_first_that_holds(cuda_backend *cuda, gemm_library *library, cuda_block *probe,
                                 const cuda_product *like, const gemm_algorithm *found, int count, int *best,
                                 wz_error *err);

@@ -15,10 +15,10 @@
 #define MANY_ROWS 4096 /* the number of rows that algorithms are chosen for */
 #define CANDIDATES 32
 
-/* What an algorithm is chosen for; 0 stands for "any number of rows". */
+/* What an algorithm is chosen for; 0 stands for "any number": of rows, or of columns that come in chunks. */
 typedef struct shape_key {
-    int64_t m, n, k, lda, ldb, ldc;
-    bool a_transposed, b_transposed, accumulate, aligned;
+    int64_t m, n, k, lda, ldb, ldc, chunk;
+    bool a_transposed, b_transposed, added, bias, aligned;
     wz_dtype type, c_type;
 } shape_key;
 
@@ -92,19 +92,24 @@ static int64_t power_of_two_from(int64_t rows)
 static shape_key key_of(const cuda_gemm *gemm, const cuda_product *p)
 {
     const uint64_t size = wz_type_bytes(p->type), c_size = wz_type_bytes(p->c_type);
-    const bool aligned = (((uintptr_t)p->a | (uintptr_t)p->b | (uintptr_t)p->c | (uint64_t)p->lda * size |
-                           (uint64_t)p->ldb * size | (uint64_t)p->ldc * c_size) %
-                          GEMM_ALIGNMENT) == 0;
+    const uintptr_t places =
+        (uintptr_t)p->a | (uintptr_t)p->b | (uintptr_t)p->c | (uintptr_t)p->added | (uintptr_t)p->bias;
+    const bool aligned =
+        ((places | (uint64_t)p->lda * size | (uint64_t)p->ldb * size | (uint64_t)p->ldc * c_size) %
+         GEMM_ALIGNMENT) == 0;
     const int64_t rows = gemm->exact ? 0 : power_of_two_from(p->a_transposed ? p->k : p->m);
+    const bool in_chunks = gemm->exact && p->chunk > 0;
     return shape_key{p->a_transposed ? p->m : rows,
-                     p->n,
+                     in_chunks ? 0 : p->n,
                      p->a_transposed ? rows : p->k,
                      p->lda,
                      p->ldb,
-                     p->ldc,
+                     in_chunks ? 0 : p->ldc,
+                     in_chunks ? p->chunk : 0,
                      p->a_transposed,
                      p->b_transposed,
-                     p->accumulate,
+                     p->added != NULL,
+                     p->bias != NULL,
                      aligned,
                      p->type,
                      p->c_type};
@@ -113,9 +118,9 @@ static shape_key key_of(const cuda_gemm *gemm, const cuda_product *p)
 static bool same_key(const shape_key *a, const shape_key *b)
 {
     return a->m == b->m && a->n == b->n && a->k == b->k && a->lda == b->lda && a->ldb == b->ldb &&
-           a->ldc == b->ldc && a->a_transposed == b->a_transposed && a->b_transposed == b->b_transposed &&
-           a->accumulate == b->accumulate && a->aligned == b->aligned && a->type == b->type &&
-           a->c_type == b->c_type;
+           a->ldc == b->ldc && a->chunk == b->chunk && a->a_transposed == b->a_transposed &&
+           a->b_transposed == b->b_transposed && a->added == b->added && a->bias == b->bias &&
+           a->aligned == b->aligned && a->type == b->type && a->c_type == b->c_type;
 }
 
 static wz_status none_holds(const cuda_product *p, int count, wz_error *err)
@@ -127,8 +132,9 @@ static wz_status none_holds(const cuda_product *p, int count, wz_error *err)
                        count, (long long)p->m, (long long)p->n);
     return wz_fail(err, WZ_ERR_DEVICE,
                    "none of %d algorithms gives a row of [*, %lld] by [%lld, %lld] the same bits whatever "
-                   "the number of rows: set exact: false to do without",
-                   count, (long long)p->k, (long long)p->k, (long long)p->n);
+                   "the number of rows%s: set exact: false to do without",
+                   count, (long long)p->k, (long long)p->k, (long long)p->n,
+                   p->chunk > 0 ? " and columns" : "");
 }
 
 static wz_status choose(cuda_backend *cuda, const shape_key *key, const cuda_product *product,
@@ -140,6 +146,10 @@ static wz_status choose(cuda_backend *cuda, const shape_key *key, const cuda_pro
     int count = 0, best = 0;
     like.m = key->m > 0 ? key->m : MANY_ROWS;
     like.k = key->k > 0 ? key->k : MANY_ROWS;
+    if (key->chunk > 0)
+        like.n = like.ldc = MANY_CHUNKS * key->chunk;
+    else
+        like.chunk = 0;
     wz_status status =
         gemm_library_find(gemm->library, &like, key->aligned, !gemm->exact, found, CANDIDATES, &count, err);
     if (status == WZ_OK && gemm->exact)
@@ -156,12 +166,12 @@ static wz_status note(cuda_gemm *gemm, const shape_key *k, const gemm_algorithm 
 {
     char name[160];
     gemm_library_describe(gemm->library, algorithm, name, sizeof name);
-    return wz_text_printf(&gemm->record, err, "%s%s %lldx%lldx%lld ld %lld,%lld,%lld %s%s%s%s: %s\n",
+    return wz_text_printf(&gemm->record, err, "%s%s %lldx%lldx%lld ld %lld,%lld,%lld %s%s%s%s%s: %s\n",
                           k->a_transposed ? "T" : "N", k->b_transposed ? "T" : "N", (long long)k->m,
                           (long long)k->n, (long long)k->k, (long long)k->lda, (long long)k->ldb,
                           (long long)k->ldc, k->type == WZ_BF16 ? "bf16" : "f32",
-                          k->type == WZ_BF16 && k->c_type == WZ_F32 ? " to f32" : "",
-                          k->accumulate ? " add" : "", k->aligned ? "" : " unaligned", name);
+                          k->type == WZ_BF16 && k->c_type == WZ_F32 ? " to f32" : "", k->added ? " add" : "",
+                          k->bias ? " bias" : "", k->aligned ? "" : " unaligned", name);
 }
 
 static wz_status algorithm_for(cuda_backend *cuda, const cuda_product *p, gemm_algorithm *out, wz_error *err)
@@ -207,9 +217,9 @@ void cuda_multiply(cuda_backend *cuda, const cuda_product *p, const char *what)
 static size_t layer_bytes(int64_t out, int64_t in, wz_dtype type)
 {
     const cuda_product products[] = {
-        {NULL, NULL, NULL, 0, out, in, in, in, out, false, true, false, type, WZ_F32},
-        {NULL, NULL, NULL, 0, in, out, out, in, in, false, false, false, type, WZ_F32},
-        {NULL, NULL, NULL, out, in, 0, out, in, in, true, false, true, type, WZ_F32}};
+        {NULL, NULL, NULL, NULL, NULL, 0, out, in, in, in, out, false, true, type, WZ_F32, 0},
+        {NULL, NULL, NULL, NULL, NULL, 0, in, out, out, in, in, false, false, type, WZ_F32, 0},
+        {NULL, NULL, NULL, NULL, NULL, out, in, 0, out, in, in, true, false, type, WZ_F32, 0}};
     size_t most = 0;
     for (size_t i = 0; i < sizeof products / sizeof products[0] && out > 0; i++) {
         const size_t bytes = gemm_trial_bytes(&products[i]);
@@ -218,28 +228,33 @@ static size_t layer_bytes(int64_t out, int64_t in, wz_dtype type)
     return most;
 }
 
+/* Of a trial of logits [*, columns]; columns 0: there is none. */
+static size_t logits_bytes(int64_t columns, int64_t width, wz_dtype type)
+{
+    const cuda_product logits = {NULL,  NULL,  NULL,    NULL,  NULL, 0,    columns, width,
+                                 width, width, columns, false, true, type, WZ_F32,  0};
+    return columns > 0 ? gemm_trial_bytes(&logits) : 0;
+}
+
 /* Of the largest trial among a run's products. */
 size_t cuda_gemm_bytes(const cuda_gemm *gemm, const wz_op_bounds *b)
 {
-    size_t most = 0;
     wz_op_bounds uncut = *b;
     uncut.cuts = false;
     const int64_t q = b->attention.heads * b->attention.head_dim,
-                  qkv = q + 2 * b->attention.kv_heads * b->attention.head_dim, f = b->intermediate;
-    const int64_t layers[][2] = {{qkv, b->hidden},
-                                 {b->hidden, q},
-                                 {2 * f, b->hidden},
-                                 {b->hidden, f},
-                                 {cuda_head_columns(&uncut), b->hidden}};
-    for (size_t i = 0; gemm->exact && i < sizeof layers / sizeof layers[0]; i++) {
+                  qkv = q + 2 * b->attention.kv_heads * b->attention.head_dim, f = b->intermediate,
+                  chunk = cuda_head_columns(&uncut);
+    const int64_t layers[][2] = {
+        {qkv, b->hidden}, {b->hidden, q}, {2 * f, b->hidden}, {b->hidden, f}, {chunk, b->hidden}};
+    /* several chunks, and what only sampling that cuts has: all columns at once */
+    size_t most = logits_bytes(chunk <= b->vocab ? MANY_CHUNKS * chunk : 0, b->hidden, gemm->working_type);
+    const size_t whole = logits_bytes(cuda_head_columns(b), b->hidden, gemm->working_type);
+    most = whole > most ? whole : most;
+    for (size_t i = 0; i < sizeof layers / sizeof layers[0]; i++) {
         const size_t bytes = layer_bytes(layers[i][0], layers[i][1], gemm->working_type);
         most = bytes > most ? bytes : most;
     }
-    const int64_t columns = cuda_head_columns(b); /* only sampling that cuts has all at once */
-    const cuda_product logits = {NULL,      NULL,    NULL,  0,    columns, b->hidden,          b->hidden,
-                                 b->hidden, columns, false, true, false,   gemm->working_type, WZ_F32};
-    const size_t bytes = gemm->exact && columns > 0 ? gemm_trial_bytes(&logits) : 0;
-    return gemm_library_bytes() + (bytes > most ? bytes : most);
+    return gemm_library_bytes() + (gemm->exact ? most : 0);
 }
 
 wz_status cuda_gemm_reserve(cuda_gemm *gemm, const wz_op_bounds *bounds, wz_error *err)

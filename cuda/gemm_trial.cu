@@ -2,7 +2,7 @@
  *
  * A product over rows: one of many rows against products of some of them. The many are a large micro-batch; fewer where rows
  * are long, but still more tiles than a GPU has processors: where a library goes by the number of tiles, it does so
- * between one tile and there. A weight gradient: twice the same product. */
+ * between one tile and there. So with columns that come in chunks. A weight gradient: twice the same product. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,19 +21,22 @@
 #endif
 #define LEAST_ROWS 40
 
-/* Rows [first, first + count) of the many; first < 0: so many before their end. count is cut to what there is. */
+/* Rows [first, first + count) of the many; first < 0: so many before their end. count is cut to what there is. And columns
+ * [column, column + columns), in chunks; columns 0: all. */
 typedef struct part {
-    int64_t first, count;
+    int64_t first, count, column, columns;
 } part;
-static const part parts[] = {{0, 1},   {0, 7},    {0, 33}, {5, 1},    {17, 16},
-                             {3, 129}, {64, 512}, {-1, 1}, {-35, 33}, {-2048, 2048}};
+static const part parts[] = {{0, 1, 0, 0},    {0, 7, 0, 0},        {0, 33, 0, 0},   {5, 1, 0, 0},
+                             {17, 16, 0, 0},  {3, 129, 0, 0},      {64, 512, 0, 0}, {-1, 1, 0, 0},
+                             {-35, 33, 0, 0}, {-2048, 2048, 0, 0}, {0, 2048, 0, 1}, {64, 512, 1, 2},
+                             {5, 1, 3, 1},    {-35, 33, 0, 3}};
 #define MOST_PART 2048
 
-/* Operands and results in one block: A, B, C, the results of a part (of a weight gradient: in C's place). */
+/* Operands and results in one block: A, B, the bias, C, the results of a part (of a weight gradient: in C's place). */
 typedef struct trial {
     cuda_product product;
     int64_t a_count, b_count;
-    size_t a_bytes, b_bytes, c_bytes, part_bytes;
+    size_t a_bytes, b_bytes, bias_bytes, c_bytes, part_bytes;
 } trial;
 
 static int64_t least(int64_t a, int64_t b)
@@ -63,6 +66,7 @@ static trial trial_of(const cuda_product *like)
     t.b_count = (p->b_transposed ? p->n : p->k) * p->ldb;
     t.a_bytes = matrix_bytes(t.a_count, p->type);
     t.b_bytes = matrix_bytes(t.b_count, p->type);
+    t.bias_bytes = matrix_bytes(p->n, p->c_type);
     t.c_bytes = matrix_bytes(p->m * p->ldc, p->c_type);
     return t;
 }
@@ -70,7 +74,7 @@ static trial trial_of(const cuda_product *like)
 size_t gemm_trial_bytes(const cuda_product *like)
 {
     const trial t = trial_of(like);
-    return t.a_bytes + t.b_bytes + t.c_bytes + t.part_bytes;
+    return t.a_bytes + t.b_bytes + t.bias_bytes + t.c_bytes + t.part_bytes;
 }
 
 wz_status gemm_grow_probe(cuda_block *probe, size_t bytes, wz_error *err)
@@ -142,12 +146,15 @@ static void fill_operands(cuda_backend *cuda, trial *t, char *memory)
     cuda_product *p = &t->product;
     p->a = memory;
     p->b = memory + t->a_bytes;
-    p->c = memory + t->a_bytes + t->b_bytes;
-    /* what lies between rows is fetched with them */
-    CUDA_CHECK(cuda, cudaMemsetAsync((void *)p->c, 0, t->c_bytes + t->part_bytes, cuda->stream),
+    char *bias = memory + t->a_bytes + t->b_bytes;
+    p->c = bias + t->bias_bytes;
+    p->bias = p->bias != NULL ? bias : NULL;
+    /* what lies between rows is fetched with them; a bias of type bf16 would hide what cancelling leaves */
+    CUDA_CHECK(cuda, cudaMemsetAsync(bias, 0, t->bias_bytes + t->c_bytes + t->part_bytes, cuda->stream),
                "trying products");
     if (p->c_type == WZ_F32) {
         launch_fill(cuda, memory, p->type, (int64_t)((t->a_bytes + t->b_bytes) / wz_type_bytes(p->type)), 1);
+        launch_fill(cuda, bias, p->c_type, p->n, 2);
     } else {
         launch_cancelling(cuda, memory, p->type, t->a_count, p->lda, p->k, true, 1.0f);
         launch_cancelling(cuda, memory + t->a_bytes, p->type, t->b_count, p->ldb, p->k, p->b_transposed,
@@ -157,17 +164,23 @@ static void fill_operands(cuda_backend *cuda, trial *t, char *memory)
 
 /* --- the trial --- */
 
-/* The product of some rows, all of a weight gradient's, to c. */
+/* The product of some rows, all of a weight gradient's, to c. What is added lies there: where it is read from changes no
+ * sum. */
 static wz_status run_part(cuda_backend *cuda, gemm_library *library, const cuda_product *whole,
                           const gemm_algorithm *algorithm, const part *rows, void *c, wz_error *err)
 {
     cuda_product p = *whole;
     p.a = (const char *)p.a + (size_t)(rows->first * p.lda) * wz_type_bytes(p.type);
     p.c = c;
+    p.added = p.added != NULL ? c : NULL;
     p.m = rows->count;
-    if (p.accumulate && p.c_type == WZ_F32)
+    if (rows->columns > 0) {
+        p.b = (const char *)p.b + (size_t)(rows->column * p.chunk * p.ldb) * wz_type_bytes(p.type);
+        p.n = rows->columns * p.chunk;
+    }
+    if (p.added != NULL && p.c_type == WZ_F32)
         launch_fill(cuda, c, p.c_type, p.m * p.ldc, rows->first * p.ldc);
-    else if (p.accumulate)
+    else if (p.added != NULL)
         CUDA_CHECK(cuda, cudaMemsetAsync(c, 0, (size_t)(p.m * p.ldc) * wz_type_bytes(p.c_type), cuda->stream),
                    "trying an algorithm");
     return gemm_library_run(library, &p, algorithm, err);
@@ -197,7 +210,9 @@ static wz_status try_part(cuda_backend *cuda, gemm_library *library, const trial
         return status;
     if (!cuda_fetch(cuda, host + bytes, part_c, bytes, "trying an algorithm"))
         return WZ_ERR_DEVICE;
-    *holds = same_rows(host, host + bytes, rows->count, row_bytes, (size_t)p->n * size);
+    const int64_t columns = rows->columns > 0 ? rows->columns * p->chunk : p->n;
+    *holds = same_rows(host + (size_t)(rows->column * p->chunk) * size, host + bytes, rows->count, row_bytes,
+                       (size_t)columns * size);
     return WZ_OK;
 }
 
@@ -206,7 +221,7 @@ static bool algorithm_holds(cuda_backend *cuda, gemm_library *library, const tri
                             const gemm_algorithm *algorithm, char *host)
 {
     const cuda_product *p = &t->product;
-    const part every = {0, p->m};
+    const part every = {0, p->m, 0, 0};
     wz_error unused = {{0}};
     bool holds = run_part(cuda, library, p, algorithm, &every, p->c, &unused) == WZ_OK;
     if (p->a_transposed)
@@ -215,7 +230,7 @@ static bool algorithm_holds(cuda_backend *cuda, gemm_library *library, const tri
     for (size_t i = 0; holds && i < sizeof parts / sizeof parts[0]; i++) {
         part rows = parts[i];
         rows.first += rows.first < 0 ? p->m : 0;
-        if (rows.first < 0 || rows.first >= p->m)
+        if (rows.first < 0 || rows.first >= p->m || (rows.columns > 0 && p->chunk == 0))
             continue;
         rows.count = least(rows.count, p->m - rows.first);
         holds = try_part(cuda, library, t, algorithm, &rows, host, &holds, &unused) == WZ_OK && holds;

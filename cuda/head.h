@@ -15,10 +15,13 @@ extern "C" {
 #if defined(__CUDACC__)
 #define CHUNK 4096     /* columns of the vocabulary whose logits exist at once */
 #define TILE_ROWS 2048 /* entries whose logits exist at once: products with fewer leave processors idle */
-#define CHUNK_WARPS 8  /* that share the columns of an entry in a chunk */
+#define DRAW_TILE                                                                                            \
+    1024 /* entries times chunks whose logits a decode step has at once: in the L2 cache, beside the head's */
+#define CHUNK_WARPS 8 /* that share the columns of an entry in a chunk */
 #else
 #define CHUNK 256 /* the emulator's cases are small, and must meet several of both */
 #define TILE_ROWS 10
+#define DRAW_TILE 10
 #define CHUNK_WARPS 2
 #endif
 #define PART (CHUNK / CHUNK_WARPS) /* columns of a warp */
@@ -80,7 +83,8 @@ static __device__ __forceinline__ chunk_part part_of(int64_t width)
     return chunk_part{begin, left < 0 ? 0 : left < PART ? left : PART};
 }
 
-/* Takes in an entry's logits of one chunk, by a block of CHUNK_WARPS warps: their sums are joined in order. Once a kernel. */
+/* Takes in an entry's logits of one chunk, by a block of CHUNK_WARPS warps: their sums are joined in order. Again only
+ * after a barrier. */
 static __device__ __forceinline__ void add_chunk_logits(softmax_sums *s, const float *logits, int64_t width,
                                                         float scale)
 {

@@ -67,30 +67,34 @@ static __global__ void gather_sets(sample_batch batch, matrix<float> hidden, mat
     gather_logits(batch.logits + e.first, row_of(hidden, e.row), head, batch.tokens + e.set, e.count);
 }
 
-/* A block has an entry, and each of its warps a part of the chunk's columns. */
-static __global__ void sample_chunk(sample_value *values, sample_state *states, const float *logits,
-                                    const sample_entry *entries, int64_t column, int64_t width,
-                                    draw_rule rule)
+/* Columns [column, column + width) of the vocabulary, chunk by chunk. A block has an entry, and each of its warps a part of
+ * a chunk's columns. */
+static __global__ void sample_chunks(sample_value *values, sample_state *states, matrix<float> logits,
+                                     const sample_entry *entries, int64_t column, draw_rule rule)
 {
     WZ_SHARED(double, value, CHUNK_WARPS);
     WZ_SHARED(uint32_t, token, CHUNK_WARPS);
     WZ_SHARED(float, logit, CHUNK_WARPS);
     const int64_t r = blockIdx.x;
-    const float *mine = logits + r * CHUNK;
-    const chunk_part part = part_of(width);
-    const winner best = offer(no_winner(0), mine + part.begin, NULL, (uint32_t)(column + part.begin),
-                              part.count, entries[r].key, rule);
     sample_state s = column > 0 ? states[r] : sample_state{no_winner(0), no_sums()};
-    if (threadIdx.x == 0) {
-        value[threadIdx.y] = best.value;
-        token[threadIdx.y] = best.token;
-        logit[threadIdx.y] = best.logit;
+    for (int64_t first = 0; first < logits.columns; first += CHUNK) {
+        const int64_t left = logits.columns - first, width = left < CHUNK ? left : CHUNK;
+        const float *mine = row_of(logits, r) + first;
+        const chunk_part part = part_of(width);
+        const winner best = offer(no_winner(0), mine + part.begin, NULL,
+                                  (uint32_t)(column + first + part.begin), part.count, entries[r].key, rule);
+        if (threadIdx.x == 0) {
+            value[threadIdx.y] = best.value;
+            token[threadIdx.y] = best.token;
+            logit[threadIdx.y] = best.logit;
+        }
+        add_chunk_logits(&s.sums, mine, width, rule.scale); /* and all know the winners */
+        for (int w = 0; w < CHUNK_WARPS; w++)
+            s.best = better(s.best, winner{value[w], token[w], logit[w]});
+        __syncthreads(); /* before the next chunk's are written */
     }
-    add_chunk_logits(&s.sums, mine, width, rule.scale); /* and all know the winners */
     if (threadIdx.x > 0 || threadIdx.y > 0)
         return;
-    for (int w = 0; w < CHUNK_WARPS; w++)
-        s.best = better(s.best, winner{value[w], token[w], logit[w]});
     states[r] = s;
     values[r] = value_of(s.best, s.sums);
 }
@@ -111,13 +115,15 @@ void gather_batch(cuda_backend *cuda, const sample_batch *batch, wz_tensor hidde
 void draw_tile(cuda_backend *cuda, const draw_memory *memory, sample_value *values,
                const sample_entry *entries, wz_tensor hidden, wz_tensor head, const draw_rule *rule)
 {
-    const dim3 grid((unsigned)memory->hidden.rows);
+    const int64_t rows = memory->hidden.rows;
     gather_tile(cuda, memory->hidden, hidden, entries);
-    for (int64_t column = 0; column < head.rows; column += CHUNK) {
-        const int64_t width = chunk_width(head, column);
-        head_logits(cuda, memory->logits, CHUNK, memory->hidden, head, column, width);
-        WZ_LAUNCH(sample_chunk, grid, chunk_threads(), 0, cuda->stream, values, memory->states,
-                  memory->logits, entries, column, width, *rule);
+    for (int64_t column = 0, width; column < head.rows; column += width) {
+        const int64_t left = head.rows - column, whole = left < CHUNK ? left : left / CHUNK * CHUNK;
+        width = whole < memory->columns ? whole : memory->columns;
+        head_logits(cuda, memory->logits, memory->columns, memory->hidden, head, column, width);
+        const matrix<float> logits = {memory->logits, rows, width, memory->columns};
+        WZ_LAUNCH(sample_chunks, dim3((unsigned)rows), chunk_threads(), 0, cuda->stream, values,
+                  memory->states, logits, entries, column, *rule);
     }
-    CUDA_LAUNCHED(cuda, "drawing tokens", memory->hidden.rows, head.rows);
+    CUDA_LAUNCHED(cuda, "drawing tokens", rows, head.rows);
 }

@@ -290,7 +290,7 @@ static bool sample_whole(const sample_call *c)
         sample_batch b = {rows, 0, NULL, NULL, NULL};
         if (!make_memory(c, rows, rows * CHUNK, &m) || !stage_batch(c, entries, NULL, &b))
             return false;
-        const draw_memory memory = {m.logits, m.hidden, m.states};
+        const draw_memory memory = {m.logits, CHUNK, m.hidden, m.states};
         draw_tile(c->cuda, &memory, m.values, b.entries, c->hidden, c->working_head, &c->rule);
         if (!fetch(c, m.values, entries, rows))
             return false;

@@ -61,7 +61,8 @@ void draw_sets(cuda_backend *cuda, sample_value *values, const sample_batch *bat
                wz_tensor head, const draw_rule *rule);
 /* What draws over the whole vocabulary need for a tile of entries. */
 typedef struct draw_memory {
-    float *logits;        /* [rows][CHUNK] */
+    float *logits;        /* [rows][columns] */
+    int64_t columns;      /* whole chunks */
     wz_tensor hidden;     /* [rows, width] of the working type */
     sample_state *states; /* [rows] */
 } draw_memory;

@@ -7,8 +7,9 @@
 void head_logits(cuda_backend *cuda, float *logits, int64_t stride, wz_tensor tile, wz_tensor head,
                  int64_t column, int64_t width)
 {
-    const cuda_product product = cuda_product_of(wz_tensor{logits, tile.rows, width, stride, WZ_F32}, tile,
-                                                 false, head_columns(head, column, width), true, false);
+    cuda_product product = cuda_product_of(wz_tensor{logits, tile.rows, width, stride, WZ_F32}, tile, false,
+                                           head_columns(head, column, width), true, false);
+    product.chunk = width % CHUNK == 0 ? CHUNK : 0; /* sampling may take several at once */
     cuda_multiply(cuda, &product, "head logits");
 }
 

@@ -26,15 +26,31 @@ void cuda_convert(wz_backend *backend, wz_tensor to, wz_tensor from)
     CUDA_LAUNCHED(cuda, "convert", to.rows, to.columns);
 }
 
-size_t cuda_prepared_bytes(const wz_backend *backend, int64_t out, int64_t in)
+/* The copy of a bias follows that of its weights. */
+static size_t prepared_weight_bytes(const wz_backend *backend, const wz_linear *linear)
 {
-    return backend->working_type == WZ_F32 ? 0 : (size_t)(out * in) * wz_type_bytes(backend->working_type);
+    return cuda_whole_steps((size_t)(linear->weight.rows * linear->weight.columns) *
+                            wz_type_bytes(backend->working_type));
 }
 
-void cuda_prepare(wz_backend *backend, void *to, wz_tensor weight)
+size_t cuda_prepared_bytes(const wz_backend *backend, const wz_linear *linear)
 {
-    cuda_convert(backend, wz_tensor{to, weight.rows, weight.columns, weight.columns, backend->working_type},
-                 weight);
+    const size_t bias = linear->bias.data == NULL ? 0 : (size_t)linear->bias.columns;
+    if (backend->working_type == WZ_F32)
+        return 0;
+    return prepared_weight_bytes(backend, linear) + bias * wz_type_bytes(backend->working_type);
+}
+
+void cuda_prepare(wz_backend *backend, void *to, const wz_linear *linear)
+{
+    const wz_tensor weight = linear->weight, bias = linear->bias;
+    const wz_dtype type = backend->working_type;
+    cuda_convert(backend, wz_tensor{to, weight.rows, weight.columns, weight.columns, type}, weight);
+    if (bias.data != NULL)
+        cuda_convert(backend,
+                     wz_tensor{(char *)to + prepared_weight_bytes(backend, linear), 1, bias.columns,
+                               bias.columns, type},
+                     bias);
 }
 
 wz_tensor cuda_weight_for(const wz_linear *linear, wz_dtype type)
@@ -43,46 +59,23 @@ wz_tensor cuda_weight_for(const wz_linear *linear, wz_dtype type)
     return type == w.type ? w : wz_tensor{(void *)linear->prepared, w.rows, w.columns, w.columns, type};
 }
 
-/* What the product is added to: residual + bias. */
-template <typename T, int N>
-static __global__ void prefill(matrix<T> y, matrix<T> residual, const float *bias)
+/* The bias as products with a result of this type read it. */
+static const void *bias_for(const wz_backend *backend, const wz_linear *linear, wz_dtype type)
 {
-    over_units<N>(y.rows, y.columns, [&](int64_t row, int64_t column) {
-        elements<N> sum = {}, more = {};
-        if (residual.data != NULL)
-            sum = read_elements<N>(row_of(residual, row) + column);
-        if (bias != NULL)
-            more = read_elements<N>(bias + column);
-        WZ_UNROLL
-        for (int i = 0; i < N; i++)
-            sum.at[i] += more.at[i];
-        write_elements(row_of(y, row) + column, sum);
-    });
+    if (linear->bias.data == NULL || type == linear->bias.type)
+        return linear->bias.data;
+    return (const char *)linear->prepared + prepared_weight_bytes(backend, linear);
 }
 
 void cuda_linear_forward(wz_backend *backend, wz_tensor y, wz_tensor x, const wz_linear *linear,
                          wz_tensor residual)
 {
-    cuda_backend *cuda = cuda_of(backend);
-    const float *bias = (const float *)linear->bias.data;
     if (y.rows == 0)
         return;
-    if (bias != NULL || (residual.data != NULL && residual.data != y.data)) {
-        with_type(y.type, [&](auto element) {
-            using T = decltype(element);
-            with_units<16 / (int)sizeof(T)>(
-                [&](auto n) {
-                    constexpr int N = n;
-                    WZ_LAUNCH((prefill<T, N>), row_blocks(y.columns / N, y.rows), row_threads(y.rows), 0,
-                              cuda->stream, matrix_of<T>(y), matrix_of<T>(residual), bias);
-                },
-                y, residual, vector_of(bias, y.columns));
-        });
-        CUDA_LAUNCHED(cuda, "linear forward", y.rows, y.columns);
-    }
-    const cuda_product product = cuda_product_of(y, x, false, cuda_weight_for(linear, x.type), true,
-                                                 bias != NULL || residual.data != NULL);
-    cuda_multiply(cuda, &product, "linear forward");
+    cuda_product product = cuda_product_of(y, x, false, cuda_weight_for(linear, x.type), true, false);
+    product.added = residual.data;
+    product.bias = bias_for(backend, linear, y.type);
+    cuda_multiply(cuda_of(backend), &product, "linear forward");
 }
 
 void cuda_linear_backward_input(wz_backend *backend, wz_tensor dx, wz_tensor dy, const wz_linear *linear)

@@ -48,36 +48,135 @@ void cuda_rmsnorm_forward(wz_backend *backend, wz_tensor y, float *rstd, wz_tens
     CUDA_LAUNCHED(cuda, "rmsnorm forward", y.rows, y.columns);
 }
 
-/* One warp per input row that has outputs: entries order[begin[t] .. begin[t + 1]) of output rows, ascending. */
-template <typename T, bool WHOLE>
-static __global__ void norm_backward(matrix<float> dx, matrix<T> dy, matrix<float> x, const int32_t *source,
-                                     const int32_t *begin, const int32_t *order, int64_t targets,
-                                     const float *rstd, const float *weight)
+/* --- backward --- */
+
+#define PART_WARPS 8 /* of a block, where its sums fit into shared memory */
+
+/* What a backward pass reads and writes, as in the op table. Of input row source[t] (NULL: t) the outputs are rows
+ * order[begin[t] .. begin[t + 1]) (NULL: t), ascending. */
+template <typename T> struct norm_gradient {
+    matrix<float> dx;
+    matrix<T> copy, y;
+    float *partial; /* [parts][columns] of the weights' gradient; NULL: not wanted */
+    matrix<T> dy;
+    matrix<float> x;
+    const int32_t *source, *begin, *order;
+    int64_t targets;
+    const float *rstd, *weight;
+};
+
+/* A warp's sums for the weights lie in shared memory, so that a lane's words are all in its own bank. */
+static __host__ __device__ __forceinline__ int64_t sum_words(int64_t columns)
 {
-    const int64_t t = (int64_t)blockIdx.x * WARPS + threadIdx.y;
-    if (t >= targets)
-        return;
-    const int64_t first = begin != NULL ? begin[t] : t, end = begin != NULL ? begin[t + 1] : t + 1;
-    for (int64_t k = first; k < end; k++) {
-        const int64_t i = order != NULL ? order[k] : k, row = source != NULL ? source[t] : i;
-        row_backward<STRETCH, WHOLE, true>(row_of(dx, row), row_of(dy, i), row_of(x, row), rstd[i], weight,
-                                           x.columns, whole_warp());
+    const int64_t units = EACH<float> * WZ_WARP;
+    return (columns + units - 1) / units * units;
+}
+
+static __device__ __forceinline__ int64_t word_of(int64_t column)
+{
+    const uint32_t unit = (uint32_t)column / EACH<float>, element = (uint32_t)column % EACH<float>;
+    return (int64_t)((unit / WZ_WARP * EACH<float> + element) * WZ_WARP + unit % WZ_WARP);
+}
+
+/* sums += dy h of a lane's units that are in the row. */
+template <typename S, int N, int UNITS>
+static __device__ __forceinline__ void add_terms(S sums, const elements<N> (&dy)[UNITS],
+                                                 const elements<N> (&h)[UNITS], int64_t units)
+{
+    WZ_UNROLL
+    for (int j = 0; j < UNITS; j++) {
+        if (j >= units)
+            return;
+        WZ_UNROLL
+        for (int e = 0; e < N; e++) {
+            const int word = (j * N + e) * WZ_WARP;
+            sums[word] = fmaf(dy[j].at[e], h[j].at[e], sums[word]);
+        }
     }
 }
 
-/* partial[part][column] = sum of dy h over the part's rows, in order; a thread has a column. */
-template <typename T>
-static __global__ void norm_weight_parts(float *partial, matrix<T> dy, matrix<float> x, const int32_t *gather,
-                                         const float *rstd)
+/* The outputs of one input row, by a warp. */
+template <bool WHOLE, typename T, typename S>
+static __device__ __forceinline__ void target_backward(const norm_gradient<T> &g, int64_t t, S sums)
 {
-    const int64_t column = (int64_t)blockIdx.x * blockDim.x + threadIdx.x, part = blockIdx.y;
-    if (column >= dy.columns)
+    constexpr int N = EACH<float>;
+    constexpr int64_t STEP = N * WZ_WARP;
+    const int64_t first = g.begin != NULL ? g.begin[t] : t, end = g.begin != NULL ? g.begin[t + 1] : t + 1,
+                  n = g.x.columns;
+    for (int64_t k = first; k < end; k++) {
+        const int64_t i = g.order != NULL ? g.order[k] : k, row = g.source != NULL ? g.source[t] : i;
+        T *y = g.y.data != NULL ? row_of(g.y, i) : NULL,
+          *copy = g.copy.data != NULL ? row_of(g.copy, row) : NULL;
+        row_backward<STRETCH, WHOLE, true>(
+            row_of(g.dx, row), copy, row_of(g.dy, i), row_of(g.x, row), g.rstd[i], g.weight, n, whole_warp(),
+            [&](int64_t c, const elements<N>(&dy)[STRETCH], const elements<N>(&h)[STRETCH],
+                const elements<N>(&w)[STRETCH]) {
+                add_terms(sums + word_of(c), dy, h, (n - c + STEP - 1) / STEP);
+                elements<N> again[STRETCH];
+                over_parts(h, [&](int j, int e) { again[j].at[e] = h[j].at[e] * w[j].at[e]; });
+                if (y != NULL)
+                    write_parts<N, WHOLE>(y, c, STEP, n, again);
+            });
+    }
+}
+
+/* A block has a part of the input rows; its warps take them in turn, then their sums are added in order. */
+template <typename T, bool WHOLE> static __global__ void norm_backward(norm_gradient<T> g)
+{
+    WZ_DYNAMIC_SHARED(sums);
+    const int64_t columns = g.x.columns, words = sum_words(columns), part = blockIdx.x,
+                  end = part_end(part, g.targets);
+    const auto mine = sums + threadIdx.y * words;
+    for (int64_t i = threadIdx.x; i < words; i += WZ_WARP)
+        mine[i] = 0.0f;
+    for (int64_t t = part * ROWS_PER_PART + threadIdx.y; t < end; t += blockDim.y)
+        target_backward<WHOLE>(g, t, mine);
+    if (g.partial == NULL)
         return;
-    const int64_t end = part_end(part, dy.rows);
-    float sum = 0.0f;
-    for (int64_t i = part * ROWS_PER_PART; i < end; i++)
-        sum = fmaf(row_of(dy, i)[column], row_of(x, gather != NULL ? gather[i] : i)[column] * rstd[i], sum);
-    partial[part * dy.columns + column] = sum;
+    __syncthreads();
+    for (int64_t column = threadIdx.y * WZ_WARP + threadIdx.x; column < columns;
+         column += blockDim.y * WZ_WARP) {
+        float sum = 0.0f;
+        for (int64_t warp = 0; warp < blockDim.y; warp++)
+            sum += sums[warp * words + word_of(column)];
+        g.partial[part * columns + column] = sum;
+    }
+}
+
+/* Warps of a block whose sums fit, so that the order of sums depends on the width alone; 0: not even one's do. */
+static unsigned part_warps(int64_t columns)
+{
+    const size_t bytes = (size_t)sum_words(columns) * sizeof(float);
+    unsigned warps = PART_WARPS;
+    while (warps * bytes > CUDA_MOST_SHARED)
+        warps /= 2;
+    return warps;
+}
+
+static bool is_not_too_wide(cuda_backend *cuda, unsigned warps, int64_t columns)
+{
+    wz_error err = {{0}};
+    if (warps == 0)
+        cuda_fail(
+            cuda,
+            wz_fail(&err, WZ_ERR_RESOURCE,
+                    "rmsnorm backward: %lld columns are too many for a block's memory: lower hidden_size",
+                    (long long)columns),
+            &err);
+    return warps > 0;
+}
+
+template <typename T>
+static void launch_backward(cuda_backend *cuda, const norm_gradient<T> &g, bool whole, unsigned warps)
+{
+    const size_t bytes = warps * (size_t)sum_words(g.x.columns) * sizeof(float);
+    const dim3 grid((unsigned)part_count(g.targets)), block(WZ_WARP, warps);
+    const char *what = "rmsnorm backward";
+    if (whole && cuda_allow_shared(cuda, norm_backward<T, true>, bytes, what))
+        WZ_LAUNCH((norm_backward<T, true>), grid, block, bytes, cuda->stream, g);
+    else if (!whole && cuda_allow_shared(cuda, norm_backward<T, false>, bytes, what))
+        WZ_LAUNCH((norm_backward<T, false>), grid, block, bytes, cuda->stream, g);
+    CUDA_LAUNCHED(cuda, what, g.targets, g.x.columns);
 }
 
 /* The final norm's rows are the head's entries. */
@@ -88,43 +187,43 @@ cuda_need cuda_norm_need(const wz_op_bounds *b)
     return cuda_need{(size_t)(part_count(rows) * width) * sizeof(float), scatter_room(rows, rows)};
 }
 
-void cuda_rmsnorm_backward(wz_backend *backend, wz_tensor dx, float *dweight, wz_tensor dy, wz_tensor x,
-                           const int32_t *gather, const float *rstd, const float *weight,
-                           const wz_row_groups *groups)
+void cuda_rmsnorm_backward(wz_backend *backend, wz_tensor dx, wz_tensor copy, wz_tensor y, float *dweight,
+                           wz_tensor dy, wz_tensor x, const int32_t *gather, const float *rstd,
+                           const float *weight, const wz_row_groups *groups)
 {
     cuda_backend *cuda = cuda_of(backend);
     const int64_t rows = dy.rows;
+    const unsigned warps = part_warps(x.columns);
     cuda_scatter scatter = {};
     (void)groups;
-    if (rows == 0 || (gather != NULL && !cuda_find_scatter(cuda, gather, rows, NULL, rows, &scatter)))
+    if (rows == 0 || !is_not_too_wide(cuda, warps, x.columns) ||
+        (gather != NULL && !cuda_find_scatter(cuda, gather, rows, NULL, rows, &scatter)))
         return;
-    const int64_t targets = gather != NULL ? scatter.targets : rows;
+    const int64_t targets = gather != NULL ? scatter.targets : rows, parts = part_count(targets);
+    float *partial = NULL;
+    if (dweight != NULL) {
+        partial =
+            (float *)cuda_scratch(cuda, (size_t)(parts * x.columns) * sizeof(float), "rmsnorm backward");
+        if (partial == NULL)
+            return;
+    }
     with_type(dy.type, [&](auto element) {
         using T = decltype(element);
-        with_units<EACH<float>>(
-            [&](auto n) {
-                constexpr bool WHOLE = n > 1;
-                WZ_LAUNCH((norm_backward<T, WHOLE>), warp_rows(targets), dim3(WZ_WARP, WARPS), 0,
-                          cuda->stream, matrix_of<float>(dx), matrix_of<T>(dy), matrix_of<float>(x),
-                          scatter.target, scatter.begin, scatter.order, targets, rstd, weight);
-            },
-            dx, dy, x, vector_of(weight, x.columns));
+        const norm_gradient<T> g = {matrix_of<float>(dx),
+                                    matrix_of<T>(copy),
+                                    matrix_of<T>(y),
+                                    partial,
+                                    matrix_of<T>(dy),
+                                    matrix_of<float>(x),
+                                    scatter.target,
+                                    scatter.begin,
+                                    scatter.order,
+                                    targets,
+                                    rstd,
+                                    weight};
+        with_units<EACH<float>>([&](auto n) { launch_backward(cuda, g, n > 1, warps); }, dx, copy, y, dy, x,
+                                vector_of(weight, x.columns));
     });
-    CUDA_LAUNCHED(cuda, "rmsnorm backward", dy.rows, dy.columns);
-    if (dweight == NULL)
-        return;
-    const int64_t parts = part_count(rows);
-    float *partial =
-        (float *)cuda_scratch(cuda, (size_t)(parts * x.columns) * sizeof(float), "rmsnorm backward");
-    const int32_t *index = cuda_stage(cuda, gather, rows, "rmsnorm: rows");
-    if (partial == NULL || (gather != NULL && index == NULL))
-        return;
-    const dim3 grid((unsigned)((x.columns + 127) / 128), (unsigned)parts);
-    with_type(dy.type, [&](auto element) {
-        using T = decltype(element);
-        WZ_LAUNCH(norm_weight_parts<T>, grid, dim3(128), 0, cuda->stream, partial, matrix_of<T>(dy),
-                  matrix_of<float>(x), index, rstd);
-    });
-    CUDA_LAUNCHED(cuda, "rmsnorm backward", dy.rows, dy.columns);
-    cuda_add_parts(cuda, dweight, partial, parts, x.columns, x.columns);
+    if (dweight != NULL)
+        cuda_add_parts(cuda, dweight, partial, parts, x.columns, x.columns);
 }

@@ -115,26 +115,27 @@ static __device__ __forceinline__ float row_forward(T *y, X *before, const X *x,
     }
 }
 
-/* A stretch of what a row's gradient is made of: dy w, and h = x rstd. */
-template <int N, bool WHOLE, int UNITS, typename T, typename X>
+/* A stretch of what a row's gradient is made of: dy w, and h = x rstd. seen(dy, h, w) is called with a lane's units of it. */
+template <int N, bool WHOLE, int UNITS, typename T, typename X, typename F>
 static __device__ __forceinline__ void read_terms(elements<N> (&dyw)[UNITS], elements<N> (&h)[UNITS],
                                                   const T *dy, const X *x, float rstd, const float *weight,
-                                                  int64_t c, int64_t step, int64_t n)
+                                                  int64_t c, int64_t step, int64_t n, const F &seen)
 {
     elements<N> w[UNITS];
     read_parts<N, WHOLE>(dyw, dy, c, step, n);
     read_parts<N, WHOLE>(h, x, c, step, n);
     read_parts<N, WHOLE>(w, weight, c, step, n);
-    over_parts(w, [&](int j, int i) {
-        dyw[j].at[i] *= w[j].at[i];
-        h[j].at[i] *= rstd;
-    });
+    over_parts(h, [&](int j, int i) { h[j].at[i] *= rstd; });
+    seen(dyw, h, w);
+    over_parts(w, [&](int j, int i) { dyw[j].at[i] *= w[j].at[i]; });
 }
 
-/* dx (+)= rstd (dy w - h mean(dy w h)); dx may be dy. */
-template <int UNITS, bool WHOLE, bool ACCUMULATE, typename D, typename T, typename X>
-static __device__ __forceinline__ void row_backward(D *dx, const T *dy, const X *x, float rstd,
-                                                    const float *weight, int64_t n, row_lanes lanes)
+/* dx (+)= rstd (dy w - h mean(dy w h)); dx may be dy. copy (NULL: none) receives dx, too. seen(c, dy, h, w) is called once
+ * with each stretch, from the lane's first column c. */
+template <int UNITS, bool WHOLE, bool ACCUMULATE, typename D, typename T, typename X, typename F>
+static __device__ __forceinline__ void row_backward(D *dx, T *copy, const T *dy, const X *x, float rstd,
+                                                    const float *weight, int64_t n, row_lanes lanes,
+                                                    const F &seen)
 {
     constexpr int N = EACH<X>;
     const int64_t step = lanes.count * N, stretch = UNITS * step;
@@ -142,7 +143,9 @@ static __device__ __forceinline__ void row_backward(D *dx, const T *dy, const X 
     elements<N> dyw[UNITS], h[UNITS];
     float sum = 0.0f;
     for (int64_t end = stretch;; end += stretch, c += stretch) {
-        read_terms<N, WHOLE>(dyw, h, dy, x, rstd, weight, c, step, n);
+        read_terms<N, WHOLE>(
+            dyw, h, dy, x, rstd, weight, c, step, n,
+            [&](const auto &g, const auto &normed, const auto &w) { seen(c, g, normed, w); });
         over_parts(h, [&](int j, int i) { sum = fmaf(dyw[j].at[i], h[j].at[i], sum); });
         if (end >= n)
             break;
@@ -155,9 +158,12 @@ static __device__ __forceinline__ void row_backward(D *dx, const T *dy, const X 
             over_parts(h, [&](int j, int i) { dyw[j].at[i] = h[j].at[i] + dyw[j].at[i]; });
         }
         write_parts<N, WHOLE>(dx, c, step, n, dyw);
+        if (copy != NULL)
+            write_parts<N, WHOLE>(copy, c, step, n, dyw);
         if ((c -= stretch) < 0)
             return;
-        read_terms<N, WHOLE>(dyw, h, dy, x, rstd, weight, c, step, n);
+        read_terms<N, WHOLE>(dyw, h, dy, x, rstd, weight, c, step, n,
+                             [](const auto &, const auto &, const auto &) {});
     }
 }
 

@@ -94,8 +94,9 @@ static __global__ void head_norm_backward(matrix<T> dqkv, matrix<T> raw, const f
     const float *weight = at.head < r.q_heads ? q_weight : k_weight;
     over_rows(dqkv.rows, [&](int64_t i) {
         T *d = row_of(dqkv, i) + at.head * r.head_dim;
-        row_backward<STRETCH, WHOLE, false>(d, d, row_of(raw, i) + at.head * r.head_dim,
-                                            rstd[i * r.heads + at.head], weight, at.elements, at.lanes);
+        row_backward<STRETCH, WHOLE, false>(d, (T *)NULL, d, row_of(raw, i) + at.head * r.head_dim,
+                                            rstd[i * r.heads + at.head], weight, at.elements, at.lanes,
+                                            [](int64_t, const auto &, const auto &, const auto &) {});
     });
 }
 

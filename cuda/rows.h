@@ -107,6 +107,19 @@ template <int N> static __device__ __forceinline__ void write_elements(bf16 *to,
     }
 }
 
+/* Pairs (a, b) of a head turned by their angles: (a c - b s, b c + a s) (Su et al. 2021). */
+template <int N>
+static __device__ __forceinline__ void rotate_pairs(elements<N> *a, elements<N> *b, const elements<N> &cosine,
+                                                    const elements<N> &sine, float sign)
+{
+    WZ_UNROLL
+    for (int i = 0; i < N; i++) {
+        const float s = sine.at[i] * sign, first = a->at[i] * cosine.at[i] - b->at[i] * s;
+        b->at[i] = b->at[i] * cosine.at[i] + a->at[i] * s;
+        a->at[i] = first;
+    }
+}
+
 /* Whether a tensor's rows are whole units of n elements that can be read at once. */
 static inline bool in_units(int n, wz_tensor tensor)
 {

@@ -73,15 +73,15 @@ float bf16_nearest(float x)
     return (float)ldexp(nearbyint(256.0 * fraction) / 256.0, exponent);
 }
 
-void *backend_prepare(wz_backend *be, wz_tensor weight)
+void *backend_prepare(wz_backend *be, const wz_linear *linear)
 {
     void *copy = NULL;
     wz_error err = {{0}};
-    const size_t bytes = be->ops->prepared_bytes(be, weight.rows, weight.columns);
+    const size_t bytes = be->ops->prepared_bytes(be, linear);
     if (bytes == 0)
         return NULL;
     ck_assert_msg(be->ops->alloc(be, bytes, "prepared weights", &copy, &err) == WZ_OK, "%s", err.text);
-    be->ops->prepare(be, copy, weight);
+    be->ops->prepare(be, copy, linear);
     return copy;
 }
 

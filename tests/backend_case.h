@@ -131,8 +131,8 @@ float bf16_nearest(float x);
 /* Numbers as they lie in memory from floats that have the type's precision, and back. */
 void encode_numbers(void *to, const float *values, int64_t count, wz_dtype type);
 void decode_numbers(float *to, const void *values, int64_t count, wz_dtype type);
-/* The copy of a weight matrix that the backend's products want, for its release(); NULL: none. */
-void *backend_prepare(wz_backend *be, wz_tensor weight);
+/* The copy of a layer's weights that the backend's products want, for its release(); NULL: none. */
+void *backend_prepare(wz_backend *be, const wz_linear *linear);
 /* A copy of host numbers on the backend, for its release(); and back, for free(). */
 float *backend_place(wz_backend *be, const float *values, int64_t count);
 float *backend_fetch(wz_backend *be, const float *from, int64_t count);

@@ -39,8 +39,10 @@ static wz_tensor place(wz_backend *be, const float *values, int64_t rows, int64_
 /* The head with its copy in the working type, if the backend has another than fp32. */
 static wz_linear linear_of(wz_backend *be, wz_tensor weight)
 {
-    return (wz_linear){.weight = weight,
-                       .prepared = be->working_type != WZ_F32 ? backend_prepare(be, weight) : NULL};
+    wz_linear linear = {.weight = weight};
+    if (be->working_type != WZ_F32)
+        linear.prepared = backend_prepare(be, &linear);
+    return linear;
 }
 
 static void clear_linear(wz_backend *be, const wz_linear *linear)

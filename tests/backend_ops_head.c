@@ -66,9 +66,10 @@ static void score_reference(const bench *b, double *const *at)
 /* The head with the copy that products of another working type read. */
 static wz_linear open_head(const bench *b)
 {
-    const wz_tensor weight = bench_tensor(b, HEAD);
-    return (wz_linear){.weight = weight,
-                       .prepared = b->s->type != WZ_F32 ? backend_prepare(b->be, weight) : NULL};
+    wz_linear head = {.weight = bench_tensor(b, HEAD)};
+    if (b->s->type != WZ_F32)
+        head.prepared = backend_prepare(b->be, &head);
+    return head;
 }
 
 static void close_head(const bench *b, const wz_linear *head)

@@ -90,7 +90,8 @@ static void norm_forward(bench *b)
 
 static void norm_backward(bench *b)
 {
-    b->be->ops->rmsnorm_backward(b->be, bench_gradient(b, NORM_X), b->gradient[NORM_WEIGHT],
+    const wz_tensor none = {0};
+    b->be->ops->rmsnorm_backward(b->be, bench_gradient(b, NORM_X), none, none, b->gradient[NORM_WEIGHT],
                                  bench_gradient(b, NORM_Y), bench_tensor(b, NORM_X),
                                  b->s->gathered ? b->gather : NULL, b->value[NORM_RSTD],
                                  b->value[NORM_WEIGHT], &b->part);
@@ -148,7 +149,7 @@ static wz_linear open_weights(const bench *b)
 {
     wz_linear linear = {.weight = bench_tensor(b, LINEAR_WEIGHT), .bias = bench_tensor(b, LINEAR_BIAS)};
     if (b->s->prepared || b->s->type != WZ_F32)
-        linear.prepared = backend_prepare(b->be, linear.weight);
+        linear.prepared = backend_prepare(b->be, &linear);
     return linear;
 }
 

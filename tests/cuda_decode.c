@@ -60,9 +60,9 @@ static void assert_same_activations(const rolled *a, const rolled *b)
         const int64_t second = l < last ? s->rows : s->sites;
         assert_same(x->x, y->x, s->rows, c->hidden_size);
         assert_same_of(type, x->qkv, y->qkv, s->rows, (heads + c->num_key_value_heads) * c->head_dim);
+        assert_same(x->rstd1, y->rstd1, s->rows, 1);
         if (a->activations->keep == WZ_KEEP_INPUTS)
             continue;
-        assert_same(x->rstd1, y->rstd1, s->rows, 1);
         if (c->use_qk_norm) {
             assert_same_of(type, x->qk_raw, y->qk_raw, s->rows, heads * c->head_dim);
             assert_same(x->qk_rstd, y->qk_rstd, s->rows, heads);

@@ -57,8 +57,9 @@ static void setup(wz_dtype of)
     }
     hidden_there = place(hidden, ENTRIES);
     head_there = place(head, VOCAB);
-    linear = (wz_linear){.weight = head_there,
-                         .prepared = type != WZ_F32 ? backend_prepare(be, head_there) : NULL};
+    linear = (wz_linear){.weight = head_there};
+    if (type != WZ_F32)
+        linear.prepared = backend_prepare(be, &linear);
 }
 
 static void teardown(void)

@@ -101,13 +101,19 @@ static wz_dtype result_type(const linear_world *world, bool backward)
     return !backward && world->shape->residual ? WZ_F32 : world->be->working_type;
 }
 
+static wz_linear weights_of(const linear_world *world)
+{
+    const linear_shape *s = world->shape;
+    return (wz_linear){.weight = matrix(world->w, s->out, s->in),
+                       .prepared = world->prepared,
+                       .bias = matrix(s->bias ? world->bias : NULL, 1, s->out)};
+}
+
 /* Rows row0 .. row0 + rows of y [MANY][out] on the backend; forward, or (backward) dx [MANY][in] from dy. */
 static void linear_rows(const linear_world *world, bool backward, int64_t row0, int64_t rows, void *y)
 {
     const linear_shape *s = world->shape;
-    const wz_linear weights = {.weight = matrix(world->w, s->out, s->in),
-                               .prepared = world->prepared,
-                               .bias = matrix(s->bias ? world->bias : NULL, 1, s->out)};
+    const wz_linear weights = weights_of(world);
     const wz_dtype type = world->be->working_type, result = result_type(world, backward);
     if (backward)
         world->be->ops->linear_backward_input(world->be, rows_of(result, y, row0, rows, s->in),
@@ -140,8 +146,8 @@ static void check_linear_rows(const linear_world *world, bool backward)
 /* False: this backend reads such weights as they are. */
 static bool prepare_weights(linear_world *world)
 {
-    const linear_shape *s = world->shape;
-    world->prepared = backend_prepare(world->be, matrix(world->w, s->out, s->in));
+    const wz_linear weights = weights_of(world);
+    world->prepared = backend_prepare(world->be, &weights);
     return world->prepared != NULL;
 }
 
@@ -463,6 +469,122 @@ START_TEST(swiglu_backward_repeats_the_forward_pass)
 }
 END_TEST
 
+/* ---- the gradient of a norm, and what comes with it ---- */
+
+typedef struct norm_world {
+    wz_backend *be;
+    int64_t rows, width;
+    wz_tensor dy, y, again, copy; /* of the working type; copy: where it is not fp32 */
+    float *x, *dx, *weight, *dweight, *rstd;
+} norm_world;
+
+static norm_world open_norm(wz_dtype type, int64_t rows, int64_t width)
+{
+    wz_backend *be = test_backend_of(type, 2);
+    norm_world w = {be, rows, width, .x = placed(be, rows * width, 1), .dx = placed(be, rows * width, 2)};
+    w.weight = placed(be, width, 3);
+    w.dweight = placed(be, width, 4);
+    w.rstd = placed(be, rows, 5);
+    w.dy = rows_of(type, placed_working(be, rows * width, 6), 0, rows, width);
+    w.y = rows_of(type, placed_working(be, rows * width, 7), 0, rows, width);
+    w.again = rows_of(type, placed_working(be, rows * width, 8), 0, rows, width);
+    if (type != WZ_F32)
+        w.copy = rows_of(type, placed_working(be, rows * width, 9), 0, rows, width);
+    return w;
+}
+
+static void close_norm(const norm_world *w)
+{
+    release(w->be, (float *[]){w->x, w->dx, w->weight, w->dweight, w->rstd}, 5);
+    release(w->be, (float *[]){w->dy.data, w->y.data, w->again.data}, 3);
+    if (w->copy.data != NULL)
+        w->be->ops->release(w->be, w->copy.data);
+    w->be->ops->destroy(w->be);
+}
+
+static float *fetch_tensor(wz_backend *be, wz_tensor tensor)
+{
+    const int64_t count = tensor.rows * tensor.columns,
+                  words = (count * (int64_t)wz_type_bytes(tensor.type) + 3) / 4;
+    float *raw = backend_fetch(be, tensor.data, words), *out = malloc((size_t)count * sizeof *out);
+    ck_assert_ptr_nonnull(out);
+    decode_numbers(out, raw, count, tensor.type);
+    free(raw);
+    return out;
+}
+
+/* One backward pass after a forward pass; the gradient of the weights starts at 0. */
+static void run_norm(const norm_world *w)
+{
+    const int64_t offset[2] = {0, w->rows};
+    int32_t *index = malloc((size_t)w->rows * sizeof *index);
+    ck_assert_ptr_nonnull(index);
+    for (int32_t i = 0; i < w->rows; i++)
+        index[i] = i;
+    const wz_row_groups groups = {1, offset, index};
+    const wz_tensor x = matrix(w->x, w->rows, w->width);
+    w->be->ops->fill_zero(w->be, w->dweight, (size_t)w->width * sizeof(float));
+    w->be->ops->rmsnorm_forward(w->be, w->y, w->rstd, x, NULL, w->weight, 1e-6f);
+    w->be->ops->rmsnorm_backward(w->be, matrix(w->dx, w->rows, w->width), w->copy, w->again, w->dweight,
+                                 w->dy, x, NULL, w->rstd, w->weight, &groups);
+    free(index);
+}
+
+/* dweight = sum of dy x rstd: rstd is known to width + 4 roundings of itself, a term takes two more, the sum one a row. */
+static void check_norm_weights(const norm_world *w)
+{
+    float *x = backend_fetch(w->be, w->x, w->rows * w->width), *dy = fetch_tensor(w->be, w->dy),
+          *got = backend_fetch(w->be, w->dweight, w->width);
+    double *sum = calloc((size_t)w->width, sizeof *sum), *size = calloc((size_t)w->width, sizeof *size);
+    ck_assert(sum != NULL && size != NULL);
+    for (int64_t i = 0; i < w->rows; i++) {
+        double squares = 0.0;
+        for (int64_t d = 0; d < w->width; d++)
+            squares += (double)x[i * w->width + d] * (double)x[i * w->width + d];
+        const double rstd = 1.0 / sqrt(squares / (double)w->width + (double)1e-6f);
+        for (int64_t d = 0; d < w->width; d++) {
+            const double term = (double)dy[i * w->width + d] * (double)x[i * w->width + d] * rstd;
+            sum[d] += term;
+            size[d] += fabs(term);
+        }
+    }
+    for (int64_t d = 0; d < w->width; d++)
+        ASSERT_EACH(fabs((double)got[d] - sum[d]) <=
+                        (double)(w->width + w->rows + 6) * UNIT_ROUNDOFF * size[d],
+                    "dweight[%lld] is %.9g, expected %.9g", (long long)d, (double)got[d], sum[d]);
+    free(sum);
+    free(size);
+    free(x);
+    free(dy);
+    free(got);
+}
+
+/* Several parts of rows, and rows so long that fewer warps of a GPU share a part. */
+static const int64_t norm_shapes[][2] = {{MANY, 68}, {70, 7001}};
+#define NORMS (PRECISIONS * (int)(sizeof norm_shapes / sizeof norm_shapes[0]))
+
+START_TEST(rmsnorm_backward_gives_the_result_again_and_a_copy_of_the_gradient)
+{
+    const int64_t *size = norm_shapes[_i / PRECISIONS];
+    const norm_world w = open_norm(precisions[_i % PRECISIONS], size[0], size[1]);
+    run_norm(&w);
+    float *y = fetch_tensor(w.be, w.y), *again = fetch_tensor(w.be, w.again);
+    ck_assert_int_eq(memcmp(y, again, (size_t)(w.rows * w.width) * sizeof *y), 0);
+    free(y);
+    free(again);
+    check_norm_weights(&w);
+    if (w.copy.data != NULL) {
+        float *dx = backend_fetch(w.be, w.dx, w.rows * w.width), *copy = fetch_tensor(w.be, w.copy);
+        for (int64_t i = 0; i < w.rows * w.width; i++)
+            ASSERT_EACH(copy[i] == bf16_nearest(dx[i]), "the copy of dx[%lld] = %.9g is %.9g", (long long)i,
+                        (double)dx[i], (double)copy[i]);
+        free(dx);
+        free(copy);
+    }
+    close_norm(&w);
+}
+END_TEST
+
 /* ---- blocks of rows ---- */
 
 typedef struct block_world {
@@ -523,6 +645,7 @@ static Suite *rows_suite(void)
     tcase_add_loop_test(rows, attention_rows_that_a_row_does_not_see_may_hold_nan, 0, PRECISIONS);
     tcase_add_test(rows, attention_at_sites_is_that_of_all_rows);
     tcase_add_test(rows, swiglu_backward_repeats_the_forward_pass);
+    tcase_add_loop_test(rows, rmsnorm_backward_gives_the_result_again_and_a_copy_of_the_gradient, 0, NORMS);
     tcase_add_loop_test(rows, row_blocks_any_threads_give_the_bits_of_the_whole, 0, LINEARS);
     suite_add_tcase(suite, rows);
     return suite;

@@ -220,18 +220,20 @@ typedef struct wz_backend_ops {
      * gather[i] for output row i. */
     void (*rmsnorm_forward)(wz_backend *backend, wz_tensor y, float *rstd, wz_tensor x, const int32_t *gather,
                             const float *weight, float eps);
-    /* dx[gather[i]] += d/dx for output rows i in order; dweight += over groups (of output rows). dy [w]. */
-    void (*rmsnorm_backward)(wz_backend *backend, wz_tensor dx, float *dweight, wz_tensor dy, wz_tensor x,
-                             const int32_t *gather, const float *rstd, const float *weight,
-                             const wz_row_groups *groups);
+    /* dx[gather[i]] += d/dx for output rows i in order; dweight += over groups (of output rows). dy [w]. Without gather,
+     * and where data is not NULL: copy [w] (not of type WZ_F32) receives dx as it is then, y [w] the forward pass's
+     * result again. */
+    void (*rmsnorm_backward)(wz_backend *backend, wz_tensor dx, wz_tensor copy, wz_tensor y, float *dweight,
+                             wz_tensor dy, wz_tensor x, const int32_t *gather, const float *rstd,
+                             const float *weight, const wz_row_groups *groups);
 
-    /* A copy of a weight matrix in the form that products read fastest, or in the working type: its size (0: none is
-     * wanted), and making it, which the caller does again whenever the weights have changed. A layer's results may differ
-     * in the last bits with and without it, so one model always uses it or never. */
-    size_t (*prepared_bytes)(const wz_backend *backend, int64_t out, int64_t in);
-    void (*prepare)(wz_backend *backend, void *to, wz_tensor weight);
-    /* y [w] = residual + x w^T + bias, x [w]; residual.data NULL: 0. residual may be y itself, and is of its type. To a
-     * y of type WZ_BF16 the product is added in fp32 after residual + bias have been rounded. */
+    /* A copy of a layer's weights (and bias) in the form that products read fastest, or in the working type: its size (0:
+     * none is wanted), and making it, which the caller does again whenever the weights have changed. A layer's results may
+     * differ in the last bits with and without it, so one model always uses it or never. */
+    size_t (*prepared_bytes)(const wz_backend *backend, const wz_linear *linear);
+    void (*prepare)(wz_backend *backend, void *to, const wz_linear *linear);
+    /* y [w] = residual + x w^T + bias, x [w]; residual.data NULL: 0. residual may be y itself, and is of its type and
+     * stride. To a y of type WZ_BF16 the three are added in fp32, the bias rounded to it, too. */
     void (*linear_forward)(wz_backend *backend, wz_tensor y, wz_tensor x, const wz_linear *linear,
                            wz_tensor residual);
     /* dx [w] = dy w, dy [w]. */

@@ -56,7 +56,6 @@ typedef struct wz_decode_bounds {
 /* A step's index arrays, on the device: as arguments of ops they are read there. */
 typedef struct wz_decode_view {
     const int32_t *token, *position; /* [step_rows] */
-    const int32_t *place;            /* [step_rows] 0, 1, ... */
     const int32_t *site;             /* [completions] site of each request's hidden state */
 } wz_decode_view;
 
@@ -71,6 +70,13 @@ typedef struct wz_stored {
 } wz_stored;
 #define WZ_STORED 12 /* most of one call */
 
+/* What `rope` would do to q and k of a step's rows; position: the view's. */
+typedef struct wz_rotation {
+    const int32_t *position;
+    const float *table;
+    wz_attention attention;
+} wz_rotation;
+
 typedef struct wz_decode_ops {
     /* Takes a pack; the view stays valid until the next begin. */
     wz_status (*begin)(wz_backend *backend, const wz_decode *decode, wz_decode_view *view, wz_error *err);
@@ -82,7 +88,8 @@ typedef struct wz_decode_ops {
     void (*forget)(wz_backend *backend, const void *owner);
     /* Takes in the tokens drawn last, appends forced ones and lays out the step's rows and requests. */
     void (*rows)(wz_backend *backend, const wz_decode_size *size);
-    void (*store)(wz_backend *backend, const wz_stored *stored, int count);
+    /* rotation (NULL: none): stored[0] is qkv and is rotated on its way; `from` stays as it is. */
+    void (*store)(wz_backend *backend, const wz_stored *stored, int count, const wz_rotation *rotation);
     /* As attention_forward, of the step's rows: out and lse [rows] are the step's, qkv is the pack's. */
     void (*attention)(wz_backend *backend, wz_tensor out, float *lse, wz_tensor qkv,
                       const wz_decode_size *size, const wz_attention *attention);

@@ -173,7 +173,7 @@ static wz_status check_gpu_product(wz_backend *gpu, wz_error *err)
         const wz_tensor copy = {there->a, N, N, N, gpu->working_type};
         gpu->ops->convert(gpu, copy, a);
         a = copy;
-        gpu->ops->prepare(gpu, there->b, linear.weight);
+        gpu->ops->prepare(gpu, there->b, &linear);
         linear.prepared = there->b;
     }
     gpu->ops->linear_forward(gpu, (wz_tensor){there->p.c, N, N, N, WZ_F32}, a, &linear, (wz_tensor){0});

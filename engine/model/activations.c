@@ -42,7 +42,6 @@ static void cut_scratch(block_cutter *cutter, const wz_model_config *c, int64_t 
 static void cut_inner(block_cutter *cutter, const wz_model_config *c, int64_t rows,
                       wz_layer_activations *layer)
 {
-    layer->rstd1 = cut(cutter, rows, 1);
     if (c->use_qk_norm) {
         const int64_t heads = c->num_attention_heads + c->num_key_value_heads;
         layer->qk_raw = cut_working(cutter, rows, heads * c->head_dim);
@@ -67,6 +66,7 @@ static size_t lay_out(void *base, const wz_model *model, int64_t rows, wz_keep k
     if (keep != WZ_KEEP_ALL)
         cut_inner(&cutter, c, rows, &shared);
     if (keep == WZ_KEEP_CACHE) {
+        shared.rstd1 = cut(&cutter, rows, 1);
         stream[0] = cut(&cutter, rows, c->hidden_size);
         stream[1] = cut(&cutter, rows, c->hidden_size);
     }
@@ -75,6 +75,8 @@ static size_t lay_out(void *base, const wz_model *model, int64_t rows, wz_keep k
         *layer = shared;
         if (keep == WZ_KEEP_ALL)
             cut_inner(&cutter, c, rows, layer);
+        if (keep != WZ_KEEP_CACHE)
+            layer->rstd1 = cut(&cutter, rows, 1);
         layer->x = keep == WZ_KEEP_CACHE ? stream[l % 2] : cut(&cutter, rows, c->hidden_size);
         layer->qkv =
             cut_working(&cutter, rows, (c->num_attention_heads + 2 * c->num_key_value_heads) * c->head_dim);

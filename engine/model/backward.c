@@ -19,10 +19,12 @@ void wz_model_final_norm_backward(const wz_model *model, const wz_activations *a
                                   const float *dhidden, const float *rstd, const wz_row_groups *entry_groups)
 {
     const int64_t width = model->config.hidden_size;
+    const wz_tensor none = {0};
     model->backend->ops->rmsnorm_backward(
-        model->backend, wz_matrix(backward->dfinal, activations->rows, width), model->final_norm_gradient,
-        wz_matrix((float *)dhidden, count, width), wz_matrix(activations->final, activations->rows, width),
-        site, rstd, model->weights + model->final_norm, entry_groups);
+        model->backend, wz_matrix(backward->dfinal, activations->rows, width), none, none,
+        model->final_norm_gradient, wz_matrix((float *)dhidden, count, width),
+        wz_matrix(activations->final, activations->rows, width), site, rstd,
+        model->weights + model->final_norm, entry_groups);
 }
 
 static void keys_again(void *context, int64_t first, int64_t end)
@@ -49,18 +51,21 @@ static void compute_layer_again(const pass *p)
     be->ops->for_row_blocks(be, count, continue_again, (void *)p);
 }
 
-/* The residual stream's gradient as products read it: itself, or its copy in the working type. */
-static wz_tensor stream_gradient(const pass *p, wz_tensor dy)
+/* The place of the copy that products read in place of dy, the residual stream's gradient; data NULL: they read dy. */
+static wz_tensor stream_copy(const pass *p, wz_tensor dy)
 {
-    wz_backend *be = p->model->backend;
-    if (be->working_type == WZ_F32)
-        return dy;
-    const wz_tensor copy = wz_working(be, p->backward->dstream, 0, dy.rows, dy.columns);
-    be->ops->convert(be, copy, dy);
-    return copy;
+    const wz_backend *be = p->model->backend;
+    const wz_tensor none = {0};
+    return be->working_type == WZ_F32 ? none : wz_working(be, p->backward->dstream, 0, dy.rows, dy.columns);
 }
 
-/* Through the MLP to its norm's output, for a block of rows; swiglu and norm2 are computed again on the way. */
+static wz_tensor as_products_read(const pass *p, wz_tensor dy)
+{
+    const wz_tensor copy = stream_copy(p, dy);
+    return copy.data != NULL ? copy : dy;
+}
+
+/* Through the MLP to its norm's output, for a block of rows; swiglu is computed again on the way. */
 static void mlp_backward(void *context, int64_t row0, int64_t end)
 {
     const pass *p = context;
@@ -78,30 +83,22 @@ static void mlp_backward(void *context, int64_t row0, int64_t end)
     ops->swiglu_backward(be, dgate_up, wz_working(be, a->swiglu, row0, rows, ff), dswiglu,
                          wz_working(be, a->gate_up, row0, rows, 2 * ff));
     ops->linear_backward_input(be, wz_working(be, b->dnorm, row0, rows, hidden), dgate_up, &w.gate_up);
-    ops->rmsnorm_forward(be, wz_working(be, a->norm2, row0, rows, hidden), a->rstd2 + row0,
-                         block(a->middle, row0, rows, hidden), NULL,
-                         model->weights + model->layers[p->layer].post_norm,
-                         (float)model->config.rms_norm_eps);
 }
 
-/* Through the linear layer of q, k and v to its norm's output; norm1 is computed again. */
+/* Through the linear layer of q, k and v to its norm's output. */
 static void qkv_backward(void *context, int64_t row0, int64_t end)
 {
     const pass *p = context;
     const wz_model *model = p->model;
     wz_backend *be = model->backend;
-    const wz_layer_activations *a = &p->activations->layers[p->layer];
     const wz_layer_linears w = wz_model_linears(model, model->weights, p->layer);
     const int64_t rows = end - row0, hidden = model->config.hidden_size;
     be->ops->linear_backward_input(be, wz_working(be, p->backward->dnorm, row0, rows, hidden),
                                    wz_working(be, p->backward->dqkv, row0, rows, w.qkv.weight.rows), &w.qkv);
-    be->ops->rmsnorm_forward(
-        be, wz_working(be, a->norm1, row0, rows, hidden), a->rstd1 + row0, block(a->x, row0, rows, hidden),
-        NULL, model->weights + model->layers[p->layer].input_norm, (float)model->config.rms_norm_eps);
 }
 
-/* The layer's second half, from its output's gradient dy [count] to those of the residual stream (in place) and of
- * attention's result. */
+/* The layer's second half, from its output's gradient dy [count], which stands where products read it, to those of the
+ * residual stream (in place) and of attention's result. norm2 is computed again beside its gradient. */
 static void finish_backward(pass *p, wz_tensor dy, const wz_row_groups *groups)
 {
     const wz_model *model = p->model;
@@ -114,21 +111,21 @@ static void finish_backward(pass *p, wz_tensor dy, const wz_row_groups *groups)
                            g = wz_model_linears(model, model->gradients, p->layer);
     const int64_t rows = dy.rows, hidden = dy.columns, ff = model->config.intermediate_size;
     const int64_t q = w.o.weight.columns;
+    const wz_tensor norm2 = wz_working(be, a->norm2, 0, rows, hidden);
 
-    p->dy = stream_gradient(p, dy);
+    p->dy = as_products_read(p, dy);
     ops->for_row_blocks(be, rows, mlp_backward, p);
     ops->linear_backward_weight(be, &g.down, p->dy, wz_working(be, a->swiglu, 0, rows, ff), groups);
-    ops->linear_backward_weight(be, &g.gate_up, wz_working(be, b->dgate_up, 0, rows, 2 * ff),
-                                wz_working(be, a->norm2, 0, rows, hidden), groups);
-    ops->rmsnorm_backward(be, dy, model->gradients + at->post_norm, wz_working(be, b->dnorm, 0, rows, hidden),
-                          wz_matrix(a->middle, rows, hidden), NULL, a->rstd2, model->weights + at->post_norm,
-                          groups);
-    p->dy = stream_gradient(p, dy);
+    ops->rmsnorm_backward(be, dy, stream_copy(p, dy), norm2, model->gradients + at->post_norm,
+                          wz_working(be, b->dnorm, 0, rows, hidden), wz_matrix(a->middle, rows, hidden), NULL,
+                          a->rstd2, model->weights + at->post_norm, groups);
+    ops->linear_backward_weight(be, &g.gate_up, wz_working(be, b->dgate_up, 0, rows, 2 * ff), norm2, groups);
     ops->linear_backward_input(be, wz_working(be, b->dattention, 0, rows, q), p->dy, &w.o);
     ops->linear_backward_weight(be, &g.o, p->dy, wz_working(be, a->attention, 0, rows, q), groups);
 }
 
-/* The first half, from the gradients of attention's result and the residual stream to that of the layer's input. */
+/* The first half, from the gradients of attention's result and the residual stream to that of the layer's input, which then
+ * stands where products read it. norm1 is computed again beside its gradient. */
 static void begin_backward(const pass *p, const wz_row_groups *groups)
 {
     const wz_model *model = p->model;
@@ -142,7 +139,8 @@ static void begin_backward(const pass *p, const wz_row_groups *groups)
     const wz_attention attention = wz_model_attention(c);
     const int64_t rows = p->segments->rows, hidden = c->hidden_size, q = g.o.weight.columns,
                   qkv = g.qkv.weight.rows;
-    wz_tensor dqkv = wz_working(be, b->dqkv, 0, rows, qkv);
+    wz_tensor dqkv = wz_working(be, b->dqkv, 0, rows, qkv), dx = wz_matrix(b->dx, rows, hidden),
+              norm1 = wz_working(be, a->norm1, 0, rows, hidden);
 
     ops->attention_backward(
         be, dqkv, wz_working(be, b->dattention, 0, rows, q), wz_working(be, a->attention, 0, rows, q), a->lse,
@@ -154,10 +152,10 @@ static void begin_backward(const pass *p, const wz_row_groups *groups)
             wz_working(be, a->qk_raw, 0, rows, (attention.heads + attention.kv_heads) * attention.head_dim),
             a->qk_rstd, &attention, model->weights + at->q_norm, model->weights + at->k_norm, groups);
     ops->for_row_blocks(be, rows, qkv_backward, (void *)p);
-    ops->linear_backward_weight(be, &g.qkv, dqkv, wz_working(be, a->norm1, 0, rows, hidden), groups);
-    ops->rmsnorm_backward(be, wz_matrix(b->dx, rows, hidden), model->gradients + at->input_norm,
+    ops->rmsnorm_backward(be, dx, stream_copy(p, dx), norm1, model->gradients + at->input_norm,
                           wz_working(be, b->dnorm, 0, rows, hidden), wz_matrix(a->x, rows, hidden), NULL,
                           a->rstd1, model->weights + at->input_norm, groups);
+    ops->linear_backward_weight(be, &g.qkv, dqkv, norm1, groups);
 }
 
 void wz_model_backward(const wz_model *model, const wz_activations *activations, wz_backward *backward,
@@ -173,6 +171,9 @@ void wz_model_backward(const wz_model *model, const wz_activations *activations,
         if (activations->keep == WZ_KEEP_INPUTS)
             compute_layer_again(&p);
         if (is_last(&p, p.layer)) { /* sites first, then their gradients take their rows' places */
+            const wz_tensor copy = stream_copy(&p, dfinal);
+            if (copy.data != NULL)
+                ops->convert(model->backend, copy, dfinal);
             finish_backward(&p, dfinal, sites);
             ops->fill_zero(model->backend, backward->dx,
                            (size_t)(segments->rows * c->hidden_size) * sizeof(float));

@@ -13,7 +13,7 @@ static wz_linear linear_at(float *flat, int64_t weight, int64_t out, int64_t in,
 
 static size_t prepared_bytes(const wz_backend *backend, const wz_linear *linear)
 {
-    const size_t bytes = backend->ops->prepared_bytes(backend, linear->weight.rows, linear->weight.columns);
+    const size_t bytes = backend->ops->prepared_bytes(backend, linear);
     return (bytes + 63) / 64 * 64;
 }
 
@@ -71,7 +71,7 @@ wz_status wz_model_allocate_prepared(wz_model *model, wz_error *err)
 static void prepare(const wz_model *model, const wz_linear *linear)
 {
     if (linear->prepared != NULL)
-        model->backend->ops->prepare(model->backend, (void *)linear->prepared, linear->weight);
+        model->backend->ops->prepare(model->backend, (void *)linear->prepared, linear);
 }
 
 void wz_model_weights_changed(const wz_model *model)

@@ -70,7 +70,7 @@ wz_status wz_model_init_weights(wz_model *model, uint64_t seed, const int64_t *i
 typedef enum wz_keep {
     WZ_KEEP_CACHE, /* keys and values: no backward pass */
     WZ_KEEP_ALL, /* all but norm1, norm2 and swiglu, which cost less to compute again than to write and read */
-    WZ_KEEP_INPUTS, /* the input and qkv: gradient checkpointing */
+    WZ_KEEP_INPUTS, /* the input, its rstd and qkv: gradient checkpointing */
 } wz_keep;
 
 /* Everything a forward pass computes. Of the last layer, what comes after qkv is indexed by site. The

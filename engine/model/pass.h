@@ -21,6 +21,7 @@ typedef struct pass {
     int64_t layer;
     int64_t row0, site0; /* first row, and first site from it on */
     wz_tensor dy;        /* backward pass: the residual stream's gradient as products read it */
+    bool is_step;        /* a decode step: every row is a site, and q and k are rotated as they are stored */
 } pass;
 
 static inline bool is_last(const pass *p, int64_t l)

@@ -38,7 +38,8 @@ void wz_pass_begin_layer(const pass *p, int64_t l, int64_t row0, int64_t rows)
         ops->qk_norm_forward(be, qkv, wz_working(be, a->qk_raw, row0, rows, heads * attention.head_dim),
                              a->qk_rstd + row0 * heads, &attention, model->weights + at->q_norm,
                              model->weights + at->k_norm, eps);
-    ops->rope(be, qkv, p->segments->row_position + row0, model->rope_table, &attention, false);
+    if (!p->is_step)
+        ops->rope(be, qkv, p->segments->row_position + row0, model->rope_table, &attention, false);
 }
 
 void wz_pass_continue_layer(const pass *p, int64_t l, int64_t row0, int64_t rows)
@@ -55,7 +56,7 @@ void wz_pass_continue_layer(const pass *p, int64_t l, int64_t row0, int64_t rows
               norm2 = wz_working(be, a->norm2, row0, rows, hidden);
     wz_tensor x = block(a->x, row0, rows, hidden);
 
-    if (is_last(p, l)) { /* gather the residual stream of the sites */
+    if (is_last(p, l) && !p->is_step) { /* gather the residual stream of the sites */
         x = middle;
         ops->embedding_forward(be, x, wz_matrix(a->x, p->segments->rows, hidden),
                                p->segments->site_row + row0);
@@ -171,11 +172,12 @@ static void store_first_half(stored_list *list, const wz_model_config *c, wz_kee
 {
     const int64_t heads = c->num_attention_heads + c->num_key_value_heads;
     add_working(list, to->qkv, from->qkv, (heads + c->num_key_value_heads) * c->head_dim, false);
-    if (keep != WZ_KEEP_CACHE)
-        add_fp32(list, to->x, from->x, c->hidden_size, false);
+    if (keep == WZ_KEEP_CACHE)
+        return;
+    add_fp32(list, to->x, from->x, c->hidden_size, false);
+    add_fp32(list, to->rstd1, from->rstd1, 1, false);
     if (keep != WZ_KEEP_ALL)
         return;
-    add_fp32(list, to->rstd1, from->rstd1, 1, false);
     add_working(list, to->qk_raw, from->qk_raw, heads * c->head_dim, false);
     add_fp32(list, to->qk_rstd, from->qk_rstd, heads, false);
 }
@@ -201,17 +203,17 @@ void wz_model_decode_step(const wz_model *model, wz_activations *cache, const wz
     const wz_attention attention = wz_model_attention(c);
     const int64_t q = attention.heads * attention.head_dim,
                   qkv = q + 2 * attention.kv_heads * attention.head_dim, last = c->num_hidden_layers - 1;
-    const wz_segments rows = {
-        .rows = size->rows, .row_position = view->position, .sites = size->rows, .site_row = view->place};
-    pass p = {.model = model, .activations = step, .segments = &rows, .token = view->token};
+    const wz_segments rows = {.rows = size->rows, .sites = size->rows};
+    const wz_rotation rotation = {view->position, model->rope_table, attention};
+    pass p = {.model = model, .activations = step, .segments = &rows, .token = view->token, .is_step = true};
     for (p.layer = 0; p.layer <= last; p.layer++) {
         const wz_layer_activations *a = &step->layers[p.layer];
         stored_list list = {.backend = be, .rows = size->rows};
         be->ops->for_row_blocks(be, size->rows, between_attentions, &p);
+        store_first_half(&list, c, cache->keep, &cache->layers[p.layer], a);
         if (p.layer > 0)
             store_second_half(&list, c, cache->keep, &cache->layers[p.layer - 1], a - 1, false);
-        store_first_half(&list, c, cache->keep, &cache->layers[p.layer], a);
-        decode->store(be, list.each, list.count);
+        decode->store(be, list.each, list.count, &rotation);
         decode->attention(be, wz_working(be, a->attention, 0, size->rows, q), a->lse,
                           wz_working(be, cache->layers[p.layer].qkv, 0, cache->rows, qkv), size, &attention);
     }
@@ -220,7 +222,7 @@ void wz_model_decode_step(const wz_model *model, wz_activations *cache, const wz
     stored_list list = {.backend = be, .rows = size->rows};
     store_second_half(&list, c, cache->keep, &cache->layers[last], &step->layers[last], true);
     add_fp32(&list, cache->final, step->final, c->hidden_size, true);
-    decode->store(be, list.each, list.count);
+    decode->store(be, list.each, list.count, NULL);
 }
 
 void wz_model_final_norm(const wz_model *model, const wz_activations *activations, const int32_t *site,

@@ -48,7 +48,8 @@ static void time_rmsnorm_backward(op_bench *b)
 {
     const wz_layer_activations *a = &b->activations->layers[0];
     const int64_t width = b->model->config.hidden_size;
-    ops_of(b)->rmsnorm_backward(b->model->backend, row_block(b, b->backward->dx, width),
+    const wz_tensor none = {0};
+    ops_of(b)->rmsnorm_backward(b->model->backend, row_block(b, b->backward->dx, width), none, none,
                                 b->model->gradients + b->model->layers[0].input_norm,
                                 working(b, b->backward->dnorm, width), row_block(b, a->x, width), NULL,
                                 a->rstd1, b->model->weights + b->model->layers[0].input_norm, &b->rows.view);

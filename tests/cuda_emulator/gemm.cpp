@@ -1,6 +1,7 @@
 /* The CPU's products in cublasLt's place. Algorithm 0 sums over k in order, whatever the rows. Algorithm 1 does not keep what
  * the backend asks of cublasLt: few rows are summed from the other end, and weight gradients every other time. It is the
- * first candidate, so that every test that multiplies shows that it is found out. CUDA_EMULATOR_FAULT=no_exact_product: it
+ * first candidate, so that every test that multiplies shows that it is found out. Of columns in chunks so does algorithm 3:
+ * one chunk is summed from the other end. CUDA_EMULATOR_FAULT=no_exact_product: it
  * is the only one; no_exact_gradient: of weight gradients; other_product: the second is called 2 and is as good as 0. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,6 +44,7 @@ __attribute__((no_sanitize_address)) static void add_products(float *sums, float
 template <typename T, typename C>
 static void multiply(const cuda_product &p, const T *a, const T *b, C *c, bool backwards)
 {
+    const C *added = (const C *)p.added, *bias = (const C *)p.bias;
     const size_t n = (size_t)p.n;
     std::vector<float> right((size_t)p.k * n), sums(n);
     for (int64_t k = 0; k < p.k; k++)
@@ -50,14 +52,14 @@ static void multiply(const cuda_product &p, const T *a, const T *b, C *c, bool b
             right[(size_t)k * n + (size_t)j] = b[p.b_transposed ? j * p.ldb + k : k * p.ldb + j];
     for (int64_t i = 0; i < p.m; i++) {
         for (size_t j = 0; j < n; j++)
-            sums[j] = p.accumulate ? (float)c[i * p.ldc + (int64_t)j] : 0.0f;
+            sums[j] = added != nullptr ? (float)added[i * p.ldc + (int64_t)j] : 0.0f;
         for (int64_t l = 0; l < p.k; l++) {
             const int64_t k = backwards ? p.k - 1 - l : l;
             const float x = a[p.a_transposed ? k * p.lda + i : i * p.lda + k];
             add_products(sums.data(), x, right.data() + (size_t)k * n, n);
         }
         for (size_t j = 0; j < n; j++)
-            c[i * p.ldc + (int64_t)j] = sums[j];
+            c[i * p.ldc + (int64_t)j] = bias != nullptr ? sums[j] + bias[j] : sums[j];
     }
 }
 
@@ -66,11 +68,13 @@ wz_status gemm_library_find(gemm_library *, const cuda_product *p, bool, bool, g
 {
     const char *fault = getenv("CUDA_EMULATOR_FAULT");
     const char *only_one = p->a_transposed ? "no_exact_gradient" : "no_exact_product";
-    found[0] = gemm_algorithm{{1}};
-    found[1] = gemm_algorithm{{0}};
-    *count = fault != nullptr && strcmp(fault, only_one) == 0 ? 1 : 2;
-    if (fault != nullptr && strcmp(fault, "other_product") == 0)
-        found[1].data[0] = 2;
+    *count = 0;
+    found[(*count)++] = gemm_algorithm{{1}};
+    if (p->chunk > 0)
+        found[(*count)++] = gemm_algorithm{{3}};
+    if (fault == nullptr || strcmp(fault, only_one) != 0)
+        found[(*count)++] =
+            gemm_algorithm{{fault != nullptr && strcmp(fault, "other_product") == 0 ? 2U : 0U}};
     return WZ_OK;
 }
 
@@ -83,7 +87,8 @@ wz_status gemm_library_run(gemm_library *, const cuda_product *p, const gemm_alg
 {
     static bool every_other = false;
     every_other = every_other != p->a_transposed;
-    const bool backwards = algorithm->data[0] == 1 && (p->a_transposed ? every_other : p->m < FEW_ROWS);
+    const bool backwards = (algorithm->data[0] == 1 && (p->a_transposed ? every_other : p->m < FEW_ROWS)) ||
+                           (algorithm->data[0] == 3 && p->n == p->chunk);
     const cuda_product product = *p;
     emulator::count("product", "cublasLt");
     with_type(p->type, [&](auto element) {

@@ -109,11 +109,11 @@ void cpu_embedding_backward(wz_backend *backend, wz_tensor dtable, wz_tensor dy,
                             const wz_row_groups *groups);
 void cpu_rmsnorm_forward(wz_backend *backend, wz_tensor y, float *rstd, wz_tensor x, const int32_t *gather,
                          const float *weight, float eps);
-void cpu_rmsnorm_backward(wz_backend *backend, wz_tensor dx, float *dweight, wz_tensor dy, wz_tensor x,
-                          const int32_t *gather, const float *rstd, const float *weight,
-                          const wz_row_groups *groups);
-size_t cpu_prepared_bytes(const wz_backend *backend, int64_t out, int64_t in);
-void cpu_prepare(wz_backend *backend, void *to, wz_tensor weight);
+void cpu_rmsnorm_backward(wz_backend *backend, wz_tensor dx, wz_tensor copy, wz_tensor y, float *dweight,
+                          wz_tensor dy, wz_tensor x, const int32_t *gather, const float *rstd,
+                          const float *weight, const wz_row_groups *groups);
+size_t cpu_prepared_bytes(const wz_backend *backend, const wz_linear *linear);
+void cpu_prepare(wz_backend *backend, void *to, const wz_linear *linear);
 void cpu_linear_forward(wz_backend *backend, wz_tensor y, wz_tensor x, const wz_linear *linear,
                         wz_tensor residual);
 void cpu_linear_backward_input(wz_backend *backend, wz_tensor dx, wz_tensor dy, const wz_linear *linear);

@@ -78,10 +78,11 @@ static void run_rows(cpu_backend *cpu, rows_job *job, gemm_form form)
 /* Wider layers are read as they are: a copy of a large model would cost more memory than it saves time. */
 #define PREPARED_MAX ((int64_t)1 << 22)
 
-size_t cpu_prepared_bytes(const wz_backend *backend, int64_t out, int64_t in)
+size_t cpu_prepared_bytes(const wz_backend *backend, const wz_linear *linear)
 {
+    const int64_t count = linear->weight.rows * linear->weight.columns;
     (void)backend;
-    return gemm_has_small() && out * in <= PREPARED_MAX ? (size_t)(out * in) * sizeof(float) : 0;
+    return gemm_has_small() && count <= PREPARED_MAX ? (size_t)count * sizeof(float) : 0;
 }
 
 typedef struct prepare_job {
@@ -105,8 +106,9 @@ static void prepare_task(void *argument, size_t task, size_t thread)
                     to[k * columns + j] = row_of(job->weight, out0 + j)[k];
 }
 
-void cpu_prepare(wz_backend *backend, void *to, wz_tensor weight)
+void cpu_prepare(wz_backend *backend, void *to, const wz_linear *linear)
 {
+    const wz_tensor weight = linear->weight;
     cpu_backend *cpu = cpu_of(backend);
     gemm_plan plan;
     if (!gemm_plan_for(cpu, weight.columns, weight.rows, GEMM_SLICED, &plan))
@@ -120,6 +122,7 @@ void cpu_linear_forward(wz_backend *backend, wz_tensor y, wz_tensor x, const wz_
 {
     assert(linear->weight.rows == y.columns && linear->weight.columns == x.columns && x.rows == y.rows);
     assert(linear->low_rank_a.data == NULL);
+    assert(residual.data == NULL || (residual.stride == y.stride && residual.type == y.type));
     rows_job job = {.cpu = cpu_of(backend),
                     .y = y,
                     .x = x,

@@ -1,6 +1,7 @@
 /* RMSNorm over rows, and per head on q and k. */
 #include "engine/backend/cpu/cpu.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -18,9 +19,9 @@ static float norm_row(float *y, const float *x, const float *weight, int64_t n, 
     return rstd;
 }
 
-/* With h = x rstd:  dx += rstd (dy w - h mean(dy w h));  dweight += dy h */
-static void norm_row_backward(float *dx, float *dweight, const float *dy, const float *x, float rstd,
-                              const float *weight, int64_t n, bool accumulate)
+/* With h = x rstd:  dx += rstd (dy w - h mean(dy w h));  dweight += dy h;  y (NULL: not wanted) = h w, as in norm_row */
+static void norm_row_backward(float *dx, float *dweight, float *y, const float *dy, const float *x,
+                              float rstd, const float *weight, int64_t n, bool accumulate)
 {
     v16 factor = v16_set(rstd), sum = {0};
     for (int64_t i = 0; i < n; i += WZ_LANES) {
@@ -33,9 +34,11 @@ static void norm_row_backward(float *dx, float *dweight, const float *dy, const 
     for (int64_t i = 0; i < n; i += WZ_LANES) {
         int64_t lanes = n - i;
         v16 h = v16_load_n(x + i, lanes) * factor;
-        v16 d = factor * (v16_load_n(dy + i, lanes) * v16_load_n(weight + i, lanes) - h * mean);
+        v16 w = v16_load_n(weight + i, lanes), d = factor * (v16_load_n(dy + i, lanes) * w - h * mean);
         v16 before = accumulate ? v16_load_n(dx + i, lanes) : v16_set(0.0f);
         v16_store_n(dx + i, before + d, lanes);
+        if (y != NULL)
+            v16_store_n(y + i, h * w, lanes);
     }
 }
 
@@ -79,20 +82,23 @@ static void backward_task(void *argument, size_t task, size_t thread)
     for (int64_t k = job->groups->offset[task]; k < job->groups->offset[task + 1]; k++) {
         int64_t i = job->groups->index[k];
         int64_t source = job->gather != NULL ? job->gather[i] : i;
-        norm_row_backward(row_of(job->dx, source), dweight, row_of(job->dy, i), row_of(job->x, source),
-                          job->rstd[i], job->weight, n, true);
+        norm_row_backward(row_of(job->dx, source), dweight, job->y.data != NULL ? row_of(job->y, i) : NULL,
+                          row_of(job->dy, i), row_of(job->x, source), job->rstd[i], job->weight, n, true);
     }
 }
 
-void cpu_rmsnorm_backward(wz_backend *backend, wz_tensor dx, float *dweight, wz_tensor dy, wz_tensor x,
-                          const int32_t *gather, const float *rstd, const float *weight,
-                          const wz_row_groups *groups)
+void cpu_rmsnorm_backward(wz_backend *backend, wz_tensor dx, wz_tensor copy, wz_tensor y, float *dweight,
+                          wz_tensor dy, wz_tensor x, const int32_t *gather, const float *rstd,
+                          const float *weight, const wz_row_groups *groups)
 {
+    assert(copy.data == NULL && (gather == NULL || y.data == NULL));
+    (void)copy;
     cpu_backend *cpu = cpu_of(backend);
     float *partial = cpu_shared_reserve(cpu, (size_t)(groups->groups * x.columns) * sizeof(float));
     if (partial == NULL)
         return;
     norm_job job = {.dx = dx,
+                    .y = y,
                     .dy = dy,
                     .x = x,
                     .gather = gather,
@@ -157,7 +163,7 @@ static void head_norm_backward_task(void *argument, size_t task, size_t thread)
         float *d = row_of(job->qkv, i);
         const float *raw = row_of(job->raw, i);
         for (int64_t h = 0; h < heads; h++)
-            norm_row_backward(d + h * hd, partial + (h < at->heads ? 0 : hd), d + h * hd, raw + h * hd,
+            norm_row_backward(d + h * hd, partial + (h < at->heads ? 0 : hd), NULL, d + h * hd, raw + h * hd,
                               job->rstd[i * heads + h], h < at->heads ? job->q_weight : job->k_weight, hd,
                               false);
     }
