@@ -8,12 +8,15 @@
 #ifndef WZ_CUDA_ATTENTION_H
 #define WZ_CUDA_ATTENTION_H
 
+#include <assert.h>
+
 #include <type_traits>
 
 #include "cuda/cuda_backend.h"
 #include "cuda/fragment.h"
 
 #define LOG2_E 1.44269504f
+#define LN_2 0.693147181f
 
 /* Warps of a block, which reads its size: few where a group has few queries, as in decoding. */
 #define FEW_WARPS 1
@@ -81,6 +84,24 @@ typedef struct attention_shape {
     uint32_t inverse;                      /* of per_kv: 2^32 / per_kv, rounded up; per_kv 1: 0 */
 } attention_shape;
 
+/* `tensors`: all in which heads lie. */
+template <typename... A>
+static inline attention_shape cuda_attention_shape(const wz_attention *a, wz_tensor qkv, const A &...tensors)
+{
+    const int bytes = (int)wz_type_bytes(qkv.type);
+    const uint64_t per_kv = (uint64_t)(a->heads / a->kv_heads);
+    assert(qkv.stride * bytes <= INT32_MAX && ((tensors.stride * bytes <= INT32_MAX) && ...));
+    return attention_shape{
+        (int)a->heads,
+        (int)a->kv_heads,
+        (int)a->head_dim,
+        (int)per_kv,
+        a->scale,
+        a->scale * LOG2_E,
+        a->head_dim * bytes % 16 == 0 && in_units(16 / bytes, qkv) && (in_units(16 / bytes, tensors) && ...),
+        per_kv == 1 ? 0 : (uint32_t)((((uint64_t)1 << 32) + per_kv - 1) / per_kv)};
+}
+
 /* x / per_kv, x >= 0. The product with the inverse is too large by less than one, so by one at most. */
 static __device__ __forceinline__ int by_per_kv(const attention_shape &s, int x)
 {
@@ -88,32 +109,49 @@ static __device__ __forceinline__ int by_per_kv(const attention_shape &s, int x)
     return quotient - (quotient * s.per_kv > x);
 }
 
+/* Element `column` of a head that begins with element `first` of a row. Rows have less than 2^31 bytes. */
 template <typename T>
-static __device__ __forceinline__ T *query_of(const matrix<T> &qkv, const attention_shape &s, int64_t row,
-                                              int h)
+static __device__ __forceinline__ T *head_of(const matrix<T> &m, int32_t row, int first, int column)
 {
-    return row_of(qkv, row) + h * s.head_dim;
+    T *from = m.data + column + first;
+    const int32_t bytes = (int32_t)m.stride * (int32_t)sizeof(T);
+#if defined(__CUDACC__) /* else the compiler makes a product of 64-bit numbers of it */
+    T *at;
+    asm("mad.wide.s32 %0, %1, %2, %3;" : "=l"(at) : "r"(row), "r"(bytes), "l"(from));
+    return at;
+#else
+    return (T *)((char *)from + (int64_t)row * bytes);
+#endif
 }
 
 template <typename T>
-static __device__ __forceinline__ T *key_of(const matrix<T> &qkv, const attention_shape &s, int64_t row,
-                                            int kv)
+static __device__ __forceinline__ T *query_of(const matrix<T> &qkv, const attention_shape &s, int32_t row,
+                                              int h, int column)
 {
-    return row_of(qkv, row) + (s.heads + kv) * s.head_dim;
+    return head_of(qkv, row, h * s.head_dim, column);
 }
 
 template <typename T>
-static __device__ __forceinline__ T *value_of(const matrix<T> &qkv, const attention_shape &s, int64_t row,
-                                              int kv)
+static __device__ __forceinline__ T *key_of(const matrix<T> &qkv, const attention_shape &s, int32_t row,
+                                            int kv, int column)
 {
-    return row_of(qkv, row) + (s.heads + s.kv_heads + kv) * s.head_dim;
+    return head_of(qkv, row, (s.heads + kv) * s.head_dim, column);
+}
+
+template <typename T>
+static __device__ __forceinline__ T *value_of(const matrix<T> &qkv, const attention_shape &s, int32_t row,
+                                              int kv, int column)
+{
+    return head_of(qkv, row, (s.heads + s.kv_heads + kv) * s.head_dim, column);
 }
 
 /* Rows of a tile of keys, or of queries, and the shared memory of two tiles, twice: one pair is loaded while the other is
- * worked on. Multiples of 16 rows, 69 KiB at most (of the 99 that each GPU has). */
+ * worked on. Multiples of 16 rows, 69 KiB at most (of the 99 that each GPU has). TOGETHER: rows that a thread of the largest
+ * block loads at once. */
 template <typename T, int WIDTH> struct tile_pair {
     static constexpr int BYTES = WIDTH * (int)sizeof(T), ROWS = BYTES <= 256 ? 64 : 16384 / BYTES,
                          WORDS = ROWS * tile<T, WIDTH>::STRIDE;
+    static constexpr int SHARE = ROWS * tile<T, WIDTH>::ABREAST / MOST_THREADS, TOGETHER = SHARE < 4 ? SHARE : 4;
     static constexpr size_t SHARED = (size_t)4 * WORDS * sizeof(float);
     static_assert(SHARED <= CUDA_MOST_SHARED, "shared memory of a block");
 };
@@ -197,11 +235,25 @@ static __device__ __forceinline__ key_cursor keys_after(const attention_lists &l
                                    : next_completion(lists, item, at.after);
 }
 
-/* Row of key `j` of a prompt or completion. */
-static __device__ __forceinline__ int64_t key_row(const attention_lists &lists, int32_t start,
-                                                  int32_t completion, int64_t j)
+/* Rows of the keys of a prompt or completion, from key `base` on. */
+typedef struct key_rows {
+    const int32_t *list; /* NULL: they follow one another from `first` on */
+    int32_t first;
+} key_rows;
+
+static __device__ __forceinline__ key_rows rows_of_keys(const attention_lists &lists, int32_t start,
+                                                        int32_t completion, int32_t base)
 {
-    return completion < 0 ? start + j : lists.completion_rows[completion * lists.stride + j];
+    return completion < 0 ? key_rows{NULL, start + base}
+                          : key_rows{lists.completion_rows + completion * lists.stride + base, 0};
+}
+
+static __device__ __forceinline__ int32_t row_of_key(const key_rows &rows, int32_t j)
+{
+    int32_t row = rows.first + j;
+    if (rows.list != NULL)
+        row = rows.list[j];
+    return row;
 }
 
 /* How many of a tile's keys, from its first one on, the lane's queries see, and the one of the warp that sees most. Where
@@ -209,6 +261,43 @@ static __device__ __forceinline__ int64_t key_row(const attention_lists &lists, 
 typedef struct keys_seen {
     int of[2], most, bad;
 } keys_seen;
+
+/* Of a tile that is full and that all of the item's queries see: what keys_seen decides is known when compiling. Rows that are no
+ * query's have all the tile, too; nobody reads what they make. */
+typedef struct all_seen {
+} all_seen;
+
+/* Whether the lane's query `half` sees a key; whether some query of the warp sees one from `key` on. */
+static __device__ __forceinline__ bool is_seen(const keys_seen &seen, int half, int key)
+{
+    return key < seen.of[half];
+}
+
+static __device__ __forceinline__ bool is_seen(const all_seen &, int, int)
+{
+    return true;
+}
+
+static __device__ __forceinline__ bool any_seen(const keys_seen &seen, int key)
+{
+    return key < seen.most;
+}
+
+static __device__ __forceinline__ bool any_seen(const all_seen &, int)
+{
+    return true;
+}
+
+/* Whether the lane's query sees a value that was replaced. */
+static __device__ __forceinline__ bool bad_seen(const keys_seen &seen, int half)
+{
+    return seen.bad < seen.of[half];
+}
+
+static __device__ __forceinline__ bool bad_seen(const all_seen &, int)
+{
+    return false;
+}
 
 static __device__ __forceinline__ keys_seen see_keys(const lane_queries &q, const key_cursor &at, int rows)
 {
@@ -235,19 +324,20 @@ load_keys(S keys, S values, const matrix<T> &qkv, const attention_lists &lists, 
     constexpr int ROWS = tile_pair<T, WIDTH>::ROWS;
     const int left = at.end - at.base, there = left < ROWS ? left : ROWS,
               rows = (there + SIDE - 1) / SIDE * SIDE;
-    load_tiles<T, WIDTH>(keys, values, rows, s.head_dim, s.whole, thread, (int)blockDim.y * WZ_WARP,
-                         [&](int j, const T **key, const T **value) {
-                             const int64_t row =
-                                 j < there ? key_row(lists, item.start, at.completion, at.base + j) : 0;
-                             *key = key_of(qkv, s, row, kv);
-                             *value = value_of(qkv, s, row, kv);
+    const key_rows at_keys = rows_of_keys(lists, item.start, at.completion, at.base);
+    load_tiles<T, WIDTH, tile_pair<T, WIDTH>::TOGETHER>(keys, values, rows, s.head_dim, s.whole, thread, (int)blockDim.y * WZ_WARP,
+                         [&](int j, int column, const T **key, const T **value) {
+                             const int32_t row = row_of_key(at_keys, j < there ? j : there - 1);
+                             *key = key_of(qkv, s, row, kv, column);
+                             *value = value_of(qkv, s, row, kv, column);
                              return j < there;
                          });
     close_copies();
 }
 
-/* Calls take(keys, values, seen) for each tile of which a query of the warp sees something. GUARDED: a weight of zero does not
- * shut out a value that is not finite, so where queries differ in what they see, such values are replaced. */
+/* Calls take(keys, values, seen) for each tile of which a query of the warp sees something; seen: keys_seen or all_seen. GUARDED:
+ * a weight of zero does not shut out a value that is not finite, so where queries differ in what they see, such values are
+ * replaced. */
 template <typename T, int WIDTH, bool GUARDED, typename S, typename F>
 static __device__ __forceinline__ void walk_keys(S shared, const matrix<T> &qkv, const attention_lists &lists,
                                                  const attention_item &item, const attention_shape &s, int kv,
@@ -255,6 +345,7 @@ static __device__ __forceinline__ void walk_keys(S shared, const matrix<T> &qkv,
 {
     constexpr int ROWS = tile_pair<T, WIDTH>::ROWS, WORDS = tile_pair<T, WIDTH>::WORDS;
     const int lane = (int)threadIdx.x, thread = (int)threadIdx.y * WZ_WARP + lane;
+    const bool any = __shfl_sync(WZ_ALL_LANES, (int)q.there[0], 0) != 0; /* the warp's first query */
     key_cursor at = first_keys(lists, item);
     if (at.base < at.end)
         load_keys<T, WIDTH>(shared + 0, shared + WORDS, qkv, lists, item, s, kv, at, thread);
@@ -275,11 +366,16 @@ static __device__ __forceinline__ void walk_keys(S shared, const matrix<T> &qkv,
             drop_bad<T, WIDTH>(values, rows, thread, (int)blockDim.y * WZ_WARP);
             __syncthreads();
         }
-        keys_seen seen = see_keys(q, at, ROWS);
-        if (GUARDED && differ)
-            seen.bad = first_bad<T, WIDTH>(values, rows, lane);
-        if (seen.most > 0)
-            take(keys, values, seen);
+        if (rows == ROWS && !differ) {
+            if (any)
+                take(keys, values, all_seen{});
+        } else {
+            keys_seen seen = see_keys(q, at, ROWS);
+            if (GUARDED && differ)
+                seen.bad = first_bad<T, WIDTH>(values, rows, lane);
+            if (seen.most > 0)
+                take(keys, values, seen);
+        }
         __syncthreads(); /* the next load writes here */
         at = after;
     }
@@ -300,16 +396,19 @@ template <typename F> static inline void with_width(int64_t head_dim, const F &r
         run(std::integral_constant<int, CUDA_MOST_HEAD_DIM>());
 }
 
-attention_shape cuda_attention_shape(const wz_attention *attention, wz_tensor qkv, wz_tensor dout);
-
 /* Attention forward of listed rows. */
 void cuda_attend(cuda_backend *cuda, wz_tensor out, float *lse, wz_tensor qkv, const attention_lists *lists,
                  const wz_attention *attention);
 
-/* Scratch memory of the backward pass: delta of each row and head, and partial gradients of keys. */
+/* Scratch memory of the backward pass: delta of each row and head, and partial gradients of keys, at a multiple of 16 bytes. */
+static inline int64_t cuda_delta_words(const wz_attention *a, int64_t rows)
+{
+    return (rows * a->heads + 3) / 4 * 4;
+}
+
 static inline size_t cuda_attention_backward_bytes(const wz_attention *a, int64_t rows, int64_t partials)
 {
-    return (size_t)(rows * a->heads + partials * a->kv_heads * KEYS_AT_ONCE * 2 * a->head_dim) *
+    return (size_t)(cuda_delta_words(a, rows) + partials * a->kv_heads * KEYS_AT_ONCE * 2 * a->head_dim) *
            sizeof(float);
 }
 
