@@ -248,11 +248,18 @@ static __device__ __forceinline__ key_rows rows_of_keys(const attention_lists &l
                           : key_rows{lists.completion_rows + completion * lists.stride + base, 0};
 }
 
-static __device__ __forceinline__ int32_t row_of_key(const key_rows &rows, int32_t j)
+/* If there is no such key, the row is none that may be read. */
+static __device__ __forceinline__ int32_t row_of_key(const key_rows &rows, int32_t j, bool there)
 {
     int32_t row = rows.first + j;
-    if (rows.list != NULL)
+#if defined(__CUDACC__) /* for a branch the compiler would make all that follows twice */
+    asm volatile("{ .reg .pred listed; setp.ne.s32 listed, %1, 0; @listed ld.global.s32 %0, [%2]; }"
+                 : "+r"(row)
+                 : "r"((int)(there && rows.list != NULL)), "l"(rows.list + j));
+#else
+    if (there && rows.list != NULL)
         row = rows.list[j];
+#endif
     return row;
 }
 
@@ -327,9 +334,9 @@ load_keys(S keys, S values, const matrix<T> &qkv, const attention_lists &lists, 
     const key_rows at_keys = rows_of_keys(lists, item.start, at.completion, at.base);
     load_tiles<T, WIDTH, tile_pair<T, WIDTH>::TOGETHER>(keys, values, rows, s.head_dim, s.whole, thread, (int)blockDim.y * WZ_WARP,
                          [&](int j, int column, const T **key, const T **value) {
-                             const int32_t row = row_of_key(at_keys, j < there ? j : there - 1);
+                             const int32_t row = row_of_key(at_keys, j, j < there);
                              *key = key_of(qkv, s, row, kv, column);
-                             *value = value_of(qkv, s, row, kv, column);
+                             *value = *key + s.kv_heads * s.head_dim;
                              return j < there;
                          });
     close_copies();

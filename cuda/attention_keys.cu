@@ -67,7 +67,9 @@ static __device__ __forceinline__ void find_keys(const attention_lists &lists, c
     WZ_UNROLL
     for (int half = 0; half < 2; half++) {
         const int32_t j = (int)threadIdx.y * SIDE + 8 * half + lane / 4;
-        row[half] = keys.base + j < keys.length ? row_of_key(all, j) : -1;
+        const bool there = keys.base + j < keys.length;
+        const int32_t at = row_of_key(all, j, there);
+        row[half] = there ? at : -1;
     }
 }
 
