@@ -81,7 +81,7 @@ typedef struct attention_shape {
     int heads, kv_heads, head_dim, per_kv; /* per_kv: heads that share keys */
     float scale, scale2;                   /* of scores; the same with exponents of 2 */
     bool whole;                            /* heads lie on multiples of 16 bytes */
-    uint32_t inverse;                      /* of per_kv: 2^32 / per_kv, rounded up; per_kv 1: 0 */
+    uint32_t inverse;                      /* (2^32 - 1) / per_kv */
 } attention_shape;
 
 /* `tensors`: all in which heads lie. */
@@ -89,7 +89,7 @@ template <typename... A>
 static inline attention_shape cuda_attention_shape(const wz_attention *a, wz_tensor qkv, const A &...tensors)
 {
     const int bytes = (int)wz_type_bytes(qkv.type);
-    const uint64_t per_kv = (uint64_t)(a->heads / a->kv_heads);
+    const uint32_t per_kv = (uint32_t)(a->heads / a->kv_heads);
     assert(qkv.stride * bytes <= INT32_MAX && ((tensors.stride * bytes <= INT32_MAX) && ...));
     return attention_shape{
         (int)a->heads,
@@ -99,22 +99,15 @@ static inline attention_shape cuda_attention_shape(const wz_attention *a, wz_ten
         a->scale,
         a->scale * LOG2_E,
         a->head_dim * bytes % 16 == 0 && in_units(16 / bytes, qkv) && (in_units(16 / bytes, tensors) && ...),
-        per_kv == 1 ? 0 : (uint32_t)((((uint64_t)1 << 32) + per_kv - 1) / per_kv)};
-}
-
-/* x / per_kv, x >= 0. The product with the inverse is too large by less than one, so by one at most. */
-static __device__ __forceinline__ int by_per_kv(const attention_shape &s, int x)
-{
-    const int quotient = s.per_kv == 1 ? x : (int)__umulhi((unsigned)x, s.inverse);
-    return quotient - (quotient * s.per_kv > x);
+        UINT32_MAX / per_kv};
 }
 
 /* Element `column` of a head that begins with element `first` of a row. Rows have less than 2^31 bytes. */
 template <typename T>
 static __device__ __forceinline__ T *head_of(const matrix<T> &m, int32_t row, int first, int column)
 {
-    T *from = m.data + column + first;
     const int32_t bytes = (int32_t)m.stride * (int32_t)sizeof(T);
+    T *from = (T *)((char *)m.data + (uint32_t)(first + column) * (uint32_t)sizeof(T));
 #if defined(__CUDACC__) /* else the compiler makes a product of 64-bit numbers of it */
     T *at;
     asm("mad.wide.s32 %0, %1, %2, %3;" : "=l"(at) : "r"(row), "r"(bytes), "l"(from));

@@ -118,10 +118,11 @@ static __global__ void __launch_bounds__(MOST_THREADS) query_gradients(backward_
                                    for (int n = 0; n < ROWS && any_seen(seen, n); n += SIDE)
                                        take_keys(dq, u, keys, values, n, s.scale2, seen, lane);
                                });
+    const lane_queries again = queries_of(b.lists, item, s, kv); /* not kept meanwhile: registers are scarce */
     T *row[2];
     WZ_UNROLL
     for (int half = 0; half < 2; half++)
-        row[half] = q.there[half] ? query_of(b.dqkv, s, q.row[half], q.head[half], 0) : NULL;
+        row[half] = again.there[half] ? query_of(b.dqkv, s, again.row[half], again.head[half], 0) : NULL;
     const float scale[2] = {s.scale, s.scale};
     store_sums<WIDTH / SIDE>(row[0], row[1], dq, scale, s.head_dim, s.whole, lane);
 }

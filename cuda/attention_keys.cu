@@ -13,8 +13,12 @@ typedef struct query_place {
 static __device__ __forceinline__ query_place find_query(const attention_shape &s, const attention_keys &keys,
                                                          int kv, int at)
 {
-    const int row = by_per_kv(s, at);
-    return query_place{keys.first + row, kv * s.per_kv + at - row * s.per_kv};
+    int row = (int)__umulhi((unsigned)at, s.inverse), head = at - row * s.per_kv;
+    if (head >= s.per_kv) { /* the inverse is too small, by less than 1: the row by one at most */
+        row++;
+        head -= s.per_kv;
+    }
+    return query_place{keys.first + row, kv * s.per_kv + head};
 }
 
 /* Queries [first, first + count) of those that may see the block's keys, into shared memory: two tiles (queries, output
@@ -34,7 +38,9 @@ static __device__ __forceinline__ void load_queries(const backward_view<T> &b, c
                              return j < count;
                          });
     close_copies();
-    for (int j = thread; j < ROWS; j += MOST_THREADS) {
+    static_assert(ROWS <= MOST_THREADS, "a thread has one query");
+    if (thread < ROWS) {
+        const int j = thread;
         const query_place q = find_query(s, keys, kv, first + (j < count ? j : 0));
         const attention_row row = b.lists.rows[q.place];
         const int sees = (keys.completion < 0 ? row.prompt : row.own) - keys.base;
@@ -124,10 +130,11 @@ static __device__ __forceinline__ void take_queries(key_block<T, WIDTH> *k, S qu
     constexpr int ROWS = tile_pair<T, WIDTH>::ROWS, TOGETHER = sizeof(T) == sizeof(bf16) ? ROWS / SIDE : 1;
     const auto seen = queries + (2 * tile_pair<T, WIDTH>::WORDS + SEEN * ROWS);
     const float first = (float)((int)threadIdx.y * SIDE);
-    bool all = true;
-    for (int j = lane; j < ROWS; j += WZ_WARP)
-        all = all && seen[j] >= first + SIDE;
-    if (__all_sync(WZ_ALL_LANES, all)) {
+    float least = SIDE * MANY_WARPS;
+    WZ_UNROLL
+    for (int j = 0; j < ROWS; j += WZ_WARP)
+        least = fminf(least, seen[(j + lane) % ROWS]);
+    if (__all_sync(WZ_ALL_LANES, least >= first + SIDE)) {
         WZ_UNROLL_BY(TOGETHER)
         for (int n = 0; n < ROWS; n += SIDE)
             take_block(k, queries, n, scale2, all_seen{}, lane);
@@ -158,10 +165,11 @@ static __device__ __forceinline__ float *partial_of(const backward_view<T> &b, i
 
 template <typename T, int WIDTH>
 static __device__ __forceinline__ void store_keys(const backward_view<T> &b, const attention_keys &keys,
-                                                  int kv, const key_block<T, WIDTH> &k, const int32_t *row,
-                                                  int lane)
+                                                  int kv, const key_block<T, WIDTH> &k, int lane)
 {
     const attention_shape &s = b.shape;
+    int32_t row[2];
+    find_keys(b.lists, keys, row, lane);
     const float scale[2] = {s.scale, s.scale}, one[2] = {1.0f, 1.0f};
     if (keys.partial >= 0) {
         float *dk[2], *dv[2];
@@ -251,7 +259,7 @@ static __global__ void __launch_bounds__(MOST_THREADS) key_gradients(backward_vi
                                lane);
         __syncthreads(); /* the next load writes here */
     }
-    store_keys(b, keys, kv, k, row, lane);
+    store_keys(b, keys, kv, k, lane);
 }
 
 template <typename T, int WIDTH>
