@@ -118,7 +118,7 @@ static __global__ void __launch_bounds__(MOST_THREADS) query_gradients(backward_
                                    for (int n = 0; n < ROWS && any_seen(seen, n); n += SIDE)
                                        take_keys(dq, u, keys, values, n, s.scale2, seen, lane);
                                });
-    const lane_queries again = queries_of(b.lists, item, s, kv); /* not kept meanwhile: registers are scarce */
+    const lane_queries again = queries_of(b.lists, item, s, kv); /* not kept: registers are scarce */
     T *row[2];
     WZ_UNROLL
     for (int half = 0; half < 2; half++)

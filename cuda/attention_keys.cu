@@ -164,10 +164,11 @@ static __device__ __forceinline__ float *partial_of(const backward_view<T> &b, i
 }
 
 template <typename T, int WIDTH>
-static __device__ __forceinline__ void store_keys(const backward_view<T> &b, const attention_keys &keys,
-                                                  int kv, const key_block<T, WIDTH> &k, int lane)
+static __device__ __forceinline__ void store_keys(const backward_view<T> &b, int kv,
+                                                  const key_block<T, WIDTH> &k, int lane)
 {
     const attention_shape &s = b.shape;
+    const attention_keys keys = b.lists.keys[blockIdx.x]; /* again: registers are scarce */
     int32_t row[2];
     find_keys(b.lists, keys, row, lane);
     const float scale[2] = {s.scale, s.scale}, one[2] = {1.0f, 1.0f};
@@ -259,7 +260,7 @@ static __global__ void __launch_bounds__(MOST_THREADS) key_gradients(backward_vi
                                lane);
         __syncthreads(); /* the next load writes here */
     }
-    store_keys(b, keys, kv, k, lane);
+    store_keys(b, kv, k, lane);
 }
 
 template <typename T, int WIDTH>
