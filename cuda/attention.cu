@@ -124,8 +124,8 @@ static __device__ void store_result(const matrix<T> &out, float *lse, const runn
     for (int half = 0; half < 2; half++) {
         const float sum = sum_of_four(r.sum[half]);
         inverse[half] = 1.0f / sum;
-        row[half] = q.there[half] ? query_of(out, s, q.result[half], q.head[half], 0) : NULL;
-        if (lse != NULL && q.there[half] && lane % 4 == 0)
+        row[half] = is_there(q, half) ? query_of(out, s, q.result[half], q.head[half], 0) : NULL;
+        if (lse != NULL && is_there(q, half) && lane % 4 == 0)
             lse[(int64_t)q.result[half] * s.heads + q.head[half]] = fmaf(r.from[half], LN_2, logf(sum));
     }
     store_sums<WIDTH / SIDE>(row[0], row[1], r.value, inverse, s.head_dim, s.whole, lane);
@@ -145,8 +145,8 @@ static __global__ void __launch_bounds__(MOST_THREADS)
     if (item.count <= 0)
         return;
     const lane_queries q = queries_of(lists, item, shape, kv);
-    const T *upper = q.there[0] ? query_of(qkv, shape, q.row[0], q.head[0], 0) : NULL,
-            *lower = q.there[1] ? query_of(qkv, shape, q.row[1], q.head[1], 0) : NULL;
+    const T *upper = is_there(q, 0) ? query_of(qkv, shape, q.row[0], q.head[0], 0) : NULL,
+            *lower = is_there(q, 1) ? query_of(qkv, shape, q.row[1], q.head[1], 0) : NULL;
     WZ_UNROLL
     for (int d = 0; d < WIDTH / SIDE; d++) {
         load_left(&query[d], upper, lower, d * SIDE, shape.head_dim, shape.whole, lane);

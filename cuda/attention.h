@@ -91,15 +91,15 @@ static inline attention_shape cuda_attention_shape(const wz_attention *a, wz_ten
     const int bytes = (int)wz_type_bytes(qkv.type);
     const uint32_t per_kv = (uint32_t)(a->heads / a->kv_heads);
     assert(qkv.stride * bytes <= INT32_MAX && ((tensors.stride * bytes <= INT32_MAX) && ...));
-    return attention_shape{
-        (int)a->heads,
-        (int)a->kv_heads,
-        (int)a->head_dim,
-        (int)per_kv,
-        a->scale,
-        a->scale * LOG2_E,
-        a->head_dim * bytes % 16 == 0 && in_units(16 / bytes, qkv) && (in_units(16 / bytes, tensors) && ...),
-        UINT32_MAX / per_kv};
+    return attention_shape{(int)a->heads,
+                           (int)a->kv_heads,
+                           (int)a->head_dim,
+                           (int)per_kv,
+                           a->scale,
+                           a->scale * LOG2_E,
+                           a->head_dim * bytes % 16 == 0 && in_units(16 / bytes, qkv) &&
+                               (in_units(16 / bytes, tensors) && ...),
+                           UINT32_MAX / per_kv};
 }
 
 /* Element `column` of a head that begins with element `first` of a row. Rows have less than 2^31 bytes. */
@@ -144,7 +144,8 @@ static __device__ __forceinline__ T *value_of(const matrix<T> &qkv, const attent
 template <typename T, int WIDTH> struct tile_pair {
     static constexpr int BYTES = WIDTH * (int)sizeof(T), ROWS = BYTES <= 256 ? 64 : 16384 / BYTES,
                          WORDS = ROWS * tile<T, WIDTH>::STRIDE;
-    static constexpr int SHARE = ROWS * tile<T, WIDTH>::ABREAST / MOST_THREADS, TOGETHER = SHARE < 4 ? SHARE : 4;
+    static constexpr int SHARE = ROWS * tile<T, WIDTH>::ABREAST / MOST_THREADS,
+                         TOGETHER = SHARE < 4 ? SHARE : 4;
     static constexpr size_t SHARED = (size_t)4 * WORDS * sizeof(float);
     static_assert(SHARED <= CUDA_MOST_SHARED, "shared memory of a block");
 };
@@ -153,11 +154,14 @@ template <typename T, int WIDTH> struct tile_pair {
 
 /* A lane's two: rows lane / 4 and lane / 4 + 8 of a left factor. */
 typedef struct lane_queries {
-    bool there[2];
-    int32_t place[2], row[2], result[2]; /* place: in the list of rows */
-    int32_t prompt[2], own[2], completion[2];
+    int32_t place[2], row[2], result[2]; /* place: in the list of rows, -1: not there */
     int head[2];
 } lane_queries;
+
+static __device__ __forceinline__ bool is_there(const lane_queries &q, int half)
+{
+    return q.place[half] >= 0;
+}
 
 static __device__ __forceinline__ lane_queries queries_of(const attention_lists &lists,
                                                           const attention_item &item,
@@ -169,14 +173,11 @@ static __device__ __forceinline__ lane_queries queries_of(const attention_lists 
     WZ_UNROLL
     for (int r = 0; r < 2; r++) {
         const int slot = (int)threadIdx.y * SIDE + 8 * r + (int)threadIdx.x / 4, i = slot / heads;
-        q.there[r] = i < item.count;
-        q.place[r] = item.first + (q.there[r] ? i : 0);
-        const attention_row row = lists.rows[q.place[r]];
+        const bool there = i < item.count;
+        const attention_row row = lists.rows[item.first + (there ? i : 0)];
+        q.place[r] = there ? item.first + i : -1;
         q.row[r] = row.row;
         q.result[r] = row.result;
-        q.prompt[r] = q.there[r] ? row.prompt : 0;
-        q.own[r] = q.there[r] ? row.own : 0;
-        q.completion[r] = q.there[r] ? row.completion : -1;
         q.head[r] = kv * s.per_kv + part + slot % heads;
     }
     return q;
@@ -299,12 +300,18 @@ static __device__ __forceinline__ bool bad_seen(const all_seen &, int)
     return false;
 }
 
-static __device__ __forceinline__ keys_seen see_keys(const lane_queries &q, const key_cursor &at, int rows)
+/* Reads the list again: few tiles ask, and registers are scarce. */
+static __device__ __forceinline__ keys_seen see_keys(const attention_lists &lists, const lane_queries &q,
+                                                     const key_cursor &at, int rows)
 {
     keys_seen seen = {{0, 0}, 0, rows};
     WZ_UNROLL
     for (int r = 0; r < 2; r++) {
-        const int sees = at.completion < 0 ? q.prompt[r] : at.completion == q.completion[r] ? q.own[r] : 0;
+        int sees = 0;
+        if (is_there(q, r)) {
+            const attention_row row = lists.rows[q.place[r]];
+            sees = at.completion < 0 ? row.prompt : at.completion == row.completion ? row.own : 0;
+        }
         seen.of[r] = sees - at.base < rows ? sees - at.base : rows;
         seen.most = seen.of[r] > seen.most ? seen.of[r] : seen.most;
     }
@@ -325,13 +332,14 @@ load_keys(S keys, S values, const matrix<T> &qkv, const attention_lists &lists, 
     const int left = at.end - at.base, there = left < ROWS ? left : ROWS,
               rows = (there + SIDE - 1) / SIDE * SIDE;
     const key_rows at_keys = rows_of_keys(lists, item.start, at.completion, at.base);
-    load_tiles<T, WIDTH, tile_pair<T, WIDTH>::TOGETHER>(keys, values, rows, s.head_dim, s.whole, thread, (int)blockDim.y * WZ_WARP,
-                         [&](int j, int column, const T **key, const T **value) {
-                             const int32_t row = row_of_key(at_keys, j, j < there);
-                             *key = key_of(qkv, s, row, kv, column);
-                             *value = *key + s.kv_heads * s.head_dim;
-                             return j < there;
-                         });
+    load_tiles<T, WIDTH, tile_pair<T, WIDTH>::TOGETHER>(
+        keys, values, rows, s.head_dim, s.whole, thread, (int)blockDim.y * WZ_WARP,
+        [&](int j, int column, const T **key, const T **value) {
+            const int32_t row = row_of_key(at_keys, j, j < there);
+            *key = key_of(qkv, s, row, kv, column);
+            *value = *key + s.kv_heads * s.head_dim;
+            return j < there;
+        });
     close_copies();
 }
 
@@ -345,7 +353,7 @@ static __device__ __forceinline__ void walk_keys(S shared, const matrix<T> &qkv,
 {
     constexpr int ROWS = tile_pair<T, WIDTH>::ROWS, WORDS = tile_pair<T, WIDTH>::WORDS;
     const int lane = (int)threadIdx.x, thread = (int)threadIdx.y * WZ_WARP + lane;
-    const bool any = __shfl_sync(WZ_ALL_LANES, (int)q.there[0], 0) != 0; /* the warp's first query */
+    const bool any = __shfl_sync(WZ_ALL_LANES, (int)is_there(q, 0), 0) != 0; /* the warp's first query */
     key_cursor at = first_keys(lists, item);
     if (at.base < at.end)
         load_keys<T, WIDTH>(shared + 0, shared + WORDS, qkv, lists, item, s, kv, at, thread);
@@ -370,7 +378,7 @@ static __device__ __forceinline__ void walk_keys(S shared, const matrix<T> &qkv,
             if (any)
                 take(keys, values, all_seen{});
         } else {
-            keys_seen seen = see_keys(q, at, ROWS);
+            keys_seen seen = see_keys(lists, q, at, ROWS);
             if (GUARDED && differ)
                 seen.bad = first_bad<T, WIDTH>(values, rows, lane);
             if (seen.most > 0)

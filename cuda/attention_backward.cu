@@ -36,8 +36,8 @@ static __device__ void find_delta(const backward_view<T> &b, const lane_queries 
                                   int lane)
 {
     fragment<T> out;
-    const T *upper = q.there[0] ? query_of(b.out, b.shape, q.result[0], q.head[0], 0) : NULL,
-            *lower = q.there[1] ? query_of(b.out, b.shape, q.result[1], q.head[1], 0) : NULL;
+    const T *upper = is_there(q, 0) ? query_of(b.out, b.shape, q.result[0], q.head[0], 0) : NULL,
+            *lower = is_there(q, 1) ? query_of(b.out, b.shape, q.result[1], q.head[1], 0) : NULL;
     float delta[2] = {0.0f, 0.0f};
     WZ_UNROLL
     for (int d = 0; d < WIDTH / SIDE; d++) {
@@ -50,7 +50,7 @@ static __device__ void find_delta(const backward_view<T> &b, const lane_queries 
     for (int half = 0; half < 2; half++) {
         const float less = -sum_of_four(delta[half]);
         u->less_delta[half] = less;
-        if (q.there[half] && lane % 4 == 0)
+        if (is_there(q, half) && lane % 4 == 0)
             b.less_delta[(int64_t)q.place[half] * b.shape.heads + q.head[half]] = less;
     }
 }
@@ -62,10 +62,11 @@ static __device__ void load_upstream(const backward_view<T> &b, const lane_queri
     const T *row[2], *dout[2];
     WZ_UNROLL
     for (int half = 0; half < 2; half++) {
-        row[half] = q.there[half] ? query_of(b.qkv, b.shape, q.row[half], q.head[half], 0) : NULL;
-        dout[half] = q.there[half] ? query_of(b.dout, b.shape, q.result[half], q.head[half], 0) : NULL;
-        u->less_lse2[half] =
-            q.there[half] ? b.lse[(int64_t)q.result[half] * b.shape.heads + q.head[half]] * -LOG2_E : 0.0f;
+        row[half] = is_there(q, half) ? query_of(b.qkv, b.shape, q.row[half], q.head[half], 0) : NULL;
+        dout[half] = is_there(q, half) ? query_of(b.dout, b.shape, q.result[half], q.head[half], 0) : NULL;
+        u->less_lse2[half] = is_there(q, half)
+                                 ? b.lse[(int64_t)q.result[half] * b.shape.heads + q.head[half]] * -LOG2_E
+                                 : 0.0f;
     }
     WZ_UNROLL
     for (int d = 0; d < WIDTH / SIDE; d++) {
@@ -100,7 +101,7 @@ static __device__ __forceinline__ void take_keys(float (*dq)[8], const upstream<
 template <typename T, int WIDTH>
 static __global__ void __launch_bounds__(MOST_THREADS) query_gradients(backward_view<T> b)
 {
-    constexpr int ROWS = tile_pair<T, WIDTH>::ROWS, TOGETHER = sizeof(T) == sizeof(bf16) ? ROWS / SIDE : 1;
+    constexpr int ROWS = tile_pair<T, WIDTH>::ROWS;
     WZ_DYNAMIC_SHARED(shared);
     const attention_shape &s = b.shape;
     const attention_item item = b.lists.items[blockIdx.x];
@@ -114,7 +115,7 @@ static __global__ void __launch_bounds__(MOST_THREADS) query_gradients(backward_
         dq[i / 8][i % 8] = 0.0f;
     walk_keys<T, WIDTH, false>(shared + 0, b.qkv, b.lists, item, s, kv, q,
                                [&](auto keys, auto values, const auto &seen) {
-                                   WZ_UNROLL_BY(TOGETHER)
+                                   WZ_UNROLL_BY(1) /* several take more registers than four blocks have */
                                    for (int n = 0; n < ROWS && any_seen(seen, n); n += SIDE)
                                        take_keys(dq, u, keys, values, n, s.scale2, seen, lane);
                                });
@@ -122,7 +123,7 @@ static __global__ void __launch_bounds__(MOST_THREADS) query_gradients(backward_
     T *row[2];
     WZ_UNROLL
     for (int half = 0; half < 2; half++)
-        row[half] = again.there[half] ? query_of(b.dqkv, s, again.row[half], again.head[half], 0) : NULL;
+        row[half] = is_there(again, half) ? query_of(b.dqkv, s, again.row[half], again.head[half], 0) : NULL;
     const float scale[2] = {s.scale, s.scale};
     store_sums<WIDTH / SIDE>(row[0], row[1], dq, scale, s.head_dim, s.whole, lane);
 }

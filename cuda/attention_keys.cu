@@ -29,14 +29,15 @@ static __device__ __forceinline__ void load_queries(const backward_view<T> &b, c
 {
     constexpr int ROWS = tile_pair<T, WIDTH>::ROWS, WORDS = tile_pair<T, WIDTH>::WORDS;
     const attention_shape &s = b.shape;
-    load_tiles<T, WIDTH, tile_pair<T, WIDTH>::TOGETHER>(to, to + WORDS, (count + SIDE - 1) / SIDE * SIDE, s.head_dim, s.whole, thread,
-                         MOST_THREADS, [&](int j, int column, const T **query, const T **dout) {
-                             const query_place q = find_query(s, keys, kv, first + (j < count ? j : 0));
-                             const attention_row *row = &b.lists.rows[q.place];
-                             *query = query_of(b.qkv, s, row->row, q.head, column);
-                             *dout = query_of(b.dout, s, row->result, q.head, column);
-                             return j < count;
-                         });
+    load_tiles<T, WIDTH, tile_pair<T, WIDTH>::TOGETHER>(
+        to, to + WORDS, (count + SIDE - 1) / SIDE * SIDE, s.head_dim, s.whole, thread, MOST_THREADS,
+        [&](int j, int column, const T **query, const T **dout) {
+            const query_place q = find_query(s, keys, kv, first + (j < count ? j : 0));
+            const attention_row *row = &b.lists.rows[q.place];
+            *query = query_of(b.qkv, s, row->row, q.head, column);
+            *dout = query_of(b.dout, s, row->result, q.head, column);
+            return j < count;
+        });
     close_copies();
     static_assert(ROWS <= MOST_THREADS, "a thread has one query");
     if (thread < ROWS) {
@@ -106,7 +107,8 @@ static __device__ __forceinline__ void take_block(key_block<T, WIDTH> *k, S quer
     fragment<T> left;
     WZ_UNROLL
     for (int c = 0; c < 2; c++) {
-        read_words<4>(slope + 4 * c, queries + 2 * WORDS + 4 * (lane % 4), LESS_DELTA * ROWS + 2 * n + 16 * c);
+        read_words<4>(slope + 4 * c, queries + 2 * WORDS + 4 * (lane % 4),
+                      LESS_DELTA * ROWS + 2 * n + 16 * c);
         read_words<2>(less_lse2 + 2 * c, words, LESS_LSE2 * ROWS + n + 8 * c);
     }
     two_products<T, WIDTH>(p, k->key, queries, slope, k->value, dout, n, lane);
@@ -256,8 +258,7 @@ static __global__ void __launch_bounds__(MOST_THREADS) key_gradients(backward_vi
             await_copies<0>();
         }
         __syncthreads();
-        take_queries<T, WIDTH>(&k, shared + stage * STAGE, left < ROWS ? left : ROWS, s.scale2,
-                               lane);
+        take_queries<T, WIDTH>(&k, shared + stage * STAGE, left < ROWS ? left : ROWS, s.scale2, lane);
         __syncthreads(); /* the next load writes here */
     }
     store_keys(b, kv, k, lane);

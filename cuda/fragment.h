@@ -77,7 +77,7 @@ static __device__ __forceinline__ void load_left(fragment<T> *left, const T *upp
         for (int i = 0; i < 4; i++) {
             const T *row = i % 2 == 0 ? upper : lower;
             const int column = first + fragment_column(lane, 2 * i);
-            bytes_at_once<4 * EACH> pair = {};
+            bytes_at_once<4 *EACH> pair = {};
             if (row != NULL && column < columns)
                 pair = read_bytes<4 * EACH>(row + column);
             WZ_UNROLL
@@ -151,8 +151,7 @@ static __device__ __forceinline__ void copy_unit(S words, int at, const void *fr
 }
 
 /* N numbers of shared memory, from a word on whose number is a multiple of N. */
-template <int N, typename S>
-static __device__ __forceinline__ void read_words(float *x, S words, int at)
+template <int N, typename S> static __device__ __forceinline__ void read_words(float *x, S words, int at)
 {
 #if defined(__CUDACC__)
     const bytes_at_once<4 *N> unit = read_bytes<4 * N>(words + at);
@@ -341,10 +340,9 @@ static __device__ __forceinline__ void multiply_add(float *sum, const fragment<b
     for (int half = 0; half < 2; half++)
         asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 "
             "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
-            : "+f"(sum[4 * half]), "+f"(sum[4 * half + 1]), "+f"(sum[4 * half + 2]),
-                       "+f"(sum[4 * half + 3])
-                     : "r"(left.word[0]), "r"(left.word[1]), "r"(left.word[2]), "r"(left.word[3]),
-                       "r"(right.word[2 * half]), "r"(right.word[2 * half + 1]));
+            : "+f"(sum[4 * half]), "+f"(sum[4 * half + 1]), "+f"(sum[4 * half + 2]), "+f"(sum[4 * half + 3])
+            : "r"(left.word[0]), "r"(left.word[1]), "r"(left.word[2]), "r"(left.word[3]),
+              "r"(right.word[2 * half]), "r"(right.word[2 * half + 1]));
 }
 
 static __device__ __forceinline__ void multiply_add(float *sum, const fragment<float> &left,
