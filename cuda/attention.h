@@ -140,12 +140,13 @@ static __device__ __forceinline__ T *value_of(const matrix<T> &qkv, const attent
 
 /* Rows of a tile of keys, or of queries, and the shared memory of two tiles, twice: one pair is loaded while the other is
  * worked on. Multiples of 16 rows, 69 KiB at most (of the 99 that each GPU has). TOGETHER: rows that a thread of the largest
- * block loads at once. */
+ * block loads at once, as far as there are registers. */
 template <typename T, int WIDTH> struct tile_pair {
     static constexpr int BYTES = WIDTH * (int)sizeof(T), ROWS = BYTES <= 256 ? 64 : 16384 / BYTES,
                          WORDS = ROWS * tile<T, WIDTH>::STRIDE;
-    static constexpr int SHARE = ROWS * tile<T, WIDTH>::ABREAST / MOST_THREADS,
-                         TOGETHER = SHARE < 4 ? SHARE : 4;
+    static constexpr int SHARE = ROWS * tile<T, WIDTH>::ABREAST / MOST_THREADS, TOGETHER = WIDTH > 128 ? 1
+                                                                                           : SHARE < 4 ? SHARE
+                                                                                                       : 4;
     static constexpr size_t SHARED = (size_t)4 * WORDS * sizeof(float);
     static_assert(SHARED <= CUDA_MOST_SHARED, "shared memory of a block");
 };

@@ -129,7 +129,8 @@ template <typename T, int WIDTH, typename S>
 static __device__ __forceinline__ void take_queries(key_block<T, WIDTH> *k, S queries, int count,
                                                     float scale2, int lane)
 {
-    constexpr int ROWS = tile_pair<T, WIDTH>::ROWS, TOGETHER = sizeof(T) == sizeof(bf16) ? ROWS / SIDE : 1;
+    constexpr int ROWS = tile_pair<T, WIDTH>::ROWS,
+                  TOGETHER = sizeof(T) == sizeof(bf16) && WIDTH <= 64 ? ROWS / SIDE : 1;
     const auto seen = queries + (2 * tile_pair<T, WIDTH>::WORDS + SEEN * ROWS);
     const float first = (float)((int)threadIdx.y * SIDE);
     float least = SIDE * MANY_WARPS;
