@@ -38,17 +38,17 @@ static __device__ void find_delta(const backward_view<T> &b, const lane_queries 
     fragment<T> out;
     const T *upper = is_there(q, 0) ? query_of(b.out, b.shape, q.result[0], q.head[0], 0) : NULL,
             *lower = is_there(q, 1) ? query_of(b.out, b.shape, q.result[1], q.head[1], 0) : NULL;
-    float less[2] = {0.0f, 0.0f};
+    float delta[2] = {0.0f, 0.0f};
     WZ_UNROLL
     for (int d = 0; d < WIDTH / SIDE; d++) {
         load_left(&out, upper, lower, d * SIDE, b.shape.head_dim, b.shape.whole, lane);
         WZ_UNROLL
         for (int e = 0; e < 8; e++)
-            less[e / 2 % 2] = fmaf(-element_of(u->dout[d], e), element_of(out, e), less[e / 2 % 2]);
+            delta[e / 2 % 2] = fmaf(element_of(u->dout[d], e), element_of(out, e), delta[e / 2 % 2]);
     }
     WZ_UNROLL
     for (int half = 0; half < 2; half++) {
-        u->less_delta[half] = sum_of_four(less[half]);
+        u->less_delta[half] = -sum_of_four(delta[half]);
         if (is_there(q, half) && lane % 4 == 0)
             b.less_delta[(int64_t)q.place[half] * b.shape.heads + q.head[half]] = u->less_delta[half];
     }
