@@ -2,7 +2,7 @@
  * of Dao et al. 2022. */
 #include <math.h>
 
-#include "cuda/attention.h"
+#include "cuda/attention_walk.h"
 
 /* How far, in powers of two, scores may exceed the number that exponents are counted from, so that weights are at most 2^LEAP.
  * Counting from a new one means rescaling all sums: it follows the largest score in leaps, which are few. */

@@ -6,7 +6,7 @@
 #ifndef WZ_CUDA_ATTENTION_BACKWARD_H
 #define WZ_CUDA_ATTENTION_BACKWARD_H
 
-#include "cuda/attention.h"
+#include "cuda/attention_walk.h"
 
 /* What the kernels share. less_delta [rows][heads]: -D, by place in the list of rows; partial [lists.partials][kv_heads][64][dk,
  * dv][head_dim]. */
