@@ -2,26 +2,17 @@
  * of Dao et al. 2022. */
 #include <math.h>
 
-#include "cuda/attention.h"
+#include "cuda/attention_walk.h"
 
-attention_shape cuda_attention_shape(const wz_attention *a, wz_tensor qkv, wz_tensor dout)
-{
-    const uint64_t size = wz_type_bytes(qkv.type),
-                   all = (uint64_t)(uintptr_t)qkv.data | (uint64_t)(uintptr_t)dout.data |
-                         (uint64_t)qkv.stride * size | (uint64_t)dout.stride * size |
-                         (uint64_t)a->head_dim * size;
-    const uint64_t per_kv = (uint64_t)(a->heads / a->kv_heads);
-    return attention_shape{
-        (int)a->heads,    (int)a->kv_heads,
-        (int)a->head_dim, (int)per_kv,
-        a->scale,         a->scale * LOG2_E,
-        all % 16 == 0,    per_kv == 1 ? 0 : (uint32_t)((((uint64_t)1 << 32) + per_kv - 1) / per_kv)};
-}
+/* How far, in powers of two, scores may exceed the number that exponents are counted from, so that weights are at most 2^LEAP.
+ * Counting from a new one means rescaling all sums: it follows the largest score in leaps, which are few. */
+#define LEAP 8.0f
 
-/* The running softmax of a lane's two queries: largest score so far, sum of exp(score - largest), and that sum weighted with
- * values; the four lanes of a query share its features. */
+/* The running softmax of a lane's two queries. With x a score times log2(e): a number `from` near the largest x so far
+ * (-infinity: none), the sum of 2^(x - from), over the lane's own keys, and that sum over all keys weighted with values; the four
+ * lanes of a query share its features. */
 template <int WIDTH> struct running_softmax {
-    float largest[2], sum[2], value[WIDTH / SIDE][8];
+    float from[2], sum[2], value[WIDTH / SIDE][8];
 };
 
 static __device__ __forceinline__ float largest_of_four(float x)
@@ -31,16 +22,16 @@ static __device__ __forceinline__ float largest_of_four(float x)
 }
 
 /* Scores of the lane's queries with the tile's keys in blocks of 16; -infinity for those not seen. */
-template <typename T, int WIDTH, int BLOCKS, typename S>
+template <typename T, int WIDTH, int BLOCKS, typename S, typename Seen>
 static __device__ __forceinline__ void score_keys(float (*score)[8], const fragment<T> *query, S keys,
-                                                  const keys_seen &seen, int lane)
+                                                  const Seen &seen, int lane)
 {
     WZ_UNROLL
     for (int n = 0; n < BLOCKS; n++) {
         WZ_UNROLL
         for (int e = 0; e < 8; e++)
             score[n][e] = 0.0f;
-        if (n * SIDE < seen.most) {
+        if (any_seen(seen, n * SIDE)) {
             WZ_UNROLL
             for (int d = 0; d < WIDTH / SIDE; d++) {
                 fragment<T> key;
@@ -50,49 +41,64 @@ static __device__ __forceinline__ void score_keys(float (*score)[8], const fragm
         }
         WZ_UNROLL
         for (int e = 0; e < 8; e++)
-            if (n * SIDE + fragment_column(lane, e) >= seen.of[e / 2 % 2])
+            if (!is_seen(seen, e / 2 % 2, n * SIDE + fragment_column(lane, e)))
                 score[n][e] = -INFINITY;
     }
 }
 
-/* Scores become exp(score - largest), and what was summed before is rescaled. */
-template <int WIDTH, int BLOCKS>
-static __device__ __forceinline__ void take_scores(running_softmax<WIDTH> *r, float (*score)[8], float scale2)
+/* Counts from other numbers. A query that keeps its own keeps its sums' bits. */
+template <int WIDTH>
+static __device__ __forceinline__ void count_from(running_softmax<WIDTH> *r, const float *from)
 {
     float rescale[2];
     WZ_UNROLL
     for (int half = 0; half < 2; half++) {
-        float most = -INFINITY, sum = 0.0f;
+        rescale[half] = from[half] > r->from[half] ? power_of_two(r->from[half] - from[half]) : 1.0f;
+        r->sum[half] *= rescale[half];
+        r->from[half] = from[half];
+    }
+    WZ_UNROLL
+    for (int i = 0; i < WIDTH / SIDE * 8; i++)
+        r->value[i / 8][i % 8] *= rescale[i % 8 / 2 % 2];
+}
+
+/* Scores become 2^(x - from). */
+template <int WIDTH, int BLOCKS>
+static __device__ __forceinline__ void take_scores(running_softmax<WIDTH> *r, float (*score)[8], float scale2)
+{
+    float from[2];
+    WZ_UNROLL
+    for (int half = 0; half < 2; half++) {
+        float most = -INFINITY;
         WZ_UNROLL
         for (int i = 0; i < 4 * BLOCKS; i++)
             most = fmaxf(most, score[i / 4][i % 4 / 2 * 4 + 2 * half + i % 2]);
-        most = fmaxf(r->largest[half], largest_of_four(most));
-        const float from = most == -INFINITY ? 0.0f : most; /* it has seen nothing yet */
-        rescale[half] = power_of_two((r->largest[half] - from) * scale2);
+        most = largest_of_four(most) * scale2;
+        from[half] = most > r->from[half] + LEAP ? most : r->from[half];
+    }
+    if (__any_sync(WZ_ALL_LANES, from[0] > r->from[0] || from[1] > r->from[1]))
+        count_from(r, from);
+    WZ_UNROLL
+    for (int half = 0; half < 2; half++) {
+        const float less = from[half] == -INFINITY ? 0.0f : -from[half]; /* it has seen nothing yet */
+        float sum = 0.0f;
         WZ_UNROLL
         for (int i = 0; i < 4 * BLOCKS; i++) {
             float *x = &score[i / 4][i % 4 / 2 * 4 + 2 * half + i % 2];
-            *x = power_of_two((*x - from) * scale2);
+            *x = power_of_two(fmaf(*x, scale2, less));
             sum += *x;
         }
-        r->sum[half] = fmaf(r->sum[half], rescale[half], sum_of_four(sum));
-        r->largest[half] = most;
-    }
-    WZ_UNROLL
-    for (int d = 0; d < WIDTH / SIDE; d++) {
-        WZ_UNROLL
-        for (int e = 0; e < 8; e++)
-            r->value[d][e] *= rescale[e / 2 % 2];
+        r->sum[half] += sum;
     }
 }
 
-template <typename T, int WIDTH, int BLOCKS, typename S>
+template <typename T, int WIDTH, int BLOCKS, typename S, typename Seen>
 static __device__ __forceinline__ void add_values(running_softmax<WIDTH> *r, const float (*p)[8], S values,
-                                                  const keys_seen &seen, int lane)
+                                                  const Seen &seen, int lane)
 {
     WZ_UNROLL
     for (int n = 0; n < BLOCKS; n++)
-        if (n * SIDE < seen.most) {
+        if (any_seen(seen, n * SIDE)) {
             fragment<T> weight;
             make_factor(&weight, p[n]);
             WZ_UNROLL
@@ -104,7 +110,7 @@ static __device__ __forceinline__ void add_values(running_softmax<WIDTH> *r, con
         }
     WZ_UNROLL
     for (int half = 0; half < 2; half++)
-        if (seen.bad < seen.of[half])
+        if (bad_seen(seen, half))
             r->sum[half] = NAN;
 }
 
@@ -112,20 +118,17 @@ template <typename T, int WIDTH>
 static __device__ void store_result(const matrix<T> &out, float *lse, const running_softmax<WIDTH> &r,
                                     const lane_queries &q, const attention_shape &s, int lane)
 {
+    float inverse[2];
+    T *row[2];
     WZ_UNROLL
-    for (int d = 0; d < WIDTH / SIDE; d++) {
-        WZ_UNROLL
-        for (int e = 0; e < 8; e++) {
-            const int half = e / 2 % 2, column = d * SIDE + fragment_column(lane, e);
-            if (q.there[half] && column < s.head_dim)
-                query_of(out, s, q.result[half], q.head[half])[column] = r.value[d][e] / r.sum[half];
-        }
+    for (int half = 0; half < 2; half++) {
+        const float sum = sum_of_four(r.sum[half]);
+        inverse[half] = 1.0f / sum;
+        row[half] = is_there(q, half) ? query_of(out, s, q.result[half], q.head[half], 0) : NULL;
+        if (lse != NULL && is_there(q, half) && lane % 4 == 0)
+            lse[(int64_t)q.result[half] * s.heads + q.head[half]] = fmaf(r.from[half], LN_2, logf(sum));
     }
-    WZ_UNROLL
-    for (int half = 0; half < 2; half++)
-        if (lse != NULL && q.there[half] && lane % 4 == 0)
-            lse[(int64_t)q.result[half] * s.heads + q.head[half]] =
-                fmaf(r.largest[half], s.scale, logf(r.sum[half]));
+    store_sums<WIDTH / SIDE>(row[0], row[1], r.value, inverse, s.head_dim, s.whole, lane);
 }
 
 /* Blocks: (items, key/value heads, parts of the heads that share them). */
@@ -142,22 +145,22 @@ static __global__ void __launch_bounds__(MOST_THREADS)
     if (item.count <= 0)
         return;
     const lane_queries q = queries_of(lists, item, shape, kv);
-    const T *upper = q.there[0] ? query_of(qkv, shape, q.row[0], q.head[0]) : NULL,
-            *lower = q.there[1] ? query_of(qkv, shape, q.row[1], q.head[1]) : NULL;
+    const T *upper = is_there(q, 0) ? query_of(qkv, shape, q.row[0], q.head[0], 0) : NULL,
+            *lower = is_there(q, 1) ? query_of(qkv, shape, q.row[1], q.head[1], 0) : NULL;
     WZ_UNROLL
     for (int d = 0; d < WIDTH / SIDE; d++) {
-        load_left(&query[d], upper, lower, d * SIDE, shape.head_dim, lane);
+        load_left(&query[d], upper, lower, d * SIDE, shape.head_dim, shape.whole, lane);
         WZ_UNROLL
         for (int e = 0; e < 8; e++)
             r.value[d][e] = 0.0f;
     }
     WZ_UNROLL
     for (int half = 0; half < 2; half++) {
-        r.largest[half] = -INFINITY;
+        r.from[half] = -INFINITY;
         r.sum[half] = 0.0f;
     }
     walk_keys<T, WIDTH, true>(shared + 0, qkv, lists, item, shape, kv, q,
-                              [&](auto keys, auto values, const keys_seen &seen) {
+                              [&](auto keys, auto values, const auto &seen) {
                                   float score[BLOCKS][8];
                                   score_keys<T, WIDTH, BLOCKS>(score, query, keys, seen, lane);
                                   take_scores<WIDTH, BLOCKS>(&r, score, shape.scale2);
@@ -177,7 +180,7 @@ static void launch_forward(cuda_backend *cuda, wz_tensor out, float *lse, wz_ten
     if (!cuda_allow_shared(cuda, kernel, bytes, "attention forward"))
         return;
     WZ_LAUNCH(kernel, grid, dim3(WZ_WARP, (unsigned)lists.warps), bytes, cuda->stream, matrix_of<T>(out), lse,
-              matrix_of<T>(qkv), lists, cuda_attention_shape(attention, qkv, qkv));
+              matrix_of<T>(qkv), lists, cuda_attention_shape(attention, qkv, out));
     CUDA_LAUNCHED(cuda, "attention forward", out.rows, out.columns);
 }
 

@@ -1,8 +1,9 @@
 /* Attention backward: gradients of keys and values. */
 #include "cuda/attention_backward.h"
 
-/* What a block of keys must know of a tile of queries; SEEN: keys of the block that it sees. */
-typedef enum query_word { LSE2, DELTA, SEEN, QUERY_WORDS } query_word;
+/* What a block of keys must know of a tile of queries, beside the tiles, in words a query: -D, twice, as two queries d and e lie
+ * in sums: d e d e; -lse, with exponents of 2; keys of the block that it sees. */
+typedef enum query_words { LESS_DELTA = 0, LESS_LSE2 = 2, SEEN = 3, QUERY_WORDS = 4 } query_words;
 
 /* One of the queries that may see a block's keys. */
 typedef struct query_place {
@@ -12,8 +13,12 @@ typedef struct query_place {
 static __device__ __forceinline__ query_place find_query(const attention_shape &s, const attention_keys &keys,
                                                          int kv, int at)
 {
-    const int row = by_per_kv(s, at);
-    return query_place{keys.first + row, kv * s.per_kv + at - row * s.per_kv};
+    int row = (int)__umulhi((unsigned)at, s.inverse), head = at - row * s.per_kv;
+    if (head >= s.per_kv) { /* the inverse is too small, by less than 1: the row by one at most */
+        row++;
+        head -= s.per_kv;
+    }
+    return query_place{keys.first + row, kv * s.per_kv + head};
 }
 
 /* Queries [first, first + count) of those that may see the block's keys, into shared memory: two tiles (queries, output
@@ -24,23 +29,28 @@ static __device__ __forceinline__ void load_queries(const backward_view<T> &b, c
 {
     constexpr int ROWS = tile_pair<T, WIDTH>::ROWS, WORDS = tile_pair<T, WIDTH>::WORDS;
     const attention_shape &s = b.shape;
-    load_tiles<T, WIDTH>(to, to + WORDS, (count + SIDE - 1) / SIDE * SIDE, s.head_dim, s.whole, thread,
-                         MOST_THREADS, [&](int j, const T **query, const T **dout) {
-                             const query_place q = find_query(s, keys, kv, first + (j < count ? j : 0));
-                             const attention_row *row = &b.lists.rows[q.place];
-                             *query = query_of(b.qkv, s, row->row, q.head);
-                             *dout = query_of(b.dout, s, row->result, q.head);
-                             return j < count;
-                         });
+    load_tiles<T, WIDTH, tile_pair<T, WIDTH>::TOGETHER>(
+        to, to + WORDS, (count + SIDE - 1) / SIDE * SIDE, s.head_dim, s.whole, thread, MOST_THREADS,
+        [&](int j, int column, const T **query, const T **dout) {
+            const query_place q = find_query(s, keys, kv, first + (j < count ? j : 0));
+            const attention_row *row = &b.lists.rows[q.place];
+            *query = query_of(b.qkv, s, row->row, q.head, column);
+            *dout = query_of(b.dout, s, row->result, q.head, column);
+            return j < count;
+        });
     close_copies();
-    for (int j = thread; j < ROWS; j += MOST_THREADS) {
+    static_assert(ROWS <= MOST_THREADS, "a thread has one query");
+    if (thread < ROWS) {
+        const int j = thread;
         const query_place q = find_query(s, keys, kv, first + (j < count ? j : 0));
         const attention_row row = b.lists.rows[q.place];
         const int sees = (keys.completion < 0 ? row.prompt : row.own) - keys.base;
-        const auto words = to + (2 * WORDS + j);
-        words[LSE2 * ROWS] = b.lse[(int64_t)row.result * s.heads + q.head] * LOG2_E;
-        words[DELTA * ROWS] = b.delta[(int64_t)q.place * s.heads + q.head];
-        words[SEEN * ROWS] = j < count ? (float)sees : 0.0f;
+        const auto words = to + 2 * WORDS;
+        const float less = b.less_delta[(int64_t)q.place * s.heads + q.head];
+        words[LESS_DELTA * ROWS + 4 * (j / 2) + j % 2] = less;
+        words[LESS_DELTA * ROWS + 4 * (j / 2) + j % 2 + 2] = less;
+        words[LESS_LSE2 * ROWS + j] = b.lse[(int64_t)row.result * s.heads + q.head] * -LOG2_E;
+        words[SEEN * ROWS + j] = j < count ? (float)sees : 0.0f;
     }
 }
 
@@ -57,48 +67,94 @@ template <typename T, int WIDTH> struct key_block {
 };
 
 /* Rows lane / 4 and lane / 4 + 8 of a warp's keys; -1: there is none. */
-static __device__ __forceinline__ void key_rows(const attention_lists &lists, const attention_keys &keys,
-                                                int64_t *row, int lane)
+static __device__ __forceinline__ void find_keys(const attention_lists &lists, const attention_keys &keys,
+                                                 int32_t *row, int lane)
 {
+    const key_rows all = rows_of_keys(lists, keys.start, keys.completion, keys.base);
     WZ_UNROLL
     for (int half = 0; half < 2; half++) {
-        const int64_t j = keys.base + (int)threadIdx.y * SIDE + 8 * half + lane / 4;
-        row[half] = j < keys.length ? key_row(lists, keys.start, keys.completion, j) : -1;
+        const int32_t j = (int)threadIdx.y * SIDE + 8 * half + lane / 4;
+        const bool there = keys.base + j < keys.length;
+        const int32_t at = row_of_key(all, j, there);
+        row[half] = there ? at : -1;
     }
+}
+
+/* Which keys of a warp's 16 two queries of the lane see, those of columns 8 c + 2 (lane % 4) and the next: the lane's keys, of rows
+ * lane / 4 and lane / 4 + 8, as numbers. */
+typedef struct sight {
+    float row[2], seen[4];
+} sight;
+
+static __device__ __forceinline__ bool is_seen(const sight &see, int e)
+{
+    return see.row[e / 2 % 2] < see.seen[e / 4 * 2 + e % 2];
+}
+
+static __device__ __forceinline__ bool is_seen(const all_seen &, int)
+{
+    return true;
+}
+
+/* Adds what 16 queries of a tile give, from query n on, to dk but for the scale. */
+template <typename T, int WIDTH, typename S, typename Seen>
+static __device__ __forceinline__ void take_block(key_block<T, WIDTH> *k, S queries, int n, float scale2,
+                                                  const Seen &seen, int lane)
+{
+    constexpr int ROWS = tile_pair<T, WIDTH>::ROWS, WORDS = tile_pair<T, WIDTH>::WORDS;
+    const auto dout = queries + WORDS, words = queries + 2 * WORDS + 2 * (lane % 4);
+    float p[8], slope[8], less_lse2[4];
+    fragment<T> left;
+    WZ_UNROLL
+    for (int c = 0; c < 2; c++) {
+        read_words<4>(slope + 4 * c, queries + 2 * WORDS + 4 * (lane % 4),
+                      LESS_DELTA * ROWS + 2 * n + 16 * c);
+        read_words<2>(less_lse2 + 2 * c, words, LESS_LSE2 * ROWS + n + 8 * c);
+    }
+    two_products<T, WIDTH>(p, k->key, queries, slope, k->value, dout, n, lane);
+    WZ_UNROLL
+    for (int e = 0; e < 8; e++) {
+        const float x = power_of_two(fmaf(p[e], scale2, less_lse2[e / 4 * 2 + e % 2]));
+        p[e] = is_seen(seen, e) ? x : 0.0f;
+        slope[e] *= p[e];
+    }
+    make_factor(&left, p);
+    add_rows<T, WIDTH>(k->dv, left, dout, n, lane);
+    make_factor(&left, slope);
+    add_rows<T, WIDTH>(k->dk, left, queries, n, lane);
 }
 
 /* Adds what `count` queries of a tile give. */
 template <typename T, int WIDTH, typename S>
 static __device__ __forceinline__ void take_queries(key_block<T, WIDTH> *k, S queries, int count,
-                                                    const attention_shape &s, int lane)
+                                                    float scale2, int lane)
 {
-    constexpr int ROWS = tile_pair<T, WIDTH>::ROWS, WORDS = tile_pair<T, WIDTH>::WORDS;
-    const auto dout = queries + WORDS, words = queries + 2 * WORDS;
-    const int first_key = (int)threadIdx.y * SIDE;
+    constexpr int ROWS = tile_pair<T, WIDTH>::ROWS,
+                  TOGETHER = sizeof(T) == sizeof(bf16) && WIDTH <= 64 ? ROWS / SIDE : 1;
+    const auto seen = queries + (2 * tile_pair<T, WIDTH>::WORDS + SEEN * ROWS);
+    const float first = (float)((int)threadIdx.y * SIDE);
+    float least = SIDE * MANY_WARPS;
+    WZ_UNROLL
+    for (int j = 0; j < ROWS; j += WZ_WARP)
+        least = fminf(least, seen[(j + lane) % ROWS]);
+    if (__all_sync(WZ_ALL_LANES, least >= first + SIDE)) {
+        WZ_UNROLL_BY(TOGETHER)
+        for (int n = 0; n < ROWS; n += SIDE)
+            take_block(k, queries, n, scale2, all_seen{}, lane);
+        return;
+    }
+    sight see = {{first + (float)(lane / 4), first + (float)(lane / 4 + 8)}, {}};
+    WZ_UNROLL_BY(1)
     for (int n = 0; n < count; n += SIDE) {
-        float p[8], slope[8];
-        int seen[4]; /* by the queries of the lane's columns */
         bool any = false;
         WZ_UNROLL
-        for (int i = 0; i < 4; i++) {
-            seen[i] = (int)words[SEEN * ROWS + n + fragment_column(lane, i / 2 * 4 + i % 2)] - first_key;
-            any = any || seen[i] > 0;
-        }
-        if (!__any_sync(WZ_ALL_LANES, any))
-            continue;
-        two_products<T, WIDTH>(p, k->key, queries, slope, k->value, dout, n, lane);
+        for (int c = 0; c < 2; c++)
+            read_words<2>(see.seen + 2 * c, seen + 2 * (lane % 4), n + 8 * c);
         WZ_UNROLL
-        for (int e = 0; e < 8; e++) {
-            const int query = n + fragment_column(lane, e);
-            const float x = power_of_two(fmaf(p[e], s.scale2, -(float)words[LSE2 * ROWS + query]));
-            p[e] = fragment_row(lane, e) < seen[e / 4 * 2 + e % 2] ? x : 0.0f;
-            slope[e] = p[e] * (slope[e] - words[DELTA * ROWS + query]) * s.scale;
-        }
-        fragment<T> left;
-        make_factor(&left, p);
-        add_rows<T, WIDTH>(k->dv, left, dout, n, lane);
-        make_factor(&left, slope);
-        add_rows<T, WIDTH>(k->dk, left, queries, n, lane);
+        for (int i = 0; i < 4; i++)
+            any = any || see.seen[i] > first;
+        if (__any_sync(WZ_ALL_LANES, any))
+            take_block(k, queries, n, scale2, see, lane);
     }
 }
 
@@ -111,26 +167,33 @@ static __device__ __forceinline__ float *partial_of(const backward_view<T> &b, i
 }
 
 template <typename T, int WIDTH>
-static __device__ __forceinline__ void store_keys(const backward_view<T> &b, const attention_keys &keys,
-                                                  int kv, const key_block<T, WIDTH> &k, const int64_t *row,
-                                                  int lane)
+static __device__ __forceinline__ void store_keys(const backward_view<T> &b, int kv,
+                                                  const key_block<T, WIDTH> &k, int lane)
 {
     const attention_shape &s = b.shape;
-    WZ_UNROLL
-    for (int i = 0; i < WIDTH / SIDE * 8; i++) {
-        const int half = i % 8 / 2 % 2, column = i / 8 * SIDE + fragment_column(lane, i % 8);
-        const float dk = k.dk[i / 8][i % 8], dv = k.dv[i / 8][i % 8];
-        if (row[half] < 0 || column >= s.head_dim)
-            continue;
-        if (keys.partial >= 0) {
-            float *to =
-                partial_of(b, keys.partial, kv, (int)threadIdx.y * SIDE + fragment_row(lane, i % 8)) + column;
-            to[0] = dk;
-            to[s.head_dim] = dv;
-        } else {
-            key_of(b.dqkv, s, row[half], kv)[column] = dk;
-            value_of(b.dqkv, s, row[half], kv)[column] = dv;
+    const attention_keys keys = b.lists.keys[blockIdx.x]; /* again: registers are scarce */
+    int32_t row[2];
+    find_keys(b.lists, keys, row, lane);
+    const float scale[2] = {s.scale, s.scale}, one[2] = {1.0f, 1.0f};
+    if (keys.partial >= 0) {
+        float *dk[2], *dv[2];
+        WZ_UNROLL
+        for (int half = 0; half < 2; half++) {
+            const int key = (int)threadIdx.y * SIDE + 8 * half + lane / 4;
+            dk[half] = row[half] >= 0 ? partial_of(b, keys.partial, kv, key) : NULL;
+            dv[half] = row[half] >= 0 ? dk[half] + s.head_dim : NULL;
         }
+        store_sums<WIDTH / SIDE>(dk[0], dk[1], k.dk, scale, s.head_dim, s.whole, lane);
+        store_sums<WIDTH / SIDE>(dv[0], dv[1], k.dv, one, s.head_dim, s.whole, lane);
+    } else {
+        T *dk[2], *dv[2];
+        WZ_UNROLL
+        for (int half = 0; half < 2; half++) {
+            dk[half] = row[half] >= 0 ? key_of(b.dqkv, s, row[half], kv, 0) : NULL;
+            dv[half] = row[half] >= 0 ? value_of(b.dqkv, s, row[half], kv, 0) : NULL;
+        }
+        store_sums<WIDTH / SIDE>(dk[0], dk[1], k.dk, scale, s.head_dim, s.whole, lane);
+        store_sums<WIDTH / SIDE>(dv[0], dv[1], k.dv, one, s.head_dim, s.whole, lane);
     }
 }
 
@@ -146,7 +209,7 @@ template <typename T> static __global__ void add_partials(backward_view<T> b)
         float x = 0.0f;
         for (int i = 0; i < sum.count; i++)
             x += partial_of(b, sum.first + i, kv, j)[column];
-        T *to = key_of(b.dqkv, s, sum.start + sum.base + j, kv);
+        T *to = key_of(b.dqkv, s, sum.start + sum.base + j, kv, 0);
         if (column < s.head_dim)
             to[column] = x;
         else
@@ -165,22 +228,22 @@ static __global__ void __launch_bounds__(MOST_THREADS) key_gradients(backward_vi
     const int kv = (int)blockIdx.y, lane = (int)threadIdx.x, thread = (int)threadIdx.y * WZ_WARP + lane,
               queries = keys.count * s.per_kv;
     key_block<T, WIDTH> k;
-    int64_t row[2];
+    int32_t row[2];
     const T *key[2], *value[2];
     const auto load = [&](int stage, int first) {
         load_queries<T, WIDTH>(b, keys, kv, first, queries - first < ROWS ? queries - first : ROWS,
                                shared + stage * STAGE, thread);
     };
-    key_rows(b.lists, keys, row, lane);
+    find_keys(b.lists, keys, row, lane);
     WZ_UNROLL
     for (int half = 0; half < 2; half++) {
-        key[half] = row[half] >= 0 ? key_of(b.qkv, s, row[half], kv) : NULL;
-        value[half] = row[half] >= 0 ? value_of(b.qkv, s, row[half], kv) : NULL;
+        key[half] = row[half] >= 0 ? key_of(b.qkv, s, row[half], kv, 0) : NULL;
+        value[half] = row[half] >= 0 ? value_of(b.qkv, s, row[half], kv, 0) : NULL;
     }
     WZ_UNROLL
     for (int d = 0; d < WIDTH / SIDE; d++) {
-        load_left(&k.key[d], key[0], key[1], d * SIDE, s.head_dim, lane);
-        load_left(&k.value[d], value[0], value[1], d * SIDE, s.head_dim, lane);
+        load_left(&k.key[d], key[0], key[1], d * SIDE, s.head_dim, s.whole, lane);
+        load_left(&k.value[d], value[0], value[1], d * SIDE, s.head_dim, s.whole, lane);
         WZ_UNROLL
         for (int e = 0; e < 8; e++)
             k.dk[d][e] = k.dv[d][e] = 0.0f;
@@ -196,10 +259,10 @@ static __global__ void __launch_bounds__(MOST_THREADS) key_gradients(backward_vi
             await_copies<0>();
         }
         __syncthreads();
-        take_queries<T, WIDTH>(&k, shared + stage * STAGE, left < ROWS ? left : ROWS, s, lane);
+        take_queries<T, WIDTH>(&k, shared + stage * STAGE, left < ROWS ? left : ROWS, s.scale2, lane);
         __syncthreads(); /* the next load writes here */
     }
-    store_keys(b, keys, kv, k, row, lane);
+    store_keys(b, kv, k, lane);
 }
 
 template <typename T, int WIDTH>

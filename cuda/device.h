@@ -24,7 +24,7 @@
 #define WZ_LAUNCH(kernel, grid, block, bytes, stream, ...) kernel<<<grid, block, bytes, stream>>>(__VA_ARGS__)
 #else
 #define WZ_UNROLL
-#define WZ_UNROLL_BY(times)
+#define WZ_UNROLL_BY(times) static_assert((times) > 0, "passes");
 #define WZ_SHARED(type, name, count) static emulator::shared_array<type, count> name(#name)
 #define WZ_DYNAMIC_SHARED(name) const emulator::dynamic_array<float> name(#name, 0)
 #define WZ_LAUNCH(kernel, grid, block, bytes, stream, ...)                                                   \

@@ -11,7 +11,7 @@
 #ifndef WZ_CUDA_FRAGMENT_H
 #define WZ_CUDA_FRAGMENT_H
 
-#include "cuda/device.h"
+#include "cuda/rows.h"
 
 #define SIDE 16 /* rows and columns */
 
@@ -65,12 +65,27 @@ static __device__ __forceinline__ void make_factor(fragment<bf16> *factor, const
         factor->word[i] = bf16_pair(x[2 * i], x[2 * i + 1]);
 }
 
-/* A left factor from columns [first, first + 16) of the lane's two rows, as lie in device memory: `upper` is row l / 4,
- * `lower` row l / 4 + 8, NULL: zeros. Zeros from column `columns` on. */
+/* Columns [first, first + 16) of the lane's two rows, as lie in device memory: `upper` is row l / 4, `lower` row l / 4 + 8, NULL:
+ * zeros. Zeros from column `columns` on. `whole`: rows begin at multiples of 16 bytes, and so many are the columns'. */
 template <typename T>
 static __device__ __forceinline__ void load_left(fragment<T> *left, const T *upper, const T *lower, int first,
-                                                 int columns, int lane)
+                                                 int columns, bool whole, int lane)
 {
+    constexpr int EACH = (int)sizeof(T) / 2; /* words of two elements */
+    if (whole) {
+        WZ_UNROLL
+        for (int i = 0; i < 4; i++) {
+            const T *row = i % 2 == 0 ? upper : lower;
+            const int column = first + fragment_column(lane, 2 * i);
+            bytes_at_once<4 *EACH> pair = {};
+            if (row != NULL && column < columns)
+                pair = read_bytes<4 * EACH>(row + column);
+            WZ_UNROLL
+            for (int k = 0; k < EACH; k++)
+                left->word[i * EACH + k] = pair.word[k];
+        }
+        return;
+    }
     float x[8];
     WZ_UNROLL
     for (int e = 0; e < 8; e++) {
@@ -81,29 +96,71 @@ static __device__ __forceinline__ void load_left(fragment<T> *left, const T *upp
     make_factor(left, x);
 }
 
+/* The lane's part of sums of 16 x (16 BLOCKS) elements, each row times its factor, to device memory; NULL: nowhere. `whole`: as
+ * above. */
+template <int BLOCKS, typename T>
+static __device__ __forceinline__ void store_sums(T *upper, T *lower, const float (*sum)[8],
+                                                  const float *factor, int columns, bool whole, int lane)
+{
+    WZ_UNROLL
+    for (int i = 0; i < 4 * BLOCKS; i++) {
+        T *row = i % 2 == 0 ? upper : lower;
+        const float *x = &sum[i / 4][i % 4 * 2];
+        const int column = i / 4 * SIDE + fragment_column(lane, i % 4 * 2);
+        const elements<2> pair = {{x[0] * factor[i % 2], x[1] * factor[i % 2]}};
+        if (row == NULL || column >= columns)
+            continue;
+        if (whole) {
+            write_elements(row + column, pair);
+        } else {
+            row[column] = pair.at[0];
+            if (column + 1 < columns)
+                row[column + 1] = pair.at[1];
+        }
+    }
+}
+
 /* --- tiles --- */
 
-/* Rows of WIDTH elements, in words. 16 bytes between rows keep the lanes of a load off each other's banks. */
+/* Rows of WIDTH elements, in words. 16 bytes between rows keep the lanes of a load off each other's banks. ABREAST lanes load a
+ * row, 16 bytes each (UNITS in all). */
 template <typename T, int WIDTH> struct tile {
-    static constexpr int WORDS = WIDTH * (int)sizeof(T) / 4, STRIDE = WORDS + 4;
+    static constexpr int WORDS = WIDTH * (int)sizeof(T) / 4, STRIDE = WORDS + 4, UNITS = WORDS / 4,
+                         ABREAST = UNITS < WZ_WARP ? UNITS : WZ_WARP;
 };
 
-/* Starts the copy of 16 bytes from device memory, or sets them to zero if they are not `there`. */
+/* Where a place in shared memory is for instructions of PTX. */
+#if defined(__CUDACC__)
+static __device__ __forceinline__ uint32_t shared_address(const float *words)
+{
+    return (uint32_t)__cvta_generic_to_shared(words);
+}
+#endif
+
+/* Starts the copy of 16 bytes from device memory, or of zeros if they are not `there`. */
 template <typename S>
 static __device__ __forceinline__ void copy_unit(S words, int at, const void *from, bool there)
 {
-    if (!there) {
-        for (int i = 0; i < 4; i++)
-            words[at + i] = 0.0f;
-        return;
-    }
 #if defined(__CUDACC__)
-    asm volatile(
-        "cp.async.cg.shared.global [%0], [%1], 16;" ::"r"((uint32_t)__cvta_generic_to_shared(words + at)),
-        "l"(from)
-        : "memory");
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared_address(words) + 4 * at),
+                 "l"(from), "r"(there ? 16 : 0)
+                 : "memory");
 #else
-    emulator::start_copy(words + at, from);
+    emulator::start_copy(words + at, there ? from : NULL);
+#endif
+}
+
+/* N numbers of shared memory, from a word on whose number is a multiple of N. */
+template <int N, typename S> static __device__ __forceinline__ void read_words(float *x, S words, int at)
+{
+#if defined(__CUDACC__)
+    const bytes_at_once<4 *N> unit = read_bytes<4 * N>(words + at);
+    WZ_UNROLL
+    for (int i = 0; i < N; i++)
+        x[i] = __uint_as_float(unit.word[i]);
+#else
+    for (int i = 0; i < N; i++)
+        x[i] = words[at + i];
 #endif
 }
 
@@ -139,34 +196,37 @@ static __device__ __forceinline__ float word_from(const bf16 *row, int i, int co
     return __uint_as_float(bf16_pair(first, second));
 }
 
-/* Two tiles of `rows` rows: row j from addresses(j, &a, &b), zeros if it returns false and from element `columns` on. By all
- * threads of a block; `whole`: columns and addresses are multiples of 16 bytes. */
-template <typename T, int WIDTH, typename S, typename F>
+/* Two tiles of `rows` rows: row j, from element `column` on, from addresses(j, column, &a, &b); zeros if it returns false and from
+ * element `columns` on. By all threads of a block; `whole`: columns and addresses are multiples of 16 bytes. TOGETHER rows of a
+ * thread's are loaded at once, of which the last ones may be zeros behind the tile's. */
+template <typename T, int WIDTH, int TOGETHER, typename S, typename F>
 static __device__ __forceinline__ void load_tiles(S a, S b, int rows, int columns, bool whole, int thread,
                                                   int threads, const F &addresses)
 {
-    constexpr int WORDS = tile<T, WIDTH>::WORDS, STRIDE = tile<T, WIDTH>::STRIDE, UNITS = WORDS / 4,
-                  EACH = 16 / (int)sizeof(T), ABREAST = UNITS < WZ_WARP ? UNITS : WZ_WARP;
-    const int step = threads / ABREAST, unit = thread & (ABREAST - 1);
-    const T *from_a = NULL, *from_b = NULL;
+    constexpr int WORDS = tile<T, WIDTH>::WORDS, STRIDE = tile<T, WIDTH>::STRIDE, EACH = 16 / (int)sizeof(T),
+                  ABREAST = tile<T, WIDTH>::ABREAST;
+    const T *from_a[TOGETHER], *from_b[TOGETHER];
+    bool there[TOGETHER];
     if (whole) {
-        WZ_UNROLL_BY(4)
-        for (int j = thread / ABREAST; j < rows; j += step) {
-            const bool there = addresses(j, &from_a, &from_b);
+        const int step = threads / ABREAST, unit = thread & (ABREAST - 1);
+        for (int j = thread / ABREAST; j < rows; j += TOGETHER * step) {
             WZ_UNROLL
-            for (int i = 0; i < UNITS / ABREAST; i++) {
-                const int u = unit + i * ABREAST;
-                const bool within = there && u * EACH < columns;
-                copy_unit(a, j * STRIDE + 4 * u, from_a + u * EACH, within);
-                copy_unit(b, j * STRIDE + 4 * u, from_b + u * EACH, within);
+            for (int k = 0; k < TOGETHER; k++)
+                there[k] = addresses(j + k * step, unit * EACH, &from_a[k], &from_b[k]);
+            WZ_UNROLL
+            for (int i = 0; i < TOGETHER * tile<T, WIDTH>::UNITS / ABREAST; i++) {
+                const int k = i % TOGETHER, u = unit + i / TOGETHER * ABREAST;
+                const bool within = there[k] && u * EACH < columns;
+                copy_unit(a + 4 * u, (j + k * step) * STRIDE, from_a[k] + (u - unit) * EACH, within);
+                copy_unit(b + 4 * u, (j + k * step) * STRIDE, from_b[k] + (u - unit) * EACH, within);
             }
         }
     } else {
         for (int e = thread; e < rows * WORDS; e += threads) {
             const int j = e / WORDS, i = e % WORDS;
-            const bool there = addresses(j, &from_a, &from_b);
-            a[j * STRIDE + i] = there ? word_from(from_a, i, columns) : 0.0f;
-            b[j * STRIDE + i] = there ? word_from(from_b, i, columns) : 0.0f;
+            there[0] = addresses(j, 0, &from_a[0], &from_b[0]);
+            a[j * STRIDE + i] = there[0] ? word_from(from_a[0], i, columns) : 0.0f;
+            b[j * STRIDE + i] = there[0] ? word_from(from_b[0], i, columns) : 0.0f;
         }
     }
 }
@@ -229,9 +289,8 @@ static __device__ __forceinline__ float tile_element(S words, int stride, int ro
 /* Four 8 x 8 matrices of bf16, whose 16-byte rows begin where lanes 0 to 31 say; lane l receives elements 2 (l % 4) and the
  * next one of row l / 4, or TRANSPOSED, of column l / 4. */
 template <bool TRANSPOSED>
-static __device__ __forceinline__ void load_matrices(fragment<bf16> *out, const float *row)
+static __device__ __forceinline__ void load_matrices(fragment<bf16> *out, uint32_t at)
 {
-    const uint32_t at = (uint32_t)__cvta_generic_to_shared(row);
     if (TRANSPOSED)
         asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
                      : "=r"(out->word[0]), "=r"(out->word[1]), "=r"(out->word[2]), "=r"(out->word[3])
@@ -254,8 +313,9 @@ static __device__ __forceinline__ void load_right(fragment<T> *right, S words, i
 #if defined(__CUDACC__)
     if constexpr (sizeof(T) == sizeof(bf16)) { /* lanes 8 m to 8 m + 7 have the rows of matrix m, words m */
         const int odd = 8 * (lane / 8 % 2), second = 8 * (lane / 16), lower = TRANSPOSED ? second : odd;
-        load_matrices<!TRANSPOSED>(right, words + (row + lower + lane % 8) * STRIDE +
-                                              (column + odd + second - lower) / 2);
+        const uint32_t first =
+            shared_address(words) + 4 * ((lower + lane % 8) * STRIDE + (odd + second - lower) / 2);
+        load_matrices<!TRANSPOSED>(right, first + 4 * (row * STRIDE + column / 2));
     } else
 #endif
     {
@@ -278,12 +338,11 @@ static __device__ __forceinline__ void multiply_add(float *sum, const fragment<b
 {
     WZ_UNROLL
     for (int half = 0; half < 2; half++)
-        asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 "
-                     "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
-                     : "+f"(sum[4 * half]), "+f"(sum[4 * half + 1]), "+f"(sum[4 * half + 2]),
-                       "+f"(sum[4 * half + 3])
-                     : "r"(left.word[0]), "r"(left.word[1]), "r"(left.word[2]), "r"(left.word[3]),
-                       "r"(right.word[2 * half]), "r"(right.word[2 * half + 1]));
+        asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 "
+            "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+            : "+f"(sum[4 * half]), "+f"(sum[4 * half + 1]), "+f"(sum[4 * half + 2]), "+f"(sum[4 * half + 3])
+            : "r"(left.word[0]), "r"(left.word[1]), "r"(left.word[2]), "r"(left.word[3]),
+              "r"(right.word[2 * half]), "r"(right.word[2 * half + 1]));
 }
 
 static __device__ __forceinline__ void multiply_add(float *sum, const fragment<float> &left,

@@ -181,7 +181,7 @@ template <typename T> class dynamic_array
 };
 
 /* Copies of 16 bytes to shared memory, which arrive when their thread awaits them (cp.async): until then there are NaNs.
- * Those started since the last close_copies belong together; await_copies: all groups but the last `left`. */
+ * from NULL: zeros. Those started since the last close_copies belong together; await_copies: all groups but the last `left`. */
 void start_copy(const dynamic_array<float> &to, const void *from);
 void close_copies();
 void await_copies(size_t left);

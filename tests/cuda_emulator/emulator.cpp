@@ -345,8 +345,9 @@ void await_copies(size_t left)
         return;
     const size_t count = f.groups.size() - left, end = f.groups[count - 1];
     for (size_t k = 0; k < end; k++) {
-        float words[4];
-        memcpy(words, f.copies[k].from, sizeof words);
+        float words[4] = {0.0f, 0.0f, 0.0f, 0.0f};
+        if (f.copies[k].from != NULL)
+            memcpy(words, f.copies[k].from, sizeof words);
         for (int i = 0; i < 4; i++)
             f.copies[k].to[i] = words[i];
     }

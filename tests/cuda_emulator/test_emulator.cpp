@@ -77,27 +77,28 @@ START_TEST(write_after_read_needs_a_barrier)
 }
 END_TEST
 
-/* Two groups of a copy each by one thread; all but `left` are awaited. */
-static __global__ void two_copies(float *out, const float *from, int left)
+/* Three groups of a copy each by one thread, the second one of zeros; all but `left` are awaited. */
+static __global__ void three_copies(float *out, const float *from, int left)
 {
     WZ_DYNAMIC_SHARED(tile);
-    for (int i = 0; i < 2; i++) {
-        emulator::start_copy(tile + 4 * i, from + 4 * i);
+    for (int i = 0; i < 3; i++) {
+        emulator::start_copy(tile + 4 * i, i == 1 ? nullptr : from + 4 * i);
         emulator::close_copies();
     }
     emulator::await_copies((size_t)left);
-    for (int i = 0; i < 8; i++)
+    for (int i = 0; i < 12; i++)
         out[i] = tile[i];
 }
 
 START_TEST(copies_to_shared_memory_arrive_when_awaited)
 {
-    float *out = on_the_device(8), *from = on_the_device(8), host[8] = {1, 2, 3, 4, 5, 6, 7, 8};
+    float *out = on_the_device(12), *from = on_the_device(12),
+          host[12] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12};
     cudaMemcpyAsync(from, host, sizeof host, cudaMemcpyHostToDevice, nullptr);
-    WZ_LAUNCH(two_copies, dim3(1), dim3(1), 8 * sizeof(float), (cudaStream_t) nullptr, out, from, _i);
+    WZ_LAUNCH(three_copies, dim3(1), dim3(1), 12 * sizeof(float), (cudaStream_t) nullptr, out, from, _i);
     cudaMemcpyAsync(host, out, sizeof host, cudaMemcpyDeviceToHost, nullptr);
-    for (int i = 0; i < 8; i++)
-        ck_assert(i < 4 * (2 - _i) ? host[i] == (float)(i + 1) : isnan(host[i]));
+    for (int i = 0; i < 12; i++)
+        ck_assert(i < 4 * (3 - _i) ? host[i] == (i / 4 == 1 ? 0.0f : (float)(i + 1)) : isnan(host[i]));
     cudaFree(out);
     cudaFree(from);
 }
@@ -243,7 +244,7 @@ int main(void)
     tcase_add_test_raise_signal(all, shared_memory_read_before_written_aborts, SIGABRT);
     tcase_add_loop_test_raise_signal(all, write_after_read_needs_a_barrier, SIGABRT, 0, 1);
     tcase_add_loop_test(all, write_after_read_needs_a_barrier, 1, 2);
-    tcase_add_loop_test(all, copies_to_shared_memory_arrive_when_awaited, 0, 3);
+    tcase_add_loop_test(all, copies_to_shared_memory_arrive_when_awaited, 0, 4);
     tcase_add_test(all, warp_sum_is_the_sum_on_every_lane);
     tcase_add_test(all, threads_take_turns_in_the_order_asked_for);
     tcase_add_test(all, threads_take_turns_as_drawn_by_the_seed);
