@@ -354,7 +354,7 @@ static void randomise(wz_config *config, uint32_t seed)
             while (key->names[count] != NULL)
                 ++count;
             *(int *)field = (int)(draw % (uint64_t)count);
-        } else if (key->type == WZ_KEY_TEXT) {
+        } else if (key->type == WZ_KEY_TEXT && key->check_item == NULL) { /* any text will do */
             size_t length = (size_t)(draw % (WZ_PATH_MAX - 1));
             for (size_t j = 0; j < length; ++j)
                 field[j] = (char)(0x20 + draw64(seed + 1000, (uint32_t)(i * WZ_PATH_MAX + j)) % 95);
