@@ -22,6 +22,9 @@ static const struct {
     {"power_control", "links=3 levels=5", true},
     {"power_control", "links=10", true},
     {"power_control", "links=30", false},
+    {"power_control", "links=6 channel=1 cells=3", true},
+    {"power_control", "links=8 channel=2 cells=7", true},
+    {"power_control", "links=4 levels=4 channel=3 radius_m=500 bandwidth_mhz=100", true},
     /* ---- d2d ---- */
     {"d2d", "links=8", true},
     {"d2d", "links=2 field_m=50 max_distance_m=25 gap_db=0", true},
