@@ -79,8 +79,9 @@ void wz_cells_centre(size_t cell, double radius_m, double *x, double *y)
     }
     double q = (double)ring, r = 0; /* along axes 60 degrees apart */
     for (size_t taken = 0; taken < cell - first; taken++) {
-        q += step[taken / ring][0];
-        r += step[taken / ring][1];
+        const int *side = step[taken / ring];
+        q += side[0];
+        r += side[1];
     }
     *x = root3 * radius_m * (q + r / 2);
     *y = root3 * radius_m * (root3 / 2) * r;

@@ -54,15 +54,10 @@ static wz_status check(const double *values, wz_error *err)
     return WZ_OK;
 }
 
-static size_t number_count(const double *values)
-{
-    return (size_t)values[OPTION_LINKS] * (size_t)values[OPTION_LINKS];
-}
-
 /* The payload with its table behind it. */
 static size_t payload_bytes(const double *values)
 {
-    return sizeof(wz_d2d) + number_count(values) * sizeof(double);
+    return sizeof(wz_d2d) + wz_link_table_count(values) * sizeof(double);
 }
 
 static void derive(wz_problem *problem)
@@ -161,7 +156,7 @@ const wz_task wz_task_d2d = {
     .option_count = OPTION_COUNT,
     .size_option = OPTION_LINKS,
     .check = check,
-    .number_count = number_count,
+    .number_count = wz_link_table_count,
     .payload_bytes = payload_bytes,
     .draw = draw,
     .check_numbers = check_numbers,

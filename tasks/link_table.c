@@ -1,5 +1,10 @@
 #include "tasks/link_table.h"
 
+size_t wz_link_table_count(const double *values)
+{
+    return (size_t)values[0] * (size_t)values[0];
+}
+
 void wz_link_table_number(const int32_t *printed, wz_problem *problem)
 {
     const size_t links = problem->size;

@@ -11,6 +11,8 @@
 
 #define WZ_MAX_LINKS 100 /* prompts name at most WZ_MAX_LABELS of them */
 
+/* wz_task.number_count of families whose first option is the number of links. */
+size_t wz_link_table_count(const double *values);
 /* Numbers the links of a table (links, links) so, into problem->numbers and problem->source. */
 void wz_link_table_number(const int32_t *printed, wz_problem *problem);
 /* wz_task.reorder for these families. */

@@ -86,15 +86,10 @@ static int printed_max(const double *values)
     return values[OPTION_CHANNEL] == CHANNEL_RAYLEIGH ? WZ_GAIN_DB_MAX : WZ_CELLS_DB_MAX;
 }
 
-static size_t number_count(const double *values)
-{
-    return (size_t)values[OPTION_LINKS] * (size_t)values[OPTION_LINKS];
-}
-
 /* The payload with its table behind it. */
 static size_t payload_bytes(const double *values)
 {
-    return sizeof(wz_power_control) + number_count(values) * sizeof(double);
+    return sizeof(wz_power_control) + wz_link_table_count(values) * sizeof(double);
 }
 
 static void derive(wz_problem *problem)
@@ -320,7 +315,7 @@ const wz_task wz_task_power_control = {
     .option_count = OPTION_COUNT,
     .size_option = OPTION_LINKS,
     .check = check,
-    .number_count = number_count,
+    .number_count = wz_link_table_count,
     .payload_bytes = payload_bytes,
     .draw = draw,
     .check_numbers = check_numbers,
