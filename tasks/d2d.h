@@ -7,7 +7,7 @@
  *     d_ij = clip(round(power received from transmitter j at receiver i, in dB above the noise), 0, 120)
  * and the printed table *is* the problem: g_ij = 10^(d_ij / 10), noise 1. Of links that are on,
  *     rate_i = 5 MHz log2(1 + g_ii / (Gamma (1 + sum_{j on, j != i} g_ij))),     Gamma = 10^(gap_db / 10)
- * and the objective is their sum in Mbit/s. Rounding costs little: the best decision on the printed table is within 0.03% of the
+ * and the objective is their sum in Mbit/s. Rounding costs little: the best decision on the printed table is within 0.04% of the
  * best on the drawn one, on average (16 and 50 links of that field, 8 of the default).
  * The problem's numbers are d, row by row; links are numbered by falling direct gain (tasks/link_table.h).
  * An answer says on or off for each link.

@@ -160,6 +160,9 @@ START_TEST(tasks_list_names_families_and_options)
     ck_assert_int_eq(run("tasks list --json"), 0);
     json_t *json = parse_output();
     ck_assert_str_eq(json_string_value(json_object_get(json_array_get(json, 0), "name")), "power_control");
+    const json_t *channel = json_array_get(json_object_get(json_array_get(json, 0), "options"), 3);
+    ck_assert_str_eq(json_string_value(json_object_get(channel, "default")), "rayleigh");
+    ck_assert_str_eq(json_string_value(json_array_get(json_object_get(channel, "names"), 2)), "umi");
     json_decref(json);
 }
 END_TEST

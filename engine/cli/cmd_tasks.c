@@ -38,6 +38,14 @@ wz_status wz_tasks_problem(const wz_tasks_request *request, int64_t offset, wz_p
     return status;
 }
 
+void wz_tasks_json_option(wz_json *json, const char *key, const wz_task_option *option, double value)
+{
+    if (option->names != NULL)
+        wz_json_field_string(json, key, option->names[(size_t)value]);
+    else
+        wz_json_field_number(json, key, value);
+}
+
 static wz_status write_option_value(const wz_task_option *option, double value, wz_text *out, wz_error *err)
 {
     return option->names != NULL ? wz_text_printf(out, err, "%s", option->names[(size_t)value])
@@ -82,10 +90,17 @@ static void write_family_json(const wz_task *task, wz_json *json)
         const wz_task_option *option = &task->options[i];
         wz_json_begin_object(json);
         wz_json_field_string(json, "name", option->name);
-        wz_json_field_number(json, "default", option->default_value);
+        wz_tasks_json_option(json, "default", option, option->default_value);
         wz_json_field_number(json, "minimum", option->minimum);
         wz_json_field_number(json, "maximum", option->maximum);
         wz_json_field_boolean(json, "integer", option->is_integer != 0);
+        if (option->names != NULL) {
+            wz_json_key(json, "names");
+            wz_json_begin_array(json);
+            for (size_t v = 0; option->names[v] != NULL; ++v)
+                wz_json_string(json, option->names[v]);
+            wz_json_end_array(json);
+        }
         wz_json_field_string(json, "help", option->help);
         wz_json_end_object(json);
     }

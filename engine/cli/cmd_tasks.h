@@ -3,6 +3,7 @@
 #define WZ_CLI_CMD_TASKS_H
 
 #include "engine/cli/cli.h"
+#include "engine/core/json.h"
 #include "engine/run/config.h"
 #include "rewards/published.h"
 #include "rewards/verifier.h"
@@ -24,6 +25,9 @@ wz_status wz_tasks_problem(const wz_tasks_request *request, int64_t offset, wz_p
                            wz_reference *reference, wz_error *err);
 /* Appends "links 3, levels 8, snr_db 10". */
 wz_status wz_tasks_write_options(const wz_tasks_request *request, wz_text *out, wz_error *err);
+
+/* A field of an object: an option's value, by name where it has names. */
+void wz_tasks_json_option(wz_json *json, const char *key, const wz_task_option *option, double value);
 
 /* The table of classical algorithms on held-out problems. */
 wz_status wz_tasks_baselines(const wz_cli *cli, const wz_tasks_request *request, wz_text *out, wz_error *err);

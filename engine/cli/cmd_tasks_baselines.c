@@ -152,7 +152,7 @@ static wz_status write_json(const wz_tasks_request *request, const baseline_tabl
     wz_json_key(&json, "options");
     wz_json_begin_object(&json);
     for (size_t i = 0; i < task->option_count; ++i)
-        wz_json_field_number(&json, task->options[i].name, request->config.task_values[i]);
+        wz_tasks_json_option(&json, task->options[i].name, &task->options[i], request->config.task_values[i]);
     wz_json_end_object(&json);
     wz_json_field_string(&json, "split", wz_split_name(request->split));
     wz_json_field_integer(&json, "seed", request->config.seed);
