@@ -101,7 +101,8 @@ static double mean_db(const wz_cells *layout, size_t cell)
 }
 
 /* Gains in dB vary by less than 16 dB (path 12 at the most, shadowing 8, fading 5.6): four standard errors, and a quarter of a
- * decibel for the grid. Their variance is at least that of fading and of the weaker shadowing, 31 + 16. */
+ * decibel for the grid. Their variance is at least that of fading, 31, and of the (weaker) shadowing, 64 or 16; its own standard
+ * error is at most sqrt(2 / n) of it for sums of variables with tails no heavier than a normal's, twice that for Exp(1) in dB. */
 START_TEST(gains_have_the_mean_of_the_formulas)
 {
     enum { PROBLEMS = 3000 };
@@ -124,7 +125,7 @@ START_TEST(gains_have_the_mean_of_the_formulas)
         const double error = 4 * 16 / sqrt(PROBLEMS) + 0.25;
         ck_assert_double_eq_tol(direct, mean_db(&layouts[l], 0), error);
         ck_assert_double_eq_tol(cross, mean_db(&layouts[l], 1), error);
-        ck_assert_double_ge(square - direct * direct, 47 * (1 - 4 * sqrt(2.0 / PROBLEMS)));
+        ck_assert_double_ge(square - direct * direct, (uplink ? 95 : 47) * (1 - 8 * sqrt(2.0 / PROBLEMS)));
         ck_assert_double_le(square - direct * direct, 16 * 16);
     }
 }
@@ -199,6 +200,28 @@ START_TEST(cell_channels_print_up_to_80_db)
 }
 END_TEST
 
+/* A user's table of strong channels keeps its range there; under rayleigh it is cut off. */
+START_TEST(imported_gains_take_the_range_of_the_channel)
+{
+    static const double gain[] = {1e6, 1e3, 1, 1e5};
+    static const int32_t wide[] = {90, 60, 30, 80};
+    double values[WZ_TASK_MAX_OPTIONS] = {2, 2, 0, 2, 2};
+    wz_problem problem;
+    ck_assert_int_eq(wz_task_power_control.import(values, 2, 2, gain, 0, &problem, &err), WZ_OK);
+    ck_assert_mem_eq(problem.numbers, wide, sizeof wide);
+    ck_assert_uint_eq(problem.clipped, 0);
+    wz_problem_clear(&problem);
+    static const double mixed[] = {10, 1e3, 1, 1e5};
+    values[3] = 0;
+    ck_assert_int_eq(wz_task_power_control.import(values, 2, 2, mixed, 0, &problem, &err), WZ_OK);
+    ck_assert_uint_eq(problem.clipped, 2);
+    ck_assert_int_eq(problem.numbers[0], WZ_GAIN_DB_MAX);
+    wz_problem_clear(&problem);
+    ck_assert_int_eq(wz_task_power_control.import(values, 2, 2, gain, 0, &problem, &err), WZ_ERR_CORRUPT);
+    ck_assert_ptr_nonnull(strstr(err.text, "above the printed range of -30..14 dB"));
+}
+END_TEST
+
 START_TEST(options_that_contradict_each_other_are_refused)
 {
     static const struct {
@@ -230,6 +253,7 @@ int main(void)
     tcase_add_test(cases, links_of_a_cell_share_their_base_station);
     tcase_add_test(cases, rayleigh_problems_stay_as_they_were);
     tcase_add_test(cases, cell_channels_print_up_to_80_db);
+    tcase_add_test(cases, imported_gains_take_the_range_of_the_channel);
     tcase_add_test(cases, options_that_contradict_each_other_are_refused);
     suite_add_tcase(suite, cases);
     return run_suite(suite);
