@@ -8,14 +8,42 @@
 #include <math.h>
 #include <string.h>
 
+#include "tasks/channel_cells.h"
+#include "tasks/link_table.h"
 #include "tasks/words.h"
 
-enum { OPTION_LINKS, OPTION_LEVELS, OPTION_SNR_DB, OPTION_COUNT };
+enum {
+    OPTION_LINKS,
+    OPTION_LEVELS,
+    OPTION_SNR_DB,
+    OPTION_CHANNEL,
+    OPTION_CELLS,
+    OPTION_RADIUS_M,
+    OPTION_CARRIER_GHZ,
+    OPTION_POWER_DBM,
+    OPTION_BANDWIDTH_MHZ,
+    OPTION_NOISE_FIGURE_DB,
+    OPTION_COUNT
+};
+
+enum { CHANNEL_RAYLEIGH, CHANNEL_IMAC, CHANNEL_UMI, CHANNEL_UMA };
+static const char *const channels[] = {"rayleigh", "imac", "umi", "uma", NULL};
+
+#define LEAST_RADIUS_M 75.0 /* twice the 35 m that users keep from a uma base station, and some */
 
 static const wz_task_option options[OPTION_COUNT] = {
-    {"links", 3, 2, WZ_MAX_LINKS, 1, "transmitter-receiver pairs that share the channel", NULL},
+    {"links", 3, 2, WZ_MAX_LABELS, 1, "transmitter-receiver pairs that share the channel", NULL},
     {"levels", 2, 2, WZ_MAX_LEVELS, 1, "power levels of a transmitter: level l of L is power l/(L-1)", NULL},
-    {"snr_db", 0, -20, 40, 0, "mean signal-to-noise ratio of a channel at full power, in dB", NULL},
+    {"snr_db", 0, -20, 40, 0,
+     "mean signal-to-noise ratio of a channel at full power, in dB (imac: added to it)", NULL},
+    {"channel", CHANNEL_RAYLEIGH, CHANNEL_RAYLEIGH, CHANNEL_UMA, 1, "where gains come from", channels},
+    {"cells", 0, 0, WZ_MAX_LABELS, 1,
+     "cells that the links are dealt to (0: one for each link; not rayleigh)", NULL},
+    {"radius_m", 0, 0, 5000, 0, "of a cell (0: the channel's own, imac 100, umi 115, uma 289)", NULL},
+    {"carrier_ghz", 0, 0, 100, 0, "umi, uma: carrier, 0.5 or more (0: 3.5)", NULL},
+    {"power_dbm", 0, -30, 60, 0, "umi, uma: of a base station (0: 44 or 49)", NULL},
+    {"bandwidth_mhz", 0, 0, 2000, 0, "umi, uma: 0.1 or more (0: 20)", NULL},
+    {"noise_figure_db", 9, 0, 30, 0, "umi, uma: of a receiver", NULL},
 };
 
 const wz_power_control *wz_power_control_borrow(const wz_problem *problem)
@@ -23,17 +51,45 @@ const wz_power_control *wz_power_control_borrow(const wz_problem *problem)
     return problem->task == &wz_task_power_control ? problem->payload : NULL;
 }
 
+static wz_status check_least(const double *values, size_t option, double least, wz_error *err)
+{
+    if (values[option] == 0 || values[option] >= least)
+        return WZ_OK;
+    return wz_fail(err, WZ_ERR_USAGE, "task.%s = %g: 0 (the channel's own) or at least %g",
+                   options[option].name, values[option], least);
+}
+
+static wz_status check(const double *values, wz_error *err)
+{
+    const int channel = (int)values[OPTION_CHANNEL];
+    wz_status status = check_least(values, OPTION_RADIUS_M, LEAST_RADIUS_M, err);
+    if (status == WZ_OK)
+        status = check_least(values, OPTION_CARRIER_GHZ, 0.5, err);
+    if (status == WZ_OK)
+        status = check_least(values, OPTION_BANDWIDTH_MHZ, 0.1, err);
+    if (status == WZ_OK && values[OPTION_CELLS] > values[OPTION_LINKS])
+        status = wz_fail(err, WZ_ERR_USAGE, "task.cells = %g is more than task.links = %g",
+                         values[OPTION_CELLS], values[OPTION_LINKS]);
+    if (status == WZ_OK && values[OPTION_SNR_DB] != 0 && (channel == CHANNEL_UMI || channel == CHANNEL_UMA))
+        status =
+            wz_fail(err, WZ_ERR_USAGE,
+                    "task.snr_db = %g: the channel %s takes its signal-to-noise ratio from task.power_dbm, "
+                    "task.bandwidth_mhz and task.noise_figure_db",
+                    values[OPTION_SNR_DB], channels[channel]);
+    return status;
+}
+
 /* ---- building a problem ---- */
 
-static size_t number_count(const double *values)
+static int printed_max(const double *values)
 {
-    return (size_t)values[OPTION_LINKS] * (size_t)values[OPTION_LINKS];
+    return values[OPTION_CHANNEL] == CHANNEL_RAYLEIGH ? WZ_GAIN_DB_MAX : WZ_CELLS_DB_MAX;
 }
 
 /* The payload with its table behind it. */
 static size_t payload_bytes(const double *values)
 {
-    return sizeof(wz_power_control) + number_count(values) * sizeof(double);
+    return sizeof(wz_power_control) + wz_link_table_count(values) * sizeof(double);
 }
 
 static void derive(wz_problem *problem)
@@ -48,29 +104,13 @@ static void derive(wz_problem *problem)
         p->gain[entry] = pow(10.0, (problem->numbers[entry] - WZ_GAIN_DB_OFFSET) / 10.0);
 }
 
-/* The printed form of a linear gain (finite, >= 0); adds 1 to *clipped where the printed range cannot hold it. */
-static uint8_t printed_gain(double linear, size_t *clipped)
+/* The printed form of a linear gain (finite, >= 0), 0..maximum; adds 1 to *clipped where that range cannot hold it. */
+static uint8_t printed_gain(double linear, int maximum, size_t *clipped)
 {
     double above = linear > 0 ? round(10.0 * log10(linear)) + WZ_GAIN_DB_OFFSET : -1.0;
-    double within = fmin(fmax(above, 0.0), WZ_GAIN_DB_MAX);
+    double within = fmin(fmax(above, 0.0), maximum);
     *clipped += above != within;
     return (uint8_t)within;
-}
-
-/* Numbers the links of a printed table (links, links) by falling direct gain. */
-static void number_links(const int32_t *printed, wz_problem *problem)
-{
-    const size_t links = problem->size;
-    uint8_t *source = problem->source;
-    for (size_t i = 0; i < links; i++) { /* by insertion: links of equal gain keep their order */
-        size_t place = i;
-        for (; place > 0 && printed[i * (links + 1)] > printed[source[place - 1] * (links + 1)]; place--)
-            source[place] = source[place - 1];
-        source[place] = (uint8_t)i;
-    }
-    for (size_t i = 0; i < links; i++)
-        for (size_t j = 0; j < links; j++)
-            problem->numbers[i * links + j] = printed[source[i] * links + source[j]];
 }
 
 /* Rounds linear gains (links, links) to the printed ones and counts those that were clipped. */
@@ -78,8 +118,34 @@ static void take_gains(wz_problem *problem, const double *linear)
 {
     int32_t printed[WZ_MAX_LINKS * WZ_MAX_LINKS] = {0};
     for (size_t entry = 0; entry < problem->number_count; entry++)
-        printed[entry] = printed_gain(linear[entry], &problem->clipped);
-    number_links(printed, problem);
+        printed[entry] = printed_gain(linear[entry], printed_max(problem->values), &problem->clipped);
+    wz_link_table_number(printed, problem);
+}
+
+static double value_or(double value, double own)
+{
+    return value != 0 ? value : own;
+}
+
+static wz_cells cells_of(const wz_problem *problem)
+{
+    const double *values = problem->values;
+    const int channel = (int)values[OPTION_CHANNEL];
+    const bool macro = channel == CHANNEL_UMA;
+    const double site_distance_m = macro ? 500 : 200;
+    return (wz_cells){
+        .model = channel == CHANNEL_IMAC ? WZ_CELLS_IMAC
+                 : macro                 ? WZ_CELLS_UMA
+                                         : WZ_CELLS_UMI,
+        .links = problem->size,
+        .cells = (size_t)value_or(values[OPTION_CELLS], (double)problem->size),
+        .radius_m =
+            value_or(values[OPTION_RADIUS_M], channel == CHANNEL_IMAC ? 100 : site_distance_m / sqrt(3)),
+        .carrier_ghz = value_or(values[OPTION_CARRIER_GHZ], 3.5),
+        .power_dbm = value_or(values[OPTION_POWER_DBM], macro ? 49 : 44),
+        .bandwidth_mhz = value_or(values[OPTION_BANDWIDTH_MHZ], 20),
+        .noise_figure_db = values[OPTION_NOISE_FIGURE_DB],
+    };
 }
 
 /* |CN(0,1)|^2 is exponential with mean 1. */
@@ -88,8 +154,15 @@ static wz_status draw(wz_problem *problem, wz_draws *draws, wz_error *err)
     const double snr = pow(10.0, problem->values[OPTION_SNR_DB] / 10.0);
     double linear[WZ_MAX_LINKS * WZ_MAX_LINKS];
     (void)err;
-    for (size_t entry = 0; entry < problem->number_count; entry++)
-        linear[entry] = wz_draws_exponential(draws) * snr;
+    if (problem->values[OPTION_CHANNEL] == CHANNEL_RAYLEIGH) {
+        for (size_t entry = 0; entry < problem->number_count; entry++)
+            linear[entry] = wz_draws_exponential(draws) * snr;
+    } else {
+        const wz_cells layout = cells_of(problem);
+        wz_cells_draw(&layout, draws, linear);
+        for (size_t entry = 0; entry < problem->number_count; entry++)
+            linear[entry] *= snr;
+    }
     take_gains(problem, linear);
     problem->clipped = 0; /* the problem is what is printed */
     return WZ_OK;
@@ -97,27 +170,7 @@ static wz_status draw(wz_problem *problem, wz_draws *draws, wz_error *err)
 
 static wz_status check_numbers(const wz_problem *problem, wz_error *err)
 {
-    wz_status status =
-        wz_problem_check_range(problem, 0, problem->number_count, 0, WZ_GAIN_DB_MAX, "a gain", err);
-    for (size_t i = 1; i < problem->size && status == WZ_OK; i++)
-        if (problem->numbers[i * (problem->size + 1)] > problem->numbers[(i - 1) * (problem->size + 1)])
-            status = wz_fail(err, WZ_ERR_CORRUPT,
-                             "power_control: link %zu has a larger direct gain than the one before it; links "
-                             "are numbered by falling direct gain",
-                             i + 1);
-    return status;
-}
-
-static void reorder(const wz_problem *from, const uint8_t *order, wz_problem *to)
-{
-    int32_t printed[WZ_MAX_LINKS * WZ_MAX_LINKS] = {0};
-    const size_t links = from->size;
-    for (size_t i = 0; i < links; i++)
-        for (size_t j = 0; j < links; j++)
-            printed[i * links + j] = from->numbers[order[i] * links + order[j]];
-    number_links(printed, to);
-    for (size_t i = 0; i < links; i++)
-        to->source[i] = order[to->source[i]];
+    return wz_link_table_check(problem, printed_max(problem->values), err);
 }
 
 /* ---- the user's own gains ---- */
@@ -147,19 +200,20 @@ static wz_status check_entries(size_t links, const double *gain, wz_error *err)
 static wz_status check_scale(const wz_problem *problem, const double *gain, wz_error *err)
 {
     const size_t links = problem->size;
+    const int most_db = printed_max(problem->values) - WZ_GAIN_DB_OFFSET;
     size_t low = 0, high = 0;
     for (size_t i = 0; i < links; i++) {
         const double direct = gain[problem->source[i] * (links + 1)];
-        low += direct < 8.91e-4; /* -30.5 dB */
-        high += direct > 28.2;   /* 14.5 dB */
+        low += direct < pow(10, -WZ_GAIN_DB_OFFSET / 10.0 - 0.05); /* half a dB below */
+        high += direct > pow(10, most_db / 10.0 + 0.05);
     }
     if (low == links || high == links)
         return wz_fail(
             err, WZ_ERR_CORRUPT,
-            "power_control: every direct gain (the diagonal) lies %s the printed range of -30..14 dB; "
+            "power_control: every direct gain (the diagonal) lies %s the printed range of -%d..%d dB; "
             "gains must be in units of the noise power at full transmit power: multiply the table by "
             "transmit power / noise power",
-            low == links ? "below" : "above");
+            low == links ? "below" : "above", WZ_GAIN_DB_OFFSET, most_db);
     return WZ_OK;
 }
 
@@ -175,13 +229,14 @@ static wz_status import(const double *values, size_t rows, size_t columns, const
             "power_control: the gain table is %zu x %zu; it must be square, one row per receiver and "
             "one column per transmitter",
             rows, columns);
-    if (rows < 2 || rows > WZ_MAX_LINKS)
+    if (rows < 2 || rows > WZ_MAX_LABELS)
         return wz_fail(err, WZ_ERR_CORRUPT,
                        "power_control: the gain table is %zu x %zu; 2 to %d links are possible", rows,
-                       columns, WZ_MAX_LINKS);
+                       columns, WZ_MAX_LABELS);
     double checked[OPTION_COUNT];
     memcpy(checked, values, sizeof checked);
     checked[OPTION_LINKS] = (double)rows;
+    checked[OPTION_CELLS] = 0; /* says how gains are drawn */
     wz_status status = check_entries(rows, data, err);
     if (status == WZ_OK)
         status = wz_problem_open(&wz_task_power_control, checked, out, err);
@@ -199,39 +254,12 @@ static wz_status import(const double *values, size_t rows, size_t columns, const
 
 /* ---- text ---- */
 
-static void write_gain(wz_words *words, const wz_problem *problem, size_t receiver, size_t transmitter)
-{
-    wz_word_label(words, transmitter);
-    wz_word_number(words, problem->numbers[receiver * problem->size + transmitter]);
-}
-
 static void print_compact(const wz_problem *problem, const wz_power_control *p, wz_words *words)
 {
     wz_words_printf(words, " power levels %zu dB plus %d 0 to %d", p->levels, WZ_GAIN_DB_OFFSET,
-                    WZ_GAIN_DB_MAX);
-    for (size_t i = 0; i < p->links; i++) {
-        wz_word_label_small(words, i);
-        write_gain(words, problem, i, i);
-        for (size_t j = 0; j < p->links; j++)
-            if (j != i)
-                write_gain(words, problem, i, j);
-    }
+                    printed_max(problem->values));
+    wz_link_table_write(words, problem);
     wz_words_open_answer(words);
-}
-
-static void print_full_table(const wz_problem *problem, wz_words *words)
-{
-    char label[3];
-    for (size_t i = 0; i < problem->size; i++) {
-        wz_label(i, label);
-        wz_words_printf(words, "Receiver %s:", label);
-        for (size_t j = 0; j < problem->size; j++) {
-            wz_label(j, label);
-            wz_words_printf(words, "%s %d dB from %s", j == 0 ? "" : ",",
-                            (int)problem->numbers[i * problem->size + j] - WZ_GAIN_DB_OFFSET, label);
-        }
-        wz_words_printf(words, "\n");
-    }
 }
 
 /* No example answer is shown: there is none to copy. */
@@ -244,7 +272,7 @@ static void print_full(const wz_problem *problem, const wz_power_control *p, wz_
                     "receiver. Power received "
                     "from each transmitter at full power, in dB relative to the receiver's noise power:\n",
                     p->links, last);
-    print_full_table(problem, words);
+    wz_link_table_write_full(words, problem, WZ_GAIN_DB_OFFSET);
     wz_words_printf(
         words,
         "Each transmitter uses one of %zu power levels, 0 to %zu; level n means n/%zu of full power (0 is "
@@ -286,14 +314,14 @@ const wz_task wz_task_power_control = {
     .options = options,
     .option_count = OPTION_COUNT,
     .size_option = OPTION_LINKS,
-    .check = NULL,
-    .number_count = number_count,
+    .check = check,
+    .number_count = wz_link_table_count,
     .payload_bytes = payload_bytes,
     .draw = draw,
     .check_numbers = check_numbers,
     .derive = derive,
     .import = import,
-    .reorder = reorder,
+    .reorder = wz_link_table_reorder,
     .print = print,
     .answer_form = answer_form,
 };

@@ -5,7 +5,10 @@
  * to receiver i, in units of the noise power at full transmit power (noise = 1, budget = 1). What is
  * printed is
  *     d_ij = clip(round(10 log10 gain_ij) + 30, 0, 44)             whole dB above -30 dB
- * and the printed table *is* the problem: references and verdicts use gain_ij = 10^((d_ij - 30) / 10).
+ * This is channel = rayleigh. The others draw cells, as tasks/channel_cells.h states, and print up to 110 (80 dB): imac, whose
+ * gains are raised by snr_db; umi and uma, where 0 in an option stands for the scenario's own value of TR 38.901, table 7.8-1
+ * (umi: 115.47 m, 44 dBm, that is 200 m between sites; uma: 288.68 m, 49 dBm, 500 m between sites; both 20 MHz, and 3.5 GHz).
+ * The printed table *is* the problem: references and verdicts use gain_ij = 10^((d_ij - 30) / 10).
  * Links are numbered by falling direct gain d_ii, links of equal gain in the order they came in: a policy need not
  * learn one answer in all its K! orders, and decides about the likeliest links first. (Ten links, on/off: 90% of WMMSE
  * after 200 steps where links in random order had 73%.)
@@ -26,10 +29,10 @@
 
 #include "tasks/task.h"
 
-#define WZ_MAX_LINKS WZ_MAX_LABELS
 #define WZ_MAX_LEVELS 100 /* levels 0..99: one token each */
 #define WZ_GAIN_DB_OFFSET 30
-#define WZ_GAIN_DB_MAX 44
+#define WZ_GAIN_DB_MAX 44   /* rayleigh */
+#define WZ_CELLS_DB_MAX 110 /* other channels */
 
 /* The payload of a power-control problem. */
 typedef struct wz_power_control {

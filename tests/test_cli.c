@@ -1,6 +1,7 @@
 /* The program itself: what it prints, where, and its exit status. */
 #include <check.h>
 #include <jansson.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,8 @@
 
 #include "checkpoints/checkpoint.h"
 #include "engine/core/file.h"
+#include "rewards/published.h"
+#include "tasks/task.h"
 #include "tests/suite.h"
 
 static char scratch[64];
@@ -157,6 +160,9 @@ START_TEST(tasks_list_names_families_and_options)
     ck_assert_int_eq(run("tasks list --json"), 0);
     json_t *json = parse_output();
     ck_assert_str_eq(json_string_value(json_object_get(json_array_get(json, 0), "name")), "power_control");
+    const json_t *channel = json_array_get(json_object_get(json_array_get(json, 0), "options"), 3);
+    ck_assert_str_eq(json_string_value(json_object_get(channel, "default")), "rayleigh");
+    ck_assert_str_eq(json_string_value(json_array_get(json_object_get(channel, "names"), 2)), "umi");
     json_decref(json);
 }
 END_TEST
@@ -218,6 +224,90 @@ START_TEST(tasks_baselines_lie_where_they_are_published)
     ck_assert_ptr_nonnull(strstr(out.data, "random_best_of_2 "));
     ck_assert_ptr_nonnull(strstr(out.data, "% of wmmse"));
     ck_assert_str_eq(log_text.data, "");
+}
+END_TEST
+
+/* Figures of one family beside what is measured; the measurement of few problems is not judged here. */
+START_TEST(tasks_published_measures_every_figure)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < wz_published_count; ++i)
+        count += strcmp(wz_published_figures[i].task, "power_control") == 0;
+    ck_assert_int_eq(run("tasks published --json --task power_control --problems 20"), 0);
+    json_t *json = parse_output();
+    const json_t *figures = json_object_get(json, "figures");
+    ck_assert_uint_eq(json_array_size(figures), count);
+    ck_assert_uint_eq((size_t)json_integer_value(json_object_get(json, "within")) +
+                          (size_t)json_integer_value(json_object_get(json, "outside")),
+                      count);
+    for (size_t i = 0; i < count; ++i) {
+        const json_t *figure = json_array_get(figures, i);
+        ck_assert_str_eq(json_string_value(json_object_get(figure, "task")), "power_control");
+        ck_assert_int_eq(json_integer_value(json_object_get(figure, "problems")), 20);
+        ck_assert(isfinite(json_number_value(json_object_get(figure, "measured"))));
+        ck_assert_double_gt(json_number_value(json_object_get(figure, "standard_error")), 0);
+    }
+    json_decref(json);
+    ck_assert_int_eq(run("tasks published --task power_control --problems 2"), 0);
+    ck_assert_ptr_nonnull(strstr(out.data, "power_control: links=10\n"));
+    ck_assert_ptr_nonnull(strstr(out.data, " figures within their tolerance\n"));
+    ck_assert_str_eq(log_text.data, "");
+    assert_usage_error("tasks published --task powr_control",
+                       "--task: unknown task 'powr_control' (did you mean 'power_control'?)");
+    assert_usage_error("tasks print --task d2d",
+                       "--task goes with published; elsewhere task.name=d2d chooses a task");
+}
+END_TEST
+
+/* The published measurement and the baseline table are of the same problems. */
+START_TEST(tasks_published_and_baselines_agree)
+{
+    ck_assert_int_eq(run("tasks baselines --json --problems 50 task.links=10"), 0);
+    json_t *json = parse_output();
+    const double ratio = baseline(json, "full", "objective_ratio"),
+                 percent = baseline(json, "full", "percent_of_wmmse"),
+                 mean = baseline(json, "wmmse", "mean_objective");
+    json_decref(json);
+    ck_assert_int_eq(run("tasks published --json --task power_control --problems 50"), 0);
+    json = parse_output();
+    const json_t *figures = json_object_get(json, "figures");
+    int compared = 0;
+    for (size_t i = 0; i < json_array_size(figures); ++i) {
+        const json_t *figure = json_array_get(figures, i);
+        const char *name = json_string_value(json_object_get(figure, "figure")),
+                   *algorithm = json_string_value(json_object_get(figure, "algorithm"));
+        const double measured = json_number_value(json_object_get(figure, "measured"));
+        if (strcmp(json_string_value(json_object_get(figure, "options")), "links=10") != 0)
+            continue;
+        if (strcmp(algorithm, "full") == 0) {
+            const double expected = strcmp(name, "% of wmmse") == 0 ? percent : ratio;
+            ck_assert_double_eq_tol(measured, expected, 1e-12 * expected);
+            ++compared;
+        } else if (strcmp(algorithm, "wmmse") == 0 && strcmp(name, "mean") == 0) {
+            ck_assert_double_eq_tol(measured, mean, 1e-12 * mean);
+            ++compared;
+        }
+    }
+    ck_assert_int_eq(compared, 3);
+    json_decref(json);
+}
+END_TEST
+
+/* One line for each family at its defaults, at least. */
+START_TEST(tasks_baselines_of_all_families)
+{
+    ck_assert_int_eq(run("tasks baselines --all --json --problems 2"), 0);
+    size_t lines = 0, families = 0;
+    for (const char *at = out.data; (at = strchr(at, '\n')) != NULL; ++at)
+        ++lines;
+    for (size_t i = 0; wz_tasks[i] != NULL; ++i) {
+        char start[80];
+        (void)snprintf(start, sizeof start, "{\"task\": \"%s\", ", wz_tasks[i]->name);
+        ck_assert_msg(strstr(out.data, start) != NULL, "no table of %s", wz_tasks[i]->name);
+        ++families;
+    }
+    ck_assert_uint_gt(lines, families); /* settings that figures are published of, too */
+    assert_usage_error("tasks list --all", "--all goes with baselines");
 }
 END_TEST
 
@@ -324,6 +414,9 @@ int main(void)
     tcase_add_test(tests, tasks_list_names_families_and_options);
     tcase_add_test(tests, tasks_print_is_reproducible_json_lines);
     tcase_add_test(tests, tasks_baselines_lie_where_they_are_published);
+    tcase_add_test(tests, tasks_published_measures_every_figure);
+    tcase_add_test(tests, tasks_published_and_baselines_agree);
+    tcase_add_test(tests, tasks_baselines_of_all_families);
     tcase_add_test(tests, doctor_finds_this_machine_healthy);
     tcase_add_test(tests, inspect_digest_differs_with_one_weight);
     tcase_add_test(tests, inspect_damaged_file_exits_3);

@@ -18,7 +18,7 @@ static const double gains[] = {10, 0.01, 0.1, 0.1, 4, 0.1, 2, 1, 0.5};
 
 static void setup(void)
 {
-    const double values[] = {3, 4, 0};
+    const double values[WZ_TASK_MAX_OPTIONS] = {3, 4, 0};
     verifier = wz_verifier_find("power_control");
     ck_assert_ptr_nonnull(verifier);
     ck_assert_int_eq(wz_task_power_control.import(values, 3, 3, gains, 0, &problem, &err), WZ_OK);
@@ -118,7 +118,7 @@ END_TEST
 
 static void make_on_off(void)
 {
-    const double values[] = {3, 2, 0};
+    const double values[WZ_TASK_MAX_OPTIONS] = {3, 2, 0};
     wz_problem_clear(&problem);
     ck_assert_int_eq(wz_task_power_control.import(values, 3, 3, gains, 0, &problem, &err), WZ_OK);
     ck_assert_int_eq(wz_reference_find(verifier, &problem, WZ_EFFORT_EVALUATION, NULL, &known, &err), WZ_OK);
@@ -344,7 +344,7 @@ END_TEST
 START_TEST(baselines_never_pass_the_reference_of_their_decision_set)
 {
     for (uint32_t n = 0; n < 200; n++) {
-        const double values[] = {3 + n % 4, 2 + n % 3, 5};
+        const double values[WZ_TASK_MAX_OPTIONS] = {3 + n % 4, 2 + n % 3, 5};
         wz_problem p;
         wz_reference best;
         ck_assert_int_eq(wz_problem_generate(&wz_task_power_control, values, 4, WZ_SPLIT_TEST, n, &p, &err),
@@ -366,7 +366,7 @@ END_TEST
 
 START_TEST(reference_beyond_enumeration_says_so)
 {
-    const double values[] = {24, 2, 0};
+    const double values[WZ_TASK_MAX_OPTIONS] = {24, 2, 0};
     wz_problem p;
     wz_reference best, again;
     wz_outcome greedy;

@@ -25,7 +25,7 @@ static void setup(void)
 static wz_problem make(double links, double levels, double snr_db, uint64_t seed, wz_split split,
                        uint32_t index)
 {
-    const double values[] = {links, levels, snr_db};
+    const double values[WZ_TASK_MAX_OPTIONS] = {links, levels, snr_db};
     wz_problem problem = {0};
     ck_assert_msg(wz_problem_generate(task, values, seed, split, index, &problem, &err) == WZ_OK, "%s",
                   err.text);
@@ -61,7 +61,7 @@ END_TEST
 START_TEST(check_values_outside_range_names_the_option)
 {
     static const struct {
-        double values[3];
+        double values[WZ_TASK_MAX_OPTIONS];
         const char *says;
     } cases[] = {
         {{1, 2, 0}, "task.links"},    {{65, 2, 0}, "task.links"},         {{3, 1, 0}, "task.levels"},
@@ -157,7 +157,7 @@ END_TEST
 START_TEST(links_are_numbered_by_falling_direct_gain)
 {
     static const double table[] = {1, 2, 3, 4, 5, 8, 6, 7, 9, 10, 1, 11, 12, 13, 14, 8};
-    const double values[] = {4, 2, 0};
+    const double values[WZ_TASK_MAX_OPTIONS] = {4, 2, 0};
     static const uint8_t source[] = {1, 3, 0, 2};
     wz_problem problem;
     ck_assert_int_eq(task->import(values, 4, 4, table, 0, &problem, &err), WZ_OK);
@@ -182,7 +182,7 @@ static const double small[] = {1.0, 0.1, 0.0, 2.0, 10.0, 1e-9, 0.5, 0.25, 1e3};
 
 START_TEST(import_rounds_clips_and_counts)
 {
-    const double values[] = {9, 4, 0}; /* links come from the table */
+    const double values[WZ_TASK_MAX_OPTIONS] = {9, 4, 0}; /* links come from the table */
     wz_problem problem;
     ck_assert_msg(task->import(values, 3, 3, small, 42, &problem, &err) == WZ_OK, "%s", err.text);
     const wz_power_control *p = wz_power_control_borrow(&problem);
@@ -201,7 +201,7 @@ END_TEST
 
 START_TEST(import_bad_tables_are_refused_with_the_place)
 {
-    const double values[] = {3, 2, 0};
+    const double values[WZ_TASK_MAX_OPTIONS] = {3, 2, 0};
     static double big[65 * 65];
     static const double nan_gain[] = {1, 1, NAN, 1}, infinite[] = {1, 1, 1, INFINITY},
                         negative[] = {1, -0.5, 1, 1};
@@ -228,7 +228,7 @@ START_TEST(import_bad_tables_are_refused_with_the_place)
             WZ_ERR_CORRUPT);
         ck_assert_msg(strstr(err.text, cases[i].says) != NULL, "%s", err.text);
     }
-    const double bad_levels[] = {3, 1, 0};
+    const double bad_levels[WZ_TASK_MAX_OPTIONS] = {3, 1, 0};
     wz_problem problem;
     ck_assert_int_eq(task->import(bad_levels, 3, 3, small, 0, &problem, &err), WZ_ERR_USAGE);
 }
@@ -238,7 +238,7 @@ END_TEST
 
 START_TEST(print_compact_is_the_frame_and_the_table)
 {
-    const double values[] = {3, 4, 0};
+    const double values[WZ_TASK_MAX_OPTIONS] = {3, 4, 0};
     wz_problem problem;
     wz_text text = {0};
     ck_assert_int_eq(task->import(values, 3, 3, small, 0, &problem, &err), WZ_OK);
@@ -254,7 +254,7 @@ END_TEST
  * "<answer>", "</answer>" and an end token that is twelve. */
 START_TEST(print_compact_frame_is_nine_words_at_every_size)
 {
-    for (size_t links = 2; links <= WZ_MAX_LINKS; links += 31) {
+    for (size_t links = 2; links <= WZ_MAX_LABELS; links += 31) {
         wz_problem problem = make((double)links, 100, 0, 1, WZ_SPLIT_TRAIN, 0);
         wz_text text = {0};
         size_t words = 0;
@@ -276,7 +276,7 @@ START_TEST(print_full_states_units_levels_and_form)
         "one of 8 power levels, 0 to 7", "<think> and </think>",
         "<answer> and </answer>",        "bit/s/Hz"};
     static const double two[] = {1, 0.1, 0.001, 10};
-    const double values[] = {2, 8, 0};
+    const double values[WZ_TASK_MAX_OPTIONS] = {2, 8, 0};
     wz_problem problem;
     wz_text text = {0};
     ck_assert_int_eq(task->import(values, 2, 2, two, 0, &problem, &err), WZ_OK);
@@ -300,7 +300,7 @@ START_TEST(link_label_counts_in_letters_without_repeats)
         wz_label(known[i].link, a);
         ck_assert_str_eq(a, known[i].label);
     }
-    for (size_t i = 0; i < WZ_MAX_LINKS; i++)
+    for (size_t i = 0; i < WZ_MAX_LABELS; i++)
         for (size_t j = 0; j < i; j++) {
             wz_label(i, a);
             wz_label(j, b);

@@ -11,13 +11,18 @@
 const char wz_tasks_details[] =
     "  list (the default)     families and their options\n"
     "  print                  problems: prompt, pattern of admissible answers, reference objective\n"
-    "  baselines              what classical algorithms reach on them\n\n"
-    "  --problems N           how many (print: 3, baselines: 1000)\n"
+    "  baselines              what classical algorithms reach on them\n"
+    "  published              figures of the literature, each measured again\n\n"
+    "  --problems N           how many (print: 3; baselines: 1000, with --all at most 500; published: each "
+    "its own,\n"
+    "                         at most N)\n"
     "  --first N              index of the first\n"
     "  --split SPLIT          train, validation or test (the default)\n"
     "  --best-of K            baselines: best of K random answers (16)\n"
+    "  --all                  baselines: of every family, at its defaults and where figures are published\n"
+    "  --task NAME            published: of this family only\n"
     "  --config FILE          take task, seed and prompt_style from a configuration\n"
-    "  --json                 JSON; print: one object a line\n\n"
+    "  --json                 JSON; print and --all: one object a line\n\n"
     "Configuration keys follow as key=value, e.g. task.name=power_control task.links=5 seed=2 "
     "prompt_style=full\n";
 
@@ -31,6 +36,14 @@ wz_status wz_tasks_problem(const wz_tasks_request *request, int64_t offset, wz_p
     if (status == WZ_OK)
         status = wz_reference_find(request->verifier, problem, WZ_EFFORT_EVALUATION, NULL, reference, err);
     return status;
+}
+
+void wz_tasks_json_option(wz_json *json, const char *key, const wz_task_option *option, double value)
+{
+    if (option->names != NULL)
+        wz_json_field_string(json, key, option->names[(size_t)value]);
+    else
+        wz_json_field_number(json, key, value);
 }
 
 static wz_status write_option_value(const wz_task_option *option, double value, wz_text *out, wz_error *err)
@@ -77,10 +90,17 @@ static void write_family_json(const wz_task *task, wz_json *json)
         const wz_task_option *option = &task->options[i];
         wz_json_begin_object(json);
         wz_json_field_string(json, "name", option->name);
-        wz_json_field_number(json, "default", option->default_value);
+        wz_tasks_json_option(json, "default", option, option->default_value);
         wz_json_field_number(json, "minimum", option->minimum);
         wz_json_field_number(json, "maximum", option->maximum);
         wz_json_field_boolean(json, "integer", option->is_integer != 0);
+        if (option->names != NULL) {
+            wz_json_key(json, "names");
+            wz_json_begin_array(json);
+            for (size_t v = 0; option->names[v] != NULL; ++v)
+                wz_json_string(json, option->names[v]);
+            wz_json_end_array(json);
+        }
         wz_json_field_string(json, "help", option->help);
         wz_json_end_object(json);
     }
@@ -110,7 +130,7 @@ static wz_status list_families(const wz_tasks_request *request, wz_text *out, wz
         status = wz_text_printf(out, err, "%s: %s\n", task->name, task->title);
         for (size_t j = 0; j < task->option_count && status == WZ_OK; ++j) {
             status =
-                wz_text_printf(out, err, "  task.%-10s %s (", task->options[j].name, task->options[j].help);
+                wz_text_printf(out, err, "  task.%-16s %s (", task->options[j].name, task->options[j].help);
             if (status == WZ_OK)
                 status = write_range(&task->options[j], out, err);
             if (status == WZ_OK)
@@ -210,13 +230,18 @@ static wz_status configure(wz_tasks_request *request, const char *file, const ch
 /* The form is the first plain argument, unless that is an override already. */
 static wz_status run_form(const wz_cli *cli, wz_tasks_request *request, const char *form, wz_error *err)
 {
-    static const char *const forms[] = {"list", "print", "baselines"};
+    static const char *const forms[] = {"list", "print", "baselines", "published"};
     wz_suggestion nearest = {0};
     wz_text text = {0};
     wz_status status = WZ_OK;
     for (size_t i = 0; i < sizeof forms / sizeof forms[0]; ++i)
         wz_suggest(&nearest, form, forms[i]);
-    if (request->problems == 0)
+    if (request->all && strcmp(form, "baselines") != 0)
+        return wz_fail(err, WZ_ERR_USAGE, "--all goes with baselines");
+    if (request->only != NULL && strcmp(form, "published") != 0)
+        return wz_fail(err, WZ_ERR_USAGE,
+                       "--task goes with published; elsewhere task.name=%.64s chooses a task", request->only);
+    if (request->problems == 0 && !request->all && strcmp(form, "published") != 0)
         request->problems = strcmp(form, "print") == 0 ? 3 : 1000;
     if (request->first + request->problems > (int64_t)UINT32_MAX + 1)
         return wz_fail(err, WZ_ERR_USAGE, "a split has problems 0 to %lld; lower --first or --problems",
@@ -226,12 +251,16 @@ static wz_status run_form(const wz_cli *cli, wz_tasks_request *request, const ch
     else if (strcmp(form, "print") == 0)
         return print_problems(cli, request, err);
     else if (strcmp(form, "baselines") == 0)
-        status = wz_tasks_baselines(cli, request, &text, err);
+        status = request->all ? wz_tasks_baselines_all(cli, request, &text, err)
+                              : wz_tasks_baselines(cli, request, &text, err);
+    else if (strcmp(form, "published") == 0)
+        status = wz_tasks_published(cli, request, &text, err);
     else if (nearest.best != NULL)
         status =
             wz_fail(err, WZ_ERR_USAGE, "unknown form 'tasks %.64s' (did you mean '%s'?)", form, nearest.best);
     else
-        status = wz_fail(err, WZ_ERR_USAGE, "unknown form 'tasks %.64s'; use list, print or baselines", form);
+        status = wz_fail(err, WZ_ERR_USAGE,
+                         "unknown form 'tasks %.64s'; use list, print, baselines or published", form);
     return wz_cli_print(cli, &text, status, err);
 }
 
@@ -247,6 +276,8 @@ wz_status wz_cmd_tasks(const wz_cli *cli, const wz_command *self, int argc, cons
         {"--problems", WZ_OPTION_INTEGER, &request.problems, 1, 1e9, "N", ""},
         {"--first", WZ_OPTION_INTEGER, &request.first, 0, UINT32_MAX, "N", ""},
         {"--best-of", WZ_OPTION_INTEGER, &request.best_of, 1, 1e6, "K", ""},
+        {"--all", WZ_OPTION_FLAG, &request.all, 0, 0, NULL, ""},
+        {"--task", WZ_OPTION_TEXT, &request.only, 0, 0, "NAME", ""},
         {"--split", WZ_OPTION_TEXT, &split, 0, 0, "SPLIT", ""},
         {"--config", WZ_OPTION_TEXT, &file, 0, 0, "FILE", ""},
     };

@@ -3,7 +3,9 @@
 #define WZ_CLI_CMD_TASKS_H
 
 #include "engine/cli/cli.h"
+#include "engine/core/json.h"
 #include "engine/run/config.h"
+#include "rewards/published.h"
 #include "rewards/verifier.h"
 
 typedef struct wz_tasks_request {
@@ -11,8 +13,10 @@ typedef struct wz_tasks_request {
     const wz_verifier *verifier;
     wz_split split;
     int64_t problems;
-    int64_t first;   /* index of the first problem */
-    int64_t best_of; /* tries of the random best-of-k row */
+    int64_t first;    /* index of the first problem */
+    int64_t best_of;  /* tries of the random best-of-k row */
+    const char *only; /* published: of this task; NULL: of all */
+    bool all;         /* baselines: of every task */
     bool json;
 } wz_tasks_request;
 
@@ -22,7 +26,20 @@ wz_status wz_tasks_problem(const wz_tasks_request *request, int64_t offset, wz_p
 /* Appends "links 3, levels 8, snr_db 10". */
 wz_status wz_tasks_write_options(const wz_tasks_request *request, wz_text *out, wz_error *err);
 
+/* A field of an object: an option's value, by name where it has names. */
+void wz_tasks_json_option(wz_json *json, const char *key, const wz_task_option *option, double value);
+
 /* The table of classical algorithms on held-out problems. */
 wz_status wz_tasks_baselines(const wz_cli *cli, const wz_tasks_request *request, wz_text *out, wz_error *err);
+/* The same for every family, at its defaults and at each setting that something is published of. problems 0: as many as
+ * were published of, at most 500. */
+wz_status wz_tasks_baselines_all(const wz_cli *cli, wz_tasks_request *request, wz_text *out, wz_error *err);
+/* Published figures beside what is measured on the same settings. problems 0: each figure's own number. */
+wz_status wz_tasks_published(const wz_cli *cli, wz_tasks_request *request, wz_text *out, wz_error *err);
+
+/* Another task with these options ("links=10 snr_db=0") beside its defaults, in place of the request's. */
+wz_status wz_tasks_use_setting(wz_tasks_request *request, const char *task, const char *options,
+                               wz_error *err);
+bool wz_tasks_same_setting(const wz_published *a, const wz_published *b);
 
 #endif

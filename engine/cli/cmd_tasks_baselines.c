@@ -152,7 +152,7 @@ static wz_status write_json(const wz_tasks_request *request, const baseline_tabl
     wz_json_key(&json, "options");
     wz_json_begin_object(&json);
     for (size_t i = 0; i < task->option_count; ++i)
-        wz_json_field_number(&json, task->options[i].name, request->config.task_values[i]);
+        wz_tasks_json_option(&json, task->options[i].name, &task->options[i], request->config.task_values[i]);
     wz_json_end_object(&json);
     wz_json_field_string(&json, "split", wz_split_name(request->split));
     wz_json_field_integer(&json, "seed", request->config.seed);
@@ -187,4 +187,53 @@ wz_status wz_tasks_baselines(const wz_cli *cli, const wz_tasks_request *request,
     if (status != WZ_OK)
         return status;
     return (request->json ? write_json : write_table)(request, &table, out, err);
+}
+
+/* ---- every family ---- */
+
+#define MOST_PROBLEMS 500
+
+static wz_status append_setting(const wz_cli *cli, const wz_tasks_request *request, const char *task,
+                                const char *options, int64_t problems, wz_text *out, wz_error *err)
+{
+    wz_tasks_request one = *request;
+    wz_status status = wz_tasks_use_setting(&one, task, options, err);
+    if (one.problems == 0)
+        one.problems = problems;
+    if (status == WZ_OK)
+        status = wz_tasks_baselines(cli, &one, out, err);
+    return status == WZ_OK && !request->json ? wz_text_append(out, "\n", 1, err) : status;
+}
+
+/* The settings of published figures, each once, at the least number of problems that one of its figures asks for. */
+static wz_status append_published(const wz_cli *cli, const wz_tasks_request *request, const char *task,
+                                  wz_text *out, wz_error *err)
+{
+    wz_status status = WZ_OK;
+    for (size_t i = 0; i < wz_published_count && status == WZ_OK; i++) {
+        const wz_published *p = &wz_published_figures[i];
+        size_t first = 0;
+        int64_t problems = MOST_PROBLEMS;
+        while (!wz_tasks_same_setting(&wz_published_figures[first], p))
+            first++;
+        if (first < i || strcmp(p->task, task) != 0 || p->options[0] == '\0')
+            continue;
+        for (size_t k = i; k < wz_published_count; k++)
+            if (wz_tasks_same_setting(&wz_published_figures[k], p) &&
+                wz_published_figures[k].problems < problems)
+                problems = wz_published_figures[k].problems;
+        status = append_setting(cli, request, task, p->options, problems, out, err);
+    }
+    return status;
+}
+
+wz_status wz_tasks_baselines_all(const wz_cli *cli, wz_tasks_request *request, wz_text *out, wz_error *err)
+{
+    wz_status status = WZ_OK;
+    for (size_t i = 0; wz_tasks[i] != NULL && status == WZ_OK; i++) {
+        status = append_setting(cli, request, wz_tasks[i]->name, "", MOST_PROBLEMS, out, err);
+        if (status == WZ_OK)
+            status = append_published(cli, request, wz_tasks[i]->name, out, err);
+    }
+    return status;
 }
