@@ -8,12 +8,13 @@
 #include <math.h>
 #include <string.h>
 
+#include "tasks/link_table.h"
 #include "tasks/words.h"
 
 enum { OPTION_LINKS, OPTION_LEVELS, OPTION_SNR_DB, OPTION_COUNT };
 
 static const wz_task_option options[OPTION_COUNT] = {
-    {"links", 3, 2, WZ_MAX_LINKS, 1, "transmitter-receiver pairs that share the channel", NULL},
+    {"links", 3, 2, WZ_MAX_LABELS, 1, "transmitter-receiver pairs that share the channel", NULL},
     {"levels", 2, 2, WZ_MAX_LEVELS, 1, "power levels of a transmitter: level l of L is power l/(L-1)", NULL},
     {"snr_db", 0, -20, 40, 0, "mean signal-to-noise ratio of a channel at full power, in dB", NULL},
 };
@@ -57,29 +58,13 @@ static uint8_t printed_gain(double linear, size_t *clipped)
     return (uint8_t)within;
 }
 
-/* Numbers the links of a printed table (links, links) by falling direct gain. */
-static void number_links(const int32_t *printed, wz_problem *problem)
-{
-    const size_t links = problem->size;
-    uint8_t *source = problem->source;
-    for (size_t i = 0; i < links; i++) { /* by insertion: links of equal gain keep their order */
-        size_t place = i;
-        for (; place > 0 && printed[i * (links + 1)] > printed[source[place - 1] * (links + 1)]; place--)
-            source[place] = source[place - 1];
-        source[place] = (uint8_t)i;
-    }
-    for (size_t i = 0; i < links; i++)
-        for (size_t j = 0; j < links; j++)
-            problem->numbers[i * links + j] = printed[source[i] * links + source[j]];
-}
-
 /* Rounds linear gains (links, links) to the printed ones and counts those that were clipped. */
 static void take_gains(wz_problem *problem, const double *linear)
 {
     int32_t printed[WZ_MAX_LINKS * WZ_MAX_LINKS] = {0};
     for (size_t entry = 0; entry < problem->number_count; entry++)
         printed[entry] = printed_gain(linear[entry], &problem->clipped);
-    number_links(printed, problem);
+    wz_link_table_number(printed, problem);
 }
 
 /* |CN(0,1)|^2 is exponential with mean 1. */
@@ -97,27 +82,7 @@ static wz_status draw(wz_problem *problem, wz_draws *draws, wz_error *err)
 
 static wz_status check_numbers(const wz_problem *problem, wz_error *err)
 {
-    wz_status status =
-        wz_problem_check_range(problem, 0, problem->number_count, 0, WZ_GAIN_DB_MAX, "a gain", err);
-    for (size_t i = 1; i < problem->size && status == WZ_OK; i++)
-        if (problem->numbers[i * (problem->size + 1)] > problem->numbers[(i - 1) * (problem->size + 1)])
-            status = wz_fail(err, WZ_ERR_CORRUPT,
-                             "power_control: link %zu has a larger direct gain than the one before it; links "
-                             "are numbered by falling direct gain",
-                             i + 1);
-    return status;
-}
-
-static void reorder(const wz_problem *from, const uint8_t *order, wz_problem *to)
-{
-    int32_t printed[WZ_MAX_LINKS * WZ_MAX_LINKS] = {0};
-    const size_t links = from->size;
-    for (size_t i = 0; i < links; i++)
-        for (size_t j = 0; j < links; j++)
-            printed[i * links + j] = from->numbers[order[i] * links + order[j]];
-    number_links(printed, to);
-    for (size_t i = 0; i < links; i++)
-        to->source[i] = order[to->source[i]];
+    return wz_link_table_check(problem, WZ_GAIN_DB_MAX, err);
 }
 
 /* ---- the user's own gains ---- */
@@ -175,10 +140,10 @@ static wz_status import(const double *values, size_t rows, size_t columns, const
             "power_control: the gain table is %zu x %zu; it must be square, one row per receiver and "
             "one column per transmitter",
             rows, columns);
-    if (rows < 2 || rows > WZ_MAX_LINKS)
+    if (rows < 2 || rows > WZ_MAX_LABELS)
         return wz_fail(err, WZ_ERR_CORRUPT,
                        "power_control: the gain table is %zu x %zu; 2 to %d links are possible", rows,
-                       columns, WZ_MAX_LINKS);
+                       columns, WZ_MAX_LABELS);
     double checked[OPTION_COUNT];
     memcpy(checked, values, sizeof checked);
     checked[OPTION_LINKS] = (double)rows;
@@ -199,39 +164,12 @@ static wz_status import(const double *values, size_t rows, size_t columns, const
 
 /* ---- text ---- */
 
-static void write_gain(wz_words *words, const wz_problem *problem, size_t receiver, size_t transmitter)
-{
-    wz_word_label(words, transmitter);
-    wz_word_number(words, problem->numbers[receiver * problem->size + transmitter]);
-}
-
 static void print_compact(const wz_problem *problem, const wz_power_control *p, wz_words *words)
 {
     wz_words_printf(words, " power levels %zu dB plus %d 0 to %d", p->levels, WZ_GAIN_DB_OFFSET,
                     WZ_GAIN_DB_MAX);
-    for (size_t i = 0; i < p->links; i++) {
-        wz_word_label_small(words, i);
-        write_gain(words, problem, i, i);
-        for (size_t j = 0; j < p->links; j++)
-            if (j != i)
-                write_gain(words, problem, i, j);
-    }
+    wz_link_table_write(words, problem);
     wz_words_open_answer(words);
-}
-
-static void print_full_table(const wz_problem *problem, wz_words *words)
-{
-    char label[3];
-    for (size_t i = 0; i < problem->size; i++) {
-        wz_label(i, label);
-        wz_words_printf(words, "Receiver %s:", label);
-        for (size_t j = 0; j < problem->size; j++) {
-            wz_label(j, label);
-            wz_words_printf(words, "%s %d dB from %s", j == 0 ? "" : ",",
-                            (int)problem->numbers[i * problem->size + j] - WZ_GAIN_DB_OFFSET, label);
-        }
-        wz_words_printf(words, "\n");
-    }
 }
 
 /* No example answer is shown: there is none to copy. */
@@ -244,7 +182,7 @@ static void print_full(const wz_problem *problem, const wz_power_control *p, wz_
                     "receiver. Power received "
                     "from each transmitter at full power, in dB relative to the receiver's noise power:\n",
                     p->links, last);
-    print_full_table(problem, words);
+    wz_link_table_write_full(words, problem, WZ_GAIN_DB_OFFSET);
     wz_words_printf(
         words,
         "Each transmitter uses one of %zu power levels, 0 to %zu; level n means n/%zu of full power (0 is "
@@ -293,7 +231,7 @@ const wz_task wz_task_power_control = {
     .check_numbers = check_numbers,
     .derive = derive,
     .import = import,
-    .reorder = reorder,
+    .reorder = wz_link_table_reorder,
     .print = print,
     .answer_form = answer_form,
 };

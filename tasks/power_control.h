@@ -26,7 +26,6 @@
 
 #include "tasks/task.h"
 
-#define WZ_MAX_LINKS WZ_MAX_LABELS
 #define WZ_MAX_LEVELS 100 /* levels 0..99: one token each */
 #define WZ_GAIN_DB_OFFSET 30
 #define WZ_GAIN_DB_MAX 44

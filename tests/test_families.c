@@ -17,9 +17,17 @@ static const struct {
     const char *task, *options;
     bool small;
 } settings[] = {
-    {"power_control", "links=2", true},          {"power_control", "links=5 snr_db=10", true},
-    {"power_control", "links=3 levels=5", true}, {"power_control", "links=10", true},
+    {"power_control", "links=2", true},
+    {"power_control", "links=5 snr_db=10", true},
+    {"power_control", "links=3 levels=5", true},
+    {"power_control", "links=10", true},
     {"power_control", "links=30", false},
+    /* ---- d2d ---- */
+    {"d2d", "links=8", true},
+    {"d2d", "links=2 field_m=50 max_distance_m=25 gap_db=0", true},
+    {"d2d", "links=12 field_m=300 shadowing_db=8 fading=1", true},
+    {"d2d", "links=16", false},
+    {"d2d", "links=50", false},
 };
 #define SETTINGS (sizeof settings / sizeof *settings)
 #define PROBLEMS 40 /* of each setting and test */

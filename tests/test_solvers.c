@@ -10,6 +10,7 @@
 #include "rewards/solvers/search.h"
 #include "rewards/solvers/sum_rate.h"
 #include "rewards/solvers/wmmse.h"
+#include "tasks/power_control.h"
 #include "tasks/sun_testset.h"
 #include "tests/suite.h"
 

@@ -254,7 +254,7 @@ END_TEST
  * "<answer>", "</answer>" and an end token that is twelve. */
 START_TEST(print_compact_frame_is_nine_words_at_every_size)
 {
-    for (size_t links = 2; links <= WZ_MAX_LINKS; links += 31) {
+    for (size_t links = 2; links <= WZ_MAX_LABELS; links += 31) {
         wz_problem problem = make((double)links, 100, 0, 1, WZ_SPLIT_TRAIN, 0);
         wz_text text = {0};
         size_t words = 0;
@@ -300,7 +300,7 @@ START_TEST(link_label_counts_in_letters_without_repeats)
         wz_label(known[i].link, a);
         ck_assert_str_eq(a, known[i].label);
     }
-    for (size_t i = 0; i < WZ_MAX_LINKS; i++)
+    for (size_t i = 0; i < WZ_MAX_LABELS; i++)
         for (size_t j = 0; j < i; j++) {
             wz_label(i, a);
             wz_label(j, b);

@@ -13,9 +13,10 @@ bool wz_enumerate_possible(size_t links, size_t levels);
 
 /* The levels of largest sum rate, over all levels^links vectors; returns that rate in bit/s/Hz. Needs
  * wz_enumerate_possible. The vectors are visited in a reflected Gray code (Knuth, TAOCP 7.2.1.1, Algorithm H),
- * so that one step changes one transmitter by one level and the received powers are updated by one
- * column. Gains, noise and budget must be within 1e-6..1e6 of one another (products of 2 x 20 received
- * powers must stay finite). The rate is within 1e-8 bit/s/Hz of the optimum in the worst case of rounding. */
+ * so that one step changes one transmitter by one level. No receiver's largest total power, noise and all transmitters
+ * at the budget, may exceed 1e14 times the noise (products of 2 x 20 received powers must stay finite). Products of 20
+ * totals, each a sum of 21 powers, err by less than 1e3 units in the last place: the rate is within 1e-12 bit/s/Hz of the
+ * optimum. */
 double wz_enumerate_levels(const wz_channel *channel, size_t levels, unsigned *level);
 
 #endif

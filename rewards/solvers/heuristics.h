@@ -11,5 +11,7 @@ double wz_full_power(const wz_channel *channel, size_t levels, unsigned *level);
 double wz_strongest_only(const wz_channel *channel, size_t levels, unsigned *level);
 /* Adds, at full power, the link that raises the sum rate most, until none does. */
 double wz_greedy_adder(const wz_channel *channel, size_t levels, unsigned *level);
+/* Visits the links by falling direct gain, ties by index, and adds, at full power, each that raises the sum rate. */
+double wz_greedy_by_gain(const wz_channel *channel, size_t levels, unsigned *level);
 
 #endif

@@ -4,7 +4,7 @@
 
 #include <stddef.h>
 
-#include "tasks/power_control.h" /* WZ_MAX_LINKS, WZ_MAX_LEVELS */
+#include "tasks/link_table.h" /* WZ_MAX_LINKS */
 
 /* What every solver is given. `gain` is borrowed. */
 typedef struct wz_channel {

@@ -1,0 +1,26 @@
+/* Tables of links: what is printed of K transmitter-receiver pairs that share a channel, a number for each receiver and
+ * transmitter. Shared by the families whose problems are such tables.
+ *
+ * A problem's numbers are the table, (links, links), row by row: a row is a receiver, a column a transmitter, and links are
+ * numbered by falling direct gain (the diagonal), links of equal gain in the order they came in. */
+#ifndef WZ_TASKS_LINK_TABLE_H
+#define WZ_TASKS_LINK_TABLE_H
+
+#include "tasks/task.h"
+#include "tasks/words.h"
+
+#define WZ_MAX_LINKS 100 /* prompts name at most WZ_MAX_LABELS of them */
+
+/* Numbers the links of a table (links, links) so, into problem->numbers and problem->source. */
+void wz_link_table_number(const int32_t *printed, wz_problem *problem);
+/* wz_task.reorder for these families. */
+void wz_link_table_reorder(const wz_problem *from, const uint8_t *order, wz_problem *to);
+/* Fails unless all numbers lie in 0..maximum and links are numbered by falling direct gain. */
+wz_status wz_link_table_check(const wz_problem *problem, int32_t maximum, wz_error *err);
+/* Appends the rows of a compact prompt: the receiver's label in small letters, then the gain from its own transmitter, then
+ * the others', each behind the transmitter's label: " b B 40 A 33 C 0". */
+void wz_link_table_write(wz_words *words, const wz_problem *problem);
+/* Appends a line for each receiver in words: "Receiver A: 10 dB from A, -3 dB from B"; `offset` is taken off the numbers. */
+void wz_link_table_write_full(wz_words *words, const wz_problem *problem, int offset);
+
+#endif
