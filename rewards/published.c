@@ -41,6 +41,25 @@ const wz_published wz_published_figures[] = {
      "Shen et al. 2020 (WCGCN), top-k greedy, k and distances not stated: here half of the links at 2 to 65 "
      "m; "
      "35 to 65% of them give 78 to 86, and half at 30 to 70 m 82"},
+    /* ---- water_filling ---- */
+    {"water_filling", "channels=8 total=96 snr_db=-5", "uniform", WZ_PUBLISHED_RATIO, 0.71, 0.71, 0.009,
+     10000, "planning measurement at -5 and 10 dB; 96 parts, so that an eighth is a whole number of them"},
+    {"water_filling", "channels=8 total=96 snr_db=10", "uniform", WZ_PUBLISHED_RATIO, 0.98, 0.98, 0.006,
+     10000, "planning measurement at -5 and 10 dB; 96 parts, so that an eighth is a whole number of them"},
+    {"water_filling", "channels=8 total=100 snr_db=-5", "proportional", WZ_PUBLISHED_RATIO, 0.94, 0.97, 0.006,
+     10000, "planning measurement over -5 to 10 dB; rounded to whole per cent here"},
+    {"water_filling", "channels=8 total=100 snr_db=0", "proportional", WZ_PUBLISHED_RATIO, 0.94, 0.97, 0.006,
+     10000, "planning measurement over -5 to 10 dB; rounded to whole per cent here"},
+    {"water_filling", "channels=8 total=100 snr_db=5", "proportional", WZ_PUBLISHED_RATIO, 0.94, 0.97, 0.006,
+     10000, "planning measurement over -5 to 10 dB; rounded to whole per cent here"},
+    {"water_filling", "channels=8 total=100 snr_db=10", "proportional", WZ_PUBLISHED_RATIO, 0.94, 0.97, 0.006,
+     10000, "planning measurement over -5 to 10 dB; rounded to whole per cent here"},
+    /* ---- isac ---- */
+    {"isac", "tones=8 total=100", "water_filling", WZ_PUBLISHED_RATIO, 0.015, 0.015, 0.006, 10000,
+     "planning measurement; whole per cent here, and responses in twentieths of the best"},
+    {"isac", "tones=8 total=100", "mix", WZ_PUBLISHED_RATIO, 0.96, 0.96, 0.012, 10000,
+     "planning measurement, two digits, perhaps cut; what the tone is given is not stated: here the least "
+     "that is needed"},
 };
 
 const size_t wz_published_count = sizeof wz_published_figures / sizeof *wz_published_figures;

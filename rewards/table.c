@@ -3,13 +3,13 @@
 #include <string.h>
 
 #include "rewards/d2d.h"
+#include "rewards/isac.h"
 #include "rewards/power_control.h"
 #include "rewards/verifier.h"
+#include "rewards/water_filling.h"
 
 const wz_verifier *const wz_verifiers[] = {
-    &wz_verifier_power_control,
-    &wz_verifier_d2d,
-    NULL,
+    &wz_verifier_power_control, &wz_verifier_d2d, &wz_verifier_water_filling, &wz_verifier_isac, NULL,
 };
 
 static const wz_verifier *added[WZ_MAX_ADDED_VERIFIERS];

@@ -4,13 +4,13 @@
 #include <string.h>
 
 #include "tasks/d2d.h"
+#include "tasks/isac.h"
 #include "tasks/power_control.h"
 #include "tasks/task.h"
+#include "tasks/water_filling.h"
 
 const wz_task *const wz_tasks[] = {
-    &wz_task_power_control,
-    &wz_task_d2d,
-    NULL,
+    &wz_task_power_control, &wz_task_d2d, &wz_task_water_filling, &wz_task_isac, NULL,
 };
 
 static const wz_task *added[WZ_MAX_ADDED_TASKS];
