@@ -60,6 +60,19 @@ const wz_published wz_published_figures[] = {
     {"isac", "tones=8 total=100", "mix", WZ_PUBLISHED_RATIO, 0.96, 0.96, 0.012, 10000,
      "planning measurement, two digits, perhaps cut; what the tone is given is not stated: here the least "
      "that is needed"},
+    /* ---- max_min ---- */
+    {"max_min", "links=3 levels=101", "full", WZ_PUBLISHED_RATIO, 0.43, 0.43, 0.014, 10000,
+     "planning measurement, linear SINR; the noise is not stated: here 0.1 of what an interferer is received "
+     "with"},
+    {"max_min", "links=10 levels=101", "full", WZ_PUBLISHED_RATIO, 0.22, 0.22, 0.012, 10000,
+     "planning measurement, linear SINR; the noise is not stated: here 0.1 of what an interferer is received "
+     "with"},
+    {"max_min", "links=3 levels=101", "inversion", WZ_PUBLISHED_RATIO, 0.47, 0.47, 0.014, 10000,
+     "planning measurement, linear SINR; the noise is not stated: here 0.1 of what an interferer is received "
+     "with"},
+    {"max_min", "links=10 levels=101", "inversion", WZ_PUBLISHED_RATIO, 0.42, 0.42, 0.012, 10000,
+     "planning measurement, linear SINR; the noise is not stated: here 0.1 of what an interferer is received "
+     "with"},
 };
 
 const size_t wz_published_count = sizeof wz_published_figures / sizeof *wz_published_figures;

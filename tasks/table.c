@@ -5,13 +5,16 @@
 
 #include "tasks/d2d.h"
 #include "tasks/isac.h"
+#include "tasks/max_min.h"
 #include "tasks/power_control.h"
 #include "tasks/task.h"
 #include "tasks/water_filling.h"
 
+/* clang-format off: a row each */
 const wz_task *const wz_tasks[] = {
-    &wz_task_power_control, &wz_task_d2d, &wz_task_water_filling, &wz_task_isac, NULL,
+    &wz_task_power_control, &wz_task_d2d, &wz_task_water_filling, &wz_task_isac, &wz_task_max_min, NULL,
 };
+/* clang-format on */
 
 static const wz_task *added[WZ_MAX_ADDED_TASKS];
 static size_t added_count;

@@ -35,6 +35,10 @@ static const struct {
     {"isac", "", true},
     {"isac", "tones=3 total=40 sensing_percent=95", true},
     {"isac", "tones=8 total=100", false},
+    {"max_min", "", true},
+    {"max_min", "links=2 levels=101 snr_db=30", true},
+    {"max_min", "links=5 levels=6 direct=1", true},
+    {"max_min", "links=10 levels=101", false},
 };
 #define SETTINGS (sizeof settings / sizeof *settings)
 #define PROBLEMS 40 /* of each setting and test */
