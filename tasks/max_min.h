@@ -1,7 +1,7 @@
 /* Max-min SINR: K transmitter-receiver pairs share one channel; choose power levels such that the worst link's SINR is
  * largest.
  *
- * The problem, exactly. gain_ij = 10^(snr_db/10) e_ij, five times that for i = j, e_ij ~ Exp(1) independent, in units of the
+ * The problem, exactly. gain_ij = 10^(snr_db/10) e_ij, `direct` times that for i = j (5), e_ij ~ Exp(1) independent, in units of the
  * noise power at full transmit power; printed as whole dB above -20 dB with links numbered by falling direct gain
  * (tasks/rayleigh_table.h), and the printed table *is* the problem. The problem's numbers are the table, row by row.
  * An answer is one integer l_i in 0..levels-1 per link; its power is p_i = l_i / (levels - 1). The objective is

@@ -4,6 +4,7 @@
 #define WZ_TESTS_ONE_FAMILY_H
 
 #include <check.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -103,6 +104,34 @@ static inline wz_outcome family_baseline(one_family *f, const wz_problem *proble
     ck_assert_msg(b < f->verifier->baseline_count, "%s has no baseline %s", f->task->name, name);
     ck_assert_msg(wz_baseline_run(f->verifier, b, problem, 1, &outcome, &f->err) == WZ_OK, "%s", f->err.text);
     return outcome;
+}
+
+/* Printed gains, whole dB above -20 dB, of `total` independent exponential ones of mean `scale`: at_least[x], x in 0..60, of
+ * them are at least x, which has probability exp(-10^((x - 20.5) / 10) / scale). Within four standard errors. */
+static inline void assert_exponential(const double *at_least, double total, double scale)
+{
+    for (int x = 1; x <= 60; x++) {
+        const double p = exp(-pow(10, (x - 20.5) / 10) / scale), share = at_least[x] / total;
+        ck_assert_msg(fabs(share - p) <= 4 * sqrt(p * (1 - p) / total) + 1e-9,
+                      "at least %d: %.5f of the gains, %.5f by the law", x, share, p);
+    }
+}
+
+/* The same of a family of link tables, at two links, with the means of direct gains and of the others. */
+static inline void family_has_rayleigh_gains(one_family *f, double direct, double cross)
+{
+    enum { PROBLEMS = 5000 };
+    double at_least[2][61] = {{0}};
+    for (uint32_t n = 0; n < PROBLEMS; n++) {
+        wz_problem problem = family_problem(f, n);
+        ck_assert_uint_eq(problem.size, 2);
+        for (size_t entry = 0; entry < 4; entry++)
+            for (int32_t x = 0; x <= problem.numbers[entry]; x++)
+                at_least[entry == 0 || entry == 3][x]++;
+        wz_problem_clear(&problem);
+    }
+    assert_exponential(at_least[1], 2.0 * PROBLEMS, direct);
+    assert_exponential(at_least[0], 2.0 * PROBLEMS, cross);
 }
 
 #endif

@@ -39,6 +39,10 @@ static const struct {
     {"max_min", "links=2 levels=101 snr_db=30", true},
     {"max_min", "links=5 levels=6 direct=1", true},
     {"max_min", "links=10 levels=101", false},
+    {"energy_efficiency", "", true},
+    {"energy_efficiency", "links=2 levels=101 snr_db=0 amplifier_percent=999 circuit_percent=1", true},
+    {"energy_efficiency", "links=6 levels=3 direct=1 amplifier_percent=150 circuit_percent=500", true},
+    {"energy_efficiency", "links=12 levels=6", false},
 };
 #define SETTINGS (sizeof settings / sizeof *settings)
 #define PROBLEMS 40 /* of each setting and test */

@@ -172,27 +172,10 @@ END_TEST
 
 /* ---- generator ---- */
 
-/* A printed number is at least x with probability exp(-10^((x - 20.5) / 10) / scale). Shares of 10,000 direct gains and of
- * 10,000 others lie within four standard errors. */
 START_TEST(gains_have_the_stated_law)
 {
     one_family f = family_at("max_min", "links=2");
-    enum { PROBLEMS = 5000, LARGEST = 60 };
-    double count[2][LARGEST + 2] = {{0}};
-    for (uint32_t n = 0; n < PROBLEMS; n++) {
-        wz_problem problem = family_problem(&f, n);
-        for (size_t entry = 0; entry < 4; entry++)
-            for (int32_t x = 0; x <= problem.numbers[entry]; x++)
-                count[entry == 0 || entry == 3][x]++;
-        wz_problem_clear(&problem);
-    }
-    for (int direct = 0; direct < 2; direct++)
-        for (int x = 1; x <= LARGEST; x++) {
-            const double p = exp(-pow(10, (x - 20.5) / 10) / (direct ? 50 : 10)),
-                         share = count[direct][x] / (2.0 * PROBLEMS);
-            ck_assert_msg(fabs(share - p) <= 4 * sqrt(p * (1 - p) / (2.0 * PROBLEMS)) + 1e-9,
-                          "%d: at least %d: %.5f of the gains, %.5f by the law", direct, x, share, p);
-        }
+    family_has_rayleigh_gains(&f, 50, 10);
 }
 END_TEST
 
