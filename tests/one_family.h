@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "rewards/verifier.h"
+#include "rewards/reward.h"
 #include "tests/suite.h"
 
 typedef struct one_family {
@@ -80,6 +80,14 @@ static inline wz_outcome family_judge(one_family *f, const wz_problem *problem, 
     wz_outcome outcome = {.feasible = true};
     ck_assert_int_eq(f->verifier->judge(problem, decision, &outcome, &f->err), WZ_OK);
     return outcome;
+}
+
+static inline void family_prints(one_family *f, const wz_problem *problem, const char *compact)
+{
+    wz_text text = {0};
+    ck_assert_int_eq(f->task->print(problem, WZ_PROMPT_COMPACT, &text, &f->err), WZ_OK);
+    ck_assert_str_eq(text.data, compact);
+    wz_text_clear(&text);
 }
 
 /* What a compact answer is worth: " 1 2 3". */

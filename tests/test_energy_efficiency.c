@@ -105,11 +105,8 @@ START_TEST(problems_by_hand_have_the_answers_by_hand)
     ck_assert(decision[0] == 1 && decision[1] == 1);
     ck_assert_double_eq_tol(known.objective, 2 * log2(1 + 10 / 1.01) / 7, 1e-14);
     ck_assert_double_eq_tol(family_answer(&f, &problem, &known, " 0 1").objective, log2(11) / 4, 1e-14);
-    wz_text text = {0};
-    ck_assert_int_eq(f.task->print(&problem, WZ_PROMPT_COMPACT, &text, &f.err), WZ_OK);
-    ck_assert_str_eq(
-        text.data, " rate per energy 300 plus 100 levels 2 dB plus 20 0 to 60 a A 30 B 0 b B 30 A 0<answer>");
-    wz_text_clear(&text);
+    family_prints(&f, &problem,
+                  " rate per energy 300 plus 100 levels 2 dB plus 20 0 to 60 a A 30 B 0 b B 30 A 0<answer>");
     wz_problem_clear(&problem);
     problem = family_problem_of(&f, close, 4);
     known = family_reference(&f, &problem, WZ_EFFORT_TRAINING, decision);

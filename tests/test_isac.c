@@ -104,10 +104,7 @@ START_TEST(problem_by_hand_has_the_answer_by_hand)
     ck_assert_double_eq_tol(known.decided, log2(1.4) + log2(61), 1e-14);
     /* p = (0.4, 0.6) is the optimum over real powers, too */
     ck_assert_double_eq_tol(known.objective, log2(1.4) + log2(61), 1e-12);
-    wz_text text = {0};
-    ck_assert_int_eq(f.task->print(&problem, WZ_PROMPT_COMPACT, &text, &f.err), WZ_OK);
-    ck_assert_str_eq(text.data, " sense 70 per 100 power sum 10 A 20 20 B 10 40<answer>");
-    wz_text_clear(&text);
+    family_prints(&f, &problem, " sense 70 per 100 power sum 10 A 20 20 B 10 40<answer>");
     wz_problem_clear(&problem);
 }
 END_TEST

@@ -121,10 +121,7 @@ START_TEST(problems_by_hand_have_the_answers_by_hand)
     known = family_reference(&f, &problem, WZ_EFFORT_EVALUATION, decision);
     ck_assert(decision[0] == 6 && decision[1] == 10);
     ck_assert_double_eq_tol(known.decided, pow(10, 0.7) / 1.006, 1e-14);
-    wz_text text = {0};
-    ck_assert_int_eq(f.task->print(&problem, WZ_PROMPT_COMPACT, &text, &f.err), WZ_OK);
-    ck_assert_str_eq(text.data, " minimum SINR levels 11 dB plus 20 0 to 60 a A 30 B 0 b B 27 A 0<answer>");
-    wz_text_clear(&text);
+    family_prints(&f, &problem, " minimum SINR levels 11 dB plus 20 0 to 60 a A 30 B 0 b B 27 A 0<answer>");
     wz_problem_clear(&problem);
 }
 END_TEST

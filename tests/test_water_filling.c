@@ -114,10 +114,7 @@ START_TEST(problem_by_hand_has_the_answer_by_hand)
     ck_assert_uint_eq(decision[0], 3);
     ck_assert_uint_eq(decision[1], 2);
     ck_assert_double_eq_tol(known.objective, log2(7) + log2(1 + 0.4 * pow(10, 0.7)), 1e-14);
-    wz_text text = {0};
-    ck_assert_int_eq(f.task->print(&problem, WZ_PROMPT_COMPACT, &text, &f.err), WZ_OK);
-    ck_assert_str_eq(text.data, " power sum 5 dB plus 20 0 to 60 A 30 B 27<answer>");
-    wz_text_clear(&text);
+    family_prints(&f, &problem, " power sum 5 dB plus 20 0 to 60 A 30 B 27<answer>");
     wz_problem_clear(&problem);
 }
 END_TEST
