@@ -1,9 +1,9 @@
 /* Energy efficiency: K transmitter-receiver pairs share one channel; choose power levels such that the most bits are sent per
  * unit of energy.
  *
- * The problem, exactly. gain_ij = 10^(snr_db/10) e_ij, `direct` times that for i = j (10), e_ij ~ Exp(1) independent, in units of the noise power at full
- * transmit power; printed as whole dB above -20 dB with links numbered by falling direct gain (tasks/rayleigh_table.h), and
- * the printed table *is* the problem. The problem's numbers are the table, row by row.
+ * The problem, exactly. gain_ij = 10^(snr_db/10) e_ij, `direct` times that for i = j (10), e_ij ~ Exp(1) independent, in units
+ * of the noise power at full transmit power; printed as whole dB above -20 dB with links numbered by falling direct gain
+ * (tasks/rayleigh_table.h), and the printed table *is* the problem. The problem's numbers are the table, row by row.
  * An answer is one integer l_i in 0..levels-1 per link; it sends with p_i = l_i / (levels - 1) of full power, 1 W, say. The
  * objective, in bit/J for each Hz of bandwidth, is
  *     sum_i log2(1 + gain_ii p_i / (1 + sum_{j != i} gain_ij p_j)) / (mu sum_i p_i + P_c),

@@ -129,6 +129,31 @@ START_TEST(no_sensing_is_water_filling)
 }
 END_TEST
 
+/* A search that may visit one share only leaves a feasible decision, and says whether more would have been visited; if not, a
+ * long one, which ends by itself, finds nothing better. */
+START_TEST(search_says_whether_it_ended)
+{
+    one_family f = family_at("isac", "tones=8 total=100");
+    size_t cut = 0;
+    for (uint32_t n = 0; n < 50; n++) {
+        wz_problem problem = family_problem(&f, n);
+        const wz_sensing sensing = sensing_of(&problem);
+        unsigned share[WZ_MAX_SLOTS] = {0};
+        wz_sensing_dual dual;
+        bool exact, ended;
+        wz_sensing_fill(&sensing, &dual);
+        const double early = wz_sensing_shares(&sensing, &dual, 1, share, &ended);
+        ck_assert_double_eq(family_judge(&f, &problem, share).objective, early);
+        cut += !ended;
+        const double late = wz_sensing_shares(&sensing, &dual, 1000000, share, &exact);
+        ck_assert(exact && late >= early && late <= dual.bound * (1 + 1e-12));
+        ck_assert(!ended || late == early);
+        wz_problem_clear(&problem);
+    }
+    ck_assert_uint_gt(cut, 0);
+}
+END_TEST
+
 /* The mixture of water-filling and the best sensing tone keeps the constraint, rounded too, and lies below the bound. */
 START_TEST(mixture_is_feasible_and_below_the_bound)
 {
@@ -247,6 +272,7 @@ int main(void)
     tcase_add_loop_test(cases, real_powers_keep_the_constraints_and_reach_the_bound, 0, SETTINGS);
     tcase_add_loop_test(cases, best_decision_equals_dynamic_programming, 0, SETTINGS);
     tcase_add_loop_test(cases, mixture_is_feasible_and_below_the_bound, 0, SETTINGS);
+    tcase_add_test(cases, search_says_whether_it_ended);
     tcase_add_test(cases, problem_by_hand_has_the_answer_by_hand);
     tcase_add_test(cases, no_sensing_is_water_filling);
     tcase_add_test(cases, violated_constraints_are_named_with_their_amount);
