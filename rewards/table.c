@@ -3,14 +3,24 @@
 #include <string.h>
 
 #include "rewards/d2d.h"
+#include "rewards/energy_efficiency.h"
+#include "rewards/isac.h"
+#include "rewards/max_min.h"
 #include "rewards/power_control.h"
 #include "rewards/verifier.h"
+#include "rewards/water_filling.h"
 
+/* clang-format off */
 const wz_verifier *const wz_verifiers[] = {
     &wz_verifier_power_control,
     &wz_verifier_d2d,
+    &wz_verifier_water_filling,
+    &wz_verifier_isac,
+    &wz_verifier_max_min,
+    &wz_verifier_energy_efficiency,
     NULL,
 };
+/* clang-format on */
 
 static const wz_verifier *added[WZ_MAX_ADDED_VERIFIERS];
 static size_t added_count;

@@ -4,14 +4,24 @@
 #include <string.h>
 
 #include "tasks/d2d.h"
+#include "tasks/energy_efficiency.h"
+#include "tasks/isac.h"
+#include "tasks/max_min.h"
 #include "tasks/power_control.h"
 #include "tasks/task.h"
+#include "tasks/water_filling.h"
 
+/* clang-format off */
 const wz_task *const wz_tasks[] = {
     &wz_task_power_control,
     &wz_task_d2d,
+    &wz_task_water_filling,
+    &wz_task_isac,
+    &wz_task_max_min,
+    &wz_task_energy_efficiency,
     NULL,
 };
+/* clang-format on */
 
 static const wz_task *added[WZ_MAX_ADDED_TASKS];
 static size_t added_count;

@@ -31,6 +31,21 @@ static const struct {
     {"d2d", "links=12 field_m=300 shadowing_db=8 fading=1", true},
     {"d2d", "links=16", false},
     {"d2d", "links=50", false},
+    {"water_filling", "", true},
+    {"water_filling", "channels=2 total=100 snr_db=10", true},
+    {"water_filling", "channels=8 total=20 snr_db=-5", false},
+    {"water_filling", "channels=64 total=999", false},
+    {"isac", "", true},
+    {"isac", "tones=3 total=40 sensing_percent=95", true},
+    {"isac", "tones=8 total=100", false},
+    {"max_min", "", true},
+    {"max_min", "links=2 levels=101 snr_db=30", true},
+    {"max_min", "links=5 levels=6 direct=1", true},
+    {"max_min", "links=10 levels=101", false},
+    {"energy_efficiency", "", true},
+    {"energy_efficiency", "links=2 levels=101 snr_db=0 amplifier_percent=999 circuit_percent=1", true},
+    {"energy_efficiency", "links=6 levels=3 direct=1 amplifier_percent=150 circuit_percent=500", true},
+    {"energy_efficiency", "links=12 levels=6", false},
 };
 #define SETTINGS (sizeof settings / sizeof *settings)
 #define PROBLEMS 40 /* of each setting and test */

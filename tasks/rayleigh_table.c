@@ -1,0 +1,44 @@
+#include "tasks/rayleigh_table.h"
+
+#include "tasks/decibel.h"
+
+void wz_rayleigh_table_draw(wz_problem *problem, wz_draws *draws, double direct, double cross)
+{
+    int32_t printed[WZ_RAYLEIGH_MAX_LINKS * WZ_RAYLEIGH_MAX_LINKS] = {0};
+    for (size_t i = 0; i < problem->size; i++)
+        for (size_t j = 0; j < problem->size; j++)
+            printed[i * problem->size + j] =
+                wz_whole_db((i == j ? direct : cross) * wz_draws_exponential(draws), WZ_RAYLEIGH_DB_OFFSET,
+                            WZ_RAYLEIGH_DB_MAX);
+    wz_link_table_number(printed, problem);
+}
+
+wz_status wz_rayleigh_table_check(const wz_problem *problem, wz_error *err)
+{
+    return wz_link_table_check(problem, WZ_RAYLEIGH_DB_MAX, err);
+}
+
+void wz_rayleigh_table_gain(const wz_problem *problem, double *gain)
+{
+    for (size_t entry = 0; entry < problem->size * problem->size; entry++)
+        gain[entry] = wz_from_whole_db(problem->numbers[entry], WZ_RAYLEIGH_DB_OFFSET);
+}
+
+void wz_rayleigh_table_write(wz_words *words, const wz_problem *problem)
+{
+    wz_words_printf(words, " dB plus %d 0 to %d", WZ_RAYLEIGH_DB_OFFSET, WZ_RAYLEIGH_DB_MAX);
+    wz_link_table_write(words, problem);
+}
+
+void wz_rayleigh_table_write_full(wz_words *words, const wz_problem *problem)
+{
+    char last[3];
+    wz_label(problem->size - 1, last);
+    wz_words_printf(
+        words,
+        "%zu radio links, A to %s, share one channel; each is a transmitter and its own receiver. "
+        "Power received from each transmitter at full power, in dB relative to the receiver's "
+        "noise power:\n",
+        problem->size, last);
+    wz_link_table_write_full(words, problem, WZ_RAYLEIGH_DB_OFFSET);
+}
