@@ -10,6 +10,8 @@
 #include "engine/text/tokenizer.h"
 #include "rewards/answer.h"
 #include "rewards/reward.h"
+#include "rewards/verifier.h"
+#include "tests/problem_fixture.h"
 #include "tests/suite.h"
 
 /* Options beside the defaults. `small`: so few decisions that all of them are tried. */
@@ -17,9 +19,15 @@ static const struct {
     const char *task, *options;
     bool small;
 } settings[] = {
-    {"power_control", "links=2", true},          {"power_control", "links=5 snr_db=10", true},
-    {"power_control", "links=3 levels=5", true}, {"power_control", "links=10", true},
+    {"power_control", "links=2", true},
+    {"power_control", "links=5 snr_db=10", true},
+    {"power_control", "links=3 levels=5", true},
+    {"power_control", "links=10", true},
     {"power_control", "links=30", false},
+    {"offloading", "users=4 step_m=1", true},
+    {"offloading", "users=5", true},
+    {"offloading", "users=10 heavy_weight=2.5", true},
+    {"offloading", "users=30 nearest_m=8 step_m=1.5", false},
 };
 #define SETTINGS (sizeof settings / sizeof *settings)
 #define PROBLEMS 40 /* of each setting and test */
@@ -31,24 +39,11 @@ static wz_error err;
 
 static void use_setting(int number)
 {
-    const char *at = settings[number].options;
     task = wz_task_find(settings[number].task);
     ck_assert_ptr_nonnull(task);
     verifier = wz_verifier_find(task->name);
     ck_assert_ptr_nonnull(verifier);
-    wz_task_default_values(task, values);
-    while (*at != '\0') {
-        char name[64];
-        double value;
-        int used = 0;
-        ck_assert_int_eq(sscanf(at, " %63[^=]=%lf %n", name, &value, &used), 2);
-        size_t o = 0;
-        while (o < task->option_count && strcmp(task->options[o].name, name) != 0)
-            o++;
-        ck_assert_msg(o < task->option_count, "%s has no option %s", task->name, name);
-        values[o] = value;
-        at += used;
-    }
+    fixture_values(task, settings[number].options, values);
 }
 
 static wz_problem make(uint64_t seed, wz_split split, uint32_t index)
