@@ -2,6 +2,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "rewards/ofdma.h"
 #include "rewards/offloading.h"
 #include "rewards/power_control.h"
 #include "rewards/verifier.h"
@@ -9,6 +10,7 @@
 const wz_verifier *const wz_verifiers[] = {
     &wz_verifier_power_control,
     &wz_verifier_offloading,
+    &wz_verifier_ofdma,
     NULL,
 };
 

@@ -2,6 +2,7 @@
 
 #include <math.h>
 
+#include "tasks/rows.h"
 #include "tasks/words.h"
 
 enum { OPTION_USERS, OPTION_HEAVY_WEIGHT, OPTION_NEAREST_M, OPTION_STEP_M, OPTION_COUNT };
@@ -57,24 +58,22 @@ static void derive(wz_problem *problem)
     }
 }
 
-static bool comes_before(const int32_t *user, const int32_t *other)
+/* What users are numbered by: gain, then weight. */
+static int32_t key_of(const int32_t *user)
 {
-    return user[0] > other[0] || (user[0] == other[0] && user[1] > other[1]);
+    return 1000 * user[0] + user[1];
 }
 
-/* Numbers users (pairs of gain and weight) by falling gain, then weight. */
+/* Numbers users (pairs of gain and weight) by falling key. */
 static void number_users(const int32_t *pairs, wz_problem *problem)
 {
-    uint8_t *source = problem->source;
-    for (size_t i = 0; i < problem->size; i++) { /* by insertion: equal users keep their order */
-        size_t place = i;
-        for (; place > 0 && comes_before(pairs + 2 * i, pairs + (size_t)2 * source[place - 1]); place--)
-            source[place] = source[place - 1];
-        source[place] = (uint8_t)i;
-    }
+    int32_t key[WZ_MAX_EDGE_USERS];
+    for (size_t i = 0; i < problem->size; i++)
+        key[i] = key_of(pairs + 2 * i);
+    wz_rows_by_falling(problem->size, key, problem->source);
     for (size_t i = 0; i < problem->size; i++) {
-        problem->numbers[2 * i] = pairs[2 * source[i]];
-        problem->numbers[2 * i + 1] = pairs[2 * source[i] + 1];
+        problem->numbers[2 * i] = pairs[2 * problem->source[i]];
+        problem->numbers[2 * i + 1] = pairs[2 * problem->source[i] + 1];
     }
 }
 
@@ -105,7 +104,7 @@ static wz_status check_numbers(const wz_problem *problem, wz_error *err)
             return wz_fail(err, WZ_ERR_CORRUPT,
                            "offloading: number %zu, a weight in tenths, is %d; it must be 10 or %d",
                            2 * i + 2, (int)numbers[2 * i + 1], (int)heavy);
-        if (i > 0 && comes_before(numbers + 2 * i, numbers + 2 * i - 2))
+        if (i > 0 && key_of(numbers + 2 * i) > key_of(numbers + 2 * i - 2))
             return wz_fail(err, WZ_ERR_CORRUPT,
                            "offloading: user %zu has a larger gain, or at the same gain a larger weight, "
                            "than the one before it; users are numbered by falling gain, then weight",

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "tasks/ofdma.h"
 #include "tasks/offloading.h"
 #include "tasks/power_control.h"
 #include "tasks/task.h"
@@ -10,6 +11,7 @@
 const wz_task *const wz_tasks[] = {
     &wz_task_power_control,
     &wz_task_offloading,
+    &wz_task_ofdma,
     NULL,
 };
 

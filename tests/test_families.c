@@ -28,6 +28,11 @@ static const struct {
     {"offloading", "users=5", true},
     {"offloading", "users=10 heavy_weight=2.5", true},
     {"offloading", "users=30 nearest_m=8 step_m=1.5", false},
+    {"ofdma", "", true},
+    {"ofdma", "users=3 blocks=7 objective=1", true},
+    {"ofdma", "users=2 blocks=9 minimum_share=1 snr_low_db=10", true},
+    {"ofdma", "users=5 blocks=14", false},
+    {"ofdma", "users=4 blocks=14 objective=1 minimum_share=0", false},
 };
 #define SETTINGS (sizeof settings / sizeof *settings)
 #define PROBLEMS 40 /* of each setting and test */
