@@ -26,6 +26,10 @@ const wz_published wz_published_figures[] = {
      "at N = 5 and 10 "
      "the best threshold is an optimum in 99% of the problems"},
     /* Huang et al. train a network to .9972 of the optimum: a policy's score, for which there is no baseline. */
+    /* ---- beam_hopping ---- */
+    {"beam_hopping", "spacing=3", "greedy_pattern", WZ_PUBLISHED_RATIO, 0.9985, 0.9985, 0.0012, 1000,
+     "planning measurement, without interference; here neighbours are so far apart that none is left but -30 "
+     "dB"},
     /* ---- ofdma ---- */
     {"ofdma", "", "max_cqi", WZ_PUBLISHED_FEASIBLE, 0.06, 0.06, 0.036, 1000, "planning measurement"},
     {"ofdma", "", "pf_greedy", WZ_PUBLISHED_FEASIBLE, 0.63, 0.63, 0.066, 1000,

@@ -3,15 +3,13 @@
 #include <string.h>
 
 #include "rewards/ofdma.h"
+#include "rewards/beam_hopping.h"
 #include "rewards/offloading.h"
 #include "rewards/power_control.h"
 #include "rewards/verifier.h"
 
 const wz_verifier *const wz_verifiers[] = {
-    &wz_verifier_power_control,
-    &wz_verifier_offloading,
-    &wz_verifier_ofdma,
-    NULL,
+    &wz_verifier_power_control, &wz_verifier_offloading, &wz_verifier_ofdma, &wz_verifier_beam_hopping, NULL,
 };
 
 static const wz_verifier *added[WZ_MAX_ADDED_VERIFIERS];

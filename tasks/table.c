@@ -4,15 +4,13 @@
 #include <string.h>
 
 #include "tasks/ofdma.h"
+#include "tasks/beam_hopping.h"
 #include "tasks/offloading.h"
 #include "tasks/power_control.h"
 #include "tasks/task.h"
 
 const wz_task *const wz_tasks[] = {
-    &wz_task_power_control,
-    &wz_task_offloading,
-    &wz_task_ofdma,
-    NULL,
+    &wz_task_power_control, &wz_task_offloading, &wz_task_ofdma, &wz_task_beam_hopping, NULL,
 };
 
 static const wz_task *added[WZ_MAX_ADDED_TASKS];
