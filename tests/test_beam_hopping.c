@@ -11,8 +11,8 @@ static const wz_task *const task = &wz_task_beam_hopping;
 
 /* ---- the problem ---- */
 
-/* Three cells on a row, 0.5 beam widths apart, 10 dB: neighbours leak 10^(1 - 0.3) = 5.0119, the ends 10^(1 - 1.2) = 0.63096 into
- * each other. */
+/* Three cells on a row, 0.5 beam widths apart, 10 dB: neighbours leak 10^(1 - 0.3) = 5.0119, the ends 10^(1 - 1.2) =
+ * 0.63096 into each other. */
 START_TEST(judge_three_cells_is_worked_by_hand)
 {
     static const int32_t numbers[] = {9, 1, 2};
@@ -162,8 +162,8 @@ START_TEST(search_cut_short_says_so_and_keeps_its_plan)
 }
 END_TEST
 
-/* Interference is what the family is about: who does not mind it loses a seventh; who does, a hundredth. Without it nothing is
- * lost. */
+/* Interference is what the family is about: who does not mind it loses a seventh; who does, a hundredth. Without it
+ * nothing is lost. */
 START_TEST(greedy_without_interference_in_mind_leaves_headroom)
 {
     const int problems = 300;

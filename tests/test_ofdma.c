@@ -206,8 +206,8 @@ END_TEST
 
 /* ---- the family ---- */
 
-/* Two users, two blocks: rates 6.0 and 2.1, 3.5 and 3.0. The poorest can have 3.5 (A takes the second) or 3.0, at best 2.1 the
- * other way round: max-min is min(6.0, 3.0) = 3.0, and the minimum 1.8. */
+/* Two users, two blocks: rates 6.0 and 2.1, 3.5 and 3.0. The poorest can have 3.5 (A takes the second) or 3.0, at
+ * best 2.1 the other way round: max-min is min(6.0, 3.0) = 3.0, and the minimum 1.8. */
 START_TEST(judge_names_the_user_and_what_it_lacks)
 {
     static const int32_t numbers[] = {18, 60, 21, 35, 30};
@@ -247,8 +247,8 @@ START_TEST(numbers_of_no_problem_are_named)
 }
 END_TEST
 
-/* All users at 10 dB: the mean rate is exp(1/10) E1(1/10) / ln 2 = 2.9065 bit/s/Hz (E1(0.1) = 1.8229240; Abramowitz and Stegun,
- * table 5.1), of deviation 1.35. Rates below 0.05, of which there are 0.4%, are printed as 0.1. */
+/* All users at 10 dB: the mean rate is exp(1/10) E1(1/10) / ln 2 = 2.9065 bit/s/Hz (E1(0.1) = 1.8229240; Abramowitz
+ * and Stegun, table 5.1), of deviation 1.35. Rates below 0.05, of which there are 0.4%, are printed as 0.1. */
 START_TEST(draw_rates_have_the_mean_of_rayleigh_fading)
 {
     double sum = 0;
@@ -263,7 +263,8 @@ START_TEST(draw_rates_have_the_mean_of_rayleigh_fading)
 }
 END_TEST
 
-/* One user gets all: the others are named. The best block each, whatever the minimum, is feasible as rarely as published. */
+/* One user gets all: the others are named. The best block each, whatever the minimum, is feasible as rarely as
+ * published. */
 START_TEST(answers_without_regard_to_the_minimum_earn_nothing)
 {
     for (uint32_t n = 0; n < 100; n++) {

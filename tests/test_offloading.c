@@ -97,8 +97,8 @@ static wz_split_load random_load(wz_draws *draws)
     return load;
 }
 
-/* Sixty sections narrow the argument to 3e-13, and the rate is flat at its maximum; near the ends of the interval, where it is
- * not, slopes of up to 1e4 leave 1e-8. */
+/* Sixty sections narrow the argument to 3e-13, and the rate is flat at its maximum; near the ends of the interval,
+ * where it is not, slopes of up to 1e4 leave 1e-8. */
 START_TEST(time_split_equals_golden_sections)
 {
     wz_draws draws = wz_draws_of_problem(4001, 1, WZ_SPLIT_TEST, 0, 0);
@@ -113,8 +113,8 @@ START_TEST(time_split_equals_golden_sections)
 }
 END_TEST
 
-/* At the optimum, all derivatives by time are equal (each sender's own: groups share s_i a / t_i). v is found within 1e-7,
- * and passes through cancellations of at most 1e3. */
+/* At the optimum, all derivatives by time are equal (each sender's own: groups share s_i a / t_i). v is found within
+ * 1e-7, and passes through cancellations of at most 1e3. */
 START_TEST(time_split_meets_the_optimality_conditions)
 {
     wz_draws draws = wz_draws_of_problem(4002, 1, WZ_SPLIT_TEST, 0, 0);
@@ -163,7 +163,8 @@ START_TEST(judge_two_users_is_worked_by_hand)
 }
 END_TEST
 
-/* All users at one distance: gains are exponential about their mean. 10 log10 Exp(1) has mean -2.507 dB, deviation 5.570. */
+/* All users at one distance: gains are exponential about their mean. 10 log10 Exp(1) has mean -2.507 dB, deviation
+ * 5.570. */
 START_TEST(draw_gains_follow_the_channel_model)
 {
     double sum = 0, below = 0, heavy = 0;

@@ -38,9 +38,9 @@ void wz_plan_by_pattern(const wz_beam_hopping *net, const wz_patterns *patterns,
 /* Replaces one slot's pattern after the other by the best one beside the others, until none gets better. */
 void wz_plan_improve(const wz_beam_hopping *net, const wz_patterns *patterns, unsigned *plan);
 
-/* The best plan, by depth-first search over all collections of `slots` patterns. `plan` holds a plan to begin with. Since a pattern
- * adds the less the more is served, what the best one adds now, times the slots that are left, bounds what they can add. Returns false,
- * with the best plan so far, when most_tries patterns have been tried. */
+/* The best plan, by depth-first search over all collections of `slots` patterns. `plan` holds a plan to begin with.
+ * Since a pattern adds the less the more is served, what the best one adds now, times the slots that are left, bounds
+ * what they can add. Returns false, with the best plan so far, when most_tries patterns have been tried. */
 bool wz_plan_search(const wz_beam_hopping *net, const wz_patterns *patterns, uint64_t most_tries,
                     unsigned *plan);
 

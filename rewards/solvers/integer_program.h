@@ -12,7 +12,8 @@ typedef struct wz_program_entry {
     double value;
 } wz_program_entry;
 
-/* max sum_j cost_j x_j  subject to  row_low_i <= sum_j a_ij x_j <= row_high_i,  0 <= x_j <= high_j. Bounds may be infinite. */
+/* max sum_j cost_j x_j  subject to  row_low_i <= sum_j a_ij x_j <= row_high_i,  0 <= x_j <= high_j. Bounds may be
+ * infinite. */
 typedef struct wz_integer_program {
     size_t rows, columns, entries;
     const double *cost, *high;        /* (columns) */
@@ -28,8 +29,9 @@ typedef enum wz_program_end {
 } wz_program_end;
 
 /* x (columns); whole numbers are rounded to such. After most_nodes subproblems it stops with what it has: a limit by
- * time would make results depend on the machine. GLPK says nothing on the terminal; where it gives up (malformed numbers, no
- * memory) or the programme has no solution, that is an error. Its state (the calling thread's own) is freed at the end. */
+ * time would make results depend on the machine. GLPK says nothing on the terminal; where it gives up (malformed
+ * numbers, no memory) or the programme has no solution, that is an error. Its state (the calling thread's own) is
+ * freed at the end. */
 wz_status wz_integer_program_solve(const wz_integer_program *program, size_t most_nodes, double *x,
                                    wz_program_end *end, wz_error *err);
 
