@@ -12,7 +12,7 @@
  *
  * Compact prompts: a row is a block, " a C 60 A 35 B 12": its label in small letters, then the rates, the largest
  * first, each behind its user's label. The whole, of two users and blocks, for the sum rate:
- *     " block 2 user 2 sum rate minimum 18 a A 60 B 21 b A 35 B 30<answer>"
+ *     " block 2 user 2 sum rate minimum 21 a A 60 B 21 b B 35 A 30<answer>"
  * ("per user rate" in place of "sum rate" for the geometric mean.)
  * Answers: the user of each block in order: " A B</answer>". */
 #ifndef WZ_TASKS_OFDMA_H

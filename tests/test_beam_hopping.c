@@ -5,7 +5,6 @@
 
 #include "rewards/solvers/illumination.h"
 #include "tests/problem_fixture.h"
-#include "tests/suite.h"
 
 static const wz_task *const task = &wz_task_beam_hopping;
 
@@ -16,7 +15,8 @@ static const wz_task *const task = &wz_task_beam_hopping;
 START_TEST(judge_three_cells_is_worked_by_hand)
 {
     static const int32_t numbers[] = {9, 1, 2};
-    wz_problem problem = fixture_read(task, "cells=3 beams=2 slots=2 spacing=0.5 snr_db=10", numbers, 3);
+    wz_problem problem =
+        family_from_numbers(task, "cells=3 beams=2 slots=2 spacing=0.5 snr_db=10", numbers, 3);
     const double next = log2(1 + 10 / (1 + 5.01187233627)), ends = log2(1 + 10 / (1 + 0.63095734448));
     /* A and C in both slots: A receives 2 x 2.83, C as much, of which it needs 2 */
     ck_assert_double_eq_tol(fixture_judge(&problem, (unsigned[]){0, 2, 2, 0}).objective, 2 * ends + 2, 1e-9);
@@ -29,7 +29,7 @@ END_TEST
 
 START_TEST(judge_names_the_cell_that_is_lit_again)
 {
-    wz_problem problem = fixture_problem(task, "cells=6 beams=3 slots=2", 0);
+    wz_problem problem = family_problem(task, "cells=6 beams=3 slots=2", 0);
     const wz_outcome one = fixture_judge(&problem, (unsigned[]){0, 1, 2, 4, 3, 4}),
                      all = fixture_judge(&problem, (unsigned[]){5, 5, 5, 1, 1, 1});
     ck_assert_str_eq(one.reason, "slot 2 lights cell E more than once; in all, 1 beams light a cell again");
@@ -45,7 +45,7 @@ END_TEST
 /* On the hexagonal grid of 9 cells, 3 a line, the middle cell has six neighbours, and all are as far as on a row. */
 START_TEST(derive_hexagonal_grid_has_six_neighbours)
 {
-    wz_problem hex = fixture_problem(task, "cells=9 layout=1", 0), row = fixture_problem(task, "cells=9", 0);
+    wz_problem hex = family_problem(task, "cells=9 layout=1", 0), row = family_problem(task, "cells=9", 0);
     const wz_beam_hopping *h = hex.payload, *r = row.payload;
     static const unsigned neighbours[] = {1, 2, 3,
                                           5, 7, 8}; /* of cell 4: odd lines are shifted to the right */
@@ -72,7 +72,7 @@ START_TEST(draw_demands_are_uniform)
     int count[13] = {0};
     const int problems = 2000;
     for (uint32_t n = 0; n < (uint32_t)problems; n++) {
-        wz_problem problem = fixture_problem(task, "", n);
+        wz_problem problem = family_problem(task, "", n);
         for (size_t c = 0; c < 6; c++)
             count[problem.numbers[c]]++;
         wz_problem_clear(&problem);
@@ -85,13 +85,35 @@ START_TEST(draw_demands_are_uniform)
 }
 END_TEST
 
+START_TEST(prompt_is_what_the_header_says)
+{
+    static const int32_t numbers[] = {7, 12, 3, 9};
+    wz_problem problem = family_from_numbers(task, "cells=4 slots=2", numbers, 4);
+    family_prints(&problem, WZ_PROMPT_COMPACT,
+                  " beam 2 slot 2 SNR 12 at 7 cell 4 per 4 A 7 B 12 C 3 D 9<answer>");
+    family_prints(&problem, WZ_PROMPT_FULL,
+                  "A satellite serves 4 cells, A to D, by beam hopping: in each of 2 time slots it "
+                  "points 2 beams at different cells. Demands of the cells, in bit/Hz: A 7, B 12, C 3, "
+                  "D 9.\n"
+                  "The cells stand on a row in this order, 0.7 half-power beam widths apart.\n"
+                  "A beam pointed at a distance of x beam widths from a cell reaches it weakened by "
+                  "min(12 x^2, 30) dB. A cell that is lit in a slot receives log2(1 + S / (1 + I)) "
+                  "bit/Hz, where S = 10^1.2, and I is the sum of S, weakened so, over the slot's other "
+                  "beams. A cell is served the smaller of its demand and the sum of what it receives. "
+                  "Light the cells so that what all of them are served adds up to most.\n" FULL_PROMPT_END(
+                      "the letters of the 2 cells lit in the first slot, then those of the next one and so "
+                      "on, 4 letters in all, separated by single spaces"));
+    wz_problem_clear(&problem);
+}
+END_TEST
+
 START_TEST(numbers_of_no_problem_are_named)
 {
-    fixture_refuses(task, "cells=3", (int32_t[]){1, 13, 2}, 3,
-                    "number 2, a demand, is 13; it must lie in 1 to 12");
-    fixture_refuses(task, "cells=3", (int32_t[]){1, 12, 0}, 3, "number 3, a demand, is 0");
+    family_refuses(task, "cells=3", (int32_t[]){1, 13, 2}, 3,
+                   "number 2, a demand, is 13; it must lie in 1 to 12");
+    family_refuses(task, "cells=3", (int32_t[]){1, 12, 0}, 3, "number 3, a demand, is 0");
     double values[WZ_TASK_MAX_OPTIONS];
-    fixture_values(task, "cells=2 beams=3", values);
+    family_values(task, "cells=2 beams=3", values);
     ck_assert_int_eq(wz_task_check_values(task, values, &fixture_err), WZ_ERR_USAGE);
     ck_assert_ptr_nonnull(strstr(fixture_err.text, "task.beams = 3 is more than task.cells = 2"));
 }
@@ -101,7 +123,7 @@ END_TEST
 
 START_TEST(patterns_are_all_subsets)
 {
-    wz_problem problem = fixture_problem(task, "cells=16 beams=4", 0);
+    wz_problem problem = family_problem(task, "cells=16 beams=4", 0);
     const wz_beam_hopping *net = problem.payload;
     wz_patterns patterns;
     wz_patterns_list(net, &patterns);
@@ -126,7 +148,7 @@ START_TEST(search_equals_the_integer_program)
                                           "cells=8 beams=2 slots=5 demand_max=8",
                                           "cells=6 beams=2 slots=6 spacing=0.4 demand_max=20"};
     for (uint32_t n = 0; n < 40; n++) {
-        wz_problem problem = fixture_problem(task, options[n % 4], n);
+        wz_problem problem = family_problem(task, options[n % 4], n);
         const wz_beam_hopping *net = problem.payload;
         unsigned searched[WZ_MAX_SLOTS] = {0}, programmed[WZ_MAX_SLOTS];
         bool found, proven;
@@ -147,7 +169,7 @@ END_TEST
 
 START_TEST(search_cut_short_says_so_and_keeps_its_plan)
 {
-    wz_problem problem = fixture_problem(task, "cells=8 beams=3 slots=4", 0);
+    wz_problem problem = family_problem(task, "cells=8 beams=3 slots=4", 0);
     const wz_beam_hopping *net = problem.payload;
     unsigned plan[WZ_MAX_SLOTS];
     wz_patterns patterns;
@@ -169,13 +191,13 @@ START_TEST(greedy_without_interference_in_mind_leaves_headroom)
     const int problems = 300;
     double blind = 0, by_beam = 0, by_pattern = 0, far = 0;
     for (uint32_t n = 0; n < (uint32_t)problems; n++) {
-        wz_problem problem = fixture_problem(task, "", n), apart = fixture_problem(task, "spacing=3", n);
-        const double best = fixture_reference(&problem, WZ_EFFORT_EVALUATION, NULL).objective;
-        blind += fixture_baseline(&problem, "greedy_demand").objective / best / problems;
-        by_beam += fixture_baseline(&problem, "greedy_beam").objective / best / problems;
-        by_pattern += fixture_baseline(&problem, "greedy_pattern").objective / best / problems;
-        far += fixture_baseline(&apart, "greedy_pattern").objective /
-               fixture_reference(&apart, WZ_EFFORT_EVALUATION, NULL).objective / problems;
+        wz_problem problem = family_problem(task, "", n), apart = family_problem(task, "spacing=3", n);
+        const double best = family_reference(&problem, NULL).objective;
+        blind += family_baseline(&problem, "greedy_demand").objective / best / problems;
+        by_beam += family_baseline(&problem, "greedy_beam").objective / best / problems;
+        by_pattern += family_baseline(&problem, "greedy_pattern").objective / best / problems;
+        far += family_baseline(&apart, "greedy_pattern").objective /
+               family_reference(&apart, NULL).objective / problems;
         wz_problem_clear(&problem);
         wz_problem_clear(&apart);
     }
@@ -191,8 +213,8 @@ END_TEST
 START_TEST(answers_without_regard_to_demand_earn_no_headroom)
 {
     for (uint32_t n = 0; n < 100; n++) {
-        wz_problem problem = fixture_problem(task, "", n);
-        const wz_reference known = fixture_reference(&problem, WZ_EFFORT_EVALUATION, NULL);
+        wz_problem problem = family_problem(task, "", n);
+        const wz_reference known = family_reference(&problem, NULL);
         static const struct {
             const char *text;
             wz_verdict_kind kind;
@@ -225,6 +247,7 @@ int main(void)
     tcase_add_test(cases, judge_names_the_cell_that_is_lit_again);
     tcase_add_test(cases, derive_hexagonal_grid_has_six_neighbours);
     tcase_add_test(cases, draw_demands_are_uniform);
+    tcase_add_test(cases, prompt_is_what_the_header_says);
     tcase_add_test(cases, numbers_of_no_problem_are_named);
     tcase_add_test(cases, patterns_are_all_subsets);
     tcase_add_test(cases, search_equals_the_integer_program);

@@ -11,8 +11,7 @@
 #include "rewards/answer.h"
 #include "rewards/reward.h"
 #include "rewards/verifier.h"
-#include "tests/problem_fixture.h"
-#include "tests/suite.h"
+#include "tests/family.h"
 
 /* Options beside the defaults. `small`: so few decisions that all of them are tried. */
 static const struct {
@@ -53,7 +52,7 @@ static void use_setting(int number)
     ck_assert_ptr_nonnull(task);
     verifier = wz_verifier_find(task->name);
     ck_assert_ptr_nonnull(verifier);
-    fixture_values(task, settings[number].options, values);
+    family_values(task, settings[number].options, values);
 }
 
 static wz_problem make(uint64_t seed, wz_split split, uint32_t index)

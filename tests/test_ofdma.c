@@ -6,7 +6,6 @@
 #include "rewards/solvers/block_assignment.h"
 #include "rewards/solvers/integer_program.h"
 #include "tests/problem_fixture.h"
-#include "tests/suite.h"
 
 static const wz_task *const task = &wz_task_ofdma;
 
@@ -121,7 +120,7 @@ START_TEST(max_min_rate_is_the_best_of_all)
 {
     static const char *const options[] = {"", "users=2 blocks=8 snr_low_db=-10", "users=4 blocks=5"};
     for (uint32_t n = 0; n < 60; n++) {
-        wz_problem problem = fixture_problem(task, options[n % 3], n);
+        wz_problem problem = family_problem(task, options[n % 3], n);
         const wz_ofdma *cell = problem.payload;
         unsigned owner[WZ_MAX_BLOCKS] = {0}, found[WZ_MAX_BLOCKS];
         int32_t best = 0;
@@ -146,7 +145,7 @@ START_TEST(enumeration_equals_the_integer_program)
     static const char *const options[] = {"", "minimum_share=1", "users=2 blocks=12", "users=4 blocks=6",
                                           "minimum_share=0"};
     for (uint32_t n = 0; n < 100; n++) {
-        wz_problem problem = fixture_problem(task, options[n % 5], n);
+        wz_problem problem = family_problem(task, options[n % 5], n);
         const wz_ofdma *cell = problem.payload;
         unsigned all[WZ_MAX_BLOCKS], program[WZ_MAX_BLOCKS];
         int32_t sum[2][WZ_MAX_BLOCK_USERS];
@@ -178,7 +177,7 @@ START_TEST(improve_ends_where_no_change_helps)
 {
     for (uint32_t n = 0; n < 60; n++) {
         wz_problem problem =
-            fixture_problem(task, n % 2 ? "users=4 blocks=9 objective=1" : "users=4 blocks=9", n);
+            family_problem(task, n % 2 ? "users=4 blocks=9 objective=1" : "users=4 blocks=9", n);
         const wz_ofdma *cell = problem.payload;
         unsigned owner[WZ_MAX_BLOCKS];
         int32_t sum[WZ_MAX_BLOCK_USERS];
@@ -211,7 +210,7 @@ END_TEST
 START_TEST(judge_names_the_user_and_what_it_lacks)
 {
     static const int32_t numbers[] = {18, 60, 21, 35, 30};
-    wz_problem problem = fixture_read(task, "users=2 blocks=2", numbers, 5);
+    wz_problem problem = family_from_numbers(task, "users=2 blocks=2", numbers, 5);
     ck_assert_ptr_nonnull(problem.payload);
     ck_assert_double_eq(fixture_judge(&problem, (unsigned[]){0, 1}).objective, 9);
     ck_assert_double_eq(fixture_judge(&problem, (unsigned[]){1, 0}).objective, 5.6);
@@ -221,28 +220,46 @@ START_TEST(judge_names_the_user_and_what_it_lacks)
     ck_assert_double_eq_tol(outcome.violation, 1.8, 1e-12);
     ck_assert_double_eq_tol(outcome.shortfall, 0.5, 1e-12); /* one of two users lacks all */
     wz_problem_clear(&problem);
-    problem = fixture_read(task, "users=2 blocks=2 objective=1", numbers, 5);
+    problem = family_from_numbers(task, "users=2 blocks=2 objective=1", numbers, 5);
     ck_assert_double_eq_tol(fixture_judge(&problem, (unsigned[]){0, 1}).objective, sqrt(18), 1e-12);
+    wz_problem_clear(&problem);
+}
+END_TEST
+
+START_TEST(prompt_is_what_the_header_says)
+{
+    static const int32_t numbers[] = {21, 60, 21, 30, 35};
+    wz_problem problem = family_from_numbers(task, "users=2 blocks=2", numbers, 5);
+    family_prints(&problem, WZ_PROMPT_COMPACT,
+                  " block 2 user 2 sum rate minimum 21 a A 60 B 21 b B 35 A 30<answer>");
+    family_prints(
+        &problem, WZ_PROMPT_FULL,
+        "A base station has 2 resource blocks for 2 users, A to B, and gives each block to "
+        "one of them. Rates of the users on each block, in bit/s/Hz:\n"
+        "Block 1: A 6.0, B 2.1\n"
+        "Block 2: A 3.0, B 3.5\n"
+        "A user's rate is the sum of its rates on the blocks it is given, and must be at "
+        "least 2.1 bit/s/Hz. Assign the blocks so that the sum of the users' rates is "
+        "largest.\n" FULL_PROMPT_END(
+            "the letters of the 2 blocks' users in the order of the blocks, separated by single spaces"));
     wz_problem_clear(&problem);
 }
 END_TEST
 
 START_TEST(numbers_of_no_problem_are_named)
 {
-    fixture_refuses(task, "users=2 blocks=2", (int32_t[]){18, 200, 21, 35, 30}, 5,
-                    "number 2, a rate in tenths");
-    fixture_refuses(task, "users=2 blocks=2", (int32_t[]){18, 60, 0, 35, 30}, 5,
-                    "number 3, a rate in tenths");
-    fixture_refuses(task, "users=2 blocks=2", (int32_t[]){18, 21, 60, 30, 35}, 5, "user 2 has a larger sum");
-    fixture_refuses(task, "users=2 blocks=2", (int32_t[]){18, 35, 30, 60, 21}, 5,
-                    "block 2 has a larger best");
-    fixture_refuses(task, "users=2 blocks=2", (int32_t[]){19, 60, 21, 35, 30}, 5,
-                    "is 19; with these rates and "
-                    "minimum_share 0.6 it is 18");
+    family_refuses(task, "users=2 blocks=2", (int32_t[]){18, 200, 21, 35, 30}, 5,
+                   "number 2, a rate in tenths");
+    family_refuses(task, "users=2 blocks=2", (int32_t[]){18, 60, 0, 35, 30}, 5, "number 3, a rate in tenths");
+    family_refuses(task, "users=2 blocks=2", (int32_t[]){18, 21, 60, 30, 35}, 5, "user 2 has a larger sum");
+    family_refuses(task, "users=2 blocks=2", (int32_t[]){18, 35, 30, 60, 21}, 5, "block 2 has a larger best");
+    family_refuses(task, "users=2 blocks=2", (int32_t[]){19, 60, 21, 35, 30}, 5,
+                   "is 19; with these rates and "
+                   "minimum_share 0.6 it is 18");
     double values[WZ_TASK_MAX_OPTIONS];
-    fixture_values(task, "users=4 blocks=3", values);
+    family_values(task, "users=4 blocks=3", values);
     ck_assert_int_eq(wz_task_check_values(task, values, &fixture_err), WZ_ERR_USAGE);
-    fixture_values(task, "snr_low_db=30", values);
+    family_values(task, "snr_low_db=30", values);
     ck_assert_int_eq(wz_task_check_values(task, values, &fixture_err), WZ_ERR_USAGE);
 }
 END_TEST
@@ -253,7 +270,7 @@ START_TEST(draw_rates_have_the_mean_of_rayleigh_fading)
 {
     double sum = 0;
     for (uint32_t n = 0; n < 500; n++) {
-        wz_problem problem = fixture_problem(task, "snr_low_db=10 snr_high_db=10", n);
+        wz_problem problem = family_problem(task, "snr_low_db=10 snr_high_db=10", n);
         for (size_t i = 1; i < problem.number_count; i++)
             sum += problem.numbers[i];
         wz_problem_clear(&problem);
@@ -268,8 +285,8 @@ END_TEST
 START_TEST(answers_without_regard_to_the_minimum_earn_nothing)
 {
     for (uint32_t n = 0; n < 100; n++) {
-        wz_problem problem = fixture_problem(task, "", n);
-        const wz_reference known = fixture_reference(&problem, WZ_EFFORT_TRAINING, NULL);
+        wz_problem problem = family_problem(task, "", n);
+        const wz_reference known = fixture_training(&problem);
         static const char *const answers[] = {" A A A A A A</answer>", " B B B B B B</answer>",
                                               " C C C C C C</answer>"};
         for (int k = 0; k < 3; k++) {
@@ -292,9 +309,8 @@ START_TEST(training_reference_is_close_to_the_optimum)
 {
     double ratio = 0;
     for (uint32_t n = 0; n < 40; n++) {
-        wz_problem problem = fixture_problem(task, "users=5 blocks=15", n);
-        const wz_reference best = fixture_reference(&problem, WZ_EFFORT_EVALUATION, NULL),
-                           known = fixture_reference(&problem, WZ_EFFORT_TRAINING, NULL);
+        wz_problem problem = family_problem(task, "users=5 blocks=15", n);
+        const wz_reference best = family_reference(&problem, NULL), known = fixture_training(&problem);
         ck_assert_int_eq(best.kind, WZ_REFERENCE_OPTIMUM);
         ck_assert_int_eq(known.kind, WZ_REFERENCE_BEST_KNOWN);
         ck_assert_double_le(known.objective, best.objective);
@@ -318,6 +334,7 @@ int main(void)
     tcase_add_test(cases, enumeration_without_a_solution_says_so);
     tcase_add_test(cases, improve_ends_where_no_change_helps);
     tcase_add_test(cases, judge_names_the_user_and_what_it_lacks);
+    tcase_add_test(cases, prompt_is_what_the_header_says);
     tcase_add_test(cases, numbers_of_no_problem_are_named);
     tcase_add_test(cases, draw_rates_have_the_mean_of_rayleigh_fading);
     tcase_add_test(cases, answers_without_regard_to_the_minimum_earn_nothing);

@@ -7,7 +7,6 @@
 #include "rewards/solvers/time_split.h"
 #include "tasks/offloading.h"
 #include "tests/problem_fixture.h"
-#include "tests/suite.h"
 
 static const wz_task *const task = &wz_task_offloading;
 
@@ -145,7 +144,7 @@ END_TEST
 START_TEST(judge_two_users_is_worked_by_hand)
 {
     static const int32_t numbers[] = {30, 10, 27, 15};
-    wz_problem problem = fixture_read(task, "users=2", numbers, 4);
+    wz_problem problem = family_from_numbers(task, "users=2", numbers, 4);
     const double h[] = {1e-6, pow(10, -6.3)}, weight[] = {1, 1.5};
     double local[2], best = 0;
     for (int i = 0; i < 2; i++)
@@ -170,7 +169,7 @@ START_TEST(draw_gains_follow_the_channel_model)
     double sum = 0, below = 0, heavy = 0;
     const int problems = 2000, users = 6, count = problems * users;
     for (uint32_t n = 0; n < (uint32_t)problems; n++) {
-        wz_problem problem = fixture_problem(task, "users=6 nearest_m=3 step_m=0", n);
+        wz_problem problem = family_problem(task, "users=6 nearest_m=3 step_m=0", n);
         for (size_t i = 0; i < 6; i++) {
             sum += problem.numbers[2 * i];
             below += problem.numbers[2 * i] < 38; /* 37.5 dB above the floor */
@@ -187,14 +186,38 @@ START_TEST(draw_gains_follow_the_channel_model)
 }
 END_TEST
 
+START_TEST(prompt_is_what_the_header_says)
+{
+    static const int32_t numbers[] = {39, 10, 34, 15, 28, 10};
+    wz_problem problem = family_from_numbers(task, "users=3", numbers, 6);
+    family_prints(&problem, WZ_PROMPT_COMPACT,
+                  " edge task user 3 dB plus 90 0 to 54 weight 15 a 39 10 b 34 15 c 28 10<answer>");
+    family_prints(&problem, WZ_PROMPT_FULL,
+                  "3 wireless devices, A to C, are powered by radio and share an edge server. In a "
+                  "frame of length 1 the server first transmits energy for a time a. Each device then "
+                  "computes its task either itself or at the server. A device of weight w and channel "
+                  "power gain h that computes itself contributes w (2.1)^(1/3) / 100 (h a / "
+                  "1e-26)^(1/3) bit/s; one that offloads sends alone for a time t of its own and "
+                  "contributes w 2e6 / (1.1 ln 2) t ln(1 + 2.1e10 h^2 a / t) bit/s. The times a and all "
+                  "t add up to at most 1, and are chosen in the best way once it is known who offloads.\n"
+                  "Device A: gain -51 dB, weight 1.0\n"
+                  "Device B: gain -56 dB, weight 1.5\n"
+                  "Device C: gain -62 dB, weight 1.0\n"
+                  "Choose who offloads so that the sum of all contributions is largest.\n" FULL_PROMPT_END(
+                      "3 digits in the order of the devices, 1 for a device that offloads and 0 for one that "
+                      "computes itself, separated by single spaces"));
+    wz_problem_clear(&problem);
+}
+END_TEST
+
 START_TEST(numbers_of_no_problem_are_named)
 {
-    fixture_refuses(task, "users=2", (int32_t[]){55, 10, 27, 15}, 4, "number 1, a gain, is 55");
-    fixture_refuses(task, "users=2", (int32_t[]){30, 10, 27, 14}, 4,
-                    "number 4, a weight in tenths, is 14; it");
-    fixture_refuses(task, "users=2", (int32_t[]){27, 10, 30, 15}, 4, "user 2 has a larger gain");
-    fixture_refuses(task, "users=2", (int32_t[]){30, 10, 30, 15}, 4, "at the same gain a larger weight");
-    fixture_refuses(task, "users=2", (int32_t[]){30, 10, 30}, 3, "3 numbers where its options ask for 4");
+    family_refuses(task, "users=2", (int32_t[]){55, 10, 27, 15}, 4, "number 1, a gain, is 55");
+    family_refuses(task, "users=2", (int32_t[]){30, 10, 27, 14}, 4,
+                   "number 4, a weight in tenths, is 14; it");
+    family_refuses(task, "users=2", (int32_t[]){27, 10, 30, 15}, 4, "user 2 has a larger gain");
+    family_refuses(task, "users=2", (int32_t[]){30, 10, 30, 15}, 4, "at the same gain a larger weight");
+    family_refuses(task, "users=2", (int32_t[]){30, 10, 30}, 3, "3 numbers where its options ask for 4");
 }
 END_TEST
 
@@ -203,14 +226,13 @@ START_TEST(training_reference_is_close_to_the_optimum)
 {
     double ratio = 0;
     for (uint32_t n = 0; n < 100; n++) {
-        wz_problem problem = fixture_problem(task, "users=10", n);
-        const wz_reference best = fixture_reference(&problem, WZ_EFFORT_EVALUATION, NULL),
-                           known = fixture_reference(&problem, WZ_EFFORT_TRAINING, NULL);
+        wz_problem problem = family_problem(task, "users=10", n);
+        const wz_reference best = family_reference(&problem, NULL), known = fixture_training(&problem);
         ck_assert_int_eq(best.kind, WZ_REFERENCE_OPTIMUM);
         ck_assert_int_eq(known.kind, WZ_REFERENCE_BEST_KNOWN);
         ratio += known.objective / best.objective / 100;
-        ck_assert_double_ge(known.objective, fixture_baseline(&problem, "weighted_thresholds").objective);
-        ck_assert_double_ge(best.objective, fixture_baseline(&problem, "sorted_thresholds").objective);
+        ck_assert_double_ge(known.objective, family_baseline(&problem, "weighted_thresholds").objective);
+        ck_assert_double_ge(best.objective, family_baseline(&problem, "sorted_thresholds").objective);
         wz_problem_clear(&problem);
     }
     ck_assert_double_ge(ratio, 0.9998); /* sorted thresholds alone are published with that */
@@ -223,8 +245,8 @@ START_TEST(constant_answers_earn_no_headroom)
     double all = 0, two = 0;
     const int problems = 400;
     for (uint32_t n = 0; n < (uint32_t)problems; n++) {
-        wz_problem problem = fixture_problem(task, "users=10", n);
-        const wz_reference known = fixture_reference(&problem, WZ_EFFORT_TRAINING, NULL);
+        wz_problem problem = family_problem(task, "users=10", n);
+        const wz_reference known = fixture_training(&problem);
         static const char *const answers[] = {" A B C D E F G H I J</answer>",
                                               " A B c d e f g h i j</answer>",
                                               " a b c d e f g h i j</answer>"};
@@ -258,6 +280,7 @@ int main(void)
     tcase_add_test(cases, time_split_meets_the_optimality_conditions);
     tcase_add_test(cases, judge_two_users_is_worked_by_hand);
     tcase_add_test(cases, draw_gains_follow_the_channel_model);
+    tcase_add_test(cases, prompt_is_what_the_header_says);
     tcase_add_test(cases, numbers_of_no_problem_are_named);
     tcase_add_test(cases, training_reference_is_close_to_the_optimum);
     tcase_add_test(cases, constant_answers_earn_no_headroom);
