@@ -205,8 +205,8 @@ END_TEST
 
 /* ---- the family ---- */
 
-/* Two users, two blocks: rates 6.0 and 2.1, 3.5 and 3.0. The poorest can have 3.5 (A takes the second) or 3.0, at
- * best 2.1 the other way round: max-min is min(6.0, 3.0) = 3.0, and the minimum 1.8. */
+/* A has 6.0 and 3.5, B 2.1 and 3.0 on the two blocks: the poorer of the two can have 3.0 (A the first, B the second), where the
+ * other way round it has 2.1; the minimum is 0.6 of that, 1.8. */
 START_TEST(judge_names_the_user_and_what_it_lacks)
 {
     static const int32_t numbers[] = {18, 60, 21, 35, 30};
