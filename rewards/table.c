@@ -6,6 +6,9 @@
 #include "rewards/energy_efficiency.h"
 #include "rewards/isac.h"
 #include "rewards/max_min.h"
+#include "rewards/ofdma.h"
+#include "rewards/beam_hopping.h"
+#include "rewards/offloading.h"
 #include "rewards/power_control.h"
 #include "rewards/verifier.h"
 #include "rewards/water_filling.h"
@@ -19,6 +22,7 @@ const wz_verifier *const wz_verifiers[] = {
     &wz_verifier_max_min,
     &wz_verifier_energy_efficiency,
     NULL,
+    &wz_verifier_power_control, &wz_verifier_offloading, &wz_verifier_ofdma, &wz_verifier_beam_hopping, NULL,
 };
 /* clang-format on */
 

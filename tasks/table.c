@@ -7,6 +7,9 @@
 #include "tasks/energy_efficiency.h"
 #include "tasks/isac.h"
 #include "tasks/max_min.h"
+#include "tasks/ofdma.h"
+#include "tasks/beam_hopping.h"
+#include "tasks/offloading.h"
 #include "tasks/power_control.h"
 #include "tasks/task.h"
 #include "tasks/water_filling.h"
@@ -20,6 +23,7 @@ const wz_task *const wz_tasks[] = {
     &wz_task_max_min,
     &wz_task_energy_efficiency,
     NULL,
+    &wz_task_power_control, &wz_task_offloading, &wz_task_ofdma, &wz_task_beam_hopping, NULL,
 };
 /* clang-format on */
 

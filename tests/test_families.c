@@ -10,7 +10,8 @@
 #include "engine/text/tokenizer.h"
 #include "rewards/answer.h"
 #include "rewards/reward.h"
-#include "tests/suite.h"
+#include "rewards/verifier.h"
+#include "tests/family.h"
 
 /* Options beside the defaults. `small`: so few decisions that all of them are tried. */
 static const struct {
@@ -46,6 +47,20 @@ static const struct {
     {"energy_efficiency", "links=2 levels=101 snr_db=0 amplifier_percent=999 circuit_percent=1", true},
     {"energy_efficiency", "links=6 levels=3 direct=1 amplifier_percent=150 circuit_percent=500", true},
     {"energy_efficiency", "links=12 levels=6", false},
+    {"offloading", "users=4 step_m=1", true},
+    {"offloading", "users=5", true},
+    {"offloading", "users=10 heavy_weight=2.5", true},
+    {"offloading", "users=30 nearest_m=8 step_m=1.5", false},
+    {"beam_hopping", "", true},
+    {"beam_hopping", "cells=7 beams=3 slots=1 layout=1", true},
+    {"beam_hopping", "cells=5 beams=1 slots=6 demand_max=99", true},
+    {"beam_hopping", "cells=8 beams=3 slots=3 layout=1 spacing=0.5", false},
+    {"beam_hopping", "cells=16 beams=4 slots=2", false},
+    {"ofdma", "", true},
+    {"ofdma", "users=3 blocks=7 objective=1", true},
+    {"ofdma", "users=2 blocks=9 minimum_share=1 snr_low_db=10", true},
+    {"ofdma", "users=5 blocks=14", false},
+    {"ofdma", "users=4 blocks=14 objective=1 minimum_share=0", false},
 };
 #define SETTINGS (sizeof settings / sizeof *settings)
 #define PROBLEMS 40 /* of each setting and test */
@@ -57,24 +72,11 @@ static wz_error err;
 
 static void use_setting(int number)
 {
-    const char *at = settings[number].options;
     task = wz_task_find(settings[number].task);
     ck_assert_ptr_nonnull(task);
     verifier = wz_verifier_find(task->name);
     ck_assert_ptr_nonnull(verifier);
-    wz_task_default_values(task, values);
-    while (*at != '\0') {
-        char name[64];
-        double value;
-        int used = 0;
-        ck_assert_int_eq(sscanf(at, " %63[^=]=%lf %n", name, &value, &used), 2);
-        size_t o = 0;
-        while (o < task->option_count && strcmp(task->options[o].name, name) != 0)
-            o++;
-        ck_assert_msg(o < task->option_count, "%s has no option %s", task->name, name);
-        values[o] = value;
-        at += used;
-    }
+    family_values(task, settings[number].options, values);
 }
 
 static wz_problem make(uint64_t seed, wz_split split, uint32_t index)
