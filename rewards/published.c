@@ -16,6 +16,20 @@ const wz_published wz_published_figures[] = {
      "Sun et al. 2018 setting, planning measurement"},
     {"power_control", "links=10", "wmmse", WZ_PUBLISHED_RATIO, 0.975, 0.975, 0.005, 1000,
      "planning measurement"},
+
+    /* ---- assignment ---- */
+    {"assignment", "users=4", "random", WZ_PUBLISHED_RATIO, 0.66, 0.73, 0.025, 1000,
+     "planning measurement, 4 to 8 users"},
+    {"assignment", "users=8", "random", WZ_PUBLISHED_RATIO, 0.66, 0.73, 0.018, 1000,
+     "planning measurement, 4 to 8 users"},
+    {"assignment", "users=4", "row_greedy", WZ_PUBLISHED_RATIO, 0.93, 0.93, 0.015, 1000,
+     "planning measurement, 4 to 8 users"},
+    {"assignment", "users=8", "row_greedy", WZ_PUBLISHED_RATIO, 0.93, 0.93, 0.011, 1000,
+     "planning measurement, 4 to 8 users"},
+    {"assignment", "users=4", "global_greedy", WZ_PUBLISHED_RATIO, 0.96, 0.96, 0.011, 1000,
+     "planning measurement, 4 to 8 users"},
+    {"assignment", "users=8", "global_greedy", WZ_PUBLISHED_RATIO, 0.96, 0.96, 0.009, 1000,
+     "planning measurement, 4 to 8 users"},
 };
 
 const size_t wz_published_count = sizeof wz_published_figures / sizeof *wz_published_figures;

@@ -2,11 +2,13 @@
 #include <assert.h>
 #include <string.h>
 
+#include "rewards/assignment.h"
 #include "rewards/power_control.h"
 #include "rewards/verifier.h"
 
 const wz_verifier *const wz_verifiers[] = {
     &wz_verifier_power_control,
+    &wz_verifier_assignment,
     NULL,
 };
 

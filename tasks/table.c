@@ -3,11 +3,13 @@
 #include <math.h>
 #include <string.h>
 
+#include "tasks/assignment.h"
 #include "tasks/power_control.h"
 #include "tasks/task.h"
 
 const wz_task *const wz_tasks[] = {
     &wz_task_power_control,
+    &wz_task_assignment,
     NULL,
 };
 

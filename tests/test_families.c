@@ -19,7 +19,9 @@ static const struct {
 } settings[] = {
     {"power_control", "links=2", true},          {"power_control", "links=5 snr_db=10", true},
     {"power_control", "links=3 levels=5", true}, {"power_control", "links=10", true},
-    {"power_control", "links=30", false},
+    {"power_control", "links=30", false},        {"assignment", "users=2", true},
+    {"assignment", "users=4 snr_db=-10", true},  {"assignment", "users=5", true},
+    {"assignment", "users=16 snr_db=30", false},
 };
 #define SETTINGS (sizeof settings / sizeof *settings)
 #define PROBLEMS 40 /* of each setting and test */
