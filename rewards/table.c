@@ -3,12 +3,14 @@
 #include <string.h>
 
 #include "rewards/assignment.h"
+#include "rewards/independent_set.h"
 #include "rewards/power_control.h"
 #include "rewards/verifier.h"
 
 const wz_verifier *const wz_verifiers[] = {
     &wz_verifier_power_control,
     &wz_verifier_assignment,
+    &wz_verifier_independent_set,
     NULL,
 };
 

@@ -17,11 +17,19 @@ static const struct {
     const char *task, *options;
     bool small;
 } settings[] = {
-    {"power_control", "links=2", true},          {"power_control", "links=5 snr_db=10", true},
-    {"power_control", "links=3 levels=5", true}, {"power_control", "links=10", true},
-    {"power_control", "links=30", false},        {"assignment", "users=2", true},
-    {"assignment", "users=4 snr_db=-10", true},  {"assignment", "users=5", true},
+    {"power_control", "links=2", true},
+    {"power_control", "links=5 snr_db=10", true},
+    {"power_control", "links=3 levels=5", true},
+    {"power_control", "links=10", true},
+    {"power_control", "links=30", false},
+    {"assignment", "users=2", true},
+    {"assignment", "users=4 snr_db=-10", true},
+    {"assignment", "users=5", true},
     {"assignment", "users=16 snr_db=30", false},
+    {"independent_set", "links=2 distance=0.5", true},
+    {"independent_set", "links=12", true},
+    {"independent_set", "links=14 distance=1.5 max_weight=99", true},
+    {"independent_set", "links=64 distance=0.2", false},
 };
 #define SETTINGS (sizeof settings / sizeof *settings)
 #define PROBLEMS 40 /* of each setting and test */
