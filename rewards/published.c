@@ -44,6 +44,12 @@ const wz_published wz_published_figures[] = {
      "planning measurement, 12 to 20 links"},
     {"independent_set", "links=20", "gwmin", WZ_PUBLISHED_RATIO, 0.99, 0.99, 0.009, 1000,
      "planning measurement, 12 to 20 links"},
+
+    /* ---- deadline ---- */
+    {"deadline", "packets=8 slots=6", "edf", WZ_PUBLISHED_RATIO, 0.90, 0.90, 0.019, 1000,
+     "planning measurement"},
+    {"deadline", "packets=8 slots=6", "max_weight", WZ_PUBLISHED_RATIO, 0.87, 0.87, 0.019, 1000,
+     "planning measurement"},
 };
 
 const size_t wz_published_count = sizeof wz_published_figures / sizeof *wz_published_figures;

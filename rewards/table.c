@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "rewards/assignment.h"
+#include "rewards/deadline.h"
 #include "rewards/independent_set.h"
 #include "rewards/power_control.h"
 #include "rewards/verifier.h"
@@ -11,6 +12,7 @@ const wz_verifier *const wz_verifiers[] = {
     &wz_verifier_power_control,
     &wz_verifier_assignment,
     &wz_verifier_independent_set,
+    &wz_verifier_deadline,
     NULL,
 };
 

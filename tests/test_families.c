@@ -30,6 +30,10 @@ static const struct {
     {"independent_set", "links=12", true},
     {"independent_set", "links=14 distance=1.5 max_weight=99", true},
     {"independent_set", "links=64 distance=0.2", false},
+    {"deadline", "packets=4 slots=5 on_percent=80", true},
+    {"deadline", "packets=8", false},
+    {"deadline", "packets=3 slots=6 on_percent=30", true},
+    {"deadline", "packets=32 slots=24 max_weight=99", false},
 };
 #define SETTINGS (sizeof settings / sizeof *settings)
 #define PROBLEMS 40 /* of each setting and test */
