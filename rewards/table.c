@@ -6,14 +6,12 @@
 #include "rewards/deadline.h"
 #include "rewards/independent_set.h"
 #include "rewards/power_control.h"
+#include "rewards/semantic.h"
 #include "rewards/verifier.h"
 
 const wz_verifier *const wz_verifiers[] = {
-    &wz_verifier_power_control,
-    &wz_verifier_assignment,
-    &wz_verifier_independent_set,
-    &wz_verifier_deadline,
-    NULL,
+    &wz_verifier_power_control, &wz_verifier_assignment, &wz_verifier_independent_set,
+    &wz_verifier_deadline,      &wz_verifier_semantic,   NULL,
 };
 
 static const wz_verifier *added[WZ_MAX_ADDED_VERIFIERS];

@@ -38,28 +38,6 @@ static void derive(wz_problem *problem)
         p->rate[entry] = problem->numbers[entry];
 }
 
-/* What users are numbered by: regret, then best rate. */
-static int32_t urgency(size_t blocks, const int32_t *row)
-{
-    int32_t best = 0, second = 0;
-    for (size_t j = 0; j < blocks; j++) {
-        if (row[j] > best) {
-            second = best;
-            best = row[j];
-        } else if (row[j] > second)
-            second = row[j];
-    }
-    return (best - second) * (WZ_MAX_TENTHS + 1) + best;
-}
-
-static void order_users(size_t users, const int32_t *printed, uint8_t *order)
-{
-    int32_t key[WZ_MAX_USERS];
-    for (size_t i = 0; i < users; i++)
-        key[i] = urgency(users, printed + i * users);
-    wz_rows_by_falling(users, key, order);
-}
-
 static wz_status draw(wz_problem *problem, wz_draws *draws, wz_error *err)
 {
     const double snr = pow(10.0, problem->values[OPTION_SNR_DB] / 10.0);
@@ -72,10 +50,8 @@ static wz_status draw(wz_problem *problem, wz_draws *draws, wz_error *err)
             printed[entry] = (int32_t)round(10.0 * log2(1.0 + snr * wz_draws_exponential(draws)));
             largest = printed[entry] > largest ? printed[entry] : largest;
         }
-    order_users(users, printed, order);
-    for (size_t i = 0; i < users; i++)
-        for (size_t j = 0; j < users; j++)
-            problem->numbers[i * users + j] = printed[order[i] * users + j];
+    wz_rows_by_regret(users, users, printed, order);
+    wz_rows_take(users, users, printed, order, problem->numbers);
     return WZ_OK;
 }
 
@@ -86,7 +62,7 @@ static wz_status check_numbers(const wz_problem *problem, wz_error *err)
         wz_problem_check_range(problem, 0, problem->number_count, 0, WZ_MAX_TENTHS, "a rate", err);
     if (status != WZ_OK)
         return status;
-    order_users(problem->size, problem->numbers, order);
+    wz_rows_by_regret(problem->size, problem->size, problem->numbers, order);
     status = wz_rows_check_order(problem, order, "user",
                                  "users are numbered by falling difference between best and second best "
                                  "rate, then by falling best rate",

@@ -12,6 +12,28 @@ void wz_rows_by_falling(size_t count, const int32_t *key, uint8_t *order)
     }
 }
 
+void wz_rows_by_regret(size_t rows, size_t columns, const int32_t *table, uint8_t *order)
+{
+    int32_t key[WZ_MAX_LABELS] = {0};
+    for (size_t i = 0; i < rows; i++) {
+        int32_t best = 0, second = 0;
+        for (size_t j = 0; j < columns; j++) {
+            const int32_t number = table[i * columns + j];
+            second = number > best ? best : number > second ? number : second;
+            best = number > best ? number : best;
+        }
+        key[i] = (best - second) * 30001 + best;
+    }
+    wz_rows_by_falling(rows, key, order);
+}
+
+void wz_rows_take(size_t rows, size_t columns, const int32_t *from, const uint8_t *order, int32_t *to)
+{
+    for (size_t i = 0; i < rows; i++)
+        for (size_t j = 0; j < columns; j++)
+            to[i * columns + j] = from[order[i] * columns + j];
+}
+
 wz_status wz_rows_check_order(const wz_problem *problem, const uint8_t *order, const char *part,
                               const char *rule, wz_error *err)
 {

@@ -10,6 +10,11 @@
 
 /* order (count, <= 255): the indices by falling key; equal keys keep their order. */
 void wz_rows_by_falling(size_t count, const int32_t *key, uint8_t *order);
+/* order (rows, <= WZ_MAX_LABELS): the rows of a table (rows, columns) of 0..30000 by falling regret, the difference between a
+ * row's largest and second largest number; of equal ones the larger number first, then the earlier row. */
+void wz_rows_by_regret(size_t rows, size_t columns, const int32_t *table, uint8_t *order);
+/* to (rows, columns): row i is row order[i] of `from`. */
+void wz_rows_take(size_t rows, size_t columns, const int32_t *from, const uint8_t *order, int32_t *to);
 /* For check_numbers: fails, naming the part, unless `order` (problem->size) leaves all parts in their places. `rule`:
  * "users are numbered by ..". */
 wz_status wz_rows_check_order(const wz_problem *problem, const uint8_t *order, const char *part,

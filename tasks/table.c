@@ -7,10 +7,12 @@
 #include "tasks/deadline.h"
 #include "tasks/independent_set.h"
 #include "tasks/power_control.h"
+#include "tasks/semantic.h"
 #include "tasks/task.h"
 
 const wz_task *const wz_tasks[] = {
-    &wz_task_power_control, &wz_task_assignment, &wz_task_independent_set, &wz_task_deadline, NULL,
+    &wz_task_power_control, &wz_task_assignment, &wz_task_independent_set,
+    &wz_task_deadline,      &wz_task_semantic,   NULL,
 };
 
 static const wz_task *added[WZ_MAX_ADDED_TASKS];
