@@ -8,6 +8,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "tasks/rows.h"
 #include "tasks/words.h"
 
 enum { OPTION_LINKS, OPTION_LEVELS, OPTION_SNR_DB, OPTION_COUNT };
@@ -62,12 +63,10 @@ static void number_links(const int32_t *printed, wz_problem *problem)
 {
     const size_t links = problem->size;
     uint8_t *source = problem->source;
-    for (size_t i = 0; i < links; i++) { /* by insertion: links of equal gain keep their order */
-        size_t place = i;
-        for (; place > 0 && printed[i * (links + 1)] > printed[source[place - 1] * (links + 1)]; place--)
-            source[place] = source[place - 1];
-        source[place] = (uint8_t)i;
-    }
+    int32_t direct[WZ_MAX_LINKS] = {0};
+    for (size_t i = 0; i < links; i++)
+        direct[i] = printed[i * (links + 1)];
+    wz_rows_by_falling(links, direct, source);
     for (size_t i = 0; i < links; i++)
         for (size_t j = 0; j < links; j++)
             problem->numbers[i * links + j] = printed[source[i] * links + source[j]];

@@ -10,7 +10,7 @@
 #include "engine/text/tokenizer.h"
 #include "rewards/answer.h"
 #include "rewards/reward.h"
-#include "tests/suite.h"
+#include "tests/family.h"
 
 /* Options beside the defaults. `small`: so few decisions that all of them are tried. */
 static const struct {
@@ -50,24 +50,11 @@ static wz_error err;
 
 static void use_setting(int number)
 {
-    const char *at = settings[number].options;
     task = wz_task_find(settings[number].task);
     ck_assert_ptr_nonnull(task);
     verifier = wz_verifier_find(task->name);
     ck_assert_ptr_nonnull(verifier);
-    wz_task_default_values(task, values);
-    while (*at != '\0') {
-        char name[64];
-        double value;
-        int used = 0;
-        ck_assert_int_eq(sscanf(at, " %63[^=]=%lf %n", name, &value, &used), 2);
-        size_t o = 0;
-        while (o < task->option_count && strcmp(task->options[o].name, name) != 0)
-            o++;
-        ck_assert_msg(o < task->option_count, "%s has no option %s", task->name, name);
-        values[o] = value;
-        at += used;
-    }
+    family_values(task, settings[number].options, values);
 }
 
 static wz_problem make(uint64_t seed, wz_split split, uint32_t index)

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "rewards/reward.h"
 #include "rewards/solvers/independent_set.h"
 #include "tasks/independent_set.h"
 #include "tests/family.h"

@@ -2,6 +2,8 @@
 
 #include <stdbool.h>
 
+#include "tasks/rows.h"
+
 #define BIT(node) ((uint64_t)1 << (node))
 
 static size_t first_of(uint64_t set)
@@ -16,7 +18,7 @@ static int degree_in(const wz_graph *graph, size_t node, uint64_t set)
 
 static uint64_t all_nodes(const wz_graph *graph)
 {
-    return ~(uint64_t)0 >> (WZ_GRAPH_MAX_NODES - graph->nodes);
+    return graph->nodes == WZ_GRAPH_MAX_NODES ? ~(uint64_t)0 : BIT(graph->nodes) - 1;
 }
 
 int64_t wz_set_weight(const wz_graph *graph, uint64_t set)
@@ -148,14 +150,9 @@ static void visit(search *s, uint64_t left, uint64_t taken)
 }
 
 /* The graph with its nodes by falling weight; order[new] = old. */
-static void sort_nodes(const wz_graph *graph, size_t *order, int32_t *weight, uint64_t *neighbours)
+static void sort_nodes(const wz_graph *graph, uint8_t *order, int32_t *weight, uint64_t *neighbours)
 {
-    for (size_t i = 0; i < graph->nodes; i++) {
-        size_t place = i;
-        for (; place > 0 && graph->weight[i] > graph->weight[order[place - 1]]; place--)
-            order[place] = order[place - 1];
-        order[place] = i;
-    }
+    wz_rows_by_falling(graph->nodes, graph->weight, order);
     for (size_t i = 0; i < graph->nodes; i++) {
         weight[i] = graph->weight[order[i]];
         neighbours[i] = 0;
@@ -166,7 +163,7 @@ static void sort_nodes(const wz_graph *graph, size_t *order, int32_t *weight, ui
 
 uint64_t wz_independent_set_best(const wz_graph *graph)
 {
-    size_t order[WZ_GRAPH_MAX_NODES];
+    uint8_t order[WZ_GRAPH_MAX_NODES];
     int32_t weight[WZ_GRAPH_MAX_NODES];
     uint64_t neighbours[WZ_GRAPH_MAX_NODES], best = 0;
     sort_nodes(graph, order, weight, neighbours);
