@@ -8,8 +8,8 @@
 enum { OPTION_PACKETS, OPTION_SLOTS, OPTION_MAX_WEIGHT, OPTION_ON_PERCENT, OPTION_COUNT };
 
 static const wz_task_option options[OPTION_COUNT] = {
-    {"packets", 8, 1, WZ_MAX_PACKETS, 1, "packets that wait", NULL},
-    {"slots", 6, 1, WZ_MAX_DEADLINE_SLOTS, 1, "time slots; deadlines are uniform in 1 to this", NULL},
+    {"packets", 5, 1, WZ_MAX_PACKETS, 1, "packets that wait", NULL},
+    {"slots", 4, 1, WZ_MAX_DEADLINE_SLOTS, 1, "time slots; deadlines are uniform in 1 to this", NULL},
     {"max_weight", 9, 1, 99, 1, "weights are uniform in 1 to this", NULL},
     {"on_percent", 60, 5, 100, 0, "probability that a packet's channel is on in a slot, in percent", NULL},
 };

@@ -34,8 +34,12 @@ static int32_t best_by_sets(const wz_deadline *p)
 
 START_TEST(reference_equals_dynamic_programming)
 {
-    static const char *const changed[] = {"", "packets=12 slots=8 on_percent=40", "packets=10 slots=3",
-                                          "packets=4 slots=12", "packets=1 slots=1 on_percent=5"};
+    static const char *const changed[] = {"",
+                                          "packets=8 slots=6",
+                                          "packets=12 slots=8 on_percent=40",
+                                          "packets=10 slots=3",
+                                          "packets=4 slots=12",
+                                          "packets=1 slots=1 on_percent=5"};
     for (size_t c = 0; c < sizeof changed / sizeof *changed; c++)
         for (uint32_t n = 0; n < 60; n++) {
             wz_problem problem = family_problem(task, changed[c], n);
@@ -87,7 +91,7 @@ START_TEST(generate_follows_the_law)
     double deadlines[7] = {0}, weights[10] = {0}, open = 0, on = 0, chi = 0;
     const double n = 1500 * 8;
     for (uint32_t k = 0; k < 1500; k++) {
-        wz_problem problem = family_problem(task, "", k);
+        wz_problem problem = family_problem(task, "packets=8 slots=6", k);
         const wz_deadline *p = wz_deadline_borrow(&problem);
         for (size_t i = 0; i < 8; i++) {
             deadlines[p->deadline[i]]++;
@@ -207,7 +211,7 @@ START_TEST(copies_of_the_rows_heads_earn_what_they_are_worth)
 {
     size_t infeasible = 0;
     for (uint32_t n = 0; n < 200; n++) {
-        wz_problem problem = family_problem(task, "", n);
+        wz_problem problem = family_problem(task, "packets=8 slots=6", n);
         const wz_deadline *p = wz_deadline_borrow(&problem);
         wz_text text = {0};
         wz_error err;
