@@ -38,7 +38,7 @@ static wz_status decide_regret_greedy(const wz_problem *problem, unsigned *decis
 static wz_status decide_snr_assignment(const wz_problem *problem, unsigned *decision, wz_error *err)
 {
     const wz_semantic *p = problem->payload;
-    double snr_db[WZ_MAX_SEMANTIC_USERS * WZ_MAX_SEMANTIC_USERS];
+    double snr_db[WZ_MAX_SEMANTIC_PAIRS];
     unsigned channel[WZ_MAX_SEMANTIC_USERS];
     (void)err;
     for (size_t entry = 0; entry < problem->number_count; entry++)
@@ -133,7 +133,7 @@ static wz_status judge(const wz_problem *problem, const unsigned *decision, wz_o
 {
     const wz_semantic *p = problem->payload;
     unsigned channel[WZ_MAX_SEMANTIC_USERS];
-    bool taken[WZ_MAX_SEMANTIC_USERS] = {false};
+    bool taken[WZ_MAX_SEMANTIC_CHANNELS] = {false};
     size_t wrong = 0, repeated = 0, worst = 0;
     (void)err;
     for (size_t i = 0; i < p->users; i++) {

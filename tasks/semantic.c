@@ -7,7 +7,7 @@
 
 enum {
     OPTION_USERS,
-    OPTION_CHANNELS,
+    OPTION_SPARE_CHANNELS,
     OPTION_MAX_SYMBOLS,
     OPTION_MINIMUM_ACCURACY,
     OPTION_SNR_DB,
@@ -16,7 +16,8 @@ enum {
 
 static const wz_task_option options[OPTION_COUNT] = {
     {"users", 4, 2, WZ_MAX_SEMANTIC_USERS, 1, "users that send text", NULL},
-    {"channels", 4, 2, WZ_MAX_SEMANTIC_USERS, 1, "channels, at least as many as users", NULL},
+    {"spare_channels", 0, 0, WZ_MAX_SEMANTIC_CHANNELS - WZ_MAX_SEMANTIC_USERS, 1,
+     "channels beyond one for each user", NULL},
     {"max_symbols", 8, 1, WZ_MAX_SYMBOLS, 1, "most channel symbols of a word", NULL},
     {"minimum_accuracy", 80, 0, 90, 1, "least probability that a word is understood, in percent", NULL},
     {"snr_db", 5, 0, 20, 0, "mean signal-to-noise ratio of a user on a channel, in dB", NULL},
@@ -49,19 +50,16 @@ double wz_semantic_snr_db(const wz_problem *problem, size_t user, size_t channel
     return problem->numbers[user * p->channels + channel] - WZ_SEMANTIC_DB_OFFSET;
 }
 
-static wz_status check(const double *values, wz_error *err)
-{
-    if (values[OPTION_CHANNELS] < values[OPTION_USERS])
-        return wz_fail(err, WZ_ERR_USAGE, "task.channels = %g: must be at least task.users, %g",
-                       values[OPTION_CHANNELS], values[OPTION_USERS]);
-    return WZ_OK;
-}
-
 /* ---- building a problem ---- */
+
+static size_t channels_of(const double *values)
+{
+    return (size_t)values[OPTION_USERS] + (size_t)values[OPTION_SPARE_CHANNELS];
+}
 
 static size_t number_count(const double *values)
 {
-    return (size_t)values[OPTION_USERS] * (size_t)values[OPTION_CHANNELS];
+    return (size_t)values[OPTION_USERS] * channels_of(values);
 }
 
 static size_t payload_bytes(const double *values)
@@ -95,7 +93,7 @@ static void derive(wz_problem *problem)
 {
     wz_semantic *p = problem->payload;
     p->users = problem->size;
-    p->channels = (size_t)problem->values[OPTION_CHANNELS];
+    p->channels = channels_of(problem->values);
     p->max_symbols = (unsigned)problem->values[OPTION_MAX_SYMBOLS];
     p->minimum = problem->values[OPTION_MINIMUM_ACCURACY];
     p->rate = (double *)(p + 1);
@@ -106,23 +104,23 @@ static void derive(wz_problem *problem)
 /* The order of users by a printed table; false if nothing can be sent on it. */
 static bool order_users(const wz_problem *problem, const int32_t *printed, uint8_t *order)
 {
-    int32_t rounded[WZ_MAX_SEMANTIC_USERS * WZ_MAX_SEMANTIC_USERS];
-    double rate[WZ_MAX_SEMANTIC_USERS * WZ_MAX_SEMANTIC_USERS];
-    uint8_t symbols[WZ_MAX_SEMANTIC_USERS * WZ_MAX_SEMANTIC_USERS];
+    int32_t rounded[WZ_MAX_SEMANTIC_PAIRS];
+    double rate[WZ_MAX_SEMANTIC_PAIRS];
+    uint8_t symbols[WZ_MAX_SEMANTIC_PAIRS];
     bool worth = false;
     best_symbols(problem, printed, rate, symbols);
     for (size_t entry = 0; entry < problem->number_count; entry++) {
         worth |= symbols[entry] > 0;
         rounded[entry] = (int32_t)round(1e4 * rate[entry]);
     }
-    wz_rows_by_regret(problem->size, (size_t)problem->values[OPTION_CHANNELS], rounded, order);
+    wz_rows_by_regret(problem->size, channels_of(problem->values), rounded, order);
     return worth;
 }
 
 static wz_status draw(wz_problem *problem, wz_draws *draws, wz_error *err)
 {
-    const size_t channels = (size_t)problem->values[OPTION_CHANNELS];
-    int32_t printed[WZ_MAX_SEMANTIC_USERS * WZ_MAX_SEMANTIC_USERS];
+    const size_t channels = channels_of(problem->values);
+    int32_t printed[WZ_MAX_SEMANTIC_PAIRS];
     uint8_t order[WZ_MAX_SEMANTIC_USERS];
     (void)err;
     do
@@ -253,7 +251,6 @@ const wz_task wz_task_semantic = {
     .options = options,
     .option_count = OPTION_COUNT,
     .size_option = OPTION_USERS,
-    .check = check,
     .number_count = number_count,
     .payload_bytes = payload_bytes,
     .draw = draw,

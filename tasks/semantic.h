@@ -7,7 +7,7 @@
  *     accuracy(k, s) = 1 / (1 + exp(-(s + 10 log10 k - 4) / 2))
  * as if symbols were repetitions: 4 dB of k-fold SNR give one half, 2 dB more 0.73.
  *
- * The problem, exactly. The SNR of user i on channel j is snr_db + 10 log10 X_ij, X_ij independent, exponential with mean 1
+ * The problem, exactly. There are users + spare_channels channels. The SNR of user i on channel j is snr_db + 10 log10 X_ij, X_ij independent, exponential with mean 1
  * (Rayleigh fading). What is printed is
  *     n_ij = clip(round(SNR) + 10, 0, 40)                        whole dB above -10 dB
  * and the printed table *is* the problem: s_ij = n_ij - 10. With k symbols a word, 1..max_symbols, the semantic rate of user
@@ -28,8 +28,10 @@
 
 #include "tasks/task.h"
 
-#define WZ_MAX_SEMANTIC_USERS 16 /* and channels */
-#define WZ_MAX_SYMBOLS 20        /* of a word */
+#define WZ_MAX_SEMANTIC_USERS 16
+#define WZ_MAX_SEMANTIC_CHANNELS 32
+#define WZ_MAX_SEMANTIC_PAIRS (WZ_MAX_SEMANTIC_USERS * WZ_MAX_SEMANTIC_CHANNELS)
+#define WZ_MAX_SYMBOLS 20 /* of a word */
 #define WZ_SEMANTIC_DB_OFFSET 10
 #define WZ_SEMANTIC_DB_MAX 40
 #define WZ_ACCURACY_TOLERANCE 1e-6 /* percentage points by which rounding may miss the minimum */

@@ -35,10 +35,10 @@ static const struct {
     {"deadline", "", true},
     {"deadline", "packets=3 slots=6 on_percent=30", true},
     {"deadline", "packets=32 slots=24 max_weight=99", false},
-    {"semantic", "users=2 channels=3 max_symbols=6", true},
-    {"semantic", "users=3 channels=3 max_symbols=4 minimum_accuracy=0 snr_db=3", true},
+    {"semantic", "users=2 spare_channels=1 max_symbols=6", true},
+    {"semantic", "users=3 max_symbols=4 minimum_accuracy=0 snr_db=3", true},
     {"semantic", "", false},
-    {"semantic", "users=16 channels=16 max_symbols=20", false},
+    {"semantic", "users=16 max_symbols=20", false},
 
 };
 #define SETTINGS (sizeof settings / sizeof *settings)
