@@ -190,6 +190,40 @@ const wz_published wz_published_figures[] = {
      "planning measurement; the order of blocks and what a user without a block counts for are not stated"},
     {"ofdma", "", "pf_greedy", WZ_PUBLISHED_RATIO, 0.55, 0.55, 0.06, 1000,
      "planning measurement; the order of blocks and what a user without a block counts for are not stated"},
+
+    /* ---- assignment ---- */
+    {"assignment", "users=4", "random", WZ_PUBLISHED_RATIO, 0.66, 0.73, 0.025, 1000,
+     "planning measurement, 4 to 8 users"},
+    {"assignment", "users=8", "random", WZ_PUBLISHED_RATIO, 0.66, 0.73, 0.018, 1000,
+     "planning measurement, 4 to 8 users"},
+    {"assignment", "users=4", "row_greedy", WZ_PUBLISHED_RATIO, 0.93, 0.93, 0.015, 1000,
+     "planning measurement, 4 to 8 users"},
+    {"assignment", "users=8", "row_greedy", WZ_PUBLISHED_RATIO, 0.93, 0.93, 0.011, 1000,
+     "planning measurement, 4 to 8 users"},
+    {"assignment", "users=4", "global_greedy", WZ_PUBLISHED_RATIO, 0.96, 0.96, 0.011, 1000,
+     "planning measurement, 4 to 8 users"},
+    {"assignment", "users=8", "global_greedy", WZ_PUBLISHED_RATIO, 0.96, 0.96, 0.009, 1000,
+     "planning measurement, 4 to 8 users"},
+
+    /* ---- independent_set ---- */
+    {"independent_set", "links=12", "greedy", WZ_PUBLISHED_RATIO, 0.95, 0.97, 0.012, 1000,
+     "planning measurement, 12 to 20 links; equal weights go to the link of fewer conflicts here, which is "
+     "0.006 better "
+     "than chance"},
+    {"independent_set", "links=20", "greedy", WZ_PUBLISHED_RATIO, 0.95, 0.97, 0.013, 1000,
+     "planning measurement, 12 to 20 links; equal weights go to the link of fewer conflicts here, which is "
+     "0.006 better "
+     "than chance"},
+    {"independent_set", "links=12", "gwmin", WZ_PUBLISHED_RATIO, 0.99, 0.99, 0.008, 1000,
+     "planning measurement, 12 to 20 links"},
+    {"independent_set", "links=20", "gwmin", WZ_PUBLISHED_RATIO, 0.99, 0.99, 0.009, 1000,
+     "planning measurement, 12 to 20 links"},
+
+    /* ---- deadline ---- */
+    {"deadline", "packets=8 slots=6", "edf", WZ_PUBLISHED_RATIO, 0.90, 0.90, 0.019, 1000,
+     "planning measurement"},
+    {"deadline", "packets=8 slots=6", "max_weight", WZ_PUBLISHED_RATIO, 0.87, 0.87, 0.019, 1000,
+     "planning measurement"},
 };
 
 const size_t wz_published_count = sizeof wz_published_figures / sizeof *wz_published_figures;

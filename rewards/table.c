@@ -9,20 +9,30 @@
 #include "rewards/ofdma.h"
 #include "rewards/beam_hopping.h"
 #include "rewards/offloading.h"
+#include "rewards/assignment.h"
+#include "rewards/deadline.h"
+#include "rewards/independent_set.h"
 #include "rewards/power_control.h"
+#include "rewards/semantic.h"
 #include "rewards/verifier.h"
 #include "rewards/water_filling.h"
 
 /* clang-format off */
 const wz_verifier *const wz_verifiers[] = {
     &wz_verifier_power_control,
-    &wz_verifier_d2d,
+    &wz_verifier_assignment,
+    &wz_verifier_independent_set,
+    &wz_verifier_deadline,
     &wz_verifier_water_filling,
-    &wz_verifier_isac,
+    &wz_verifier_d2d,
     &wz_verifier_max_min,
+    &wz_verifier_ofdma,
+    &wz_verifier_offloading,
+    &wz_verifier_isac,
+    &wz_verifier_beam_hopping,
+    &wz_verifier_semantic,
     &wz_verifier_energy_efficiency,
     NULL,
-    &wz_verifier_power_control, &wz_verifier_offloading, &wz_verifier_ofdma, &wz_verifier_beam_hopping, NULL,
 };
 /* clang-format on */
 

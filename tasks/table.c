@@ -10,20 +10,30 @@
 #include "tasks/ofdma.h"
 #include "tasks/beam_hopping.h"
 #include "tasks/offloading.h"
+#include "tasks/assignment.h"
+#include "tasks/deadline.h"
+#include "tasks/independent_set.h"
 #include "tasks/power_control.h"
+#include "tasks/semantic.h"
 #include "tasks/task.h"
 #include "tasks/water_filling.h"
 
 /* clang-format off */
 const wz_task *const wz_tasks[] = {
     &wz_task_power_control,
-    &wz_task_d2d,
+    &wz_task_assignment,
+    &wz_task_independent_set,
+    &wz_task_deadline,
     &wz_task_water_filling,
-    &wz_task_isac,
+    &wz_task_d2d,
     &wz_task_max_min,
+    &wz_task_ofdma,
+    &wz_task_offloading,
+    &wz_task_isac,
+    &wz_task_beam_hopping,
+    &wz_task_semantic,
     &wz_task_energy_efficiency,
     NULL,
-    &wz_task_power_control, &wz_task_offloading, &wz_task_ofdma, &wz_task_beam_hopping, NULL,
 };
 /* clang-format on */
 

@@ -61,6 +61,24 @@ static const struct {
     {"ofdma", "users=2 blocks=9 minimum_share=1 snr_low_db=10", true},
     {"ofdma", "users=5 blocks=14", false},
     {"ofdma", "users=4 blocks=14 objective=1 minimum_share=0", false},
+    {"assignment", "users=2", true},
+    {"assignment", "users=4 snr_db=-10", true},
+    {"assignment", "users=5", true},
+    {"assignment", "users=16 snr_db=30", false},
+    {"independent_set", "links=2 distance=0.5", true},
+    {"independent_set", "links=12", true},
+    {"independent_set", "links=14 distance=1.5 max_weight=99", true},
+    {"independent_set", "links=64 distance=0.2", false},
+    {"deadline", "packets=4 slots=5 on_percent=80", true},
+    {"deadline", "packets=8 slots=6", false},
+    {"deadline", "", true},
+    {"deadline", "packets=3 slots=6 on_percent=30", true},
+    {"deadline", "packets=32 slots=24 max_weight=99", false},
+    {"semantic", "users=2 spare_channels=1 max_symbols=6", true},
+    {"semantic", "users=3 max_symbols=4 minimum_accuracy=0 snr_db=3", true},
+    {"semantic", "", false},
+    {"semantic", "users=16 max_symbols=20", false},
+
 };
 #define SETTINGS (sizeof settings / sizeof *settings)
 #define PROBLEMS 40 /* of each setting and test */
