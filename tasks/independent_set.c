@@ -6,7 +6,7 @@
 enum { OPTION_LINKS, OPTION_DISTANCE, OPTION_MAX_WEIGHT, OPTION_COUNT };
 
 static const wz_task_option options[OPTION_COUNT] = {
-    {"links", 12, 2, WZ_MAX_CONFLICT_LINKS, 1, "links in the unit square", NULL},
+    {"links", 8, 2, WZ_MAX_CONFLICT_LINKS, 1, "links in the unit square", NULL},
     {"distance", 0.3, 0, 1.5, 0, "links closer than this conflict; the square's side is 1", NULL},
     {"max_weight", 20, 1, 99, 1, "weights are uniform in 1 to this", NULL},
 };
