@@ -94,46 +94,6 @@ const wz_published wz_published_figures[] = {
      "Shen et al. 2020 (WCGCN), top-k greedy; k and distances are not stated: here half of the links, 2 to "
      "65 m "
      "(35 to 65% of them give 78 to 86, half at 30 to 70 m 82)"},
-    /* ---- power_control ---- */
-    {"power_control", "links=5", "random_best_of_16", WZ_PUBLISHED_RATIO, 0.92, 0.92, 0.02, 1000,
-     "planning measurement at 0 dB"},
-    {"power_control", "links=10", "full", WZ_PUBLISHED_PERCENT, 50, 50, 2, 1000,
-     "Sun et al. 2018 setting, planning measurement"},
-    {"power_control", "links=10", "random", WZ_PUBLISHED_PERCENT, 46, 46, 2, 1000,
-     "Sun et al. 2018 setting, planning measurement"},
-    {"power_control", "links=10", "strongest", WZ_PUBLISHED_PERCENT, 68, 68, 2, 1000,
-     "Sun et al. 2018 setting, planning measurement"},
-    {"power_control", "links=10", "greedy_adder", WZ_PUBLISHED_PERCENT, 101.6, 101.6, 0.6, 1000,
-     "Sun et al. 2018 setting, planning measurement"},
-    {"power_control", "links=10", "reference", WZ_PUBLISHED_PERCENT, 102.5, 102.5, 0.6, 1000,
-     "Sun et al. 2018 setting, planning measurement"},
-    {"power_control", "links=10", "wmmse", WZ_PUBLISHED_RATIO, 0.975, 0.975, 0.005, 1000,
-     "planning measurement"},
-    /* ---- d2d: standard deviations over problems as in tests/test_d2d.c ---- */
-    {"d2d", "links=16", "full", WZ_PUBLISHED_RATIO, 0.66, 0.66, 0.03, 1000,
-     "Cui, Shen, Yu 2019 setting, planning measurement on channels that were not rounded"},
-    {"d2d", "links=16", "greedy", WZ_PUBLISHED_RATIO, 0.85, 0.85, 0.02, 1000,
-     "Cui, Shen, Yu 2019 setting, planning measurement on channels that were not rounded"},
-    {"d2d", "links=16", "fplinq", WZ_PUBLISHED_RATIO, 0.964, 0.964, 0.008, 1000,
-     "Cui, Shen, Yu 2019 setting, planning measurement on channels that were not rounded"},
-    {"d2d", "links=50", "fplinq", WZ_PUBLISHED_MEAN, 385, 385, 6.8, 500,
-     "Cui, Shen, Yu 2019 setting, planning measurement on channels that were not rounded"},
-    {"d2d", "links=50", "greedy", WZ_PUBLISHED_PERCENT, 96.3, 96.3, 1, 500,
-     "Cui, Shen, Yu 2019 setting, planning measurement; whole decibels hide which of two links is the "
-     "stronger"},
-    {"d2d", "links=50", "fplinq_flip", WZ_PUBLISHED_PERCENT, 105.0, 105.0, 1, 500,
-     "Cui, Shen, Yu 2019 setting, planning measurement on channels that were not rounded"},
-    {"d2d", "links=50", "strongest", WZ_PUBLISHED_PERCENT, 38, 38, 2.3, 500,
-     "Cui, Shen, Yu 2019 setting, planning measurement on channels that were not rounded"},
-    {"d2d", "links=50", "random", WZ_PUBLISHED_PERCENT, 48, 48, 2.3, 500,
-     "Cui, Shen, Yu 2019 setting, planning measurement on channels that were not rounded"},
-    {"d2d", "links=50", "full", WZ_PUBLISHED_PERCENT, 55, 55, 2.3, 500,
-     "Cui, Shen, Yu 2019 setting, planning measurement on channels that were not rounded"},
-    {"d2d", "links=50 field_m=1000 shadowing_db=8 fading=rayleigh gap_db=0", "strongest_half",
-     WZ_PUBLISHED_PERCENT, 80, 80, 6.5, 500,
-     "Shen et al. 2020 (WCGCN), top-k greedy, k and distances not stated: here half of the links at 2 to 65 "
-     "m; "
-     "35 to 65% of them give 78 to 86, and half at 30 to 70 m 82"},
     /* ---- water_filling ---- */
     {"water_filling", "channels=8 total=96 snr_db=-5", "uniform", WZ_PUBLISHED_RATIO, 0.71, 0.71, 0.009,
      10000, "planning measurement at -5 and 10 dB; 96 parts, so that an eighth is a whole number of them"},
