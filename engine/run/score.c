@@ -33,15 +33,31 @@ static double resampled_mean(const double *values, int64_t count, uint64_t seed,
     return sum / (double)count;
 }
 
+wz_status wz_bootstrap_mean(const double *values, int64_t count, uint64_t seed, double *low, double *high,
+                            wz_error *err)
+{
+    void *block = NULL;
+    wz_status status = wz_alloc(&block, WZ_BOOTSTRAP_RESAMPLES, sizeof(double), "a bootstrap", err);
+    if (status != WZ_OK)
+        return status;
+    double *means = block;
+    for (uint32_t b = 0; b < WZ_BOOTSTRAP_RESAMPLES; b++)
+        means[b] = resampled_mean(values, count, seed, b);
+    qsort(means, WZ_BOOTSTRAP_RESAMPLES, sizeof *means, ascending);
+    *low = quantile(means, WZ_BOOTSTRAP_RESAMPLES, 0.025);
+    *high = quantile(means, WZ_BOOTSTRAP_RESAMPLES, 0.975);
+    free(block);
+    return WZ_OK;
+}
+
 wz_status wz_score_problems(const wz_score_input *input, wz_score *out, wz_error *err)
 {
     const int64_t n = input->problems;
     void *block = NULL;
-    wz_status status =
-        wz_alloc(&block, (size_t)(2 * n + WZ_BOOTSTRAP_RESAMPLES), sizeof(double), "a score", err);
+    wz_status status = wz_alloc(&block, (size_t)n, 2 * sizeof(double), "a score", err);
     if (status != WZ_OK)
         return status;
-    double *ratio = block, *gap = ratio + n, *means = gap + n;
+    double *ratio = block, *gap = ratio + n;
     double objectives = 0.0, references = 0.0, fields = 0.0;
     *out = (wz_score){0};
     for (int64_t i = 0; i < n; i++) {
@@ -65,11 +81,7 @@ wz_status wz_score_problems(const wz_score_input *input, wz_score *out, wz_error
     out->gap_p50 = quantile(gap, n, 0.5);
     out->gap_p90 = quantile(gap, n, 0.9);
     out->gap_p99 = quantile(gap, n, 0.99);
-    for (uint32_t b = 0; b < WZ_BOOTSTRAP_RESAMPLES; b++)
-        means[b] = resampled_mean(ratio, n, input->seed, b);
-    qsort(means, WZ_BOOTSTRAP_RESAMPLES, sizeof *means, ascending);
-    out->ci_low = quantile(means, WZ_BOOTSTRAP_RESAMPLES, 0.025);
-    out->ci_high = quantile(means, WZ_BOOTSTRAP_RESAMPLES, 0.975);
+    status = wz_bootstrap_mean(ratio, n, input->seed, &out->ci_low, &out->ci_high, err);
     free(block);
-    return WZ_OK;
+    return status;
 }
