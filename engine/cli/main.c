@@ -17,7 +17,7 @@ const wz_command wz_commands[] = {
     {"resume", "go on with a run that stopped", "wavezero resume RUN [--extend] [key=value ...]",
      wz_resume_details, wz_cmd_resume},
     {"eval", "held-out score against the optimum and baselines",
-     "wavezero eval CHECKPOINT [options] [key=value ...]", wz_eval_details, wz_cmd_eval},
+     "wavezero eval CHECKPOINT | --compare A B [options] [key=value ...]", wz_eval_details, wz_cmd_eval},
     {"generate", "show prompts, completions and verdicts, or answer a problem of your own",
      "wavezero generate CHECKPOINT [options] [key=value ...]", wz_generate_details, wz_cmd_generate},
     {"tasks", "list problem families, print problems, measure baselines and published figures",

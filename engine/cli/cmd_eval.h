@@ -1,0 +1,44 @@
+/* What the forms of `wavezero eval` share. */
+#ifndef WZ_CLI_CMD_EVAL_H
+#define WZ_CLI_CMD_EVAL_H
+
+#include "engine/cli/cli.h"
+#include "engine/cli/options.h"
+#include "engine/run/config.h"
+#include "engine/run/evaluate.h"
+
+typedef struct wz_eval_arguments {
+    int64_t problems, batch, samples, seed;
+    double temperature;
+    const char *split;
+    wz_option_texts grid;
+    bool compare, permute, timing, json, help;
+} wz_eval_arguments;
+
+/* Several evaluations under one progress bar. */
+typedef struct wz_eval_session {
+    const wz_cli *cli;
+    const wz_eval_arguments *arguments;
+    wz_progress progress;
+    int64_t done;     /* problems of the evaluations before the present one */
+    const char *name; /* of the present one */
+} wz_eval_session;
+
+/* problems: of all evaluations together. */
+void wz_eval_begin(wz_eval_session *session, const wz_cli *cli, const wz_eval_arguments *arguments,
+                   int64_t problems);
+/* What the command line asks for on one part of a policy's task. */
+wz_status wz_eval_prepare(const wz_eval_arguments *arguments, const wz_config *config,
+                          const wz_mixture_part *part, wz_eval_options *out, wz_error *err);
+wz_status wz_eval_run(wz_eval_session *session, wz_policy *policy, const wz_eval_options *options,
+                      const char *name, wz_evaluation *out, wz_error *err);
+void wz_eval_end(wz_eval_session *session);
+
+/* --compare: the first two of rest are checkpoints. */
+wz_status wz_eval_compare(const wz_cli *cli, const wz_eval_arguments *arguments, const wz_arguments *rest,
+                          wz_text *out, wz_error *err);
+/* --grid */
+wz_status wz_eval_grid(const wz_cli *cli, const wz_eval_arguments *arguments, wz_policy *policy,
+                       const wz_config *config, wz_text *out, wz_error *err);
+
+#endif
