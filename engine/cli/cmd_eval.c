@@ -47,14 +47,24 @@ static void show_progress(void *argument, int64_t done, int64_t total)
     wz_progress_update(&session->progress, session->done + done, NULL, NAN, session->name, wz_now_s());
 }
 
-wz_status wz_eval_prepare(const wz_eval_arguments *a, const wz_config *config, const wz_mixture_part *part,
+void wz_eval_mixture_parts(const wz_eval_arguments *a, const wz_mixture *mixture, wz_eval_part *parts)
+{
+    for (size_t p = 0; p < mixture->count; p++)
+        parts[p] = (wz_eval_part){.task = mixture->parts[p].task,
+                                  .values = mixture->parts[p].values,
+                                  .name = mixture->count > 1 ? mixture->parts[p].name : NULL,
+                                  .problems = a->problems};
+}
+
+wz_status wz_eval_prepare(const wz_eval_arguments *a, const wz_config *config, const wz_eval_part *part,
                           wz_eval_options *out, wz_error *err)
 {
     *out = (wz_eval_options){.task = part->task,
                              .values = part->values,
+                             .given = part->given,
                              .style = (wz_prompt_style)config->prompt_style,
                              .seed = (uint64_t)(a->seed >= 0 ? a->seed : config->seed),
-                             .problems = a->problems,
+                             .problems = part->problems,
                              .batch_size = a->batch,
                              .sampling = {.temperature = (float)a->temperature, .top_p = 1.0f},
                              .samples = a->samples,
@@ -64,7 +74,8 @@ wz_status wz_eval_prepare(const wz_eval_arguments *a, const wz_config *config, c
                              .timing = a->timing};
     if (a->samples > 1 && a->temperature == 0.0)
         out->sampling.temperature = 1.0f; /* k equal answers would be no choice */
-    return wz_split_parse(a->split, &out->split, err);
+    const wz_status status = wz_split_parse(a->split, &out->split, err);
+    return status == WZ_OK ? wz_task_check_values(part->task, part->values, err) : status;
 }
 
 wz_status wz_eval_run(wz_eval_session *session, wz_policy *policy, const wz_eval_options *options,
@@ -78,57 +89,65 @@ wz_status wz_eval_run(wz_eval_session *session, wz_policy *policy, const wz_eval
 
 /* One part's figures, appended to the text or, if JSON, to json. */
 static wz_status evaluate_part(wz_eval_session *session, wz_policy *policy, const wz_config *config,
-                               const wz_mixture_part *part, const char *name, wz_json *json, wz_text *text,
-                               wz_error *err)
+                               const wz_eval_part *part, wz_json *json, wz_text *text, wz_error *err)
 {
     wz_eval_options options;
     wz_evaluation evaluation;
     wz_status status = wz_eval_prepare(session->arguments, config, part, &options, err);
     if (status == WZ_OK)
-        status = wz_task_check_values(part->task, part->values, err);
-    if (status == WZ_OK)
-        status = wz_eval_run(session, policy, &options, name, &evaluation, err);
+        status = wz_eval_run(session, policy, &options, part->name, &evaluation, err);
     if (status != WZ_OK)
         return status;
     if (session->arguments->json) {
-        if (name != NULL)
-            wz_json_key(json, name);
+        if (part->name != NULL)
+            wz_json_key(json, part->name);
         wz_json_begin_object(json);
         wz_evaluation_write_fields(json, &evaluation);
         wz_json_end_object(json);
         return WZ_OK;
     }
-    if (name != NULL)
-        status = wz_text_printf(text, err, "%s%s: ", text->length > 0 ? "\n" : "", name);
+    if (part->name != NULL)
+        status = wz_text_printf(text, err, "%s%s: ", text->length > 0 ? "\n" : "", part->name);
     return status == WZ_OK ? wz_evaluation_write_table(&evaluation, text, err) : status;
 }
 
-/* Of several tasks, one table after the other; in JSON an object of theirs by name. */
-static wz_status evaluate(const wz_cli *cli, const wz_eval_arguments *a, wz_policy *policy,
-                          const wz_config *config, wz_text *text, wz_error *err)
+/* One table after the other; in JSON an object of theirs by name, where there are several. */
+static wz_status evaluate_parts(const wz_cli *cli, const wz_eval_arguments *a, wz_policy *policy,
+                                const wz_config *config, const wz_eval_part *parts, size_t count,
+                                wz_text *text, wz_error *err)
 {
-    wz_mixture mixture;
     wz_eval_session session;
     wz_json json;
-    wz_status status = wz_config_mixture(config, &mixture, err);
-    if (status != WZ_OK)
-        return status;
-    const bool named = mixture.count > 1;
+    int64_t problems = 0;
+    wz_status status = WZ_OK;
+    for (size_t p = 0; p < count; p++)
+        problems += parts[p].problems;
     wz_json_start(&json, text, err);
-    wz_eval_begin(&session, cli, a, (int64_t)mixture.count * a->problems);
-    if (a->json && named)
+    if (a->json && count > 1)
         wz_json_begin_object(&json);
-    for (size_t p = 0; status == WZ_OK && p < mixture.count; p++) {
-        const wz_mixture_part *part = &mixture.parts[p];
-        status = evaluate_part(&session, policy, config, part, named ? part->name : NULL, &json, text, err);
-    }
+    wz_eval_begin(&session, cli, a, problems);
+    for (size_t p = 0; status == WZ_OK && p < count; p++)
+        status = evaluate_part(&session, policy, config, &parts[p], &json, text, err);
     wz_eval_end(&session);
     if (status != WZ_OK || !a->json)
         return status;
-    if (named)
+    if (count > 1)
         wz_json_end_object(&json);
     status = wz_json_finish(&json);
     return status == WZ_OK ? wz_text_append(text, "\n", 1, err) : status;
+}
+
+/* Problems generated of what the checkpoint was trained on. */
+static wz_status evaluate_generated(const wz_cli *cli, const wz_eval_arguments *a, wz_policy *policy,
+                                    const wz_config *config, wz_text *text, wz_error *err)
+{
+    wz_mixture mixture;
+    wz_eval_part parts[WZ_MIXTURE_MAX];
+    wz_status status = wz_config_mixture(config, &mixture, err);
+    if (status != WZ_OK)
+        return status;
+    wz_eval_mixture_parts(a, &mixture, parts);
+    return evaluate_parts(cli, a, policy, config, parts, mixture.count, text, err);
 }
 
 static wz_status evaluate_one(const wz_cli *cli, const wz_eval_arguments *a, const wz_arguments *rest,
@@ -140,7 +159,7 @@ static wz_status evaluate_one(const wz_cli *cli, const wz_eval_arguments *a, con
     wz_status status = wz_load_for_inference(rest->items[0], rest->items + 1, rest->count - 1, cli->log,
                                              &config, &backend, &policy, err);
     if (status == WZ_OK)
-        status = (a->grid.count > 0 ? wz_eval_grid : evaluate)(cli, a, policy, &config, text, err);
+        status = (a->grid.count > 0 ? wz_eval_grid : evaluate_generated)(cli, a, policy, &config, text, err);
     wz_policy_destroy(policy);
     if (backend != NULL)
         backend->ops->destroy(backend);

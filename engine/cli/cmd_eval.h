@@ -15,6 +15,15 @@ typedef struct wz_eval_arguments {
     bool compare, permute, timing, json, help;
 } wz_eval_arguments;
 
+/* What one set of figures is about. */
+typedef struct wz_eval_part {
+    const wz_task *task;
+    const double *values;
+    const char *name;        /* NULL: there is only this one */
+    const wz_problem *given; /* [problems]; NULL: generated ones */
+    int64_t problems;
+} wz_eval_part;
+
 /* Several evaluations under one progress bar. */
 typedef struct wz_eval_session {
     const wz_cli *cli;
@@ -27,9 +36,12 @@ typedef struct wz_eval_session {
 /* problems: of all evaluations together. */
 void wz_eval_begin(wz_eval_session *session, const wz_cli *cli, const wz_eval_arguments *arguments,
                    int64_t problems);
-/* What the command line asks for on one part of a policy's task. */
+/* The parts of what a checkpoint was trained on: parts [mixture->count], which borrow from the mixture. */
+void wz_eval_mixture_parts(const wz_eval_arguments *arguments, const wz_mixture *mixture,
+                           wz_eval_part *parts);
+/* What the command line asks for on one part, of a policy of this configuration. */
 wz_status wz_eval_prepare(const wz_eval_arguments *arguments, const wz_config *config,
-                          const wz_mixture_part *part, wz_eval_options *out, wz_error *err);
+                          const wz_eval_part *part, wz_eval_options *out, wz_error *err);
 wz_status wz_eval_run(wz_eval_session *session, wz_policy *policy, const wz_eval_options *options,
                       const char *name, wz_evaluation *out, wz_error *err);
 void wz_eval_end(wz_eval_session *session);

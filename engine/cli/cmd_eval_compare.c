@@ -43,19 +43,16 @@ static wz_status load(const wz_cli *cli, const wz_arguments *rest, int which, co
 
 /* ratios: room for BOTH * problems. */
 static wz_status compare_part(wz_eval_session *session, const contestant *contestants,
-                              const wz_mixture_part *part, const char *name, double *ratios, part_result *out,
-                              wz_error *err)
+                              const wz_eval_part *part, double *ratios, part_result *out, wz_error *err)
 {
     wz_eval_options options;
     wz_status status = wz_eval_prepare(session->arguments, &contestants[A].config, part, &options, err);
-    if (status == WZ_OK)
-        status = wz_task_check_values(part->task, part->values, err);
     for (int i = A; status == WZ_OK && i < BOTH; i++) {
         const contestant *c = &contestants[i];
         options.style = (wz_prompt_style)c->config.prompt_style;
         options.max_completion_length = c->config.max_completion_length;
         options.ratios = ratios + i * options.problems;
-        status = wz_eval_run(session, c->policy, &options, name, &out->evaluations[i], err);
+        status = wz_eval_run(session, c->policy, &options, part->name, &out->evaluations[i], err);
         if (status != WZ_OK)
             return wz_fail_prefix(err, status, "%s: ", c->path);
         options.baselines = false; /* they were run with A */
@@ -135,17 +132,16 @@ static void write_members(wz_json *json, const part_result *r)
     wz_baselines_write_field(json, a);
 }
 
-static wz_status write_results(bool as_json, const contestant *contestants, const wz_mixture *mixture,
-                               const part_result *results, wz_text *out, wz_error *err)
+static wz_status write_results(bool as_json, const contestant *contestants, const wz_eval_part *parts,
+                               size_t count, const part_result *results, wz_text *out, wz_error *err)
 {
     wz_json json;
     wz_status status = WZ_OK;
-    const bool named = mixture->count > 1;
+    const bool named = count > 1;
     if (!as_json) {
         status = wz_text_printf(out, err, "A  %s\nB  %s\n", contestants[A].path, contestants[B].path);
-        for (size_t p = 0; status == WZ_OK && p < mixture->count; p++) {
-            status =
-                wz_text_printf(out, err, "\n%s%s", named ? mixture->parts[p].name : "", named ? ": " : "");
+        for (size_t p = 0; status == WZ_OK && p < count; p++) {
+            status = wz_text_printf(out, err, "\n%s%s", named ? parts[p].name : "", named ? ": " : "");
             if (status == WZ_OK)
                 status = write_table(&results[p], out, err);
         }
@@ -153,9 +149,9 @@ static wz_status write_results(bool as_json, const contestant *contestants, cons
     }
     wz_json_start(&json, out, err);
     wz_json_begin_object(&json);
-    for (size_t p = 0; p < mixture->count; p++) {
+    for (size_t p = 0; p < count; p++) {
         if (named) {
-            wz_json_key(&json, mixture->parts[p].name);
+            wz_json_key(&json, parts[p].name);
             wz_json_begin_object(&json);
         }
         write_members(&json, &results[p]);
@@ -167,27 +163,27 @@ static wz_status write_results(bool as_json, const contestant *contestants, cons
     return status == WZ_OK ? wz_text_append(out, "\n", 1, err) : status;
 }
 
-static wz_status compare(const wz_cli *cli, const wz_eval_arguments *a, const contestant *contestants,
-                         wz_text *out, wz_error *err)
+static wz_status compare_parts(const wz_cli *cli, const wz_eval_arguments *a, const contestant *contestants,
+                               const wz_eval_part *parts, size_t count, wz_text *out, wz_error *err)
 {
-    wz_mixture mixture;
     wz_eval_session session;
     void *ratios = NULL, *results = NULL;
-    wz_status status = wz_config_mixture(&contestants[A].config, &mixture, err);
+    int64_t problems = 0, most = 0;
+    for (size_t p = 0; p < count; p++) {
+        problems += BOTH * parts[p].problems;
+        most = parts[p].problems > most ? parts[p].problems : most;
+    }
+    wz_status status = wz_alloc(&ratios, (size_t)most, BOTH * sizeof(double), "a comparison", err);
     if (status == WZ_OK)
-        status = wz_alloc(&ratios, (size_t)a->problems, BOTH * sizeof(double), "a comparison", err);
-    if (status == WZ_OK)
-        status = wz_alloc(&results, mixture.count, sizeof(part_result), "a comparison", err);
+        status = wz_alloc(&results, count, sizeof(part_result), "a comparison", err);
     if (status == WZ_OK) {
-        wz_eval_begin(&session, cli, a, BOTH * (int64_t)mixture.count * a->problems);
-        for (size_t p = 0; status == WZ_OK && p < mixture.count; p++)
-            status = compare_part(&session, contestants, &mixture.parts[p],
-                                  mixture.count > 1 ? mixture.parts[p].name : NULL, ratios,
-                                  (part_result *)results + p, err);
+        wz_eval_begin(&session, cli, a, problems);
+        for (size_t p = 0; status == WZ_OK && p < count; p++)
+            status = compare_part(&session, contestants, &parts[p], ratios, (part_result *)results + p, err);
         wz_eval_end(&session);
     }
     if (status == WZ_OK)
-        status = write_results(a->json, contestants, &mixture, results, out, err);
+        status = write_results(a->json, contestants, parts, count, results, out, err);
     free(ratios);
     free(results);
     return status;
@@ -197,11 +193,17 @@ wz_status wz_eval_compare(const wz_cli *cli, const wz_eval_arguments *a, const w
                           wz_text *out, wz_error *err)
 {
     contestant contestants[BOTH] = {{0}};
+    wz_mixture mixture;
+    wz_eval_part parts[WZ_MIXTURE_MAX];
     wz_status status = WZ_OK;
     for (int i = A; status == WZ_OK && i < BOTH; i++)
         status = load(cli, rest, i, &contestants[i], err);
     if (status == WZ_OK)
-        status = compare(cli, a, contestants, out, err);
+        status = wz_config_mixture(&contestants[A].config, &mixture, err);
+    if (status == WZ_OK) {
+        wz_eval_mixture_parts(a, &mixture, parts);
+        status = compare_parts(cli, a, contestants, parts, mixture.count, out, err);
+    }
     for (int i = A; i < BOTH; i++) {
         wz_policy_destroy(contestants[i].policy);
         if (contestants[i].backend != NULL)

@@ -7,16 +7,19 @@
 
 /* A setting that the task does not accept, or whose prompts the policy has no positions for, is a row that says so. */
 static wz_status fill_row(wz_eval_session *session, wz_policy *policy, const wz_config *config,
-                          const wz_mixture_part *part, wz_grid_row *row, wz_error *err)
+                          wz_grid_row *row, wz_error *err)
 {
+    const wz_eval_part part = {
+        .task = row->task, .values = row->values, .problems = session->arguments->problems};
     wz_eval_options options;
     wz_error why = {{0}};
-    wz_status status = wz_eval_prepare(session->arguments, config, part, &options, err);
-    if (status != WZ_OK || row->failure[0] != '\0') {
-        session->done += session->arguments->problems;
-        return status;
+    if (row->failure[0] != '\0') {
+        session->done += part.problems;
+        return WZ_OK;
     }
-    options.values = row->values;
+    wz_status status = wz_eval_prepare(session->arguments, config, &part, &options, err);
+    if (status != WZ_OK)
+        return status;
     status = wz_eval_run(session, policy, &options, row->setting, &row->evaluation, &why);
     if (status == WZ_ERR_USAGE) {
         (void)snprintf(row->failure, sizeof row->failure, "%.500s", why.text);
@@ -35,7 +38,7 @@ static wz_status fill_rows(wz_eval_session *session, wz_policy *policy, const wz
             wz_grid_row *row = &rows[p * grid->settings + i];
             status = wz_grid_set(grid, i, part->task, part->values, row, err);
             if (status == WZ_OK)
-                status = fill_row(session, policy, config, part, row, err);
+                status = fill_row(session, policy, config, row, err);
         }
     return status;
 }
