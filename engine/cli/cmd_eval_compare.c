@@ -76,9 +76,9 @@ static wz_status write_difference(const wz_comparison *c, wz_text *out, wz_error
         out, err,
         "A - B: %.4f, 95%% interval %.4f..%.4f by paired bootstrap; A better on %lld, equal on "
         "%lld, B better on %lld\n"
-        "sign-flip test of the differences, two-sided: p = %.4f (%s%lld sign patterns)\n",
+        "sign-flip test of the differences, two-sided: p = %.4f (%lld %s sign patterns)\n",
         c->difference, c->ci_low, c->ci_high, (long long)c->wins, (long long)c->ties, (long long)c->losses,
-        c->p_value, c->exact ? "all " : "", (long long)c->flips);
+        c->p_value, (long long)(c->exact ? c->flips : c->flips - 1), c->exact ? "possible" : "random");
 }
 
 static wz_status write_table(const part_result *r, wz_text *out, wz_error *err)
