@@ -31,8 +31,10 @@ typedef struct wz_eval_options {
 /* Of one policy or baseline over all problems. */
 typedef struct wz_score {
     double mean, ci_low, ci_high; /* mean of ratios (infeasible = 0), 95% bootstrap interval */
-    double ratio_of_means;        /* sum of objectives / sum of references */
-    double percent_of_field;      /* 100 sum of objectives / sum of the field algorithm's */
+    double ratio_of_means, ratio_of_means_low,
+        ratio_of_means_high; /* sum of objectives / sum of references */
+    double percent_of_field, percent_low,
+        percent_high; /* 100 sum of objectives / sum of the field algorithm's */
     double feasible, exact_optimum;
     double gap_p50, gap_p90, gap_p99; /* of 1 - ratio */
 } wz_score;

@@ -14,13 +14,27 @@ void wz_interval_write_named(wz_json *json, const char *name, double mean, doubl
     wz_json_end_object(json);
 }
 
+/* "ratio_of_means": 0.98, "ratio_of_means_interval": {"ci_low", "ci_high"} */
+static void write_with_interval(wz_json *json, const char *name, double value, double low, double high)
+{
+    char interval[96];
+    (void)snprintf(interval, sizeof interval, "%.80s_interval", name);
+    wz_json_field_number(json, name, value);
+    wz_json_key(json, interval);
+    wz_json_begin_object(json);
+    wz_json_field_number(json, "ci_low", low);
+    wz_json_field_number(json, "ci_high", high);
+    wz_json_end_object(json);
+}
+
 static void write_score(wz_json *json, const wz_score *score, const char *field_algorithm)
 {
     char percent[80];
     (void)snprintf(percent, sizeof percent, "percent_of_%.64s", field_algorithm);
     wz_interval_write_named(json, "objective_ratio", score->mean, score->ci_low, score->ci_high);
-    wz_json_field_number(json, "ratio_of_means", score->ratio_of_means);
-    wz_json_field_number(json, percent, score->percent_of_field);
+    write_with_interval(json, "ratio_of_means", score->ratio_of_means, score->ratio_of_means_low,
+                        score->ratio_of_means_high);
+    write_with_interval(json, percent, score->percent_of_field, score->percent_low, score->percent_high);
     wz_json_field_number(json, "feasible", score->feasible);
     wz_json_field_number(json, "exact_optimum", score->exact_optimum);
     wz_json_key(json, "gap");
