@@ -10,10 +10,11 @@ enum { PROBLEMS = 24 };
 #define LAST "@/run/checkpoints/step-00000012.h5"
 #define FIRST "@/run/checkpoints/step-00000003.h5"
 #define MIXED "@/mixed/checkpoints/step-00000012.h5"
+#define FAMILIES "@/families/checkpoints/step-00000002.h5"
 
 static program p;
 
-/* Two runs for all tests: one task, and two sizes of it with other levels. */
+/* Runs for all tests: one task; two sizes of it with other levels; families with kinds of answers and references of their own. */
 static void train(void)
 {
     program_create(&p);
@@ -21,6 +22,8 @@ static void train(void)
     program_succeed(&p,
                     "train " TINY
                     " task_mixture=power_control:links=3,power_control:links=4:levels=4 output_dir=@/mixed");
+    program_succeed(&p, "train " TINY " max_steps=2 output_dir=@/families "
+                        "task_mixture=max_min,deadline,beam_hopping,power_control:links=3");
 }
 
 static void remove_runs(void)
@@ -61,7 +64,9 @@ START_TEST(eval_forms_print_the_same_at_any_batch_size_and_threads)
         MIXED " --json",
         LAST " --grid task.links=3,5,70 --grid task.snr_db=0,10 --permute",
         MIXED " --grid task.snr_db=0,10 --json --temperature 1",
+        FAMILIES " --permute --best-of 2 --json",
         "--compare " LAST " " FIRST,
+        "--compare " FAMILIES " " LAST,
         "--compare " MIXED " " LAST " --json --best-of 2",
     };
     static const struct {
@@ -241,6 +246,8 @@ START_TEST(grid_and_compare_misuse_exits_2)
         program_fail(&p, 2, cases[i].message, "eval " LAST " --problems 4 %s", cases[i].arguments);
         ck_assert_str_eq(p.out, "");
     }
+    program_fail(&p, 2, "--grid, task deadline: unknown key 'task.snr_db'",
+                 "eval " FAMILIES " --problems 4 --grid task.snr_db=0,10");
     /* the second policy has no positions for the first one's problems */
     program_succeed(&p, "train " TINY " max_steps=1 max_completion_length=8 model.max_position_embeddings=60 "
                         "output_dir=@/short task.links=3");
@@ -268,6 +275,19 @@ START_TEST(permute_counts_problems_that_read_differently)
     ck_assert(json_equal(json, plain));
     json_decref(plain);
     json_decref(json);
+}
+END_TEST
+
+/* 100 references / field: by the policy's two figures, and the same beside any policy. */
+START_TEST(reference_percentage_is_not_the_policys)
+{
+    json_t *json = evaluate(LAST " task.links=3"), *other = evaluate(MIXED " task.links=3 task.levels=2");
+    ck_assert_double_eq_tol(number(json, "reference_percent_of_wmmse"),
+                            number(json, "percent_of_wmmse") / number(json, "ratio_of_means"), 1e-9);
+    ck_assert_double_eq(number(json, "reference_percent_of_wmmse"),
+                        number(other, "reference_percent_of_wmmse"));
+    json_decref(json);
+    json_decref(other);
 }
 END_TEST
 
@@ -382,6 +402,7 @@ int main(void)
     tcase_add_test(tests, grid_rows_that_cannot_be_evaluated_say_so);
     tcase_add_test(tests, grid_and_compare_misuse_exits_2);
     tcase_add_test(tests, permute_counts_problems_that_read_differently);
+    tcase_add_test(tests, reference_percentage_is_not_the_policys);
     tcase_add_test(tests, timing_adds_times_and_random_search_as_long);
     tcase_add_test(tests, table_marks_the_best_trivial_policy_and_has_three_gaps);
     tcase_add_test(tests, progress_spans_all_parts);

@@ -267,6 +267,17 @@ static wz_status score(const tally *t, size_t contestant, wz_score *out, wz_erro
     return wz_score_problems(&input, out, err);
 }
 
+static double reference_percent(const tally *t)
+{
+    const double *field = field_of(t);
+    double references = 0.0, fields = 0.0;
+    for (int64_t i = 0; i < t->options.problems; i++) {
+        references += t->reference[i];
+        fields += field[i];
+    }
+    return 100.0 * references / fields;
+}
+
 static wz_status score_consistency(const tally *t, wz_order_consistency *out, wz_error *err)
 {
     const double problems = (double)t->options.problems;
@@ -298,6 +309,7 @@ static wz_status score_all(const tally *t, wz_evaluation *out, wz_error *err)
     const results *kept = &t->contestants[t->samples > 1 ? BEST : POLICY];
     for (int64_t i = 0; t->options.ratios != NULL && i < t->options.problems; i++)
         t->options.ratios[i] = kept->objective[i] / t->reference[i];
+    out->reference_percent = reference_percent(t);
     out->timed = t->options.timing;
     out->model_s /= problems;
     out->field_s /= problems;

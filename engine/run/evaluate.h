@@ -59,6 +59,7 @@ typedef struct wz_evaluation {
     int64_t problems;
     wz_reference_kind reference_kind; /* the weakest of all */
     const char *field_algorithm;
+    double reference_percent; /* 100 sum of references / sum of the field algorithm's */
     wz_score policy;
     int64_t samples;
     wz_score best_of, random_best_of; /* with samples >= 2 */

@@ -45,25 +45,16 @@ wz_status wz_score_write_row(const wz_score_columns *columns, const char *name, 
     return status == WZ_OK ? wz_text_append(out, "\n", 1, err) : status;
 }
 
-/* As the policy would score with every answer at the reference. */
-static wz_score score_of_reference(const wz_evaluation *e)
-{
-    const wz_score *p = &e->policy;
-    return (wz_score){.mean = 1.0,
-                      .ci_low = 1.0,
-                      .ci_high = 1.0,
-                      .ratio_of_means = 1.0,
-                      .percent_of_field =
-                          p->ratio_of_means > 0.0 ? p->percent_of_field / p->ratio_of_means : 0.0,
-                      .feasible = 1.0,
-                      .exact_optimum = 1.0};
-}
-
 wz_status wz_evaluation_write_baselines(const wz_score_columns *columns, const wz_evaluation *e, wz_text *out,
                                         wz_error *err)
 {
     const wz_eval_baseline *trivial = wz_evaluation_strongest(e, WZ_BASELINE_TRIVIAL);
-    const wz_score reference = score_of_reference(e);
+    const wz_score reference = {.mean = 1.0,
+                                .ci_low = 1.0,
+                                .ci_high = 1.0,
+                                .percent_of_field = e->reference_percent,
+                                .feasible = 1.0,
+                                .exact_optimum = 1.0};
     wz_text name = {0};
     wz_status status = wz_score_write_row(columns, wz_reference_kind_name(e->reference_kind), &reference,
                                           e->reference_s, out, err);
