@@ -112,6 +112,15 @@ static wz_batch_options batch_options(const wz_eval_options *o, int64_t count)
                               .groups_per_pack = count};
 }
 
+/* The evaluation's problems from number `first` on: copies of the given ones, or generated. */
+static wz_status take_problems(const wz_eval_options *o, int64_t first, int64_t count, wz_problem **out,
+                               wz_error *err)
+{
+    if (o->given != NULL)
+        return wz_batch_copy(o->given + first, count, out, err);
+    return wz_batch_generate(o->task, o->values, o->seed, o->split, (uint32_t)first, count, out, err);
+}
+
 static wz_status run_batch(tally *t, wz_policy *policy, wz_activations **activations, int64_t first,
                            int64_t count, wz_evaluation *out, wz_error *err)
 {
@@ -119,8 +128,7 @@ static wz_status run_batch(tally *t, wz_policy *policy, wz_activations **activat
     const wz_batch_options options = batch_options(o, count);
     wz_problem *problems = NULL;
     wz_batch *batch = NULL;
-    wz_status status =
-        wz_batch_generate(o->task, o->values, o->seed, o->split, (uint32_t)first, count, &problems, err);
+    wz_status status = take_problems(o, first, count, &problems, err);
     if (status == WZ_OK)
         status = wz_batch_create(policy, &options, problems, count, &batch, err);
     if (status != WZ_OK)
@@ -193,7 +201,7 @@ wz_status wz_evaluation_memory(wz_policy *policy, const wz_eval_options *o, wz_o
     const wz_batch_options options = batch_options(o, count);
     wz_problem *problems = NULL;
     wz_batch *batch = NULL;
-    wz_status status = wz_batch_generate(o->task, o->values, o->seed, o->split, 0, count, &problems, err);
+    wz_status status = take_problems(o, 0, count, &problems, err);
     if (status == WZ_OK)
         status = wz_batch_create(policy, &options, problems, count, &batch, err);
     if (status != WZ_OK)

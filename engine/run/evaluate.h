@@ -19,6 +19,8 @@ typedef struct wz_eval_options {
     int64_t samples; /* best-of-k: completions per problem, verified, the best kept; 0 or 1: one answer */
     bool baselines;
     int64_t max_completion_length;
+    const wz_problem
+        *given; /* [problems] of that task and those values, in place of generated ones; or NULL */
 } wz_eval_options;
 
 /* Of one policy or baseline over all problems. */
