@@ -17,7 +17,7 @@ static void describe_shape(const wz_raw_array *array, char out[128])
     size_t used = (size_t)snprintf(out, 128, "(");
     for (size_t d = 0; d < array->rank && used < 100; d++)
         used += (size_t)snprintf(out + used, 128 - used, "%s%zu", d > 0 ? ", " : "", array->shape[d]);
-    (void)snprintf(out + used, 128 - used, ")");
+    (void)snprintf(out + used, 128 - used, array->rank == 1 ? ",)" : ")");
 }
 
 wz_status wz_gains_measure(const wz_raw_array *array, bool coefficients, size_t *count, wz_error *err)
