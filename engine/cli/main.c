@@ -20,8 +20,10 @@ const wz_command wz_commands[] = {
      "wavezero eval CHECKPOINT [options] [key=value ...]", wz_eval_details, wz_cmd_eval},
     {"generate", "show prompts, completions and verdicts, or answer a problem of your own",
      "wavezero generate CHECKPOINT [options] [key=value ...]", wz_generate_details, wz_cmd_generate},
-    {"tasks", "list problem families, print problems, write problem sets, measure baselines and published figures",
-     "wavezero tasks [list | print | baselines | published | export FILE | check FILE] [options] [key=value ...]",
+    {"tasks",
+     "list problem families, print problems, write problem sets, measure baselines and published figures",
+     "wavezero tasks [list | print | baselines | published | export FILE | check FILE] [options] [key=value "
+     "...]",
      wz_tasks_details, wz_cmd_tasks},
     {"inspect", "look inside a checkpoint", "wavezero inspect FILE [--json]", wz_inspect_details,
      wz_cmd_inspect},
