@@ -104,16 +104,7 @@ static wz_status write_summary_json(const wz_problem_set *set, wz_text *out, wz_
         const wz_set_group *group = &set->groups[g];
         wz_json_begin_object(&json);
         wz_json_field_string(&json, "task", group->task->name);
-        wz_json_key(&json, "options");
-        wz_json_begin_object(&json);
-        for (size_t i = 0; i < group->task->option_count; i++) {
-            const wz_task_option *option = &group->task->options[i];
-            if (option->names != NULL)
-                wz_json_field_string(&json, option->name, option->names[(size_t)group->values[i]]);
-            else
-                wz_json_field_number(&json, option->name, group->values[i]);
-        }
-        wz_json_end_object(&json);
+        wz_set_write_options_json(group->task, group->values, &json);
         wz_json_field_integer(&json, "size", (int64_t)group->values[group->task->size_option]);
         wz_json_field_integer(&json, "problems", (int64_t)group->count);
         wz_json_field_string(&json, "reference", wz_reference_kind_name(group->kind));

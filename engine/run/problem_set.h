@@ -19,6 +19,7 @@
 #define WZ_RUN_PROBLEM_SET_H
 
 #include "engine/core/digest.h"
+#include "engine/core/json.h"
 #include "rewards/verifier.h"
 
 #define WZ_SET_LINE_MAX ((size_t)4 << 20) /* bytes; 64 links in full sentences take 0.1 MB */
@@ -69,6 +70,8 @@ wz_status wz_set_entry_check(const wz_set_record *record, wz_set_entry *out, wz_
 
 /* Appends "power_control links=3 levels=8 snr_db=10". */
 wz_status wz_set_write_options(const wz_task *task, const double *values, wz_text *out, wz_error *err);
+/* Key "options" and the object of them. */
+void wz_set_write_options_json(const wz_task *task, const double *values, wz_json *json);
 
 /* ---- files: JSON lines, or HDF5 where the name ends in .h5 or .hdf5 ---- */
 

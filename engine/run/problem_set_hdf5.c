@@ -38,22 +38,13 @@ static hid_t text_type(size_t bytes)
     return -1;
 }
 
-hid_t wz_set_column_file_type(wz_set_column_type type, size_t text_bytes)
+hid_t wz_set_column_open_type(wz_set_column_type type, size_t text_bytes)
 {
     if (type == WZ_SET_TEXT)
         return text_type(text_bytes);
     return H5Tcopy(type == WZ_SET_INT64   ? H5T_STD_I64LE
                    : type == WZ_SET_INT32 ? H5T_STD_I32LE
                                           : H5T_IEEE_F64LE);
-}
-
-hid_t wz_set_column_memory_type(wz_set_column_type type, size_t text_bytes)
-{
-    if (type == WZ_SET_TEXT)
-        return text_type(text_bytes);
-    return H5Tcopy(type == WZ_SET_INT64   ? H5T_NATIVE_INT64
-                   : type == WZ_SET_INT32 ? H5T_NATIVE_INT32
-                                          : H5T_NATIVE_DOUBLE);
 }
 
 size_t wz_set_column_bytes(wz_set_column_type type, size_t text_bytes)
@@ -258,19 +249,16 @@ static bool write_column(hid_t where, const group *g, wz_set_column_id id, size_
     const wz_set_column *column = &wz_set_columns[id];
     const int rank = column->is_matrix ? 2 : 1;
     const hsize_t shape[2] = {g->count, longest};
-    hid_t file_type = wz_set_column_file_type(column->type, longest),
-          memory_type = wz_set_column_memory_type(column->type, longest),
-          space = H5Screate_simple(rank, shape, NULL),
+    hid_t type = wz_set_column_open_type(column->type, longest), space = H5Screate_simple(rank, shape, NULL),
           properties = chunked(g->count, longest, longest * wz_set_column_bytes(column->type, 1), rank),
           dataset = -1;
-    if (file_type >= 0 && memory_type >= 0 && space >= 0 && properties >= 0)
-        dataset = H5Dcreate2(where, column->name, file_type, space, H5P_DEFAULT, properties, H5P_DEFAULT);
-    bool done = dataset >= 0 && H5Dwrite(dataset, memory_type, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) >= 0;
+    if (type >= 0 && space >= 0 && properties >= 0)
+        dataset = H5Dcreate2(where, column->name, type, space, H5P_DEFAULT, properties, H5P_DEFAULT);
+    bool done = dataset >= 0 && H5Dwrite(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) >= 0;
     done = wz_hdf5_close(H5Dclose, dataset) && done;
     (void)wz_hdf5_close(H5Pclose, properties);
     (void)wz_hdf5_close(H5Sclose, space);
-    (void)wz_hdf5_close(H5Tclose, memory_type);
-    (void)wz_hdf5_close(H5Tclose, file_type);
+    (void)wz_hdf5_close(H5Tclose, type);
     return done;
 }
 

@@ -46,9 +46,9 @@ typedef struct wz_set_column {
 
 extern const wz_set_column wz_set_columns[WZ_SET_COLUMNS];
 
-/* Types of one element; text_bytes: of a text. Close with H5Tclose. */
-hid_t wz_set_column_file_type(wz_set_column_type type, size_t text_bytes);
-hid_t wz_set_column_memory_type(wz_set_column_type type, size_t text_bytes);
+/* The type of one element, in the file and (little-endian machines only, as of checkpoints) in memory; text_bytes: of a
+ * text. Close with H5Tclose. */
+hid_t wz_set_column_open_type(wz_set_column_type type, size_t text_bytes);
 size_t wz_set_column_bytes(wz_set_column_type type, size_t text_bytes);
 
 /* The reader's part of wz_set_hdf5. */

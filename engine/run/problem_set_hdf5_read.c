@@ -68,7 +68,7 @@ static bool measure_column(hid_t dataset, const wz_set_column *column, size_t *c
                 shape[0] < (hsize_t)1 << 32 && shape[1] < (hsize_t)1 << 24;
     *count = (size_t)shape[0];
     *width = column->type != WZ_SET_TEXT ? (size_t)shape[1] : type < 0 ? 0 : H5Tget_size(type);
-    hid_t expected = fits && *width > 0 ? wz_set_column_file_type(column->type, *width) : -1;
+    hid_t expected = fits && *width > 0 ? wz_set_column_open_type(column->type, *width) : -1;
     if (column->type == WZ_SET_TEXT) /* any padding, any character set */
         fits = fits && *width <= WZ_SET_LINE_MAX && H5Tget_class(type) == H5T_STRING &&
                H5Tis_variable_str(type) == 0;
@@ -103,7 +103,7 @@ static wz_status read_column(const hdf5_reader *r, hid_t where, size_t number, w
         status = wz_alloc(&g->columns[id], count * g->widths[id], wz_set_column_bytes(column->type, 1),
                           "a column of a problem set", err);
     if (status == WZ_OK) {
-        type = wz_set_column_memory_type(column->type, g->widths[id]);
+        type = wz_set_column_open_type(column->type, g->widths[id]);
         if (type < 0 || H5Dread(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, g->columns[id]) < 0)
             status = complain(r, number, column->name, "is damaged and cannot be read", err);
     }

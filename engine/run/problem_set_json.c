@@ -18,16 +18,16 @@ typedef struct json_writer {
     bool is_finished;
 } json_writer;
 
-static void write_options(const wz_problem *problem, wz_json *json)
+void wz_set_write_options_json(const wz_task *task, const double *values, wz_json *json)
 {
     wz_json_key(json, "options");
     wz_json_begin_object(json);
-    for (size_t i = 0; i < problem->task->option_count; i++) {
-        const wz_task_option *option = &problem->task->options[i];
+    for (size_t i = 0; i < task->option_count; i++) {
+        const wz_task_option *option = &task->options[i];
         if (option->names != NULL)
-            wz_json_field_string(json, option->name, option->names[(size_t)problem->values[i]]);
+            wz_json_field_string(json, option->name, option->names[(size_t)values[i]]);
         else
-            wz_json_field_number(json, option->name, problem->values[i]);
+            wz_json_field_number(json, option->name, values[i]);
     }
     wz_json_end_object(json);
 }
@@ -57,7 +57,7 @@ static wz_status write_line(const wz_set_entry *entry, wz_text *line, wz_error *
     wz_json_start(&json, line, err);
     wz_json_begin_object(&json);
     wz_json_field_string(&json, "task", entry->problem.task->name);
-    write_options(&entry->problem, &json);
+    wz_set_write_options_json(entry->problem.task, entry->problem.values, &json);
     write_origin(entry, &json);
     wz_json_key(&json, "numbers");
     wz_json_begin_array(&json);
