@@ -68,7 +68,7 @@ typedef struct wz_set_record {
  * known reference is any feasible decision's. */
 wz_status wz_set_entry_check(const wz_set_record *record, wz_set_entry *out, wz_error *err);
 
-/* Appends "power_control links=3 levels=8 snr_db=10". */
+/* Appends "power_control links=3 levels=8": the size, and options that are not at their defaults. */
 wz_status wz_set_write_options(const wz_task *task, const double *values, wz_text *out, wz_error *err);
 /* Key "options" and the object of them. */
 void wz_set_write_options_json(const wz_task *task, const double *values, wz_json *json);

@@ -69,13 +69,16 @@ wz_status wz_set_find_task(const char *name, const wz_task **out, wz_error *err)
 
 /* ---- making ---- */
 
-/* " links=3 levels=8" */
-static wz_status write_values(const wz_task *task, const double *values, wz_text *out, wz_error *err)
+/* " links=3 levels=8": all options, or the size and those that are not at their defaults. */
+static wz_status write_values(const wz_task *task, const double *values, bool all, wz_text *out,
+                              wz_error *err)
 {
     char number[WZ_JSON_NUMBER_MAX];
     wz_status status = WZ_OK;
     for (size_t i = 0; status == WZ_OK && i < task->option_count; i++) {
         const wz_task_option *option = &task->options[i];
+        if (!all && i != task->size_option && values[i] == option->default_value)
+            continue;
         wz_json_format_number(values[i], number);
         status = wz_text_printf(out, err, " %s=%s", option->name,
                                 option->names != NULL ? option->names[(size_t)values[i]] : number);
@@ -86,7 +89,7 @@ static wz_status write_values(const wz_task *task, const double *values, wz_text
 wz_status wz_set_write_options(const wz_task *task, const double *values, wz_text *out, wz_error *err)
 {
     wz_status status = wz_text_printf(out, err, "%s", task->name);
-    return status == WZ_OK ? write_values(task, values, out, err) : status;
+    return status == WZ_OK ? write_values(task, values, false, out, err) : status;
 }
 
 /* The text that problem_set.h states. */
@@ -95,7 +98,7 @@ static wz_status digest_problem(const wz_problem *problem, char hex[WZ_DIGEST_HE
     wz_text text = {0};
     wz_status status = wz_text_printf(&text, err, "%s %d", problem->task->name, problem->task->text_version);
     if (status == WZ_OK)
-        status = write_values(problem->task, problem->values, &text, err);
+        status = write_values(problem->task, problem->values, true, &text, err);
     for (size_t i = 0; status == WZ_OK && i < problem->number_count; i++)
         status = wz_text_printf(&text, err, "%s %d", i == 0 ? ":" : "", (int)problem->numbers[i]);
     if (status == WZ_OK)
