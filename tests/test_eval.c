@@ -174,6 +174,26 @@ START_TEST(compare_scores_are_those_of_each_alone)
 }
 END_TEST
 
+/* The problems of a file, exported as those of the test split and seed 3, which is the runs'. */
+START_TEST(compare_and_permute_take_a_problem_set)
+{
+    program_succeed(&p, "tasks export @/set.jsonl --problems %d task.links=4 seed=3", PROBLEMS);
+    program_succeed(&p, "eval --compare " LAST " " FIRST " --problems @/set.jsonl --json");
+    json_t *given = output(), *generated = evaluate("--compare " LAST " " FIRST);
+    ck_assert(json_equal(given, generated));
+    json_decref(given);
+    json_decref(generated);
+    program_succeed(&p, "eval " LAST " --permute --problems @/set.jsonl --json");
+    given = output();
+    generated = evaluate(LAST " --permute");
+    ck_assert(json_equal(given, generated));
+    json_decref(given);
+    json_decref(generated);
+    program_fail(&p, 2, "--grid generates its problems",
+                 "eval " LAST " --problems @/set.jsonl --grid task.links=3");
+}
+END_TEST
+
 /* ---- settings side by side ---- */
 
 START_TEST(grid_rows_are_the_settings_alone)
@@ -398,6 +418,7 @@ int main(void)
     tcase_add_test(tests, eval_forms_print_the_same_at_any_batch_size_and_threads);
     tcase_add_test(tests, compare_is_what_the_problems_one_by_one_say);
     tcase_add_test(tests, compare_scores_are_those_of_each_alone);
+    tcase_add_test(tests, compare_and_permute_take_a_problem_set);
     tcase_add_test(tests, grid_rows_are_the_settings_alone);
     tcase_add_test(tests, grid_rows_that_cannot_be_evaluated_say_so);
     tcase_add_test(tests, grid_and_compare_misuse_exits_2);

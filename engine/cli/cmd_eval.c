@@ -10,6 +10,9 @@ const char wz_eval_details[] =
     "Answers held-out problems of the checkpoint's task and compares with the optimum and classical\n"
     "algorithms. Keys of the task and of the machine may be given as key=value (task.links=6, threads=1).\n\n"
     "  --problems N           problems (default 1000)\n"
+    "  --problems FILE        those of a problem set (`wavezero tasks export`) instead; figures for each "
+    "family\n"
+    "                         and its options\n"
     "  --batch N              problems at once (default 64); changes no figure\n"
     "  --split NAME           test (default), validation or train\n"
     "  --temperature T        sample at this temperature instead of decoding greedily\n"
@@ -47,15 +50,6 @@ static void show_progress(void *argument, int64_t done, int64_t total)
     wz_progress_update(&session->progress, session->done + done, NULL, NAN, session->name, wz_now_s());
 }
 
-void wz_eval_mixture_parts(const wz_eval_arguments *a, const wz_mixture *mixture, wz_eval_part *parts)
-{
-    for (size_t p = 0; p < mixture->count; p++)
-        parts[p] = (wz_eval_part){.task = mixture->parts[p].task,
-                                  .values = mixture->parts[p].values,
-                                  .name = mixture->count > 1 ? mixture->parts[p].name : NULL,
-                                  .problems = a->problems};
-}
-
 wz_status wz_eval_prepare(const wz_eval_arguments *a, const wz_config *config, const wz_eval_part *part,
                           wz_eval_options *out, wz_error *err)
 {
@@ -74,7 +68,7 @@ wz_status wz_eval_prepare(const wz_eval_arguments *a, const wz_config *config, c
                              .timing = a->timing};
     if (a->samples > 1 && a->temperature == 0.0)
         out->sampling.temperature = 1.0f; /* k equal answers would be no choice */
-    const wz_status status = wz_split_parse(a->split, &out->split, err);
+    const wz_status status = wz_split_parse(a->split != NULL ? a->split : "test", &out->split, err);
     return status == WZ_OK ? wz_task_check_values(part->task, part->values, err) : status;
 }
 
@@ -112,42 +106,41 @@ static wz_status evaluate_part(wz_eval_session *session, wz_policy *policy, cons
 }
 
 /* One table after the other; in JSON an object of theirs by name, where there are several. */
-static wz_status evaluate_parts(const wz_cli *cli, const wz_eval_arguments *a, wz_policy *policy,
-                                const wz_config *config, const wz_eval_part *parts, size_t count,
-                                wz_text *text, wz_error *err)
+static wz_status write_parts(wz_eval_session *session, wz_policy *policy, const wz_config *config,
+                             const wz_eval_parts *parts, wz_text *text, wz_error *err)
 {
-    wz_eval_session session;
+    const bool as_json = session->arguments->json;
     wz_json json;
-    int64_t problems = 0;
     wz_status status = WZ_OK;
-    for (size_t p = 0; p < count; p++)
-        problems += parts[p].problems;
     wz_json_start(&json, text, err);
-    if (a->json && count > 1)
+    if (as_json && parts->count > 1)
         wz_json_begin_object(&json);
-    wz_eval_begin(&session, cli, a, problems);
-    for (size_t p = 0; status == WZ_OK && p < count; p++)
-        status = evaluate_part(&session, policy, config, &parts[p], &json, text, err);
-    wz_eval_end(&session);
-    if (status != WZ_OK || !a->json)
+    for (size_t p = 0; status == WZ_OK && p < parts->count; p++)
+        status = evaluate_part(session, policy, config, &parts->items[p], &json, text, err);
+    if (status != WZ_OK || !as_json)
         return status;
-    if (count > 1)
+    if (parts->count > 1)
         wz_json_end_object(&json);
     status = wz_json_finish(&json);
     return status == WZ_OK ? wz_text_append(text, "\n", 1, err) : status;
 }
 
-/* Problems generated of what the checkpoint was trained on. */
-static wz_status evaluate_generated(const wz_cli *cli, const wz_eval_arguments *a, wz_policy *policy,
-                                    const wz_config *config, wz_text *text, wz_error *err)
+static wz_status evaluate(const wz_cli *cli, const wz_eval_arguments *a, wz_policy *policy,
+                          const wz_config *config, wz_text *text, wz_error *err)
 {
-    wz_mixture mixture;
-    wz_eval_part parts[WZ_MIXTURE_MAX];
-    wz_status status = wz_config_mixture(config, &mixture, err);
-    if (status != WZ_OK)
-        return status;
-    wz_eval_mixture_parts(a, &mixture, parts);
-    return evaluate_parts(cli, a, policy, config, parts, mixture.count, text, err);
+    wz_eval_session session;
+    wz_eval_parts parts;
+    int64_t problems = 0;
+    wz_status status = wz_eval_parts_create(a, config, &parts, err);
+    for (size_t p = 0; p < parts.count; p++)
+        problems += parts.items[p].problems;
+    if (status == WZ_OK) {
+        wz_eval_begin(&session, cli, a, problems);
+        status = write_parts(&session, policy, config, &parts, text, err);
+        wz_eval_end(&session);
+    }
+    wz_eval_parts_clear(&parts);
+    return status;
 }
 
 static wz_status evaluate_one(const wz_cli *cli, const wz_eval_arguments *a, const wz_arguments *rest,
@@ -159,7 +152,7 @@ static wz_status evaluate_one(const wz_cli *cli, const wz_eval_arguments *a, con
     wz_status status = wz_load_for_inference(rest->items[0], rest->items + 1, rest->count - 1, cli->log,
                                              &config, &backend, &policy, err);
     if (status == WZ_OK)
-        status = (a->grid.count > 0 ? wz_eval_grid : evaluate_generated)(cli, a, policy, &config, text, err);
+        status = (a->grid.count > 0 ? wz_eval_grid : evaluate)(cli, a, policy, &config, text, err);
     wz_policy_destroy(policy);
     if (backend != NULL)
         backend->ops->destroy(backend);
@@ -168,9 +161,9 @@ static wz_status evaluate_one(const wz_cli *cli, const wz_eval_arguments *a, con
 
 wz_status wz_cmd_eval(const wz_cli *cli, const wz_command *self, int argc, const char **argv, wz_error *err)
 {
-    wz_eval_arguments a = {.problems = 1000, .batch = 64, .samples = 1, .seed = -1, .split = "test"};
+    wz_eval_arguments a = {.problems = 1000, .batch = 64, .samples = 1, .seed = -1};
     const wz_option options[] = {
-        {"--problems", WZ_OPTION_INTEGER, &a.problems, 1, 1e8, "N", "problems"},
+        {"--problems", WZ_OPTION_TEXT, &a.given, 0, 0, "N", "problems, or the file of a set"},
         {"--batch", WZ_OPTION_INTEGER, &a.batch, 1, 1e6, "N", "problems at once"},
         {"--split", WZ_OPTION_TEXT, &a.split, 0, 0, "NAME", "train, validation or test"},
         {"--temperature", WZ_OPTION_REAL, &a.temperature, 0, 100, "T", "0 decodes greedily"},
@@ -194,6 +187,9 @@ wz_status wz_cmd_eval(const wz_cli *cli, const wz_command *self, int argc, const
                          "--compare takes neither --permute nor --grid: evaluate A and B one "
                          "after the other");
     if (status == WZ_OK)
+        status = wz_eval_read_problems(&a, err);
+    if (status == WZ_OK)
         status = (a.compare ? wz_eval_compare : evaluate_one)(cli, &a, &rest, &text, err);
+    wz_problem_set_clear(&a.set);
     return wz_cli_print(cli, &text, status, err);
 }

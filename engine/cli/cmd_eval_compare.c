@@ -193,17 +193,15 @@ wz_status wz_eval_compare(const wz_cli *cli, const wz_eval_arguments *a, const w
                           wz_text *out, wz_error *err)
 {
     contestant contestants[BOTH] = {{0}};
-    wz_mixture mixture;
-    wz_eval_part parts[WZ_MIXTURE_MAX];
+    wz_eval_parts parts = {0};
     wz_status status = WZ_OK;
     for (int i = A; status == WZ_OK && i < BOTH; i++)
         status = load(cli, rest, i, &contestants[i], err);
     if (status == WZ_OK)
-        status = wz_config_mixture(&contestants[A].config, &mixture, err);
-    if (status == WZ_OK) {
-        wz_eval_mixture_parts(a, &mixture, parts);
-        status = compare_parts(cli, a, contestants, parts, mixture.count, out, err);
-    }
+        status = wz_eval_parts_create(a, &contestants[A].config, &parts, err);
+    if (status == WZ_OK)
+        status = compare_parts(cli, a, contestants, parts.items, parts.count, out, err);
+    wz_eval_parts_clear(&parts);
     for (int i = A; i < BOTH; i++) {
         wz_policy_destroy(contestants[i].policy);
         if (contestants[i].backend != NULL)

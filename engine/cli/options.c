@@ -145,19 +145,12 @@ wz_status wz_options_help(const wz_option *options, size_t count, wz_text *out, 
     return status;
 }
 
-static const char *const split_names[] = {"train", "validation", "test"};
-
-const char *wz_split_name(wz_split split)
-{
-    return split_names[split];
-}
-
 wz_status wz_split_parse(const char *text, wz_split *split, wz_error *err)
 {
     wz_suggestion nearest = {0};
     for (int i = 0; i < 3; ++i) {
-        wz_suggest(&nearest, text, split_names[i]);
-        if (strcmp(text, split_names[i]) == 0) {
+        wz_suggest(&nearest, text, wz_split_name((wz_split)i));
+        if (strcmp(text, wz_split_name((wz_split)i)) == 0) {
             *split = (wz_split)i;
             return WZ_OK;
         }

@@ -50,8 +50,7 @@ wz_status wz_arguments_check(const wz_arguments *rest, size_t least, size_t most
 /* One line per option, aligned. */
 wz_status wz_options_help(const wz_option *options, size_t count, wz_text *out, wz_error *err);
 
-/* The split that `--split text` names, and the name of one. */
+/* The split that `--split text` names. */
 wz_status wz_split_parse(const char *text, wz_split *split, wz_error *err);
-const char *wz_split_name(wz_split split);
 
 #endif

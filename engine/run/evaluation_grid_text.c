@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "engine/run/evaluation_text.h"
+#include "engine/run/problem_set.h"
 
 typedef struct columns {
     int setting, percent, trivial, algorithm; /* widths */
@@ -131,11 +132,7 @@ void wz_grid_write_items(wz_json *json, const wz_grid_row *rows, size_t count)
         if (row->failure[0] != '\0') {
             wz_json_field_string(json, "not_evaluated", row->failure);
         } else {
-            wz_json_key(json, "options");
-            wz_json_begin_object(json);
-            for (size_t i = 0; i < row->task->option_count; i++)
-                wz_json_field_number(json, row->task->options[i].name, row->values[i]);
-            wz_json_end_object(json);
+            wz_set_write_options_json(row->task, row->values, json);
             wz_evaluation_write_fields(json, &row->evaluation);
         }
         wz_json_end_object(json);
