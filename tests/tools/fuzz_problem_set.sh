@@ -18,5 +18,5 @@ cd "$root"
 # shellcheck disable=SC2046 # several words are meant
 clang -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -D_GNU_SOURCE -DWZ_VERSION='"fuzz"' -I. \
     tests/fuzz_problem_set.c engine/core/*.c engine/run/problem_set*.c tasks/*.c rewards/*.c rewards/solvers/*.c \
-    $(pkg-config --cflags --libs hdf5-serial jansson libxxhash zlib libutf8proc) -lm -pthread -o "$folder/fuzz"
+    $(pkg-config --cflags --libs hdf5-serial jansson libxxhash zlib libutf8proc) -lglpk -lm -pthread -o "$folder/fuzz"
 "$folder/fuzz" -max_total_time="${1:-60}" -max_len=4096 -timeout=10 "$folder/corpus"
