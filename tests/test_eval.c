@@ -349,6 +349,20 @@ START_TEST(table_marks_the_best_trivial_policy_and_has_three_gaps)
 }
 END_TEST
 
+START_TEST(sampled_answers_are_called_so)
+{
+    static const char *const sampled[] = {"--temperature 0.5", "--best-of 2"};
+    program_succeed(&p, "eval " LAST " --problems 4");
+    ck_assert_ptr_nonnull(strstr(p.out, "\npolicy  "));
+    for (size_t i = 0; i < 2; ++i) {
+        program_succeed(&p, "eval " LAST " --problems 4 %s", sampled[i]);
+        ck_assert_ptr_nonnull(strstr(p.out, "\npolicy, sampled  "));
+        program_succeed(&p, "eval " LAST " --problems 4 --json %s", sampled[i]);
+        ck_assert_ptr_nonnull(strstr(p.out, "\"decoding\": \"sampled\""));
+    }
+}
+END_TEST
+
 /* ---- progress on a terminal ---- */
 
 /* What the program writes to a terminal of 100 columns. */
@@ -426,6 +440,7 @@ int main(void)
     tcase_add_test(tests, reference_percentage_is_not_the_policys);
     tcase_add_test(tests, timing_adds_times_and_random_search_as_long);
     tcase_add_test(tests, table_marks_the_best_trivial_policy_and_has_three_gaps);
+    tcase_add_test(tests, sampled_answers_are_called_so);
     tcase_add_test(tests, progress_spans_all_parts);
     suite_add_tcase(suite, tests);
     return run_suite(suite);

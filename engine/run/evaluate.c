@@ -356,6 +356,7 @@ wz_status wz_evaluate(wz_policy *policy, const wz_eval_options *options, wz_eval
     if (status == WZ_OK) {
         out->problems = options->problems;
         out->samples = t.samples;
+        out->sampled = options->sampling.temperature > 0.0f;
         out->field_algorithm = t.verifier->field_algorithm;
         out->reordered = options->reorder && wz_can_reorder(options->task);
         out->fixed_order = options->reorder && !out->reordered;

@@ -60,6 +60,7 @@ typedef struct wz_evaluation {
     wz_reference_kind reference_kind; /* the weakest of all */
     const char *field_algorithm;
     double reference_percent; /* 100 sum of references / sum of the field algorithm's */
+    bool sampled;             /* the policy's answers are drawn, not greedy */
     wz_score policy;
     int64_t samples;
     wz_score best_of, random_best_of; /* with samples >= 2 */

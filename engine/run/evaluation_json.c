@@ -79,6 +79,7 @@ void wz_evaluation_write_reference(wz_json *json, const wz_evaluation *e)
     char percent[96];
     (void)snprintf(percent, sizeof percent, "reference_percent_of_%.64s", e->field_algorithm);
     wz_json_field_integer(json, "problems", e->problems);
+    wz_json_field_string(json, "decoding", e->sampled ? "sampled" : "greedy");
     wz_json_field_string(json, "reference", wz_evaluation_reference_name(e));
     wz_json_field_number(json, percent, e->reference_percent);
     wz_json_field_string(json, "exact_optimum_against", optimum_is(e->reference_kind));

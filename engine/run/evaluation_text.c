@@ -122,8 +122,8 @@ wz_status wz_evaluation_write_table(const wz_evaluation *e, wz_text *out, wz_err
     if (status == WZ_OK)
         status = wz_score_write_head(&columns, e, out, err);
     if (status == WZ_OK) /* of several samples, the time is that of all */
-        status =
-            wz_score_write_row(&columns, "policy", &e->policy, e->samples > 1 ? NAN : e->model_s, out, err);
+        status = wz_score_write_row(&columns, e->sampled ? "policy, sampled" : "policy", &e->policy,
+                                    e->samples > 1 ? NAN : e->model_s, out, err);
     if (status == WZ_OK)
         status = wz_evaluation_write_baselines(&columns, e, out, err);
     if (status == WZ_OK && e->samples > 1)
