@@ -169,16 +169,6 @@ static bool write_dataset(hid_t group, const wz_checkpoint_entry *entry)
     return wz_hdf5_close(H5Dclose, dataset) && done;
 }
 
-static hid_t create_group(hid_t file, const char *name)
-{
-    hid_t group = -1;
-    hid_t properties = H5Pcreate(H5P_GROUP_CREATE);
-    if (properties >= 0 && H5Pset_obj_track_times(properties, 0) >= 0)
-        group = H5Gcreate2(file, name, H5P_DEFAULT, properties, H5P_DEFAULT);
-    (void)wz_hdf5_close(H5Pclose, properties);
-    return group;
-}
-
 /* entries are sorted, so that each group's are neighbours */
 static wz_status write_entries(hid_t file, const char *path, const wz_checkpoint_entry *entries, size_t count,
                                wz_error *err)
@@ -189,7 +179,7 @@ static wz_status write_entries(hid_t file, const char *path, const wz_checkpoint
     for (size_t i = 0; i < count && status == WZ_OK; i++) {
         if (i == 0 || strcmp(entries[i].tensor.group, entries[i - 1].tensor.group) != 0) {
             (void)wz_hdf5_close(H5Gclose, group);
-            group = create_group(file, entries[i].tensor.group);
+            group = wz_hdf5_create_group(file, entries[i].tensor.group);
         }
         wz_checkpoint_entry_place(&entries[i], place);
         if (group < 0 || !write_dataset(group, &entries[i]))

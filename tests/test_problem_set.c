@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "engine/core/json.h"
 #include "engine/core/hdf5.h"
@@ -128,13 +129,18 @@ START_TEST(set_of_every_family_reads_back_equal_from_json_lines_and_hdf5)
 }
 END_TEST
 
+/* In another second, too: HDF5 likes to note the time. */
 START_TEST(set_is_the_same_bytes_when_it_is_written_again)
 {
     static const char *const names[][2] = {{"a.jsonl", "b.jsonl"}, {"a.h5", "b.h5"}};
+    char digest[WZ_DIGEST_HEX];
+    write_set(file("a.jsonl"), 3, digest);
+    write_set(file("a.h5"), 3, digest);
+    for (const time_t then = time(NULL); time(NULL) == then;)
+        (void)usleep(10000);
+    write_set(file("b.jsonl"), 3, digest);
+    write_set(file("b.h5"), 3, digest);
     for (size_t f = 0; f < 2; f++) {
-        char digest[WZ_DIGEST_HEX];
-        write_set(file(names[f][0]), 3, digest);
-        write_set(file(names[f][1]), 3, digest);
         wz_text a = text_of(names[f][0]), b = text_of(names[f][1]);
         ck_assert_uint_eq(a.length, b.length);
         ck_assert_int_eq(memcmp(a.data, b.data, a.length), 0);

@@ -36,6 +36,16 @@ hid_t wz_hdf5_create(const char *path)
     return file;
 }
 
+hid_t wz_hdf5_create_group(hid_t file, const char *name)
+{
+    hid_t group = -1;
+    hid_t properties = H5Pcreate(H5P_GROUP_CREATE);
+    if (properties >= 0 && H5Pset_obj_track_times(properties, 0) >= 0)
+        group = H5Gcreate2(file, name, H5P_DEFAULT, properties, H5P_DEFAULT);
+    (void)wz_hdf5_close(H5Pclose, properties);
+    return group;
+}
+
 hid_t wz_hdf5_open(const char *path)
 {
     hid_t file = -1;

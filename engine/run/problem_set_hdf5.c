@@ -264,7 +264,7 @@ static bool write_column(hid_t where, const group *g, wz_set_column_id id, size_
 
 static bool write_options(hid_t where, const group *g)
 {
-    hid_t options = H5Gcreate2(where, "options", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    hid_t options = wz_hdf5_create_group(where, "options");
     bool done = options >= 0;
     for (size_t i = 0; done && i < g->task->option_count; i++) {
         const wz_task_option *option = &g->task->options[i];
@@ -279,7 +279,7 @@ static wz_status write_group(hid_t file, const char *path, const group *g, size_
 {
     char name[32];
     (void)snprintf(name, sizeof name, "%04zu", number);
-    hid_t where = H5Gcreate2(file, name, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    hid_t where = wz_hdf5_create_group(file, name);
     bool done = where >= 0 && wz_hdf5_write_string(where, "task", g->task->name) &&
                 wz_hdf5_write_integer(where, "text_version", g->task->text_version) &&
                 write_options(where, g);
