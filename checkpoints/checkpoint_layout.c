@@ -1,7 +1,5 @@
 #include "checkpoints/checkpoint_layout.h"
 
-#include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,89 +7,6 @@
 /* Digests and files hold the bytes as they lie in memory. */
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
                "checkpoints are written on little-endian machines");
-
-/* --- HDF5 --- */
-
-void wz_hdf5_prepare(void)
-{
-    (void)H5dont_atexit(); /* counts only before the library's first use; an error after that, of no matter */
-    (void)H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
-}
-
-bool wz_hdf5_close(herr_t (*close)(hid_t), hid_t id)
-{
-    if (id < 0)
-        return true;
-    hid_t errors = H5Eget_num(H5E_DEFAULT) > 0 ? H5Eget_current_stack() : -1;
-    bool done = close(id) >= 0;
-    if (errors >= 0)
-        (void)H5Eset_current_stack(errors);
-    return done;
-}
-
-typedef struct reason {
-    char text[256];
-    int number;  /* errno, 0 where the library gives none */
-    bool memory; /* an allocation failed */
-} reason;
-
-/* The library writes "..., errno = 28, error message = 'No space left on device', buf = 0x...": keep what a
- * reader can use. */
-static herr_t note_reason(unsigned level, const H5E_error2_t *error, void *context)
-{
-    reason *found = context;
-    const char *text = error->desc == NULL ? "" : error->desc;
-    if (error->maj_num == H5E_RESOURCE && error->min_num == H5E_NOSPACE)
-        found->memory = true;
-    if (strstr(text, "memory allocation failed") != NULL)
-        found->memory = true;
-    if (level != 0)
-        return 0;
-    const char *number = strstr(text, "errno = ");
-    const char *message = strstr(text, "error message = '");
-    if (number != NULL)
-        found->number = (int)strtol(number + strlen("errno = "), NULL, 10);
-    if (message != NULL) {
-        message += strlen("error message = '");
-        (void)snprintf(found->text, sizeof found->text, "%.*s", (int)strcspn(message, "'"), message);
-    } else {
-        (void)snprintf(found->text, sizeof found->text, "%s", text);
-    }
-    return 0;
-}
-
-static const char *remedy_of(const reason *found)
-{
-    switch (found->number) {
-    case ENOSPC:
-    case EDQUOT:
-        return "; free some space or write elsewhere";
-    case EFBIG:
-        return "; raise the file size limit (ulimit -f) or write elsewhere";
-    case ENOLCK:
-    case ENOSYS:
-    case EAGAIN:
-        return "; if the file system knows no locks, set HDF5_USE_FILE_LOCKING=FALSE";
-    default:
-        return "";
-    }
-}
-
-wz_status wz_hdf5_fail(wz_error *err, wz_status otherwise, const char *path, const char *format, ...)
-{
-    reason found = {.text = "", .number = 0, .memory = false};
-    char what[700];
-    va_list args;
-    va_start(args, format);
-    (void)vsnprintf(what, sizeof what, format, args);
-    va_end(args);
-    (void)H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, note_reason, &found);
-    (void)H5Eclear2(H5E_DEFAULT);
-    bool resource = found.memory || found.number == ENOSPC || found.number == EDQUOT ||
-                    found.number == EFBIG || found.number == ENOMEM;
-    return wz_fail(err, resource ? WZ_ERR_RESOURCE : otherwise, "%s: %s%s%s%s", path, what,
-                   found.text[0] == '\0' ? "" : ": ", found.text, remedy_of(&found));
-}
 
 /* --- entries --- */
 

@@ -10,10 +10,9 @@
 #ifndef WZ_CHECKPOINTS_CHECKPOINT_LAYOUT_H
 #define WZ_CHECKPOINTS_CHECKPOINT_LAYOUT_H
 
-#include <hdf5.h>
-
 #include "checkpoints/checkpoint.h"
 #include "engine/core/digest.h"
+#include "engine/core/hdf5.h"
 
 #define WZ_CHECKPOINT_FORMAT "wavezero checkpoint"
 #define WZ_CHECKPOINT_VERSION 1
@@ -52,19 +51,6 @@ hid_t wz_checkpoint_open_dataset(const wz_checkpoint *checkpoint, const wz_check
 /* "<path>: dataset '<group>/<name>' <what>: <reason>", WZ_ERR_CORRUPT unless memory lacked. */
 wz_status wz_checkpoint_fail_dataset(const wz_checkpoint *checkpoint, const wz_checkpoint_entry *entry,
                                      const char *what, wz_error *err);
-
-/* Before every use of HDF5 on a thread: no clean-up at exit (after a failed close it crashes), no messages on
- * stderr (they go into ours). */
-void wz_hdf5_prepare(void);
-
-/* Writes "<path>: <what>: <the library's innermost reason>" and a remedy where one is known, and clears the
- * library's error stack. Returns WZ_ERR_RESOURCE for lack of space or memory, else `otherwise`. */
-wz_status wz_hdf5_fail(wz_error *err, wz_status otherwise, const char *path, const char *format, ...)
-    WZ_PRINTF(4, 5);
-
-/* Closes an id (negative: none) and keeps the errors that are on the library's stack, which any other call
- * would clear: for the way out of a function that failed. Returns whether closing worked. */
-bool wz_hdf5_close(herr_t (*close)(hid_t), hid_t id);
 
 bool wz_checkpoint_entry_is_text(const wz_checkpoint_entry *entry);
 /* Sets element_size and bytes from the shape; false when the product overflows. */

@@ -16,57 +16,10 @@
 
 /* --- attributes --- */
 
-/* Opens a scalar attribute; -1 where it is missing or has several elements. */
-static hid_t open_scalar(hid_t object, const char *name)
-{
-    hid_t attribute = H5Aopen(object, name, H5P_DEFAULT);
-    if (attribute < 0)
-        return -1;
-    hid_t space = H5Aget_space(attribute);
-    bool scalar = space >= 0 && H5Sget_simple_extent_npoints(space) == 1;
-    (void)wz_hdf5_close(H5Sclose, space);
-    if (scalar)
-        return attribute;
-    (void)wz_hdf5_close(H5Aclose, attribute);
-    return -1;
-}
-
-static bool is_string_of(hid_t type, size_t length)
-{
-    return H5Tget_class(type) == H5T_STRING && H5Tis_variable_str(type) == 0 && H5Tget_size(type) == length;
-}
-
 /* A string of exactly `length` bytes; value holds length + 1. */
 static bool read_string_attribute(hid_t object, const char *name, size_t length, char *value)
 {
-    bool done = false;
-    hid_t attribute = open_scalar(object, name);
-    if (attribute < 0)
-        return false;
-    hid_t type = H5Aget_type(attribute);
-    if (type >= 0) {
-        done = is_string_of(type, length) && H5Aread(attribute, type, value) >= 0;
-        (void)wz_hdf5_close(H5Tclose, type);
-    }
-    (void)wz_hdf5_close(H5Aclose, attribute);
-    value[done ? length : 0] = '\0';
-    return done;
-}
-
-static bool read_integer_attribute(hid_t object, const char *name, int64_t *value)
-{
-    bool done = false;
-    hid_t attribute = open_scalar(object, name);
-    if (attribute < 0)
-        return false;
-    hid_t type = H5Aget_type(attribute);
-    if (type >= 0) {
-        done = H5Tget_class(type) == H5T_INTEGER && H5Tget_size(type) == sizeof *value &&
-               H5Aread(attribute, H5T_NATIVE_INT64, value) >= 0;
-        (void)wz_hdf5_close(H5Tclose, type);
-    }
-    (void)wz_hdf5_close(H5Aclose, attribute);
-    return done;
+    return wz_hdf5_read_string(object, name, value, length + 1) && strlen(value) == length;
 }
 
 /* --- what a dataset claims to be --- */
@@ -262,12 +215,7 @@ static wz_status open_file(wz_checkpoint *checkpoint, wz_error *err)
     if (!S_ISREG(info.st_mode))
         return wz_fail(err, WZ_ERR_USAGE, "%s is no file: name a checkpoint such as step-00000100.h5", path);
     checkpoint->file_bytes = (uint64_t)info.st_size;
-    hid_t access = H5Pcreate(H5P_FILE_ACCESS);
-    if (access < 0)
-        return wz_hdf5_fail(err, WZ_ERR_RUNTIME, path, "cannot be opened");
-    if (H5Pset_fclose_degree(access, H5F_CLOSE_STRONG) >= 0)
-        checkpoint->file = H5Fopen(path, H5F_ACC_RDONLY, access);
-    (void)wz_hdf5_close(H5Pclose, access);
+    checkpoint->file = wz_hdf5_open(path);
     if (checkpoint->file < 0)
         return wz_hdf5_fail(err, WZ_ERR_CORRUPT, path, "is no checkpoint, or is cut short or damaged");
     return WZ_OK;
@@ -281,12 +229,12 @@ static wz_status read_header(wz_checkpoint *checkpoint, char manifest[WZ_DIGEST_
     if (!read_string_attribute(checkpoint->file, "format", sizeof format - 1, format) ||
         strcmp(format, WZ_CHECKPOINT_FORMAT) != 0)
         return wz_hdf5_fail(err, WZ_ERR_CORRUPT, path, "is an HDF5 file but no wavezero checkpoint");
-    if (!read_integer_attribute(checkpoint->file, "version", &version))
+    if (!wz_hdf5_read_integer(checkpoint->file, "version", &version))
         return wz_hdf5_fail(err, WZ_ERR_CORRUPT, path, "attribute 'version' cannot be read");
     if (version != WZ_CHECKPOINT_VERSION)
         return wz_fail(err, WZ_ERR_CORRUPT, "%s: checkpoint format %" PRId64 "; this program reads format %d",
                        path, version, WZ_CHECKPOINT_VERSION);
-    if (!read_integer_attribute(checkpoint->file, "step", &checkpoint->step))
+    if (!wz_hdf5_read_integer(checkpoint->file, "step", &checkpoint->step))
         return wz_hdf5_fail(err, WZ_ERR_CORRUPT, path, "attribute 'step' cannot be read");
     if (!read_string_attribute(checkpoint->file, "manifest", WZ_DIGEST_HEX - 1, manifest))
         return wz_hdf5_fail(err, WZ_ERR_CORRUPT, path, "attribute 'manifest' cannot be read");

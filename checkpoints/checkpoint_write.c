@@ -114,40 +114,6 @@ static wz_status check_space(const char *path, const wz_checkpoint_entry *entrie
     return status;
 }
 
-/* --- attributes --- */
-
-static bool write_attribute(hid_t object, const char *name, hid_t file_type, hid_t memory_type,
-                            const void *value)
-{
-    bool done = false;
-    hid_t space = H5Screate(H5S_SCALAR);
-    if (space < 0)
-        return false;
-    hid_t attribute = H5Acreate2(object, name, file_type, space, H5P_DEFAULT, H5P_DEFAULT);
-    if (attribute >= 0) {
-        done = H5Awrite(attribute, memory_type, value) >= 0;
-        done = wz_hdf5_close(H5Aclose, attribute) && done;
-    }
-    (void)wz_hdf5_close(H5Sclose, space);
-    return done;
-}
-
-static bool write_string_attribute(hid_t object, const char *name, const char *value)
-{
-    hid_t type = H5Tcopy(H5T_C_S1);
-    if (type < 0)
-        return false;
-    bool done = H5Tset_size(type, strlen(value)) >= 0 && H5Tset_strpad(type, H5T_STR_NULLPAD) >= 0 &&
-                write_attribute(object, name, type, type, value);
-    (void)wz_hdf5_close(H5Tclose, type);
-    return done;
-}
-
-static bool write_integer_attribute(hid_t object, const char *name, int64_t value)
-{
-    return write_attribute(object, name, H5T_STD_I64LE, H5T_NATIVE_INT64, &value);
-}
-
 /* --- datasets --- */
 
 /* Chunked with fletcher32; an empty text has no chunks. Without time stamps: same content, same bytes. */
@@ -199,18 +165,8 @@ static bool write_dataset(hid_t group, const wz_checkpoint_entry *entry)
         return false;
     bool done = entry->bytes == 0 || H5Dwrite(dataset, wz_checkpoint_entry_memory_type(entry), H5S_ALL,
                                               H5S_ALL, H5P_DEFAULT, entry->data) >= 0;
-    done = done && write_string_attribute(dataset, WZ_CHECKPOINT_DIGEST, entry->digest);
+    done = done && wz_hdf5_write_string(dataset, WZ_CHECKPOINT_DIGEST, entry->digest);
     return wz_hdf5_close(H5Dclose, dataset) && done;
-}
-
-static hid_t create_group(hid_t file, const char *name)
-{
-    hid_t group = -1;
-    hid_t properties = H5Pcreate(H5P_GROUP_CREATE);
-    if (properties >= 0 && H5Pset_obj_track_times(properties, 0) >= 0)
-        group = H5Gcreate2(file, name, H5P_DEFAULT, properties, H5P_DEFAULT);
-    (void)wz_hdf5_close(H5Pclose, properties);
-    return group;
 }
 
 /* entries are sorted, so that each group's are neighbours */
@@ -223,7 +179,7 @@ static wz_status write_entries(hid_t file, const char *path, const wz_checkpoint
     for (size_t i = 0; i < count && status == WZ_OK; i++) {
         if (i == 0 || strcmp(entries[i].tensor.group, entries[i - 1].tensor.group) != 0) {
             (void)wz_hdf5_close(H5Gclose, group);
-            group = create_group(file, entries[i].tensor.group);
+            group = wz_hdf5_create_group(file, entries[i].tensor.group);
         }
         wz_checkpoint_entry_place(&entries[i], place);
         if (group < 0 || !write_dataset(group, &entries[i]))
@@ -235,25 +191,12 @@ static wz_status write_entries(hid_t file, const char *path, const wz_checkpoint
 
 static bool write_header(hid_t file, int64_t step, const char *manifest)
 {
-    return write_string_attribute(file, "format", WZ_CHECKPOINT_FORMAT) &&
-           write_integer_attribute(file, "version", WZ_CHECKPOINT_VERSION) &&
-           write_integer_attribute(file, "step", step) && write_string_attribute(file, "manifest", manifest);
+    return wz_hdf5_write_string(file, "format", WZ_CHECKPOINT_FORMAT) &&
+           wz_hdf5_write_integer(file, "version", WZ_CHECKPOINT_VERSION) &&
+           wz_hdf5_write_integer(file, "step", step) && wz_hdf5_write_string(file, "manifest", manifest);
 }
 
 /* --- the file --- */
-
-static hid_t create_file(const char *path)
-{
-    hid_t file = -1;
-    hid_t creation = H5Pcreate(H5P_FILE_CREATE), access = H5Pcreate(H5P_FILE_ACCESS);
-    if (creation >= 0 && access >= 0 && H5Pset_obj_track_times(creation, 0) >= 0 &&
-        H5Pset_libver_bounds(access, H5F_LIBVER_V18, H5F_LIBVER_V18) >= 0 &&
-        H5Pset_fclose_degree(access, H5F_CLOSE_STRONG) >= 0)
-        file = H5Fcreate(path, H5F_ACC_TRUNC, creation, access);
-    (void)wz_hdf5_close(H5Pclose, access);
-    (void)wz_hdf5_close(H5Pclose, creation);
-    return file;
-}
 
 static wz_status write_file(const char *path, int64_t step, const wz_checkpoint_entry *entries, size_t count,
                             wz_error *err)
@@ -262,7 +205,7 @@ static wz_status write_file(const char *path, int64_t step, const wz_checkpoint_
     wz_status status = wz_checkpoint_manifest(step, entries, count, manifest, err);
     if (status != WZ_OK)
         return status;
-    hid_t file = create_file(path);
+    hid_t file = wz_hdf5_create(path);
     if (file < 0)
         return wz_hdf5_fail(err, WZ_ERR_RUNTIME, path, "cannot create the file");
     if (!write_header(file, step, manifest))

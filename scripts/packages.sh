@@ -6,7 +6,7 @@
 # What the program is built with and from.
 # shellcheck disable=SC2034
 BUILD_PACKAGES=(gcc libc6-dev cmake ninja-build pkg-config libopenblas-dev libhdf5-dev libyaml-dev libjansson-dev
-                libpcre2-dev libxxhash-dev libutf8proc-dev libglpk-dev)
+                libpcre2-dev libxxhash-dev libutf8proc-dev libglpk-dev zlib1g-dev)
 
 # Those of them that are not installed, a line each.
 missing_packages() {
@@ -41,9 +41,9 @@ need_packages() {
 # What a machine needs that has compilers and cmake but neither our libraries nor a network: headers, and the libraries with
 # all that they load but for the C library.
 DEV_PACKAGES=(libopenblas-pthread-dev libhdf5-dev libyaml-dev libjansson-dev libpcre2-dev libxxhash-dev libutf8proc-dev
-              libglpk-dev check libsubunit-dev)
+              libglpk-dev zlib1g-dev check libsubunit-dev)
 LIBRARY_PACKAGES=(libopenblas0-pthread libhdf5-103-1 libyaml-0-2 libjansson4 libpcre2-8-0 libxxhash0 libutf8proc2
-                  libglpk40 libsubunit0 pkgconf-bin)
+                  libglpk40 zlib1g libsubunit0 pkgconf-bin)
 
 # fetch_packages FOLDER: downloads them, on Debian 12.
 fetch_packages() {

@@ -2,6 +2,12 @@
 
 #include <math.h>
 
+const char *wz_split_name(wz_split split)
+{
+    static const char *const names[] = {"train", "validation", "test"};
+    return names[split];
+}
+
 static wz_purpose purpose_of(wz_split split)
 {
     switch (split) {

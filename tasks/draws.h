@@ -8,6 +8,7 @@
 #include "engine/core/philox.h"
 
 typedef enum wz_split { WZ_SPLIT_TRAIN, WZ_SPLIT_VALIDATION, WZ_SPLIT_TEST } wz_split;
+const char *wz_split_name(wz_split split); /* "train", "validation", "test" */
 
 /* A position in a stream of 32-bit words. */
 typedef struct wz_draws {

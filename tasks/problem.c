@@ -64,6 +64,19 @@ wz_status wz_problem_from_numbers(const wz_task *task, const double *values, con
     return finish(out, status);
 }
 
+wz_status wz_problem_copy(const wz_problem *problem, wz_problem *out, wz_error *err)
+{
+    wz_status status = wz_problem_open(problem->task, problem->values, out, err);
+    if (status != WZ_OK)
+        return status;
+    out->index = problem->index;
+    out->split = problem->split;
+    out->clipped = problem->clipped;
+    memcpy(out->numbers, problem->numbers, problem->number_count * sizeof *out->numbers);
+    memcpy(out->source, problem->source, problem->size);
+    return finish(out, WZ_OK);
+}
+
 wz_status wz_problem_reorder(const wz_problem *problem, const uint8_t *order, wz_problem *out, wz_error *err)
 {
     wz_status status = wz_problem_open(problem->task, problem->values, out, err);

@@ -102,6 +102,7 @@ wz_status wz_problem_generate(const wz_task *task, const double *values, uint64_
 /* The problem of these numbers. `index` and `split` only name it. */
 wz_status wz_problem_from_numbers(const wz_task *task, const double *values, const int32_t *numbers,
                                   size_t count, wz_problem *out, wz_error *err);
+wz_status wz_problem_copy(const wz_problem *problem, wz_problem *out, wz_error *err);
 /* The problem with its parts in another order; the family must have `reorder`. order (problem->size): a permutation. */
 wz_status wz_problem_reorder(const wz_problem *problem, const uint8_t *order, wz_problem *out, wz_error *err);
 /* A decision on the reordered problem as one on the problem it was made from. */

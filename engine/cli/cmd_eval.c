@@ -1,121 +1,195 @@
 /* `wavezero eval CHECKPOINT`: the held-out score of a policy. */
-#include <string.h>
+#include "engine/cli/cmd_eval.h"
 
-#include "engine/cli/cli.h"
+#include <math.h>
+
 #include "engine/core/clock.h"
-#include "engine/cli/options.h"
-#include "engine/run/evaluate.h"
 #include "engine/run/load.h"
 
 const char wz_eval_details[] =
     "Answers held-out problems of the checkpoint's task and compares with the optimum and classical\n"
     "algorithms. Keys of the task and of the machine may be given as key=value (task.links=6, threads=1).\n\n"
     "  --problems N           problems (default 1000)\n"
+    "  --problems FILE        those of a problem set (`wavezero tasks export`) instead; figures for each "
+    "family\n"
+    "                         and its options\n"
     "  --batch N              problems at once (default 64); changes no figure\n"
     "  --split NAME           test (default), validation or train\n"
     "  --temperature T        sample at this temperature instead of decoding greedily\n"
     "  --best-of K            sample K answers, verify them, keep the best; beside the best of K random "
     "ones\n"
+    "  --compare              of two checkpoints, A and B: both on the problems of A's task; intervals and "
+    "a\n"
+    "                         paired test of the difference\n"
+    "  --permute              each problem once more with its parts (links, users, ...) in another order\n"
+    "  --grid KEY=V1,V2,...   a row for each value of an option of the task, as in --grid "
+    "task.links=5,10,20;\n"
+    "                         given again: for each combination\n"
     "  --seed N               of problems and samples (default: the run's)\n"
-    "  --timing               seconds per problem too\n"
-    "  --json                 one JSON object\n";
+    "  --timing               time per problem too, of the policy, the reference and the baselines, and the\n"
+    "                         best random answer in the policy's time\n"
+    "  --json                 one JSON object (of --grid: an array)\n";
 
-typedef struct eval_arguments {
-    int64_t problems, batch, samples, seed;
-    double temperature;
-    const char *split;
-    bool timing, json, help;
-} eval_arguments;
+void wz_eval_begin(wz_eval_session *session, const wz_cli *cli, const wz_eval_arguments *arguments,
+                   int64_t problems)
+{
+    *session = (wz_eval_session){.cli = cli, .arguments = arguments};
+    wz_progress_start(&session->progress, cli->progress.is_terminal ? cli->log : NULL, &cli->progress,
+                      "problem", 0, problems, wz_now_s());
+}
+
+void wz_eval_end(wz_eval_session *session)
+{
+    wz_progress_finish(&session->progress, session->done, NULL, NAN, NULL, wz_now_s());
+}
 
 static void show_progress(void *argument, int64_t done, int64_t total)
 {
+    wz_eval_session *session = argument;
     (void)total;
-    wz_progress_update(argument, done, NULL, 0.0, NULL, wz_now_s());
+    wz_progress_update(&session->progress, session->done + done, NULL, NAN, session->name, wz_now_s());
 }
 
-/* One part's figures, appended to the text. */
-static wz_status evaluate_part(const wz_cli *cli, const eval_arguments *a, wz_policy *policy,
-                               const wz_config *config, const wz_mixture_part *part, bool named,
-                               wz_text *text, wz_error *err)
+wz_status wz_eval_prepare(const wz_eval_arguments *a, const wz_config *config, const wz_eval_part *part,
+                          wz_eval_options *out, wz_error *err)
 {
-    wz_eval_options options = {.task = part->task,
-                               .values = part->values,
-                               .style = (wz_prompt_style)config->prompt_style,
-                               .seed = (uint64_t)(a->seed >= 0 ? a->seed : config->seed),
-                               .problems = a->problems,
-                               .batch_size = a->batch,
-                               .sampling = {.temperature = (float)a->temperature, .top_p = 1.0f},
-                               .samples = a->samples,
-                               .baselines = true,
-                               .max_completion_length = config->max_completion_length};
-    wz_evaluation evaluation;
-    wz_progress progress;
+    *out = (wz_eval_options){.task = part->task,
+                             .values = part->values,
+                             .given = part->given,
+                             .style = (wz_prompt_style)config->prompt_style,
+                             .seed = (uint64_t)(a->seed >= 0 ? a->seed : config->seed),
+                             .problems = part->problems,
+                             .batch_size = a->batch,
+                             .sampling = {.temperature = (float)a->temperature, .top_p = 1.0f},
+                             .samples = a->samples,
+                             .baselines = true,
+                             .max_completion_length = config->max_completion_length,
+                             .reorder = a->permute,
+                             .timing = a->timing};
     if (a->samples > 1 && a->temperature == 0.0)
-        options.sampling.temperature = 1.0f; /* k equal answers would be no choice */
-    wz_status status = wz_split_parse(a->split, &options.split, err);
-    if (status == WZ_OK)
-        status = wz_task_check_values(part->task, part->values, err);
-    if (status != WZ_OK)
-        return status;
-    wz_progress_start(&progress, cli->progress.is_terminal ? cli->log : NULL, &cli->progress, "problem", 0,
-                      options.problems, wz_now_s());
-    status = wz_evaluate(policy, &options, show_progress, &progress, &evaluation, err);
-    wz_progress_finish(&progress, options.problems, NULL, 0.0, NULL, wz_now_s());
-    if (status == WZ_OK && named)
-        status = a->json ? wz_text_printf(text, err, "%s\"%s\":", text->length > 1 ? "," : "", part->name)
-                         : wz_text_printf(text, err, "%s%s: ", text->length > 0 ? "\n" : "", part->name);
-    if (status == WZ_OK)
-        status = a->json ? wz_evaluation_write_json(&evaluation, a->timing, text, err)
-                         : wz_evaluation_write_table(&evaluation, a->timing, text, err);
+        out->sampling.temperature = 1.0f; /* k equal answers would be no choice */
+    const wz_status status = wz_split_parse(a->split != NULL ? a->split : "test", &out->split, err);
+    return status == WZ_OK ? wz_task_check_values(part->task, part->values, err) : status;
+}
+
+wz_status wz_eval_run(wz_eval_session *session, wz_policy *policy, const wz_eval_options *options,
+                      const char *name, wz_evaluation *out, wz_error *err)
+{
+    session->name = name;
+    const wz_status status = wz_evaluate(policy, options, show_progress, session, out, err);
+    session->done += options->problems;
     return status;
 }
 
-/* Of several tasks, one table after the other; in JSON an object of theirs by name. */
-static wz_status evaluate(const wz_cli *cli, const eval_arguments *a, wz_policy *policy,
-                          const wz_config *config, wz_error *err)
+/* One part's figures, appended to the text or, if JSON, to json. */
+static wz_status evaluate_part(wz_eval_session *session, wz_policy *policy, const wz_config *config,
+                               const wz_eval_part *part, wz_json *json, wz_text *text, wz_error *err)
 {
-    wz_mixture mixture;
-    wz_text text = {0};
-    wz_status status = wz_config_mixture(config, &mixture, err);
-    const bool named = mixture.count > 1;
-    if (status == WZ_OK && a->json && named)
-        status = wz_text_append(&text, "{", 1, err);
-    for (size_t p = 0; status == WZ_OK && p < mixture.count; p++)
-        status = evaluate_part(cli, a, policy, config, &mixture.parts[p], named, &text, err);
-    if (status == WZ_OK && a->json)
-        status = wz_text_printf(&text, err, named ? "}\n" : "\n");
-    return wz_cli_print(cli, &text, status, err);
+    wz_eval_options options;
+    wz_evaluation evaluation;
+    wz_status status = wz_eval_prepare(session->arguments, config, part, &options, err);
+    if (status == WZ_OK)
+        status = wz_eval_run(session, policy, &options, part->name, &evaluation, err);
+    if (status != WZ_OK)
+        return status;
+    if (session->arguments->json) {
+        if (part->name != NULL)
+            wz_json_key(json, part->name);
+        wz_json_begin_object(json);
+        wz_evaluation_write_fields(json, &evaluation);
+        wz_json_end_object(json);
+        return WZ_OK;
+    }
+    if (part->name != NULL)
+        status = wz_text_printf(text, err, "%s%s: ", text->length > 0 ? "\n" : "", part->name);
+    return status == WZ_OK ? wz_evaluation_write_table(&evaluation, text, err) : status;
+}
+
+/* One table after the other; in JSON an object of theirs by name, where there are several. */
+static wz_status write_parts(wz_eval_session *session, wz_policy *policy, const wz_config *config,
+                             const wz_eval_parts *parts, wz_text *text, wz_error *err)
+{
+    const bool as_json = session->arguments->json;
+    wz_json json;
+    wz_status status = WZ_OK;
+    wz_json_start(&json, text, err);
+    if (as_json && parts->count > 1)
+        wz_json_begin_object(&json);
+    for (size_t p = 0; status == WZ_OK && p < parts->count; p++)
+        status = evaluate_part(session, policy, config, &parts->items[p], &json, text, err);
+    if (status != WZ_OK || !as_json)
+        return status;
+    if (parts->count > 1)
+        wz_json_end_object(&json);
+    status = wz_json_finish(&json);
+    return status == WZ_OK ? wz_text_append(text, "\n", 1, err) : status;
+}
+
+static wz_status evaluate(const wz_cli *cli, const wz_eval_arguments *a, wz_policy *policy,
+                          const wz_config *config, wz_text *text, wz_error *err)
+{
+    wz_eval_session session;
+    wz_eval_parts parts;
+    int64_t problems = 0;
+    wz_status status = wz_eval_parts_create(a, config, &parts, err);
+    for (size_t p = 0; p < parts.count; p++)
+        problems += parts.items[p].problems;
+    if (status == WZ_OK) {
+        wz_eval_begin(&session, cli, a, problems);
+        status = write_parts(&session, policy, config, &parts, text, err);
+        wz_eval_end(&session);
+    }
+    wz_eval_parts_clear(&parts);
+    return status;
+}
+
+static wz_status evaluate_one(const wz_cli *cli, const wz_eval_arguments *a, const wz_arguments *rest,
+                              wz_text *text, wz_error *err)
+{
+    wz_backend *backend = NULL;
+    wz_policy *policy = NULL;
+    wz_config config;
+    wz_status status = wz_load_for_inference(rest->items[0], rest->items + 1, rest->count - 1, cli->log,
+                                             &config, &backend, &policy, err);
+    if (status == WZ_OK)
+        status = (a->grid.count > 0 ? wz_eval_grid : evaluate)(cli, a, policy, &config, text, err);
+    wz_policy_destroy(policy);
+    if (backend != NULL)
+        backend->ops->destroy(backend);
+    return status;
 }
 
 wz_status wz_cmd_eval(const wz_cli *cli, const wz_command *self, int argc, const char **argv, wz_error *err)
 {
-    eval_arguments a = {.problems = 1000, .batch = 64, .samples = 1, .seed = -1, .split = "test"};
+    wz_eval_arguments a = {.problems = 1000, .batch = 64, .samples = 1, .seed = -1};
     const wz_option options[] = {
-        {"--problems", WZ_OPTION_INTEGER, &a.problems, 1, 1e8, "N", "problems"},
+        {"--problems", WZ_OPTION_TEXT, &a.given, 0, 0, "N", "problems, or the file of a set"},
         {"--batch", WZ_OPTION_INTEGER, &a.batch, 1, 1e6, "N", "problems at once"},
         {"--split", WZ_OPTION_TEXT, &a.split, 0, 0, "NAME", "train, validation or test"},
         {"--temperature", WZ_OPTION_REAL, &a.temperature, 0, 100, "T", "0 decodes greedily"},
         {"--best-of", WZ_OPTION_INTEGER, &a.samples, 1, 4095, "K", "verified best of K samples"},
+        {"--compare", WZ_OPTION_FLAG, &a.compare, 0, 0, NULL, "two checkpoints on the same problems"},
+        {"--permute", WZ_OPTION_FLAG, &a.permute, 0, 0, NULL, "problems once more in another order"},
+        {"--grid", WZ_OPTION_TEXTS, &a.grid, 0, 0, "KEY=V1,V2,...", "a row for each setting"},
         {"--seed", WZ_OPTION_INTEGER, &a.seed, 0, 9.2e18, "N", "of problems and samples"},
-        {"--timing", WZ_OPTION_FLAG, &a.timing, 0, 0, NULL, "seconds per problem"},
+        {"--timing", WZ_OPTION_FLAG, &a.timing, 0, 0, NULL, "time per problem"},
         {"--json", WZ_OPTION_FLAG, &a.json, 0, 0, NULL, "one JSON object"}};
     wz_arguments rest;
-    wz_backend *backend = NULL;
-    wz_policy *policy = NULL;
-    wz_config config;
+    wz_text text = {0};
     wz_status status =
         wz_options_parse(options, sizeof options / sizeof options[0], argc, argv, &rest, &a.help, err);
     if (status == WZ_OK && a.help)
         return wz_command_help(cli, self, err);
     if (status == WZ_OK)
-        status = wz_arguments_check(&rest, 1, SIZE_MAX, self->usage, err);
+        status = wz_arguments_check(&rest, a.compare ? 2 : 1, SIZE_MAX, self->usage, err);
+    if (status == WZ_OK && a.compare && (a.permute || a.grid.count > 0))
+        status = wz_fail(err, WZ_ERR_USAGE,
+                         "--compare takes neither --permute nor --grid: evaluate A and B one "
+                         "after the other");
     if (status == WZ_OK)
-        status = wz_load_for_inference(rest.items[0], rest.items + 1, rest.count - 1, cli->log, &config,
-                                       &backend, &policy, err);
+        status = wz_eval_read_problems(&a, err);
     if (status == WZ_OK)
-        status = evaluate(cli, &a, policy, &config, err);
-    wz_policy_destroy(policy);
-    if (backend != NULL)
-        backend->ops->destroy(backend);
-    return status;
+        status = (a.compare ? wz_eval_compare : evaluate_one)(cli, &a, &rest, &text, err);
+    wz_problem_set_clear(&a.set);
+    return wz_cli_print(cli, &text, status, err);
 }

@@ -7,7 +7,7 @@
 #include "engine/core/json.h"
 #include "engine/grpo/batch.h"
 #include "engine/run/load.h"
-#include "tasks/csv.h"
+#include "tasks/gains.h"
 
 const char wz_generate_details[] =
     "Answers problems and shows prompt, completion and verdict. Keys of the task may be given as\n"
@@ -15,9 +15,11 @@ const char wz_generate_details[] =
     "  --problem N            first problem of the split (default 0)\n"
     "  --count N              problems to show (default 1)\n"
     "  --split NAME           test (default), validation or train\n"
-    "  --gains FILE           your own problem instead: a CSV file of linear power gains, row i column j "
-    "the\n"
-    "                         gain from transmitter j to receiver i, in units of the noise\n"
+    "  --gains FILE           your own channels instead: linear power gains in units of the noise, row i\n"
+    "                         column j from transmitter j to receiver i; a matrix, or problems x rows x\n"
+    "                         columns; CSV, .npy, .npz, HDF5, MATLAB v7.3 (.mat); of several arrays one is\n"
+    "                         chosen by FILE:NAME\n"
+    "  --coefficients         --gains holds channel coefficients h: gains are |h|^2\n"
     "  --samples K            completions of each problem (default 1)\n"
     "  --temperature T        0 (default) decodes greedily\n"
     "  --seed N               of problems and samples (default: the run's)\n"
@@ -27,42 +29,27 @@ typedef struct generate_arguments {
     int64_t first, count, samples, seed;
     double temperature;
     const char *split, *gains;
-    bool json, help;
+    bool json, help, coefficients;
 } generate_arguments;
 
-/* A problem from the user's file; its size becomes the task's. */
-static wz_status import_problem(const char *path, wz_config *config, wz_problem **out, wz_error *err)
+/* Problems from the user's file; their options, the size among them, become the task's. */
+static wz_status import_problems(generate_arguments *a, wz_config *config, wz_problem **out, wz_error *err)
 {
-    wz_table table;
-    void *block = NULL;
-    if (config->task->import == NULL)
-        return wz_fail(err, WZ_ERR_USAGE, "task %s cannot read problems from a file", config->task->name);
-    wz_status status = wz_csv_read(path, &table, err);
+    size_t count = 0;
+    wz_status status =
+        wz_gains_problems(config->task, config->task_values, a->gains, a->coefficients, out, &count, err);
     if (status != WZ_OK)
         return status;
-    status = wz_alloc(&block, 1, sizeof(wz_problem), "a problem", err);
-    if (status == WZ_OK)
-        status =
-            config->task->import(config->task_values, table.rows, table.columns, table.data, 0, block, err);
-    if (status != WZ_OK) {
-        free(block);
-        block = NULL;
-        status = wz_fail_prefix(err, status, "%s: ", path);
-    }
-    if (status == WZ_OK)
-        config->task_values[config->task->size_option] = (double)table.rows;
-    free(table.data);
-    *out = block;
-    return status;
+    memcpy(config->task_values, (*out)->values, sizeof config->task_values);
+    a->count = (int64_t)count;
+    return WZ_OK;
 }
 
 static wz_status make_problems(generate_arguments *a, wz_config *config, wz_problem **out, wz_error *err)
 {
     wz_split split = WZ_SPLIT_TEST;
-    if (a->gains != NULL) {
-        a->count = 1;
-        return import_problem(a->gains, config, out, err);
-    }
+    if (a->gains != NULL)
+        return import_problems(a, config, out, err);
     wz_status status = wz_task_check_values(config->task, config->task_values, err);
     if (status != WZ_OK)
         return status;
@@ -203,7 +190,8 @@ wz_status wz_cmd_generate(const wz_cli *cli, const wz_command *self, int argc, c
         {"--problem", WZ_OPTION_INTEGER, &a.first, 0, 4e9, "N", "first problem of the split"},
         {"--count", WZ_OPTION_INTEGER, &a.count, 1, 1e6, "N", "problems to show"},
         {"--split", WZ_OPTION_TEXT, &a.split, 0, 0, "NAME", "train, validation or test"},
-        {"--gains", WZ_OPTION_TEXT, &a.gains, 0, 0, "FILE", "CSV of your own power gains"},
+        {"--gains", WZ_OPTION_TEXT, &a.gains, 0, 0, "FILE", "your own power gains"},
+        {"--coefficients", WZ_OPTION_FLAG, &a.coefficients, 0, 0, NULL, "--gains holds h, not |h|^2"},
         {"--samples", WZ_OPTION_INTEGER, &a.samples, 1, 4095, "K", "completions of each problem"},
         {"--temperature", WZ_OPTION_REAL, &a.temperature, 0, 100, "T", "0 decodes greedily"},
         {"--seed", WZ_OPTION_INTEGER, &a.seed, 0, 9.2e18, "N", "of problems and samples"},
@@ -222,7 +210,7 @@ wz_status wz_cmd_generate(const wz_cli *cli, const wz_command *self, int argc, c
     if (status == WZ_OK && a.gains != NULL && (a.count != 1 || a.first != 0 || strcmp(a.split, "test") != 0))
         status =
             wz_fail(err, WZ_ERR_USAGE,
-                    "--gains answers the one problem of the file: leave out --count, --problem and --split");
+                    "--gains answers the problems of the file: leave out --count, --problem and --split");
     if (status == WZ_OK)
         status = wz_load_for_inference(rest.items[0], rest.items + 1, rest.count - 1, cli->log, &config,
                                        &backend, &policy, err);

@@ -12,15 +12,19 @@ const char wz_tasks_details[] =
     "  list (the default)     families and their options\n"
     "  print                  problems: prompt, pattern of admissible answers, reference objective\n"
     "  baselines              what classical algorithms reach on them\n"
-    "  published              figures of the literature, each measured again\n\n"
+    "  published              figures of the literature, each measured again\n"
+    "  export FILE            writes a problem set: JSON lines, or HDF5 where FILE ends in .h5 or .hdf5\n"
+    "  check FILE             reads a problem set, verifies every problem, prints what is in it\n\n"
     "  --problems N           how many (print: 3; baselines: 1000, with --all at most 500; published: each "
     "its own,\n"
-    "                         at most N)\n"
+    "                         at most N; export: 1000 of each part of a task_mixture)\n"
     "  --first N              index of the first\n"
     "  --split SPLIT          train, validation or test (the default)\n"
     "  --best-of K            baselines: best of K random answers (16)\n"
     "  --all                  baselines: of every family, at its defaults and where figures are published\n"
     "  --task NAME            published: of this family only\n"
+    "  --gains FILE           export: your own channels instead, as `generate --gains` takes them\n"
+    "  --coefficients         --gains holds channel coefficients h: gains are |h|^2\n"
     "  --config FILE          take task, seed and prompt_style from a configuration\n"
     "  --json                 JSON; print and --all: one object a line\n\n"
     "Configuration keys follow as key=value, e.g. task.name=power_control task.links=5 seed=2 "
@@ -227,20 +231,31 @@ static wz_status configure(wz_tasks_request *request, const char *file, const ch
     return WZ_OK;
 }
 
-/* The form is the first plain argument, unless that is an override already. */
-static wz_status run_form(const wz_cli *cli, wz_tasks_request *request, const char *form, wz_error *err)
+/* Options that only one form knows. */
+static wz_status check_form_options(const wz_tasks_request *request, const char *form, wz_error *err)
 {
-    static const char *const forms[] = {"list", "print", "baselines", "published"};
-    wz_suggestion nearest = {0};
-    wz_text text = {0};
-    wz_status status = WZ_OK;
-    for (size_t i = 0; i < sizeof forms / sizeof forms[0]; ++i)
-        wz_suggest(&nearest, form, forms[i]);
     if (request->all && strcmp(form, "baselines") != 0)
         return wz_fail(err, WZ_ERR_USAGE, "--all goes with baselines");
     if (request->only != NULL && strcmp(form, "published") != 0)
         return wz_fail(err, WZ_ERR_USAGE,
                        "--task goes with published; elsewhere task.name=%.64s chooses a task", request->only);
+    if ((request->gains != NULL || request->coefficients) && strcmp(form, "export") != 0)
+        return wz_fail(err, WZ_ERR_USAGE, "--gains and --coefficients go with export");
+    return WZ_OK;
+}
+
+/* The form is the first plain argument, unless that is an override already. */
+static wz_status run_form(const wz_cli *cli, wz_tasks_request *request, const char *form, wz_error *err)
+{
+    static const char *const forms[] = {"list", "print", "baselines", "published", "export", "check"};
+    wz_suggestion nearest = {0};
+    wz_text text = {0};
+    wz_status status = WZ_OK;
+    for (size_t i = 0; i < sizeof forms / sizeof forms[0]; ++i)
+        wz_suggest(&nearest, form, forms[i]);
+    status = check_form_options(request, form, err);
+    if (status != WZ_OK)
+        return status;
     if (request->problems == 0 && !request->all && strcmp(form, "published") != 0)
         request->problems = strcmp(form, "print") == 0 ? 3 : 1000;
     if (request->first + request->problems > (int64_t)UINT32_MAX + 1)
@@ -255,12 +270,17 @@ static wz_status run_form(const wz_cli *cli, wz_tasks_request *request, const ch
                               : wz_tasks_baselines(cli, request, &text, err);
     else if (strcmp(form, "published") == 0)
         status = wz_tasks_published(cli, request, &text, err);
+    else if (strcmp(form, "export") == 0)
+        status = wz_tasks_export(cli, request, &text, err);
+    else if (strcmp(form, "check") == 0)
+        status = wz_tasks_check(request, &text, err);
     else if (nearest.best != NULL)
         status =
             wz_fail(err, WZ_ERR_USAGE, "unknown form 'tasks %.64s' (did you mean '%s'?)", form, nearest.best);
     else
         status = wz_fail(err, WZ_ERR_USAGE,
-                         "unknown form 'tasks %.64s'; use list, print, baselines or published", form);
+                         "unknown form 'tasks %.64s'; use list, print, baselines, published, export or check",
+                         form);
     return wz_cli_print(cli, &text, status, err);
 }
 
@@ -280,6 +300,8 @@ wz_status wz_cmd_tasks(const wz_cli *cli, const wz_command *self, int argc, cons
         {"--task", WZ_OPTION_TEXT, &request.only, 0, 0, "NAME", ""},
         {"--split", WZ_OPTION_TEXT, &split, 0, 0, "SPLIT", ""},
         {"--config", WZ_OPTION_TEXT, &file, 0, 0, "FILE", ""},
+        {"--gains", WZ_OPTION_TEXT, &request.gains, 0, 0, "FILE", ""},
+        {"--coefficients", WZ_OPTION_FLAG, &request.coefficients, 0, 0, NULL, ""},
     };
     wz_config_default(&request.config);
     wz_status status =
@@ -292,6 +314,12 @@ wz_status wz_cmd_tasks(const wz_cli *cli, const wz_command *self, int argc, cons
         return status;
     bool has_form = rest.count > 0 && strchr(rest.items[0], '=') == NULL;
     const char *form = has_form ? rest.items[0] : "list";
-    status = configure(&request, file, rest.items + has_form, rest.count - has_form, err);
+    size_t taken = has_form;
+    if (strcmp(form, "export") == 0 || strcmp(form, "check") == 0) {
+        if (rest.count < 2)
+            return wz_fail(err, WZ_ERR_USAGE, "tasks %s needs a file: wavezero tasks %s FILE", form, form);
+        request.file = rest.items[taken++];
+    }
+    status = configure(&request, file, rest.items + taken, rest.count - taken, err);
     return status == WZ_OK ? run_form(cli, &request, form, err) : status;
 }

@@ -18,6 +18,9 @@ typedef struct wz_tasks_request {
     const char *only; /* published: of this task; NULL: of all */
     bool all;         /* baselines: of every task */
     bool json;
+    const char *file;  /* the problem set of export and check */
+    const char *gains; /* export: a user's own channels; NULL: generated problems */
+    bool coefficients; /* of gains: h, not |h|^2 */
 } wz_tasks_request;
 
 /* Problem number `first + offset`, with its reference. Clear *problem with wz_problem_clear. */
@@ -41,5 +44,10 @@ wz_status wz_tasks_published(const wz_cli *cli, wz_tasks_request *request, wz_te
 wz_status wz_tasks_use_setting(wz_tasks_request *request, const char *task, const char *options,
                                wz_error *err);
 bool wz_tasks_same_setting(const wz_published *a, const wz_published *b);
+
+/* Writes the problem set request->file; says how many problems it holds, and its digest. */
+wz_status wz_tasks_export(const wz_cli *cli, const wz_tasks_request *request, wz_text *out, wz_error *err);
+/* Reads and verifies the problem set request->file; says what is in it. */
+wz_status wz_tasks_check(const wz_tasks_request *request, wz_text *out, wz_error *err);
 
 #endif

@@ -52,6 +52,16 @@ static wz_status set_number(const wz_option *option, const char *text, wz_error 
     return WZ_OK;
 }
 
+static wz_status add_text(const wz_option *option, const char *text, wz_error *err)
+{
+    wz_option_texts *texts = option->target;
+    const size_t most = sizeof texts->items / sizeof texts->items[0];
+    if (texts->count == most)
+        return wz_fail(err, WZ_ERR_USAGE, "%s can be given at most %zu times", option->name, most);
+    texts->items[texts->count++] = text;
+    return WZ_OK;
+}
+
 /* Sets one option from argv[*at], taking argv[*at + 1] too when the value stands there. */
 static wz_status set_option(const wz_option *option, int argc, const char **argv, int *at, wz_error *err)
 {
@@ -66,6 +76,8 @@ static wz_status set_option(const wz_option *option, int argc, const char **argv
         return wz_fail(err, WZ_ERR_USAGE, "%s needs a value: %s %s", option->name, option->name,
                        option->metavar != NULL ? option->metavar : "VALUE");
     const char *text = equals != NULL ? equals + 1 : argv[++*at];
+    if (option->type == WZ_OPTION_TEXTS)
+        return add_text(option, text, err);
     if (option->type != WZ_OPTION_TEXT)
         return set_number(option, text, err);
     *(const char **)option->target = text;
@@ -99,7 +111,7 @@ wz_status wz_options_parse(const wz_option *options, size_t count, int argc, con
         if (option == NULL)
             return fail_unknown(options, count, argument, err);
         uint64_t bit = (uint64_t)1 << (option - options);
-        if ((given & bit) != 0)
+        if ((given & bit) != 0 && option->type != WZ_OPTION_TEXTS)
             return wz_fail(err, WZ_ERR_USAGE, "%s is given twice", option->name);
         given |= bit;
         wz_status status = set_option(option, argc, argv, &at, err);
@@ -133,19 +145,12 @@ wz_status wz_options_help(const wz_option *options, size_t count, wz_text *out, 
     return status;
 }
 
-static const char *const split_names[] = {"train", "validation", "test"};
-
-const char *wz_split_name(wz_split split)
-{
-    return split_names[split];
-}
-
 wz_status wz_split_parse(const char *text, wz_split *split, wz_error *err)
 {
     wz_suggestion nearest = {0};
     for (int i = 0; i < 3; ++i) {
-        wz_suggest(&nearest, text, split_names[i]);
-        if (strcmp(text, split_names[i]) == 0) {
+        wz_suggest(&nearest, text, wz_split_name((wz_split)i));
+        if (strcmp(text, wz_split_name((wz_split)i)) == 0) {
             *split = (wz_split)i;
             return WZ_OK;
         }

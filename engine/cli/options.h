@@ -14,8 +14,14 @@ typedef enum wz_option_type {
     WZ_OPTION_FLAG,    /* --json: bool, set to true */
     WZ_OPTION_INTEGER, /* --problems 100 or --problems=100: int64_t in [minimum, maximum] */
     WZ_OPTION_REAL,    /* --temperature 0.5: double in [minimum, maximum] */
-    WZ_OPTION_TEXT     /* --split test: const char *, borrowed from argv */
+    WZ_OPTION_TEXT,    /* --split test: const char *, borrowed from argv */
+    WZ_OPTION_TEXTS    /* the same, given any number of times: wz_option_texts */
 } wz_option_type;
+
+typedef struct wz_option_texts {
+    const char *items[16];
+    size_t count;
+} wz_option_texts;
 
 typedef struct wz_option {
     const char *name; /* with its dashes: "--json" */
@@ -35,7 +41,7 @@ typedef struct wz_arguments {
 /* Takes options from argv (the arguments after the command's name) wherever they stand; "--" ends them.
  * The rest, in order, is moved to the front of argv and described by `rest`. `--help` sets *help (may be
  * NULL only if the table has a --help of its own). Unknown flags (with a suggestion), missing and ill-typed
- * values and repeated flags: WZ_ERR_USAGE. */
+ * values and repeated flags (but for WZ_OPTION_TEXTS): WZ_ERR_USAGE. */
 wz_status wz_options_parse(const wz_option *options, size_t count, int argc, const char **argv,
                            wz_arguments *rest, bool *help, wz_error *err);
 /* Between least and most plain arguments; the message shows `usage`. */
@@ -44,8 +50,7 @@ wz_status wz_arguments_check(const wz_arguments *rest, size_t least, size_t most
 /* One line per option, aligned. */
 wz_status wz_options_help(const wz_option *options, size_t count, wz_text *out, wz_error *err);
 
-/* The split that `--split text` names, and the name of one. */
+/* The split that `--split text` names. */
 wz_status wz_split_parse(const char *text, wz_split *split, wz_error *err);
-const char *wz_split_name(wz_split split);
 
 #endif

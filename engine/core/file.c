@@ -1,4 +1,5 @@
 #include "engine/core/file.h"
+#include "engine/core/file_internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -48,7 +49,7 @@ static wz_status classify(int number, const char **remedy)
     }
 }
 
-static wz_status fail_errno(wz_error *err, int number, const char *action, const char *path)
+wz_status wz_file_fail_errno(wz_error *err, int number, const char *action, const char *path)
 {
     const char *remedy = "";
     wz_status status = classify(number, &remedy);
@@ -57,7 +58,7 @@ static wz_status fail_errno(wz_error *err, int number, const char *action, const
 
 /* --- small steps that retry when a signal interrupts them --- */
 
-static int open_retry(const char *path, int flags)
+int wz_file_open_retry(const char *path, int flags)
 {
     int descriptor;
     do
@@ -114,7 +115,7 @@ static wz_status read_descriptor(int descriptor, const char *path, size_t limit,
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0)
-            return fail_errno(err, errno, "read", path);
+            return wz_file_fail_errno(err, errno, "read", path);
         if (got == 0)
             return wz_text_append(out, "", 0, err); /* an empty file is an empty text, not NULL */
         if ((size_t)got > limit - (out->length - start))
@@ -128,9 +129,9 @@ static wz_status read_descriptor(int descriptor, const char *path, size_t limit,
 wz_status wz_file_read(const char *path, size_t limit, wz_text *out, wz_error *err)
 {
     size_t start = out->length;
-    int descriptor = open_retry(path, O_RDONLY);
+    int descriptor = wz_file_open_retry(path, O_RDONLY);
     if (descriptor < 0)
-        return fail_errno(err, errno, "open", path);
+        return wz_file_fail_errno(err, errno, "open", path);
     wz_status status = read_descriptor(descriptor, path, limit, out, err);
     (void)close(descriptor);
     if (status != WZ_OK && out->data != NULL) {
@@ -147,13 +148,13 @@ static wz_status sync_parent(const char *path, wz_error *err)
     wz_status status = parent_of(path, &parent, err);
     if (status != WZ_OK)
         goto done;
-    int descriptor = open_retry(parent.data, O_RDONLY | O_DIRECTORY);
+    int descriptor = wz_file_open_retry(parent.data, O_RDONLY | O_DIRECTORY);
     if (descriptor < 0) {
-        status = fail_errno(err, errno, "open directory", parent.data);
+        status = wz_file_fail_errno(err, errno, "open directory", parent.data);
         goto done;
     }
     if (sync_retry(descriptor) != 0 && errno != EINVAL)
-        status = fail_errno(err, errno, "sync directory", parent.data);
+        status = wz_file_fail_errno(err, errno, "sync directory", parent.data);
     (void)close(descriptor);
 done:
     wz_text_clear(&parent);
@@ -163,7 +164,7 @@ done:
 static wz_status rename_durably(const char *temporary, const char *path, wz_error *err)
 {
     if (rename(temporary, path) != 0) {
-        wz_status status = fail_errno(err, errno, "rename the finished file to", path);
+        wz_status status = wz_file_fail_errno(err, errno, "rename the finished file to", path);
         (void)unlink(temporary);
         return status;
     }
@@ -173,14 +174,14 @@ static wz_status rename_durably(const char *temporary, const char *path, wz_erro
 wz_status wz_file_commit(const char *temporary, const char *path, wz_error *err)
 {
     wz_status status = WZ_OK;
-    int descriptor = open_retry(temporary, O_RDONLY);
+    int descriptor = wz_file_open_retry(temporary, O_RDONLY);
     if (descriptor < 0) {
-        status = fail_errno(err, errno, "open", temporary);
+        status = wz_file_fail_errno(err, errno, "open", temporary);
         (void)unlink(temporary);
         return status;
     }
     if (sync_retry(descriptor) != 0)
-        status = fail_errno(err, errno, "sync", temporary);
+        status = wz_file_fail_errno(err, errno, "sync", temporary);
     (void)close(descriptor);
     if (status != WZ_OK) {
         (void)unlink(temporary);
@@ -193,15 +194,15 @@ wz_status wz_file_commit(const char *temporary, const char *path, wz_error *err)
 static wz_status write_new(const char *path, const char *data, size_t length, wz_error *err)
 {
     wz_status status = WZ_OK;
-    int descriptor = open_retry(path, O_WRONLY | O_CREAT | O_TRUNC);
+    int descriptor = wz_file_open_retry(path, O_WRONLY | O_CREAT | O_TRUNC);
     if (descriptor < 0)
-        return fail_errno(err, errno, "create", path);
+        return wz_file_fail_errno(err, errno, "create", path);
     if (write_all(descriptor, data, length) != 0)
-        status = fail_errno(err, errno, "write", path);
+        status = wz_file_fail_errno(err, errno, "write", path);
     else if (sync_retry(descriptor) != 0)
-        status = fail_errno(err, errno, "sync", path);
+        status = wz_file_fail_errno(err, errno, "sync", path);
     if (close(descriptor) != 0 && status == WZ_OK)
-        status = fail_errno(err, errno, "close", path);
+        status = wz_file_fail_errno(err, errno, "close", path);
     if (status != WZ_OK)
         (void)unlink(path);
     return status;
@@ -240,7 +241,7 @@ static wz_status create_one_directory(const char *path, wz_error *err)
     if (errno == EEXIST)
         return wz_fail(err, WZ_ERR_USAGE, "cannot create directory %s: a file of that name is in the way",
                        path);
-    return fail_errno(err, errno, "create directory", path);
+    return wz_file_fail_errno(err, errno, "create directory", path);
 }
 
 wz_status wz_directory_create(const char *path, wz_error *err)
@@ -270,7 +271,7 @@ wz_status wz_disk_free(const char *path, uint64_t *bytes, wz_error *err)
         if (errno == EINTR)
             continue;
         if (errno != ENOENT || strcmp(place.data, ".") == 0 || strcmp(place.data, "/") == 0) {
-            status = fail_errno(err, errno, "ask for the free space at", place.data);
+            status = wz_file_fail_errno(err, errno, "ask for the free space at", place.data);
             break;
         }
         wz_text parent = {0};
@@ -290,13 +291,13 @@ static wz_status cut_log(int descriptor, const char *path, uint64_t length, wz_e
 {
     struct stat info;
     if (fstat(descriptor, &info) != 0)
-        return fail_errno(err, errno, "look at", path);
+        return wz_file_fail_errno(err, errno, "look at", path);
     if ((uint64_t)info.st_size < length)
         return wz_fail(err, WZ_ERR_CORRUPT,
                        "%s has %lld bytes but %llu were recorded: it is not the log of this run", path,
                        (long long)info.st_size, (unsigned long long)length);
     if ((uint64_t)info.st_size > length && ftruncate(descriptor, (off_t)length) != 0)
-        return fail_errno(err, errno, "cut", path);
+        return wz_file_fail_errno(err, errno, "cut", path);
     return WZ_OK;
 }
 
@@ -306,9 +307,9 @@ wz_status wz_log_open(wz_log *log, const char *path, uint64_t length, wz_error *
     if (strlen(path) >= sizeof log->path)
         return wz_fail(err, WZ_ERR_USAGE, "path of a log is longer than %zu bytes: %s", sizeof log->path - 1,
                        path);
-    int descriptor = open_retry(path, O_WRONLY | O_CREAT | O_APPEND);
+    int descriptor = wz_file_open_retry(path, O_WRONLY | O_CREAT | O_APPEND);
     if (descriptor < 0)
-        return fail_errno(err, errno, "open", path);
+        return wz_file_fail_errno(err, errno, "open", path);
     wz_status status = cut_log(descriptor, path, length, err);
     if (status != WZ_OK) {
         (void)close(descriptor);
@@ -326,10 +327,10 @@ wz_status wz_log_append(wz_log *log, const char *data, size_t length, wz_error *
     if (!log->is_open)
         return wz_fail(err, WZ_ERR_RUNTIME, "append to a log that is not open");
     if (fstat(log->descriptor, &before) != 0)
-        return fail_errno(err, errno, "look at", log->path);
+        return wz_file_fail_errno(err, errno, "look at", log->path);
     if (write_all(log->descriptor, data, length) == 0)
         return WZ_OK;
-    wz_status status = fail_errno(err, errno, "write", log->path);
+    wz_status status = wz_file_fail_errno(err, errno, "write", log->path);
     if (ftruncate(log->descriptor, before.st_size) != 0)
         return wz_fail_prefix(err, status, "(a broken last line was left behind) ");
     return status;
@@ -342,9 +343,9 @@ wz_status wz_log_sync(wz_log *log, uint64_t *length, wz_error *err)
     if (!log->is_open)
         return wz_fail(err, WZ_ERR_RUNTIME, "sync of a log that is not open");
     if (sync_retry(log->descriptor) != 0)
-        return fail_errno(err, errno, "sync", log->path);
+        return wz_file_fail_errno(err, errno, "sync", log->path);
     if (fstat(log->descriptor, &info) != 0)
-        return fail_errno(err, errno, "look at", log->path);
+        return wz_file_fail_errno(err, errno, "look at", log->path);
     *length = (uint64_t)info.st_size;
     return WZ_OK;
 }
@@ -372,19 +373,20 @@ wz_status wz_lock_acquire(const char *path, int *descriptor, wz_error *err)
 {
     char owner[32];
     *descriptor = -1;
-    int opened = open_retry(path, O_RDWR | O_CREAT);
+    int opened = wz_file_open_retry(path, O_RDWR | O_CREAT);
     if (opened < 0)
-        return fail_errno(err, errno, "open", path);
+        return wz_file_fail_errno(err, errno, "open", path);
     int result;
     do
         result = flock(opened, LOCK_EX | LOCK_NB);
     while (result != 0 && errno == EINTR);
     wz_status status = WZ_OK;
     if (result != 0)
-        status = errno == EWOULDBLOCK ? fail_locked(opened, path, err) : fail_errno(err, errno, "lock", path);
+        status = errno == EWOULDBLOCK ? fail_locked(opened, path, err)
+                                      : wz_file_fail_errno(err, errno, "lock", path);
     int length = snprintf(owner, sizeof owner, "%ld\n", (long)getpid());
     if (status == WZ_OK && (ftruncate(opened, 0) != 0 || write_all(opened, owner, (size_t)length) != 0))
-        status = fail_errno(err, errno, "write", path);
+        status = wz_file_fail_errno(err, errno, "write", path);
     if (status != WZ_OK) {
         (void)close(opened);
         return status;

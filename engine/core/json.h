@@ -69,6 +69,9 @@ void wz_json_format_number(double value, char *out);
  * trailing text and NUL characters inside strings. `name` (a path) begins every message, as name:line:column.
  * Free with json_decref. Errors: WZ_ERR_CORRUPT, WZ_ERR_RESOURCE. */
 wz_status wz_json_parse(const char *name, const char *data, size_t length, json_t **out, wz_error *err);
+/* The same of a text that begins at line `first_line` of the file: a line of a .jsonl file. */
+wz_status wz_json_parse_from(const char *name, size_t first_line, const char *data, size_t length,
+                             json_t **out, wz_error *err);
 /* The same from a file of at most `limit` bytes. Missing: WZ_ERR_USAGE. */
 wz_status wz_json_parse_file(const char *path, size_t limit, json_t **out, wz_error *err);
 

@@ -4,9 +4,10 @@
 
 /* jansson recurses up to its own 2048 levels; ours are fewer, so that whatever walks a parsed value may
  * recurse too. Brackets inside strings do not count. */
-static wz_status check_depth(const char *name, const char *data, size_t length, wz_error *err)
+static wz_status check_depth(const char *name, size_t first_line, const char *data, size_t length,
+                             wz_error *err)
 {
-    size_t depth = 0, line = 1;
+    size_t depth = 0, line = first_line;
     bool in_string = false;
     for (size_t i = 0; i < length; i++) {
         char c = data[i];
@@ -32,9 +33,15 @@ static wz_status check_depth(const char *name, const char *data, size_t length, 
 
 wz_status wz_json_parse(const char *name, const char *data, size_t length, json_t **out, wz_error *err)
 {
+    return wz_json_parse_from(name, 1, data, length, out, err);
+}
+
+wz_status wz_json_parse_from(const char *name, size_t first_line, const char *data, size_t length,
+                             json_t **out, wz_error *err)
+{
     json_error_t error;
     *out = NULL;
-    wz_status status = check_depth(name, data, length, err);
+    wz_status status = check_depth(name, first_line, data, length, err);
     if (status != WZ_OK)
         return status;
     *out = json_loadb(data == NULL ? "" : data, length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
@@ -43,8 +50,8 @@ wz_status wz_json_parse(const char *name, const char *data, size_t length, json_
     if (json_error_code(&error) == json_error_out_of_memory)
         return wz_fail(err, WZ_ERR_RESOURCE, "%s: out of memory while reading %zu bytes of JSON", name,
                        length);
-    return wz_fail(err, WZ_ERR_CORRUPT, "%s:%d:%d: not valid JSON: %s", name, error.line, error.column,
-                   error.text);
+    return wz_fail(err, WZ_ERR_CORRUPT, "%s:%zu:%d: not valid JSON: %s", name,
+                   first_line + (error.line > 0 ? (size_t)error.line - 1 : 0), error.column, error.text);
 }
 
 wz_status wz_json_parse_file(const char *path, size_t limit, json_t **out, wz_error *err)

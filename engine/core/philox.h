@@ -23,9 +23,11 @@ typedef enum wz_purpose {
     WZ_PURPOSE_CURRICULUM = 7, /* which problem size a step trains */
     WZ_PURPOSE_BASELINE = 8,   /* random baselines */
     WZ_PURPOSE_BOOTSTRAP = 9,
-    WZ_PURPOSE_SMOOTH = 10, /* the 12 x d projection of the smooth number embeddings */
-    WZ_PURPOSE_TOOL = 11,   /* benchmarks and tests */
-    WZ_PURPOSE_MIXTURE = 12 /* which families a step trains */
+    WZ_PURPOSE_SMOOTH = 10,  /* the 12 x d projection of the smooth number embeddings */
+    WZ_PURPOSE_TOOL = 11,    /* benchmarks and tests */
+    WZ_PURPOSE_MIXTURE = 12, /* which families a step trains */
+    WZ_PURPOSE_REORDER = 13, /* the order of a held-out problem's parts */
+    WZ_PURPOSE_SIGN_FLIP = 14
 } wz_purpose;
 
 typedef struct wz_draw_key {

@@ -5,6 +5,32 @@
 #include "engine/backend/token_sets.h"
 #include "engine/rollout/decode.h"
 
+static void give_up(wz_problem *problems, int64_t made)
+{
+    while (made-- > 0)
+        wz_problem_clear(&problems[made]);
+    free(problems);
+}
+
+wz_status wz_batch_copy(const wz_problem *given, int64_t groups, wz_problem **out, wz_error *err)
+{
+    void *block = NULL;
+    *out = NULL;
+    wz_status status = wz_alloc(&block, (size_t)groups, sizeof(wz_problem), "problems", err);
+    if (status != WZ_OK)
+        return status;
+    wz_problem *problems = block;
+    for (int64_t g = 0; g < groups; g++) {
+        status = wz_problem_copy(&given[g], &problems[g], err);
+        if (status != WZ_OK) {
+            give_up(problems, g);
+            return status;
+        }
+    }
+    *out = problems;
+    return WZ_OK;
+}
+
 wz_status wz_batch_generate(const wz_task *task, const double *values, uint64_t seed, wz_split split,
                             uint32_t first, int64_t groups, wz_problem **out, wz_error *err)
 {
@@ -19,9 +45,7 @@ wz_status wz_batch_generate(const wz_task *task, const double *values, uint64_t 
     for (int64_t g = 0; g < groups; g++) {
         status = wz_problem_generate(task, values, seed, split, first + (uint32_t)g, &problems[g], err);
         if (status != WZ_OK) {
-            while (g-- > 0)
-                wz_problem_clear(&problems[g]);
-            free(problems);
+            give_up(problems, g);
             return status;
         }
     }

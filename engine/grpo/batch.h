@@ -35,6 +35,8 @@ typedef struct wz_batch {
 /* Problems first .. first + groups - 1 of a split. values: task options. */
 wz_status wz_batch_generate(const wz_task *task, const double *values, uint64_t seed, wz_split split,
                             uint32_t first, int64_t groups, wz_problem **out, wz_error *err);
+/* Copies of problems that are given. */
+wz_status wz_batch_copy(const wz_problem *given, int64_t groups, wz_problem **out, wz_error *err);
 
 /* Takes over the problems (an array from wz_alloc), also on failure. */
 wz_status wz_batch_create(wz_policy *policy, const wz_batch_options *options, wz_problem *problems,

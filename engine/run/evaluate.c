@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "engine/core/clock.h"
+#include "engine/run/reorder.h"
 #include "engine/run/score.h"
 
 /* What one contestant reached on each problem. */
@@ -13,13 +14,15 @@ typedef struct results {
     uint8_t *feasible, *optimal; /* [problems] */
 } results;
 
-enum { POLICY, BEST, RANDOM_BEST, BASELINES };
+enum { POLICY, BEST, RANDOM_BEST, RANDOM_TIMED, REORDERED, BASELINES };
 
 typedef struct tally {
     wz_eval_options options;
     const wz_verifier *verifier;
     int64_t samples;
-    double *reference; /* [problems] */
+    double *reference;                   /* [problems] */
+    int64_t changed, same, same_changed; /* problems in another order */
+    wz_activations *activations;         /* for the largest batch so far */
     results contestants[BASELINES + WZ_MAX_BASELINES];
     void *block;
 } tally;
@@ -79,28 +82,69 @@ static void take_outcome(results *r, int64_t place, const wz_outcome *outcome, c
                    outcome->objective >= known->decided * (1.0 - 1e-9));
 }
 
+/* What one baseline reaches; its time goes to *seconds. */
+static wz_status take_baseline(tally *t, size_t which, const wz_batch *batch, int64_t g, int64_t place,
+                               double *seconds, wz_error *err)
+{
+    wz_outcome outcome;
+    const double start = wz_now_s();
+    const wz_status status =
+        wz_baseline_run(t->verifier, which, &batch->problems[g], t->options.seed, &outcome, err);
+    *seconds += wz_now_s() - start;
+    if (status == WZ_OK)
+        take_outcome(&t->contestants[BASELINES + which], place, &outcome, &batch->references[g]);
+    return status;
+}
+
 static wz_status take_baselines(tally *t, const wz_batch *batch, int64_t g, int64_t place, wz_evaluation *out,
                                 wz_error *err)
 {
-    const wz_problem *problem = &batch->problems[g];
     wz_status status = WZ_OK;
     wz_outcome outcome;
     for (size_t b = 0; status == WZ_OK && b < t->verifier->baseline_count; b++) {
         const bool is_field = strcmp(t->verifier->baselines[b].name, t->verifier->field_algorithm) == 0;
+        double seconds = 0.0;
         if (!is_field && !t->options.baselines)
             continue;
-        const double start = wz_now_s();
-        status = wz_baseline_run(t->verifier, b, problem, t->options.seed, &outcome, err);
+        status = take_baseline(t, b, batch, g, place, &seconds, err);
+        out->baselines[b].seconds += seconds;
         if (is_field)
-            out->field_s += wz_now_s() - start;
-        if (status == WZ_OK)
-            take_outcome(&t->contestants[BASELINES + b], place, &outcome, &batch->references[g]);
+            out->field_s += seconds;
     }
-    if (status == WZ_OK && t->samples > 1) {
-        status = wz_random_best(t->verifier, problem, t->options.seed, (size_t)t->samples, &outcome, err);
-        if (status == WZ_OK)
-            take_outcome(&t->contestants[RANDOM_BEST], place, &outcome, &batch->references[g]);
-    }
+    if (status != WZ_OK || t->samples == 1)
+        return status;
+    const double start = wz_now_s();
+    status =
+        wz_random_best(t->verifier, &batch->problems[g], t->options.seed, (size_t)t->samples, &outcome, err);
+    out->random_best_s += wz_now_s() - start;
+    if (status == WZ_OK)
+        take_outcome(&t->contestants[RANDOM_BEST], place, &outcome, &batch->references[g]);
+    return status;
+}
+
+/* The reference once more by the clock, and as many random decisions as fit into budget_s by the time of a few. */
+static wz_status take_times(tally *t, const wz_batch *batch, int64_t g, int64_t place, double budget_s,
+                            wz_evaluation *out, wz_error *err)
+{
+    enum { FEW = 16 };
+    const wz_problem *problem = &batch->problems[g];
+    const double most = (double)WZ_DRAW_LIMIT * 4 / WZ_MAX_SLOTS;
+    unsigned decision[WZ_MAX_SLOTS] = {0};
+    wz_reference reference;
+    wz_outcome outcome;
+    double start = wz_now_s();
+    wz_status status = t->verifier->solve(problem, WZ_EFFORT_EVALUATION, decision, &reference, err);
+    out->reference_s += wz_now_s() - start;
+    start = wz_now_s();
+    if (status == WZ_OK)
+        status = wz_random_best(t->verifier, problem, t->options.seed, FEW, &outcome, err);
+    const double few_s = wz_now_s() - start;
+    const double tries = fmin(fmax(floor(FEW * budget_s / fmax(few_s, 1e-9)), 1.0), most);
+    if (status == WZ_OK)
+        status = wz_random_best(t->verifier, problem, t->options.seed, (size_t)tries, &outcome, err);
+    out->random_tries += tries;
+    if (status == WZ_OK)
+        take_outcome(&t->contestants[RANDOM_TIMED], place, &outcome, &batch->references[g]);
     return status;
 }
 
@@ -112,40 +156,92 @@ static wz_batch_options batch_options(const wz_eval_options *o, int64_t count)
                               .groups_per_pack = count};
 }
 
-static wz_status run_batch(tally *t, wz_policy *policy, wz_activations **activations, int64_t first,
-                           int64_t count, wz_evaluation *out, wz_error *err)
+/* The evaluation's problems from number `first` on: copies of the given ones, or generated. */
+static wz_status take_problems(const wz_eval_options *o, int64_t first, int64_t count, wz_problem **out,
+                               wz_error *err)
+{
+    if (o->given != NULL)
+        return wz_batch_copy(o->given + first, count, out, err);
+    return wz_batch_generate(o->task, o->values, o->seed, o->split, (uint32_t)first, count, out, err);
+}
+
+/* Completions of the problems, which are taken over, and their verdicts; *seconds: of decoding. */
+static wz_status answer(tally *t, wz_policy *policy, const wz_batch_options *options, wz_problem *problems,
+                        int64_t count, wz_batch **out, double *seconds, wz_error *err)
+{
+    const wz_eval_options *o = &t->options;
+    const wz_rollout_options rollout = {.sampling = o->sampling,
+                                        .seed = o->seed,
+                                        .purpose = WZ_PURPOSE_EVAL_SAMPLE,
+                                        .max_completion_length = o->max_completion_length};
+    wz_status status = wz_batch_create(policy, options, problems, count, out, err);
+    if (status != WZ_OK)
+        return status;
+    if (t->activations == NULL || t->activations->rows < wz_batch_rows(*out)) {
+        wz_activations_destroy(t->activations);
+        status = wz_batch_decode_memory(*out, &o->sampling, &t->activations, err);
+    }
+    const double start = wz_now_s();
+    if (status == WZ_OK)
+        status = wz_batch_rollout(*out, 0, t->activations, &rollout, err);
+    *seconds = wz_now_s() - start;
+    return status == WZ_OK ? wz_batch_verify(*out, err) : status;
+}
+
+/* The batch's problems once more, in another order. */
+static wz_status run_reordered(tally *t, wz_policy *policy, const wz_batch *batch, int64_t first,
+                               wz_error *err)
+{
+    wz_batch_options options = batch_options(&t->options, batch->groups);
+    wz_problem *problems = NULL;
+    wz_batch *reordered = NULL;
+    wz_outcome outcome;
+    double seconds = 0.0;
+    options.effort = WZ_EFFORT_TRAINING; /* these references judge nothing */
+    options.generations = 1;
+    wz_status status = wz_reorder_problems(batch->problems, batch->groups, t->options.seed, &problems, err);
+    if (status == WZ_OK)
+        status = answer(t, policy, &options, problems, batch->groups, &reordered, &seconds, err);
+    for (int64_t g = 0; status == WZ_OK && g < batch->groups; g++) {
+        const int64_t place = first + g;
+        const double before = t->contestants[POLICY].objective[place];
+        const bool changed = wz_reads_differently(&batch->problems[g], &reordered->problems[g]);
+        status = wz_reordered_outcome(reordered, g, &batch->problems[g], &outcome, err);
+        if (status != WZ_OK)
+            break;
+        take_outcome(&t->contestants[REORDERED], place, &outcome, &batch->references[g]);
+        const bool same = outcome.feasible && t->contestants[POLICY].feasible[place] &&
+                          fabs(outcome.objective - before) <= 1e-9 * fabs(before);
+        t->changed += changed;
+        t->same += same;
+        t->same_changed += same && changed;
+    }
+    wz_batch_destroy(reordered);
+    return status;
+}
+
+static wz_status run_batch(tally *t, wz_policy *policy, int64_t first, int64_t count, wz_evaluation *out,
+                           wz_error *err)
 {
     const wz_eval_options *o = &t->options;
     const wz_batch_options options = batch_options(o, count);
     wz_problem *problems = NULL;
     wz_batch *batch = NULL;
-    wz_status status =
-        wz_batch_generate(o->task, o->values, o->seed, o->split, (uint32_t)first, count, &problems, err);
+    double seconds = 0.0;
+    wz_status status = take_problems(o, first, count, &problems, err);
     if (status == WZ_OK)
-        status = wz_batch_create(policy, &options, problems, count, &batch, err);
-    if (status != WZ_OK)
-        return status;
-    const int64_t rows = wz_batch_rows(batch);
-    if (*activations == NULL || (*activations)->rows < rows) {
-        wz_activations_destroy(*activations);
-        status = wz_batch_decode_memory(batch, &o->sampling, activations, err);
-    }
-    const wz_rollout_options rollout = {.sampling = o->sampling,
-                                        .seed = o->seed,
-                                        .purpose = WZ_PURPOSE_EVAL_SAMPLE,
-                                        .max_completion_length = o->max_completion_length};
-    const double start = wz_now_s();
-    if (status == WZ_OK)
-        status = wz_batch_rollout(batch, 0, *activations, &rollout, err);
-    out->model_s += wz_now_s() - start;
-    if (status == WZ_OK)
-        status = wz_batch_verify(batch, err);
+        status = answer(t, policy, &options, problems, count, &batch, &seconds, err);
+    out->model_s += seconds;
     for (int64_t g = 0; status == WZ_OK && g < count; g++) {
         take_verdicts(t, batch, g, first + g);
         if (batch->references[g].kind > out->reference_kind)
             out->reference_kind = batch->references[g].kind;
         status = take_baselines(t, batch, g, first + g, out, err);
+        if (status == WZ_OK && o->timing)
+            status = take_times(t, batch, g, first + g, seconds / (double)count, out, err);
     }
+    if (status == WZ_OK && out->reordered)
+        status = run_reordered(t, policy, batch, first, err);
     wz_batch_destroy(batch);
     return status;
 }
@@ -171,19 +267,65 @@ static wz_status score(const tally *t, size_t contestant, wz_score *out, wz_erro
     return wz_score_problems(&input, out, err);
 }
 
+static double reference_percent(const tally *t)
+{
+    const double *field = field_of(t);
+    double references = 0.0, fields = 0.0;
+    for (int64_t i = 0; i < t->options.problems; i++) {
+        references += t->reference[i];
+        fields += field[i];
+    }
+    return 100.0 * references / fields;
+}
+
+static wz_status score_consistency(const tally *t, wz_order_consistency *out, wz_error *err)
+{
+    const double problems = (double)t->options.problems;
+    out->changed = (double)t->changed / problems;
+    out->same = (double)t->same / problems;
+    out->same_of_changed = t->changed > 0 ? (double)t->same_changed / (double)t->changed : NAN;
+    return score(t, REORDERED, &out->score, err);
+}
+
 static wz_status score_all(const tally *t, wz_evaluation *out, wz_error *err)
 {
+    const double problems = (double)t->options.problems;
     wz_status status = score(t, POLICY, &out->policy, err);
     if (status == WZ_OK && t->samples > 1)
         status = score(t, BEST, &out->best_of, err);
     if (status == WZ_OK && t->samples > 1)
         status = score(t, RANDOM_BEST, &out->random_best_of, err);
+    if (status == WZ_OK && t->options.timing)
+        status = score(t, RANDOM_TIMED, &out->random_timed, err);
+    if (status == WZ_OK && out->reordered)
+        status = score_consistency(t, &out->consistency, err);
     for (size_t b = 0; status == WZ_OK && t->options.baselines && b < t->verifier->baseline_count; b++) {
         wz_eval_baseline *baseline = &out->baselines[out->baseline_count++];
         baseline->name = t->verifier->baselines[b].name;
+        baseline->kind = t->verifier->baselines[b].kind;
+        baseline->seconds /= problems;
         status = score(t, BASELINES + b, &baseline->score, err);
     }
+    const results *kept = &t->contestants[t->samples > 1 ? BEST : POLICY];
+    for (int64_t i = 0; t->options.ratios != NULL && i < t->options.problems; i++)
+        t->options.ratios[i] = kept->objective[i] / t->reference[i];
+    out->reference_percent = reference_percent(t);
+    out->timed = t->options.timing;
+    out->model_s /= problems;
+    out->field_s /= problems;
+    out->reference_s /= problems;
+    out->random_best_s /= problems;
+    out->random_tries /= problems;
     return status;
+}
+
+const wz_eval_baseline *wz_evaluation_strongest(const wz_evaluation *e, wz_baseline_kind kind)
+{
+    const wz_eval_baseline *best = NULL;
+    for (const wz_eval_baseline *b = e->baselines; b < e->baselines + e->baseline_count; b++)
+        if (b->kind == kind && (best == NULL || b->score.mean > best->score.mean))
+            best = b;
+    return best;
 }
 
 wz_status wz_evaluation_memory(wz_policy *policy, const wz_eval_options *o, wz_op_bounds *bounds,
@@ -193,7 +335,7 @@ wz_status wz_evaluation_memory(wz_policy *policy, const wz_eval_options *o, wz_o
     const wz_batch_options options = batch_options(o, count);
     wz_problem *problems = NULL;
     wz_batch *batch = NULL;
-    wz_status status = wz_batch_generate(o->task, o->values, o->seed, o->split, 0, count, &problems, err);
+    wz_status status = take_problems(o, 0, count, &problems, err);
     if (status == WZ_OK)
         status = wz_batch_create(policy, &options, problems, count, &batch, err);
     if (status != WZ_OK)
@@ -209,26 +351,26 @@ wz_status wz_evaluate(wz_policy *policy, const wz_eval_options *options, wz_eval
                       void *argument, wz_evaluation *out, wz_error *err)
 {
     tally t;
-    wz_activations *activations = NULL;
     memset(out, 0, sizeof *out);
     wz_status status = tally_begin(&t, options, err);
     if (status == WZ_OK) {
         out->problems = options->problems;
         out->samples = t.samples;
+        out->sampled = options->sampling.temperature > 0.0f;
         out->field_algorithm = t.verifier->field_algorithm;
+        out->reordered = options->reorder && wz_can_reorder(options->task);
+        out->fixed_order = options->reorder && !out->reordered;
     }
     for (int64_t first = 0; status == WZ_OK && first < options->problems; first += options->batch_size) {
         const int64_t left = options->problems - first;
         const int64_t count = left < options->batch_size ? left : options->batch_size;
-        status = run_batch(&t, policy, &activations, first, count, out, err);
+        status = run_batch(&t, policy, first, count, out, err);
         if (progress != NULL && status == WZ_OK)
             progress(argument, first + count, options->problems);
     }
     if (status == WZ_OK)
         status = score_all(&t, out, err);
-    out->model_s /= (double)options->problems;
-    out->field_s /= (double)options->problems;
-    wz_activations_destroy(activations);
+    wz_activations_destroy(t.activations);
     free(t.block);
     return status;
 }

@@ -19,33 +19,65 @@ typedef struct wz_eval_options {
     int64_t samples; /* best-of-k: completions per problem, verified, the best kept; 0 or 1: one answer */
     bool baselines;
     int64_t max_completion_length;
+    const wz_problem
+        *given; /* [problems] of that task and those values, in place of generated ones; or NULL */
+    bool
+        reorder; /* each problem once more with its parts in a random order, where the family leaves them one */
+    bool timing; /* the reference solver and random search in the model's time too, which takes that time */
+    double *
+        ratios; /* [problems] receives each problem's ratio: of the answer, or of the best of samples; or NULL */
 } wz_eval_options;
 
 /* Of one policy or baseline over all problems. */
 typedef struct wz_score {
     double mean, ci_low, ci_high; /* mean of ratios (infeasible = 0), 95% bootstrap interval */
-    double ratio_of_means;        /* sum of objectives / sum of references */
-    double percent_of_field;      /* 100 sum of objectives / sum of the field algorithm's */
+    double ratio_of_means, ratio_of_means_low,
+        ratio_of_means_high; /* sum of objectives / sum of references */
+    double percent_of_field, percent_low,
+        percent_high; /* 100 sum of objectives / sum of the field algorithm's */
     double feasible, exact_optimum;
     double gap_p50, gap_p90, gap_p99; /* of 1 - ratio */
 } wz_score;
 
 typedef struct wz_eval_baseline {
     const char *name;
+    wz_baseline_kind kind;
     wz_score score;
+    double seconds; /* per problem */
 } wz_eval_baseline;
+
+/* The same problems with their parts in another order. */
+typedef struct wz_order_consistency {
+    double
+        changed; /* share that then reads differently: a family that numbers its parts may undo the order */
+    double same; /* share answered feasibly both times with the same objective, to 1e-9 of it */
+    double same_of_changed; /* of those that read differently; NaN: there are none */
+    wz_score score;         /* of the answers in the other order */
+} wz_order_consistency;
 
 typedef struct wz_evaluation {
     int64_t problems;
     wz_reference_kind reference_kind; /* the weakest of all */
     const char *field_algorithm;
+    double reference_percent; /* 100 sum of references / sum of the field algorithm's */
+    bool sampled;             /* the policy's answers are drawn, not greedy */
     wz_score policy;
     int64_t samples;
     wz_score best_of, random_best_of; /* with samples >= 2 */
     wz_eval_baseline baselines[WZ_MAX_BASELINES];
     size_t baseline_count;
-    double model_s, field_s; /* seconds per problem */
+    bool fixed_order; /* options.reorder was asked for, but the family's parts have a fixed order */
+    bool reordered;   /* or else: */
+    wz_order_consistency consistency;
+    bool timed;                        /* with options.timing: */
+    wz_score random_timed;             /* the best random decision in the time that the model took */
+    double random_tries;               /* of them in that time, in the mean */
+    double reference_s, random_best_s; /* seconds per problem */
+    double model_s, field_s;           /* the same, always; model_s: of all samples */
 } wz_evaluation;
+
+/* The baseline of a kind with the largest mean ratio; NULL: there is none. */
+const wz_eval_baseline *wz_evaluation_strongest(const wz_evaluation *evaluation, wz_baseline_kind kind);
 
 /* Called after each batch with the problems done. */
 typedef void (*wz_eval_progress)(void *argument, int64_t done, int64_t total);
@@ -57,11 +89,10 @@ wz_status wz_evaluation_memory(wz_policy *policy, const wz_eval_options *options
 wz_status wz_evaluate(wz_policy *policy, const wz_eval_options *options, wz_eval_progress progress,
                       void *argument, wz_evaluation *out, wz_error *err);
 
-/* {"objective_ratio": {"mean", "ci_low", "ci_high"}, "percent_of_wmmse", "feasible", "exact_optimum", "problems",
- * "baselines": {...}, ...}; timing adds seconds per problem. */
-wz_status wz_evaluation_write_json(const wz_evaluation *evaluation, bool timing, wz_text *out, wz_error *err);
+/* Members of a JSON object: "objective_ratio": {"mean", "ci_low", "ci_high"}, "percent_of_wmmse", "feasible",
+ * "exact_optimum", "problems", "baselines": {...}, ...; seconds per problem if timed. */
+void wz_evaluation_write_fields(wz_json *json, const wz_evaluation *evaluation);
 /* The same as a table for people. */
-wz_status wz_evaluation_write_table(const wz_evaluation *evaluation, bool timing, wz_text *out,
-                                    wz_error *err);
+wz_status wz_evaluation_write_table(const wz_evaluation *evaluation, wz_text *out, wz_error *err);
 
 #endif

@@ -1,118 +1,143 @@
-/* An evaluation as JSON and as a table. */
-#include "engine/run/evaluate.h"
+/* An evaluation as a table. */
+#include "engine/run/evaluation_text.h"
 
-static void write_score(wz_json *json, const wz_score *score, const char *percent_name)
-{
-    wz_json_key(json, "objective_ratio");
-    wz_json_begin_object(json);
-    wz_json_field_number(json, "mean", score->mean);
-    wz_json_field_number(json, "ci_low", score->ci_low);
-    wz_json_field_number(json, "ci_high", score->ci_high);
-    wz_json_end_object(json);
-    wz_json_field_number(json, "ratio_of_means", score->ratio_of_means);
-    wz_json_field_number(json, percent_name, score->percent_of_field);
-    wz_json_field_number(json, "feasible", score->feasible);
-    wz_json_field_number(json, "exact_optimum", score->exact_optimum);
-    wz_json_key(json, "gap");
-    wz_json_begin_object(json);
-    wz_json_field_number(json, "p50", score->gap_p50);
-    wz_json_field_number(json, "p90", score->gap_p90);
-    wz_json_field_number(json, "p99", score->gap_p99);
-    wz_json_end_object(json);
-}
+#include <math.h>
+#include <string.h>
 
-static void write_named_score(wz_json *json, const char *name, const wz_score *score,
-                              const char *percent_name)
-{
-    wz_json_key(json, name);
-    wz_json_begin_object(json);
-    write_score(json, score, percent_name);
-    wz_json_end_object(json);
-}
-
-static const char *reference_name(const wz_evaluation *e)
+const char *wz_evaluation_reference_name(const wz_evaluation *e)
 {
     return e->reference_kind == WZ_REFERENCE_OPTIMUM ? "exact optimum"
                                                      : wz_reference_kind_name(e->reference_kind);
 }
 
-wz_status wz_evaluation_write_json(const wz_evaluation *e, bool timing, wz_text *out, wz_error *err)
+wz_score_columns wz_score_columns_of(const wz_evaluation *e)
 {
-    wz_json json;
-    wz_text percent = {0};
-    wz_status status = wz_text_printf(&percent, err, "percent_of_%s", e->field_algorithm);
-    if (status != WZ_OK)
-        return status;
-    wz_json_start(&json, out, err);
-    wz_json_begin_object(&json);
-    write_score(&json, &e->policy, percent.data);
-    wz_json_field_integer(&json, "problems", e->problems);
-    wz_json_field_string(&json, "reference", reference_name(e));
-    if (e->samples > 1) {
-        wz_json_field_integer(&json, "samples", e->samples);
-        write_named_score(&json, "best_of", &e->best_of, percent.data);
-        write_named_score(&json, "random_best_of", &e->random_best_of, percent.data);
+    wz_score_columns columns = {.name =
+                                    e->timed ? 22 : 19, /* "random, best of 131072", "random best of 4095" */
+                                .percent = (int)strlen(e->field_algorithm) + 1,
+                                .timing = e->timed};
+    for (size_t b = 0; b < e->baseline_count; b++) {
+        const int length = (int)strlen(e->baselines[b].name) + 2; /* and a star */
+        columns.name = length > columns.name ? length : columns.name;
     }
-    wz_json_key(&json, "baselines");
-    wz_json_begin_object(&json);
-    for (size_t b = 0; b < e->baseline_count; b++)
-        write_named_score(&json, e->baselines[b].name, &e->baselines[b].score, percent.data);
-    wz_json_end_object(&json);
-    if (timing) {
-        wz_json_field_number(&json, "model_seconds_per_problem", e->model_s);
-        wz_json_field_number(&json, "field_algorithm_seconds_per_problem", e->field_s);
-    }
-    wz_json_end_object(&json);
-    wz_text_clear(&percent);
-    return wz_json_finish(&json);
+    columns.percent = columns.percent > 8 ? columns.percent : 8;
+    return columns;
 }
 
-static wz_status write_row(wz_text *out, const char *name, const wz_score *s, wz_error *err)
+wz_status wz_score_write_head(const wz_score_columns *columns, const wz_evaluation *e, wz_text *out,
+                              wz_error *err)
 {
-    return wz_text_printf(out, err, "%-18s %8.4f  %.4f..%.4f %8.2f %9.4f %9.4f %8.4f %8.4f\n", name, s->mean,
-                          s->ci_low, s->ci_high, s->percent_of_field, s->feasible, s->exact_optimum,
-                          s->gap_p50, s->gap_p99);
+    return wz_text_printf(out, err, "%-*s %8s  %14s %*s%% %9s %9s %8s %8s %8s%s\n", columns->name, "",
+                          "ratio", "95% interval", columns->percent - 1, e->field_algorithm, "feasible",
+                          "optimal", "gap p50", "gap p90", "gap p99", columns->timing ? "  us/problem" : "");
 }
 
-wz_status wz_evaluation_write_table(const wz_evaluation *e, bool timing, wz_text *out, wz_error *err)
+wz_status wz_score_write_row(const wz_score_columns *columns, const char *name, const wz_score *s,
+                             double seconds, wz_text *out, wz_error *err)
 {
-    const wz_score optimum = {
-        1.0,
-        1.0,
-        1.0,
-        1.0,
-        e->policy.ratio_of_means > 0.0 ? e->policy.percent_of_field / e->policy.ratio_of_means : 0.0,
-        1.0,
-        1.0,
-        0.0,
-        0.0,
-        0.0};
+    wz_status status =
+        wz_text_printf(out, err, "%-*s %8.4f  %.4f..%.4f %*.2f %9.4f %9.4f %8.4f %8.4f %8.4f", columns->name,
+                       name, s->mean, s->ci_low, s->ci_high, columns->percent, s->percent_of_field,
+                       s->feasible, s->exact_optimum, s->gap_p50, s->gap_p90, s->gap_p99);
+    if (status == WZ_OK && columns->timing)
+        status = isnan(seconds) ? wz_text_printf(out, err, " %11s", "-")
+                                : wz_text_printf(out, err, " %11.1f", seconds * 1e6);
+    return status == WZ_OK ? wz_text_append(out, "\n", 1, err) : status;
+}
+
+wz_status wz_evaluation_write_baselines(const wz_score_columns *columns, const wz_evaluation *e, wz_text *out,
+                                        wz_error *err)
+{
+    const wz_eval_baseline *trivial = wz_evaluation_strongest(e, WZ_BASELINE_TRIVIAL);
+    const wz_score reference = {.mean = 1.0,
+                                .ci_low = 1.0,
+                                .ci_high = 1.0,
+                                .percent_of_field = e->reference_percent,
+                                .feasible = 1.0,
+                                .exact_optimum = 1.0};
     wz_text name = {0};
-    wz_status status = wz_text_printf(
-        out, err,
-        "%lld problems; ratio = objective / %s, 95%% interval by bootstrap\n%-18s %8s  %14s %7s%% %9s %9s "
-        "%8s %8s\n",
-        (long long)e->problems, reference_name(e), "", "ratio", "95% interval", e->field_algorithm,
-        "feasible", "optimal", "gap p50", "gap p99");
-    if (status == WZ_OK)
-        status = write_row(out, "policy", &e->policy, err);
-    if (status == WZ_OK)
-        status = write_row(out, wz_reference_kind_name(e->reference_kind), &optimum, err);
-    for (size_t b = 0; status == WZ_OK && b < e->baseline_count; b++)
-        status = write_row(out, e->baselines[b].name, &e->baselines[b].score, err);
-    if (status == WZ_OK && e->samples > 1) {
-        status = wz_text_printf(&name, err, "policy best of %lld", (long long)e->samples);
-        if (status == WZ_OK)
-            status = write_row(out, name.data, &e->best_of, err);
+    wz_status status = wz_score_write_row(columns, wz_reference_kind_name(e->reference_kind), &reference,
+                                          e->reference_s, out, err);
+    for (size_t b = 0; status == WZ_OK && b < e->baseline_count; b++) {
+        const wz_eval_baseline *baseline = &e->baselines[b];
         name.length = 0;
+        status = wz_text_printf(&name, err, "%s%s", baseline->name, baseline == trivial ? " *" : "");
         if (status == WZ_OK)
-            status = wz_text_printf(&name, err, "random best of %lld", (long long)e->samples);
-        if (status == WZ_OK)
-            status = write_row(out, name.data, &e->random_best_of, err);
+            status = wz_score_write_row(columns, name.data, &baseline->score, baseline->seconds, out, err);
     }
     wz_text_clear(&name);
-    if (status == WZ_OK && timing)
-        status = wz_text_printf(out, err, "time per problem: model %.1f us, %s %.1f us\n", e->model_s * 1e6,
-                                e->field_algorithm, e->field_s * 1e6);
     return status;
+}
+
+wz_status wz_score_write_counted(const wz_score_columns *columns, const char *name, double count,
+                                 const wz_score *score, double seconds, wz_text *out, wz_error *err)
+{
+    wz_text text = {0};
+    wz_status status = wz_text_printf(&text, err, "%s %.0f", name, count);
+    if (status == WZ_OK)
+        status = wz_score_write_row(columns, text.data, score, seconds, out, err);
+    wz_text_clear(&text);
+    return status;
+}
+
+wz_status wz_evaluation_write_foot(const wz_evaluation *e, wz_text *out, wz_error *err)
+{
+    wz_status status = WZ_OK;
+    if (wz_evaluation_strongest(e, WZ_BASELINE_TRIVIAL) != NULL)
+        status = wz_text_printf(out, err, "* the best trivial policy\n");
+    if (status == WZ_OK && e->reference_kind == WZ_REFERENCE_UPPER_BOUND)
+        status = wz_text_printf(
+            out, err,
+            "references are upper bounds, so a ratio of 1 may be out of reach; optimal: as good as the "
+            "bound's own decision after rounding and local search\n");
+    if (status == WZ_OK && e->reference_kind == WZ_REFERENCE_BEST_KNOWN)
+        status = wz_text_printf(out, err,
+                                "references are the best known: a ratio may pass 1, and where no optimum is "
+                                "known no answer counts as optimal\n");
+    return status;
+}
+
+static wz_status write_consistency(const wz_score_columns *columns, const wz_evaluation *e, wz_text *out,
+                                   wz_error *err)
+{
+    const wz_order_consistency *c = &e->consistency;
+    wz_status status = wz_score_write_row(columns, "in another order", &c->score, NAN, out, err);
+    if (status == WZ_OK)
+        status = wz_text_printf(out, err,
+                                "another order: %.1f%% of the problems read differently; the same objective "
+                                "was reached on %.2f%% of all",
+                                100.0 * c->changed, 100.0 * c->same);
+    if (status == WZ_OK && c->changed > 0.0)
+        status = wz_text_printf(out, err, ", on %.2f%% of those", 100.0 * c->same_of_changed);
+    return status == WZ_OK ? wz_text_append(out, "\n", 1, err) : status;
+}
+
+wz_status wz_evaluation_write_table(const wz_evaluation *e, wz_text *out, wz_error *err)
+{
+    const wz_score_columns columns = wz_score_columns_of(e);
+    const double samples = (double)e->samples;
+    wz_status status =
+        wz_text_printf(out, err, "%lld problems; ratio = objective / %s, 95%% interval by bootstrap\n",
+                       (long long)e->problems, wz_evaluation_reference_name(e));
+    if (status == WZ_OK)
+        status = wz_score_write_head(&columns, e, out, err);
+    if (status == WZ_OK) /* of several samples, the time is that of all */
+        status = wz_score_write_row(&columns, e->sampled ? "policy, sampled" : "policy", &e->policy,
+                                    e->samples > 1 ? NAN : e->model_s, out, err);
+    if (status == WZ_OK)
+        status = wz_evaluation_write_baselines(&columns, e, out, err);
+    if (status == WZ_OK && e->samples > 1)
+        status =
+            wz_score_write_counted(&columns, "policy best of", samples, &e->best_of, e->model_s, out, err);
+    if (status == WZ_OK && e->samples > 1)
+        status = wz_score_write_counted(&columns, "random best of", samples, &e->random_best_of,
+                                        e->random_best_s, out, err);
+    if (status == WZ_OK && e->timed) /* the model's time is what it was given */
+        status = wz_score_write_counted(&columns, "random, best of", e->random_tries, &e->random_timed,
+                                        e->model_s, out, err);
+    if (status == WZ_OK && e->reordered)
+        status = write_consistency(&columns, e, out, err);
+    if (status == WZ_OK && e->fixed_order)
+        status = wz_text_printf(out, err, "these problems' parts have a fixed order: no other was tried\n");
+    return status == WZ_OK ? wz_evaluation_write_foot(e, out, err) : status;
 }

@@ -13,7 +13,10 @@ typedef struct wz_score_input {
 
 #define WZ_BOOTSTRAP_RESAMPLES 1000
 
-/* Percentile bootstrap of the mean (Efron 1979): 1,000 resamples, 2.5% and 97.5% points. */
+/* 95% interval of a mean: percentile bootstrap (Efron 1979), 1,000 resamples, 2.5% and 97.5% points. Which values a
+ * resample takes depends on seed and count alone. */
+wz_status wz_bootstrap_mean(const double *values, int64_t count, uint64_t seed, double *low, double *high,
+                            wz_error *err);
 wz_status wz_score_problems(const wz_score_input *input, wz_score *out, wz_error *err);
 
 #endif

@@ -1,0 +1,12 @@
+/* What the files of this room that open files share. */
+#ifndef WZ_CORE_FILE_INTERNAL_H
+#define WZ_CORE_FILE_INTERNAL_H
+
+#include "engine/core/status.h"
+
+/* "cannot <action> <path>: <the system's reason>", with the status and the remedy that belong to an errno value. */
+wz_status wz_file_fail_errno(wz_error *err, int number, const char *action, const char *path);
+/* open() that goes on after a signal. */
+int wz_file_open_retry(const char *path, int flags);
+
+#endif

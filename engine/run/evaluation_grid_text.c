@@ -1,0 +1,140 @@
+/* A grid of evaluations as a table, a row for each setting, and as the items of a JSON array. */
+#include "engine/run/evaluation_grid.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/run/evaluation_text.h"
+#include "engine/run/problem_set.h"
+
+typedef struct columns {
+    int setting, percent, trivial, algorithm; /* widths */
+    const wz_evaluation *first;               /* of those that there are; NULL: none */
+} columns;
+
+static int wider(int width, const char *text)
+{
+    return (int)strlen(text) > width ? (int)strlen(text) : width;
+}
+
+/* "0.6512 full": the mean ratio of the strongest of a kind. */
+static void describe_strongest(const wz_evaluation *e, wz_baseline_kind kind, char out[80])
+{
+    const wz_eval_baseline *best = wz_evaluation_strongest(e, kind);
+    if (best == NULL)
+        (void)snprintf(out, 80, "-");
+    else
+        (void)snprintf(out, 80, "%.4f %.64s", best->score.mean, best->name);
+}
+
+static columns measure(const wz_grid_row *rows, size_t count)
+{
+    columns c = {.setting = (int)strlen("setting"),
+                 .percent = 8,
+                 .trivial = (int)strlen("best trivial"),
+                 .algorithm = (int)strlen("strongest algorithm")};
+    for (const wz_grid_row *row = rows; row < rows + count; row++) {
+        char text[80];
+        c.setting = wider(c.setting, row->setting);
+        if (row->failure[0] != '\0')
+            continue;
+        describe_strongest(&row->evaluation, WZ_BASELINE_TRIVIAL, text);
+        c.trivial = wider(c.trivial, text);
+        describe_strongest(&row->evaluation, WZ_BASELINE_ALGORITHM, text);
+        c.algorithm = wider(c.algorithm, text);
+        if (c.first == NULL)
+            c.first = &row->evaluation;
+    }
+    if (c.first != NULL && strlen(c.first->field_algorithm) + 1 > 8)
+        c.percent = (int)strlen(c.first->field_algorithm) + 1;
+    return c;
+}
+
+static wz_status write_head(const columns *c, wz_text *out, wz_error *err)
+{
+    const wz_evaluation *e = c->first;
+    wz_status status =
+        wz_text_printf(out, err, "%-*s %8s  %14s %*s%% %9s  %-*s  %-*s %8s %8s %8s", c->setting, "setting",
+                       "ratio", "95% interval", c->percent - 1, e->field_algorithm, "feasible", c->trivial,
+                       "best trivial", c->algorithm, "strongest algorithm", "gap p50", "gap p90", "gap p99");
+    if (status == WZ_OK && e->samples > 1)
+        status = wz_text_printf(out, err, " %8s %8s", "best of", "random");
+    if (status == WZ_OK && e->reordered)
+        status = wz_text_printf(out, err, " %11s", "same, order");
+    if (status == WZ_OK && e->timed)
+        status = wz_text_printf(out, err, " %11s", "us/problem");
+    return status == WZ_OK ? wz_text_printf(out, err, "  reference\n") : status;
+}
+
+static wz_status write_row(const columns *c, const wz_grid_row *row, wz_text *out, wz_error *err)
+{
+    const wz_evaluation *e = &row->evaluation;
+    const wz_score *s = &e->policy;
+    char trivial[80], algorithm[80];
+    if (row->failure[0] != '\0')
+        return wz_text_printf(out, err, "%-*s not evaluated: %s\n", c->setting, row->setting, row->failure);
+    describe_strongest(e, WZ_BASELINE_TRIVIAL, trivial);
+    describe_strongest(e, WZ_BASELINE_ALGORITHM, algorithm);
+    wz_status status = wz_text_printf(
+        out, err, "%-*s %8.4f  %.4f..%.4f %*.2f %9.4f  %-*s  %-*s %8.4f %8.4f %8.4f", c->setting,
+        row->setting, s->mean, s->ci_low, s->ci_high, c->percent, s->percent_of_field, s->feasible,
+        c->trivial, trivial, c->algorithm, algorithm, s->gap_p50, s->gap_p90, s->gap_p99);
+    if (status == WZ_OK && e->samples > 1)
+        status = wz_text_printf(out, err, " %8.4f %8.4f", e->best_of.mean, e->random_best_of.mean);
+    if (status == WZ_OK && e->reordered)
+        status = wz_text_printf(out, err, " %11.4f", e->consistency.same);
+    if (status == WZ_OK && e->timed)
+        status = wz_text_printf(out, err, " %11.1f", e->model_s * 1e6);
+    return status == WZ_OK ? wz_text_printf(out, err, "  %s\n", wz_reference_kind_name(e->reference_kind))
+                           : status;
+}
+
+/* What rows of these kinds of reference mean. */
+static wz_status write_foot(const wz_grid_row *rows, size_t count, wz_text *out, wz_error *err)
+{
+    bool has_bound = false, has_best_known = false;
+    for (size_t i = 0; i < count; i++) {
+        const wz_reference_kind kind = rows[i].evaluation.reference_kind;
+        has_bound = has_bound || kind == WZ_REFERENCE_UPPER_BOUND;
+        has_best_known = has_best_known || kind == WZ_REFERENCE_BEST_KNOWN;
+    }
+    wz_status status = WZ_OK;
+    if (has_bound)
+        status = wz_text_printf(out, err, "upper bound: a ratio of 1 may be out of reach\n");
+    if (status == WZ_OK && has_best_known)
+        status = wz_text_printf(out, err, "best known: not the optimum for sure, so a ratio may pass 1\n");
+    return status;
+}
+
+wz_status wz_grid_write_table(const wz_grid_row *rows, size_t count, wz_text *out, wz_error *err)
+{
+    const columns c = measure(rows, count);
+    wz_status status =
+        c.first == NULL
+            ? wz_text_printf(out, err, "no setting could be evaluated\n")
+            : wz_text_printf(
+                  out, err, "%lld problems each; ratio = objective / reference, 95%% interval by bootstrap\n",
+                  (long long)c.first->problems);
+    if (status == WZ_OK && c.first != NULL)
+        status = write_head(&c, out, err);
+    for (size_t i = 0; status == WZ_OK && i < count; i++)
+        status = write_row(&c, &rows[i], out, err);
+    return status == WZ_OK ? write_foot(rows, count, out, err) : status;
+}
+
+void wz_grid_write_items(wz_json *json, const wz_grid_row *rows, size_t count)
+{
+    for (const wz_grid_row *row = rows; row < rows + count; row++) {
+        wz_json_begin_object(json);
+        wz_json_field_string(json, "task", row->task->name);
+        wz_json_field_string(json, "setting", row->setting);
+        if (row->failure[0] != '\0') {
+            wz_json_field_string(json, "not_evaluated", row->failure);
+        } else {
+            wz_set_write_options_json(row->task, row->values, json);
+            wz_evaluation_write_fields(json, &row->evaluation);
+        }
+        wz_json_end_object(json);
+    }
+}
