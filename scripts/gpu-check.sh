@@ -120,7 +120,8 @@ part_build() {
         echo "cublasLt.h from $cublas_include"
         export CUDAFLAGS="${CUDAFLAGS:-} -isystem $cublas_include"
     fi
-    within 60 cmake -S . -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DWZ_CUDA=ON \
+    # a warning of this machine's compilers is no reason to measure nothing
+    within 60 cmake -S . -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DWZ_CUDA=ON -DWZ_WERROR=OFF \
         "-DCMAKE_CUDA_ARCHITECTURES=$architectures" ${cublas_include:+"-DWZ_CUBLASLT_INCLUDE=$cublas_include"} &&
         within 300 cmake --build "$build" -j "$(nproc)" --target wavezero gpu_tests &&
         "$build/wavezero" doctor
