@@ -159,9 +159,9 @@ typedef struct lane_queries {
     int head[2];
 } lane_queries;
 
-static __device__ __forceinline__ bool is_there(const lane_queries &q, int half)
+static __device__ __forceinline__ bool is_there(const lane_queries &q, int which)
 {
-    return q.place[half] >= 0;
+    return q.place[which] >= 0;
 }
 
 static __device__ __forceinline__ lane_queries queries_of(const attention_lists &lists,

@@ -81,10 +81,10 @@ typedef struct keys_seen {
 typedef struct all_seen {
 } all_seen;
 
-/* Whether the lane's query `half` sees a key; whether some query of the warp sees one from `key` on. */
-static __device__ __forceinline__ bool is_seen(const keys_seen &seen, int half, int key)
+/* Whether the lane's query `which` sees a key; whether some query of the warp sees one from `key` on. */
+static __device__ __forceinline__ bool is_seen(const keys_seen &seen, int which, int key)
 {
-    return key < seen.of[half];
+    return key < seen.of[which];
 }
 
 static __device__ __forceinline__ bool is_seen(const all_seen &, int, int)
@@ -103,9 +103,9 @@ static __device__ __forceinline__ bool any_seen(const all_seen &, int)
 }
 
 /* Whether the lane's query sees a value that was replaced. */
-static __device__ __forceinline__ bool bad_seen(const keys_seen &seen, int half)
+static __device__ __forceinline__ bool bad_seen(const keys_seen &seen, int which)
 {
-    return seen.bad < seen.of[half];
+    return seen.bad < seen.of[which];
 }
 
 static __device__ __forceinline__ bool bad_seen(const all_seen &, int)

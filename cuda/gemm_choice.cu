@@ -127,7 +127,8 @@ static wz_status none_holds(const cuda_product *p, int count, wz_error *err)
 {
     if (p->a_transposed)
         return wz_fail(err, WZ_ERR_DEVICE,
-                       "none of %d algorithms gives a weight gradient [%lld, %lld] the same bits twice: set "
+                       "none of %d algorithms gives a weight gradient [%lld, %lld] of any number of rows the "
+                       "same bits twice: set "
                        "exact: false to do without",
                        count, (long long)p->m, (long long)p->n);
     return wz_fail(err, WZ_ERR_DEVICE,

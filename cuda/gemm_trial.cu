@@ -2,7 +2,8 @@
  *
  * A product over rows: one of many rows against products of some of them. The many are a large micro-batch; fewer where rows
  * are long, but still more tiles than a GPU has processors: where a library goes by the number of tiles, it does so
- * between one tile and there. So with columns that come in chunks. A weight gradient: twice the same product. */
+ * between one tile and there. So with columns that come in chunks. A weight gradient: twice the same product, and products of
+ * few rows, which it must be able to do. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -216,6 +217,22 @@ static wz_status try_part(cuda_backend *cuda, gemm_library *library, const trial
     return WZ_OK;
 }
 
+/* Whether an algorithm that was chosen for many rows can make a weight gradient of few, too. */
+static bool takes_few_rows(cuda_backend *cuda, gemm_library *library, const trial *t,
+                           const gemm_algorithm *algorithm)
+{
+    static const int64_t few[] = {1, 7, 33};
+    const part every = {0, t->product.m, 0, 0};
+    wz_error unused = {{0}};
+    bool takes = true;
+    for (size_t i = 0; takes && i < sizeof few / sizeof few[0]; i++) {
+        cuda_product p = t->product;
+        p.k = few[i];
+        takes = run_part(cuda, library, &p, algorithm, &every, p.c, &unused) == WZ_OK;
+    }
+    return takes;
+}
+
 /* One that cannot multiply so few rows does not hold. */
 static bool algorithm_holds(cuda_backend *cuda, gemm_library *library, const trial *t,
                             const gemm_algorithm *algorithm, char *host)
@@ -226,7 +243,7 @@ static bool algorithm_holds(cuda_backend *cuda, gemm_library *library, const tri
     bool holds = run_part(cuda, library, p, algorithm, &every, p->c, &unused) == WZ_OK;
     if (p->a_transposed)
         return holds && try_part(cuda, library, t, algorithm, &every, host, &holds, &unused) == WZ_OK &&
-               holds;
+               holds && takes_few_rows(cuda, library, t, algorithm);
     for (size_t i = 0; holds && i < sizeof parts / sizeof parts[0]; i++) {
         part rows = parts[i];
         rows.first += rows.first < 0 ? p->m : 0;

@@ -1,8 +1,8 @@
 /* The CPU's products in cublasLt's place. Algorithm 0 sums over k in order, whatever the rows. Algorithm 1 does not keep what
  * the backend asks of cublasLt: few rows are summed from the other end, and weight gradients every other time. It is the
  * first candidate, so that every test that multiplies shows that it is found out. Of columns in chunks so does algorithm 3:
- * one chunk is summed from the other end. CUDA_EMULATOR_FAULT=no_exact_product: it
- * is the only one; no_exact_gradient: of weight gradients; other_product: the second is called 2 and is as good as 0. */
+ * one chunk is summed from the other end. Algorithm 4 refuses weight gradients of few rows. CUDA_EMULATOR_FAULT=
+ * no_exact_product: 1 is the only one; no_exact_gradient: of weight gradients; other_product: the second is called 2 and is as good as 0. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -11,6 +11,7 @@
 #include "cuda/gemm.h"
 
 #define FEW_ROWS 20
+#define REFUSED_ROWS 8
 
 wz_status gemm_library_create(cudaStream_t, gemm_library **out, wz_error *)
 {
@@ -72,6 +73,8 @@ wz_status gemm_library_find(gemm_library *, const cuda_product *p, bool, bool, g
     found[(*count)++] = gemm_algorithm{{1}};
     if (p->chunk > 0)
         found[(*count)++] = gemm_algorithm{{3}};
+    if (p->a_transposed)
+        found[(*count)++] = gemm_algorithm{{4}};
     if (fault == nullptr || strcmp(fault, only_one) != 0)
         found[(*count)++] =
             gemm_algorithm{{fault != nullptr && strcmp(fault, "other_product") == 0 ? 2U : 0U}};
@@ -83,8 +86,11 @@ void gemm_library_describe(const gemm_library *, const gemm_algorithm *algorithm
     (void)snprintf(out, size, "id %d", (int)algorithm->data[0]);
 }
 
-wz_status gemm_library_run(gemm_library *, const cuda_product *p, const gemm_algorithm *algorithm, wz_error *)
+wz_status gemm_library_run(gemm_library *, const cuda_product *p, const gemm_algorithm *algorithm,
+                           wz_error *err)
 {
+    if (algorithm->data[0] == 4 && p->a_transposed && p->k < REFUSED_ROWS)
+        return wz_fail(err, WZ_ERR_DEVICE, "algorithm 4 takes %d rows or more", REFUSED_ROWS);
     static bool every_other = false;
     every_other = every_other != p->a_transposed;
     const bool backwards = (algorithm->data[0] == 1 && (p->a_transposed ? every_other : p->m < FEW_ROWS)) ||
