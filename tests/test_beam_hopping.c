@@ -30,14 +30,18 @@ END_TEST
 START_TEST(judge_names_the_cell_that_is_lit_again)
 {
     wz_problem problem = family_problem(task, "cells=6 beams=3 slots=2", 0);
-    const wz_outcome one = family_judge(&problem, (unsigned[]){0, 1, 2, 4, 3, 4}),
-                     all = family_judge(&problem, (unsigned[]){5, 5, 5, 1, 1, 1});
-    ck_assert_str_eq(one.reason, "slot 2 lights cell E more than once; in all, 1 beams light a cell again");
-    ck_assert_double_eq(one.violation, 1);
-    ck_assert_double_eq(one.shortfall, 0.25);
-    ck_assert_str_eq(all.reason, "slot 1 lights cell F more than once; in all, 4 beams light a cell again");
-    ck_assert_double_eq(all.violation, 4);
-    ck_assert_double_eq(all.shortfall, 1);
+    family_violates(&problem, " A B C E D E</answer>", 1, 0.25,
+                    "slot 2 lights cell E more than once; in all, 1 beams light a cell again");
+    family_violates(&problem, " A B A C D C</answer>", 2, 0.5,
+                    "slot 1 lights cell A more than once; in all, 2 beams light a cell again");
+    family_violates(&problem, " F F F B B B</answer>", 4, 1,
+                    "slot 1 lights cell F more than once; in all, 4 beams light a cell again");
+    /* again in another slot is no violation */
+    ck_assert_int_eq(family_verdict(&problem, " A B C C B A</answer>").kind, WZ_VERDICT_FEASIBLE);
+    static const char *const tricks[] = {" A B C D E</answer>",   " A B C D E F A</answer>",
+                                         " A B C D E G</answer>", " A B C D E none</answer>",
+                                         " a b c d e f</answer>", " 1 2 3 4 5 6</answer>"};
+    family_rejects_all(&problem, tricks, sizeof tricks / sizeof *tricks);
     wz_problem_clear(&problem);
 }
 END_TEST

@@ -214,14 +214,32 @@ START_TEST(judge_names_the_user_and_what_it_lacks)
     ck_assert_ptr_nonnull(problem.payload);
     ck_assert_double_eq(family_judge(&problem, (unsigned[]){0, 1}).objective, 9);
     ck_assert_double_eq(family_judge(&problem, (unsigned[]){1, 0}).objective, 5.6);
-    const wz_outcome outcome = family_judge(&problem, (unsigned[]){0, 0});
-    ck_assert(!outcome.feasible);
-    ck_assert_str_eq(outcome.reason, "user B gets 0.0 bit/s/Hz, 1.8 below the minimum of 1.8");
-    ck_assert_double_eq_tol(outcome.violation, 1.8, 1e-12);
-    ck_assert_double_eq_tol(outcome.shortfall, 0.5, 1e-12); /* one of two users lacks all */
+    /* one of two users lacks all */
+    family_violates(&problem, " A A</answer>", 1.8, 0.5,
+                    "user B gets 0.0 bit/s/Hz, 1.8 below the minimum of 1.8");
+    family_violates(&problem, " B B</answer>", 1.8, 0.5,
+                    "user A gets 0.0 bit/s/Hz, 1.8 below the minimum of 1.8");
+    static const char *const tricks[] = {" A</answer>",   " A B A</answer>",  " A C</answer>",
+                                         " a b</answer>", " A none</answer>", " 1 2</answer>",
+                                         " AB</answer>",  " A A B B</answer>"};
+    family_rejects_all(&problem, tricks, sizeof tricks / sizeof *tricks);
     wz_problem_clear(&problem);
     problem = family_from_numbers(task, "users=2 blocks=2 objective=proportional_fair", numbers, 5);
     ck_assert_double_eq_tol(family_judge(&problem, (unsigned[]){0, 1}).objective, sqrt(18), 1e-12);
+    wz_problem_clear(&problem);
+}
+END_TEST
+
+/* B has 2.9 and 3.0: where the minimum is all of the 3.0 that the poorer can have, one way round misses it by a tenth, the other
+ * meets it to the last. */
+START_TEST(minimum_missed_by_a_tenth_is_missed)
+{
+    static const int32_t numbers[] = {30, 60, 29, 35, 30};
+    wz_problem problem = family_from_numbers(task, "users=2 blocks=2 minimum_share=1", numbers, 5);
+    const wz_verdict met = family_verdict(&problem, " A B</answer>");
+    ck_assert(met.kind == WZ_VERDICT_FEASIBLE && met.is_optimum);
+    family_violates(&problem, " B A</answer>", 0.1, 1 / 60.0,
+                    "user B gets 2.9 bit/s/Hz, 0.1 below the minimum of 3.0");
     wz_problem_clear(&problem);
 }
 END_TEST
@@ -331,6 +349,7 @@ int main(void)
     tcase_add_test(cases, enumeration_without_a_solution_says_so);
     tcase_add_test(cases, improve_ends_where_no_change_helps);
     tcase_add_test(cases, judge_names_the_user_and_what_it_lacks);
+    tcase_add_test(cases, minimum_missed_by_a_tenth_is_missed);
     tcase_add_test(cases, prompt_is_what_the_header_says);
     tcase_add_test(cases, numbers_of_no_problem_are_named);
     tcase_add_test(cases, draw_rates_have_the_mean_of_rayleigh_fading);

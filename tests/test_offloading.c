@@ -238,6 +238,20 @@ START_TEST(training_reference_is_close_to_the_optimum)
 }
 END_TEST
 
+/* Every choice is admissible: what can be wrong is only who it is said of. */
+START_TEST(answers_that_name_others_are_no_answers)
+{
+    wz_problem problem = family_problem(task, "users=4", 0);
+    static const char *const tricks[] = {" A B C</answer>",     " A B C D D</answer>",  " A B D C</answer>",
+                                         " A A C D</answer>",   " A a C D</answer>",    " A B C E</answer>",
+                                         " 1 1 1 1</answer>",   " A B C none</answer>", " ABCD</answer>",
+                                         " A, B, C, D</answer>"};
+    family_rejects_all(&problem, tricks, sizeof tricks / sizeof *tricks);
+    ck_assert_int_eq(family_verdict(&problem, " A b C d</answer>").kind, WZ_VERDICT_FEASIBLE);
+    wz_problem_clear(&problem);
+}
+END_TEST
+
 /* Answers that do not look at the problem earn no headroom, and the ratio of the floors that are published. */
 START_TEST(constant_answers_earn_no_headroom)
 {
@@ -279,6 +293,7 @@ int main(void)
     tcase_add_test(cases, prompt_is_what_the_header_says);
     tcase_add_test(cases, numbers_of_no_problem_are_named);
     tcase_add_test(cases, training_reference_is_close_to_the_optimum);
+    tcase_add_test(cases, answers_that_name_others_are_no_answers);
     tcase_add_test(cases, constant_answers_earn_no_headroom);
     suite_add_tcase(suite, cases);
     return run_suite(suite);
