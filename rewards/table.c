@@ -2,16 +2,16 @@
 #include <assert.h>
 #include <string.h>
 
+#include "rewards/assignment.h"
+#include "rewards/beam_hopping.h"
 #include "rewards/d2d.h"
+#include "rewards/deadline.h"
 #include "rewards/energy_efficiency.h"
+#include "rewards/independent_set.h"
 #include "rewards/isac.h"
 #include "rewards/max_min.h"
 #include "rewards/ofdma.h"
-#include "rewards/beam_hopping.h"
 #include "rewards/offloading.h"
-#include "rewards/assignment.h"
-#include "rewards/deadline.h"
-#include "rewards/independent_set.h"
 #include "rewards/power_control.h"
 #include "rewards/semantic.h"
 #include "rewards/verifier.h"

@@ -78,13 +78,13 @@ test_release() {
 # bit are covered by the release tests.
 test_sanitize() {
     configure_and_build sanitize -DCMAKE_BUILD_TYPE=RelWithDebInfo -DWZ_SANITIZE=ON -DWZ_CUDA=OFF &&
-        run_tests sanitize -E '_(Haswell|SkylakeX|Sandybridge)$|^test_(promises|backend_rows)_emulated|^cuda_head_bf16'
+        run_tests sanitize -E '_(Haswell|SkylakeX|Sandybridge)$|^test_(promises|backend(_norm|_attention)?_rows)_emulated|^cuda_head_bf16'
 }
 
 # A binary for any processor of the family: other vectors, the same arithmetic.
 test_portable() {
     configure_and_build portable -DCMAKE_BUILD_TYPE=Release -DWZ_NATIVE=OFF -DWZ_CUDA=OFF &&
-        run_tests portable -R '^test_(vec|backend|backend_promises|backend_rows|model)$'
+        run_tests portable -R '^test_(vec|backend|backend_promises|backend(_norm|_attention)?_rows|model)$'
 }
 
 test_clang() {

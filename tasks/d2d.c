@@ -6,6 +6,7 @@
 #include <math.h>
 
 #include "tasks/channel_d2d.h"
+#include "tasks/decibel.h"
 #include "tasks/link_table.h"
 
 enum {
@@ -69,7 +70,7 @@ static void derive(wz_problem *problem)
     for (size_t i = 0; i < p->links; i++)
         for (size_t j = 0; j < p->links; j++)
             p->gain[i * p->links + j] =
-                pow(10.0, problem->numbers[i * p->links + j] / 10.0) / (i == j ? p->gap : 1);
+                wz_from_whole_db(problem->numbers[i * p->links + j], 0) / (i == j ? p->gap : 1);
 }
 
 static wz_status draw(wz_problem *problem, wz_draws *draws, wz_error *err)
@@ -87,7 +88,7 @@ static wz_status draw(wz_problem *problem, wz_draws *draws, wz_error *err)
     if (status != WZ_OK)
         return status;
     for (size_t entry = 0; entry < problem->number_count; entry++)
-        printed[entry] = (int32_t)fmin(fmax(round(power_db[entry]), 0), WZ_D2D_DB_MAX);
+        printed[entry] = wz_clip_db(power_db[entry], 0, WZ_D2D_DB_MAX);
     wz_link_table_number(printed, problem);
     return WZ_OK;
 }

@@ -25,15 +25,10 @@ static const wz_task_option options[OPTION_COUNT] = {
      NULL},
 };
 
-static size_t number_count(const double *values)
-{
-    return (size_t)values[OPTION_LINKS] * (size_t)values[OPTION_LINKS];
-}
-
 /* The payload with its table behind it. */
 static size_t payload_bytes(const double *values)
 {
-    return sizeof(wz_energy_efficiency) + number_count(values) * sizeof(double);
+    return sizeof(wz_energy_efficiency) + wz_link_table_count(values) * sizeof(double);
 }
 
 static void derive(wz_problem *problem)
@@ -104,7 +99,7 @@ const wz_task wz_task_energy_efficiency = {
     .options = options,
     .option_count = OPTION_COUNT,
     .size_option = OPTION_LINKS,
-    .number_count = number_count,
+    .number_count = wz_link_table_count,
     .payload_bytes = payload_bytes,
     .draw = draw,
     .check_numbers = wz_rayleigh_table_check,

@@ -3,7 +3,7 @@
 #include <math.h>
 
 #include "tasks/decibel.h"
-#include "tasks/part_rows.h"
+#include "tasks/rows.h"
 #include "tasks/words.h"
 
 enum { OPTION_TONES, OPTION_TOTAL, OPTION_SNR_DB, OPTION_SENSING, OPTION_COUNT };

@@ -1,5 +1,7 @@
 #include "tasks/link_table.h"
 
+#include "tasks/rows.h"
+
 size_t wz_link_table_count(const double *values)
 {
     return (size_t)values[0] * (size_t)values[0];
@@ -8,13 +10,11 @@ size_t wz_link_table_count(const double *values)
 void wz_link_table_number(const int32_t *printed, wz_problem *problem)
 {
     const size_t links = problem->size;
-    uint8_t *source = problem->source;
-    for (size_t i = 0; i < links; i++) { /* by insertion: links of equal gain keep their order */
-        size_t place = i;
-        for (; place > 0 && printed[i * (links + 1)] > printed[source[place - 1] * (links + 1)]; place--)
-            source[place] = source[place - 1];
-        source[place] = (uint8_t)i;
-    }
+    const uint8_t *source = problem->source;
+    int32_t direct[WZ_MAX_LINKS] = {0};
+    for (size_t i = 0; i < links; i++)
+        direct[i] = printed[i * (links + 1)];
+    wz_rows_by_falling(links, direct, problem->source);
     for (size_t i = 0; i < links; i++)
         for (size_t j = 0; j < links; j++)
             problem->numbers[i * links + j] = printed[source[i] * links + source[j]];
@@ -59,6 +59,19 @@ void wz_link_table_write(wz_words *words, const wz_problem *problem)
             if (j != i)
                 write_gain(words, problem, i, j);
     }
+}
+
+void wz_link_table_write_channel(wz_words *words, const wz_problem *problem, int offset)
+{
+    char last[3];
+    wz_label(problem->size - 1, last);
+    wz_words_printf(
+        words,
+        "%zu radio links, A to %s, share one channel; each is a transmitter and its own receiver. "
+        "Power received from each transmitter at full power, in dB relative to the receiver's "
+        "noise power:\n",
+        problem->size, last);
+    wz_link_table_write_full(words, problem, offset);
 }
 
 void wz_link_table_write_full(wz_words *words, const wz_problem *problem, int offset)

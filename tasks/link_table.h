@@ -24,5 +24,7 @@ wz_status wz_link_table_check(const wz_problem *problem, int32_t maximum, wz_err
 void wz_link_table_write(wz_words *words, const wz_problem *problem);
 /* Appends a line for each receiver in words: "Receiver A: 10 dB from A, -3 dB from B"; `offset` is taken off the numbers. */
 void wz_link_table_write_full(wz_words *words, const wz_problem *problem, int offset);
+/* The same behind a sentence that says what the links and the table are. */
+void wz_link_table_write_channel(wz_words *words, const wz_problem *problem, int offset);
 
 #endif

@@ -14,15 +14,10 @@ static const wz_task_option options[OPTION_COUNT] = {
     {"direct", 5, 0.1, 1000, 0, "how much stronger direct channels are on average, as a power ratio", NULL},
 };
 
-static size_t number_count(const double *values)
-{
-    return (size_t)values[OPTION_LINKS] * (size_t)values[OPTION_LINKS];
-}
-
 /* The payload with its table behind it. */
 static size_t payload_bytes(const double *values)
 {
-    return sizeof(wz_max_min) + number_count(values) * sizeof(double);
+    return sizeof(wz_max_min) + wz_link_table_count(values) * sizeof(double);
 }
 
 static void derive(wz_problem *problem)
@@ -85,7 +80,7 @@ const wz_task wz_task_max_min = {
     .options = options,
     .option_count = OPTION_COUNT,
     .size_option = OPTION_LINKS,
-    .number_count = number_count,
+    .number_count = wz_link_table_count,
     .payload_bytes = payload_bytes,
     .draw = draw,
     .check_numbers = wz_rayleigh_table_check,

@@ -2,6 +2,7 @@
 
 #include <math.h>
 
+#include "tasks/decibel.h"
 #include "tasks/rows.h"
 #include "tasks/words.h"
 
@@ -50,7 +51,7 @@ static void derive(wz_problem *problem)
         p->scale[heavy] = weight * BANDWIDTH_HZ / (OVERHEAD * log(2.0)) / 1e6;
     }
     for (size_t i = 0; i < p->users; i++) {
-        const double gain = pow(10.0, (problem->numbers[2 * i] - WZ_EDGE_GAIN_DB_OFFSET) / 10.0);
+        const double gain = wz_from_whole_db(problem->numbers[2 * i], WZ_EDGE_GAIN_DB_OFFSET);
         const int32_t weight = problem->numbers[2 * i + 1];
         p->local[i] = weight / 10.0 * cbrt(HARVESTED_W) / CYCLES_PER_BIT * cbrt(gain / CAPACITANCE) / 1e6;
         p->snr[i] = HARVESTED_W * gain * gain / NOISE_W;
@@ -86,7 +87,7 @@ static wz_status draw(wz_problem *problem, wz_draws *draws, wz_error *err)
         const double distance_m = values[OPTION_NEAREST_M] + values[OPTION_STEP_M] * (double)i,
                      mean = 3 * pow(wavelength_m / (4 * PI * distance_m), 2.8),
                      gain_db = 10 * log10(mean * wz_draws_exponential(draws));
-        pairs[2 * i] = (int32_t)fmin(fmax(round(gain_db) + WZ_EDGE_GAIN_DB_OFFSET, 0), WZ_EDGE_GAIN_DB_MAX);
+        pairs[2 * i] = wz_clip_db(gain_db, WZ_EDGE_GAIN_DB_OFFSET, WZ_EDGE_GAIN_DB_MAX);
         pairs[2 * i + 1] = i % 2 == 0 ? 10 : heavy_tenths(values);
     }
     number_users(pairs, problem);

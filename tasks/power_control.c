@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "tasks/channel_cells.h"
+#include "tasks/decibel.h"
 #include "tasks/link_table.h"
 #include "tasks/words.h"
 
@@ -101,7 +102,7 @@ static void derive(wz_problem *problem)
     p->budget = 1.0;
     p->gain = (double *)(p + 1);
     for (size_t entry = 0; entry < problem->number_count; entry++)
-        p->gain[entry] = pow(10.0, (problem->numbers[entry] - WZ_GAIN_DB_OFFSET) / 10.0);
+        p->gain[entry] = wz_from_whole_db(problem->numbers[entry], WZ_GAIN_DB_OFFSET);
 }
 
 /* The printed form of a linear gain (finite, >= 0), 0..maximum; adds 1 to *clipped where that range cannot hold it. */
@@ -265,23 +266,13 @@ static void print_compact(const wz_problem *problem, const wz_power_control *p, 
 /* No example answer is shown: there is none to copy. */
 static void print_full(const wz_problem *problem, const wz_power_control *p, wz_words *words)
 {
-    char last[3];
-    wz_label(p->links - 1, last);
-    wz_words_printf(words,
-                    "%zu radio links, A to %s, share one channel; each is a transmitter and its own "
-                    "receiver. Power received "
-                    "from each transmitter at full power, in dB relative to the receiver's noise power:\n",
-                    p->links, last);
-    wz_link_table_write_full(words, problem, WZ_GAIN_DB_OFFSET);
+    wz_link_table_write_channel(words, problem, WZ_GAIN_DB_OFFSET);
     wz_words_printf(
         words,
         "Each transmitter uses one of %zu power levels, 0 to %zu; level n means n/%zu of full power (0 is "
-        "off). The "
-        "rate of a link is log2(1 + S / (1 + I)) bit/s/Hz, where S is the power its receiver gets from its "
-        "own "
-        "transmitter and I the sum of the powers it gets from all others, both linear and in units of the "
-        "noise "
-        "power. Choose the levels that maximise the sum of the rates.\n",
+        "off). The rate of a link is log2(1 + S / (1 + I)) bit/s/Hz, where S is the power its receiver gets "
+        "from its own transmitter and I the sum of the powers it gets from all others, both linear and in "
+        "units of the noise power. Choose the levels that maximise the sum of the rates.\n",
         p->levels, p->levels - 1, p->levels - 1);
     wz_words_ask(words, "the %zu levels in the order of the links, as integers separated by single spaces",
                  p->links);

@@ -32,13 +32,5 @@ void wz_rayleigh_table_write(wz_words *words, const wz_problem *problem)
 
 void wz_rayleigh_table_write_full(wz_words *words, const wz_problem *problem)
 {
-    char last[3];
-    wz_label(problem->size - 1, last);
-    wz_words_printf(
-        words,
-        "%zu radio links, A to %s, share one channel; each is a transmitter and its own receiver. "
-        "Power received from each transmitter at full power, in dB relative to the receiver's "
-        "noise power:\n",
-        problem->size, last);
-    wz_link_table_write_full(words, problem, WZ_RAYLEIGH_DB_OFFSET);
+    wz_link_table_write_channel(words, problem, WZ_RAYLEIGH_DB_OFFSET);
 }

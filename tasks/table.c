@@ -3,16 +3,16 @@
 #include <math.h>
 #include <string.h>
 
+#include "tasks/assignment.h"
+#include "tasks/beam_hopping.h"
 #include "tasks/d2d.h"
+#include "tasks/deadline.h"
 #include "tasks/energy_efficiency.h"
+#include "tasks/independent_set.h"
 #include "tasks/isac.h"
 #include "tasks/max_min.h"
 #include "tasks/ofdma.h"
-#include "tasks/beam_hopping.h"
 #include "tasks/offloading.h"
-#include "tasks/assignment.h"
-#include "tasks/deadline.h"
-#include "tasks/independent_set.h"
 #include "tasks/power_control.h"
 #include "tasks/semantic.h"
 #include "tasks/task.h"

@@ -1,7 +1,15 @@
 /* libFuzzer: input is "family, style, problem (one byte each), completion". Whatever the bytes: no crash, a verdict that is
- * consistent, and feasible only if the completion, read by the answer's pattern, is one.
- *     clang -fsanitize=fuzzer,address,undefined ... */
+ * consistent, and feasible only if the completion, read by the answer's pattern, is one. From the repository's root:
+ *     sources="tests/fuzz_verify.c tasks/[a-z]*.c rewards/[a-z]*.c rewards/solvers/[a-z]*.c engine/core/[a-z]*.c
+ *              engine/text/[a-z]*.c"
+ *     libraries="-ljansson -lpcre2-8 -lutf8proc -lxxhash -lglpk -lm -ldl"
+ *     clang -std=c17 -D_GNU_SOURCE -I. -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined \
+ *           $sources $libraries -o fuzz_verify
+ * With -DWZ_FUZZ_SEEDS, and without "fuzzer" among the sanitizers, the same command makes a program that writes the corpus
+ * to start from into the folder named: the reference's answers to problems of each family.
+ *     fuzz_seeds corpus; fuzz_verify -max_total_time=300 -max_len=1200 corpus */
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,9 +44,7 @@ static void check(const wz_verifier *verifier, const wz_problem *problem, wz_pro
     }
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static wz_problem problem_of(uint8_t family, uint8_t index)
 {
     wz_error err;
     wz_problem problem;
@@ -46,14 +52,64 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t families = 0;
     while (wz_tasks[families] != NULL)
         families++;
+    const wz_task *task = wz_tasks[family % families];
+    wz_task_default_values(task, values);
+    if (wz_problem_generate(task, values, 1, WZ_SPLIT_TEST, index, &problem, &err) != WZ_OK)
+        abort();
+    return problem;
+}
+
+#ifndef WZ_FUZZ_SEEDS
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
     if (size < 3)
         return 0;
-    const wz_task *task = wz_tasks[data[0] % families];
-    wz_task_default_values(task, values);
-    if (wz_problem_generate(task, values, 1, WZ_SPLIT_TEST, data[2], &problem, &err) != WZ_OK)
-        abort();
-    check(wz_verifier_find(task->name), &problem, data[1] % 2 == 0 ? WZ_PROMPT_COMPACT : WZ_PROMPT_FULL,
-          (const char *)data + 3, size - 3);
+    wz_problem problem = problem_of(data[0], data[2]);
+    check(wz_verifier_find(problem.task->name), &problem,
+          data[1] % 2 == 0 ? WZ_PROMPT_COMPACT : WZ_PROMPT_FULL, (const char *)data + 3, size - 3);
     wz_problem_clear(&problem);
     return 0;
 }
+#else
+static void write_seed(const char *folder, uint8_t family, uint8_t style, uint8_t index)
+{
+    wz_problem problem = problem_of(family, index);
+    const wz_verifier *verifier = wz_verifier_find(problem.task->name);
+    const char head[] = {(char)family, (char)style, (char)index};
+    unsigned decision[WZ_MAX_SLOTS];
+    char path[512];
+    wz_reference known;
+    wz_answer_form form = {0};
+    wz_text text = {0};
+    wz_error err;
+    problem.task->answer_form(&problem, &form);
+    if (wz_reference_find(verifier, &problem, WZ_EFFORT_TRAINING, decision, &known, &err) != WZ_OK ||
+        wz_text_append(&text, head, sizeof head, &err) != WZ_OK ||
+        wz_text_printf(&text, &err, style == 0 ? "" : "</think><answer>") != WZ_OK ||
+        wz_form_print(&form, style == 0 ? WZ_PROMPT_COMPACT : WZ_PROMPT_FULL, decision, &text, &err) !=
+            WZ_OK ||
+        wz_text_printf(&text, &err, "</answer>") != WZ_OK)
+        abort();
+    check(verifier, &problem, style == 0 ? WZ_PROMPT_COMPACT : WZ_PROMPT_FULL, text.data + sizeof head,
+          text.length - sizeof head);
+    (void)snprintf(path, sizeof path, "%s/%s-%u-%u", folder, problem.task->name, style, index);
+    FILE *file = fopen(path, "wb");
+    if (file == NULL || fwrite(text.data, 1, text.length, file) != text.length || fclose(file) != 0)
+        abort();
+    wz_text_clear(&text);
+    wz_problem_clear(&problem);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc != 2)
+        return 2;
+    for (uint8_t family = 0; wz_tasks[family] != NULL; family++)
+        for (uint8_t style = 0; style < 2; style++)
+            for (uint8_t index = 0; index < 2; index++)
+                write_seed(argv[1], family, style, index);
+    return 0;
+}
+#endif

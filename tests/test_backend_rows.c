@@ -1,12 +1,5 @@
-/* A row's result is its own: the same bits whatever rows stand beside it and however many, NaN or not. */
-#include <math.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "tests/backend_case.h"
-#include "tests/backend_main.h"
-
-/* ---- rows: any number of them, at any place ---- */
+/* A row's product is its own: the same bits whatever rows stand beside it and however many, NaN or not. */
+#include "tests/backend_rows.h"
 
 typedef struct linear_shape {
     int64_t in, out;
@@ -20,7 +13,6 @@ static const linear_shape linear_shapes[] = {
     {170, 64, false, true}, {7, 5, true, true},     {128, 384, true, false},
     {33, 130, false, true}, {900, 72, false, true}, {500, 300, true, false},
 };
-#define MANY 300
 #define LINEARS ((int)(sizeof linear_shapes / sizeof linear_shapes[0]))
 
 /* Shapes in fp32 and then, where the backend has bf16, in bf16: in the emulator the fifth and sixth only. */
@@ -29,63 +21,12 @@ static const linear_shape linear_shapes[] = {
 #elif defined(WZ_TEST_EMULATED)
 #define BF16_FIRST 4
 #define BF16_LINEARS 2
-#define RANGE_PRECISIONS 1
 #else
 #define BF16_LINEARS LINEARS
 #endif
 #ifndef BF16_FIRST
 #define BF16_FIRST 0
-#define RANGE_PRECISIONS PRECISIONS /* of attention in ranges */
 #endif
-
-/* Uniform numbers on the backend. */
-static float *placed(wz_backend *be, int64_t count, uint32_t what)
-{
-    float *values = uniform_numbers(count, what, WZ_F32), *there = backend_place(be, values, count);
-    free(values);
-    return there;
-}
-
-static void release(wz_backend *be, float *const *blocks, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        be->ops->release(be, blocks[i]);
-}
-
-/* Whether `count` floats on the backend are those of another place there. */
-static bool same(wz_backend *be, const float *one, const float *two, int64_t count)
-{
-    float *a = backend_fetch(be, one, count), *b = backend_fetch(be, two, count);
-    const bool equal = memcmp(a, b, (size_t)count * sizeof(float)) == 0;
-    free(a);
-    free(b);
-    return equal;
-}
-
-static wz_tensor matrix(float *data, int64_t rows, int64_t columns)
-{
-    return (wz_tensor){data, rows, columns, columns, WZ_F32};
-}
-
-/* Rows row0 .. row0 + rows of a matrix of the type. */
-static wz_tensor rows_of(wz_dtype type, void *data, int64_t row0, int64_t rows, int64_t columns)
-{
-    return (wz_tensor){(char *)data + (size_t)(row0 * columns) * wz_type_bytes(type), rows, columns, columns,
-                       type};
-}
-
-/* Uniform numbers of the backend's working type. */
-static void *placed_working(wz_backend *be, int64_t count, uint32_t what)
-{
-    float *values = placed(be, count, what);
-    void *copy = NULL;
-    if (be->working_type == WZ_F32)
-        return values;
-    ck_assert_int_eq(be->ops->alloc(be, (size_t)count * sizeof(float), "a test", &copy, NULL), WZ_OK);
-    be->ops->convert(be, rows_of(be->working_type, copy, 0, 1, count), matrix(values, 1, count));
-    be->ops->release(be, values);
-    return copy;
-}
 
 typedef struct linear_world {
     const linear_shape *shape;
@@ -259,332 +200,6 @@ START_TEST(linear_nan_in_one_row_stays_in_that_row)
 }
 END_TEST
 
-START_TEST(rmsnorm_row_is_the_same_among_any_rows)
-{
-    const int64_t width = 67;
-    const float bad = NAN;
-    wz_backend *be = test_backend(2);
-    float *x = placed(be, MANY * width, 1), *weight = placed(be, width, 2), *y = placed(be, MANY * width, 3);
-    float *rstd = placed(be, MANY, 4), *one = placed(be, MANY * width, 5), *one_rstd = placed(be, MANY, 6);
-    be->ops->upload(be, x + 100 * width, &bad, sizeof bad);
-    be->ops->rmsnorm_forward(be, matrix(y, MANY, width), rstd, matrix(x, MANY, width), NULL, weight, 1e-6f);
-    for (int32_t i = 0; i < MANY; i++)
-        be->ops->rmsnorm_forward(be, matrix(one + i * width, 1, width), one_rstd + i, matrix(x, MANY, width),
-                                 &i, weight, 1e-6f);
-    ck_assert(same(be, one, y, MANY * width));
-    ck_assert(same(be, one_rstd, rstd, MANY));
-    float *got = backend_fetch(be, rstd, MANY);
-    for (int32_t i = 0; i < MANY; i++)
-        ck_assert(isnan(got[i]) == (i == 100));
-    free(got);
-    release(be, (float *[]){x, weight, y, rstd, one, one_rstd}, 6);
-    be->ops->destroy(be);
-}
-END_TEST
-
-/* Of a width that is read in units of several elements, and once from addresses where it cannot be. */
-START_TEST(rmsnorm_row_is_the_same_at_any_address)
-{
-    enum { ROWS = 40, WIDTH = 1100 };
-    wz_backend *be = test_backend(2);
-    float *values = uniform_numbers(ROWS * WIDTH, 1, WZ_F32), *apart = placed(be, ROWS * (WIDTH + 1) + 1, 2);
-    float *x = backend_place(be, values, ROWS * WIDTH), *weight = placed(be, WIDTH, 3);
-    float *y = placed(be, ROWS * WIDTH, 4), *rstd = placed(be, ROWS, 5),
-          *apart_y = placed(be, ROWS * WIDTH, 6), *apart_rstd = placed(be, ROWS, 7);
-    const wz_tensor rows = {apart + 1, ROWS, WIDTH, WIDTH + 1, WZ_F32};
-    for (int64_t i = 0; i < ROWS; i++)
-        be->ops->upload(be, apart + 1 + i * (WIDTH + 1), values + i * WIDTH, sizeof(float) * WIDTH);
-    be->ops->rmsnorm_forward(be, matrix(y, ROWS, WIDTH), rstd, matrix(x, ROWS, WIDTH), NULL, weight, 1e-6f);
-    be->ops->rmsnorm_forward(be, matrix(apart_y, ROWS, WIDTH), apart_rstd, rows, NULL, weight, 1e-6f);
-    ck_assert(same(be, apart_y, y, ROWS * WIDTH));
-    ck_assert(same(be, apart_rstd, rstd, ROWS));
-    free(values);
-    release(be, (float *[]){apart, x, weight, y, rstd, apart_y, apart_rstd}, 7);
-    be->ops->destroy(be);
-}
-END_TEST
-
-/* ---- attention: rows as they come while decoding, and all at once ---- */
-
-static const op_case *wide_attention(void)
-{
-    for (size_t i = 0; i < backend_case_count; i++)
-        if (backend_cases[i].large && backend_cases[i].shape.prompt[0] > 0)
-            return &backend_cases[i];
-    ck_abort_msg("the table has no large attention");
-}
-
-enum { QKV, OUT, LSE };
-
-static void attention_range(bench *b, const wz_segments *segments, int64_t row0, int64_t row1)
-{
-    const wz_attention attention = bench_attention(b);
-    b->be->ops->attention_forward(b->be, bench_tensor(b, OUT), b->value[LSE], bench_tensor(b, QKV), segments,
-                                  row0, row1, false, &attention);
-}
-
-START_TEST(attention_cut_into_any_ranges_gives_the_same_bits)
-{
-    bench whole, cut;
-    op_case test = *wide_attention();
-    test.shape.type = precisions[_i];
-    wz_backend *be = test_backend_of(test.shape.type, 2);
-    bench_create(&whole, &test, be);
-    bench_create(&cut, &test, be);
-    attention_range(&whole, &whole.pack->segments, 0, whole.s->rows);
-    for (int64_t step = 1; step < whole.s->rows; step += 1 + step / 2) {
-        bench_reset(&cut);
-        for (int64_t row = 0; row < whole.s->rows; row += step)
-            attention_range(&cut, &cut.pack->segments, row,
-                            row + step < whole.s->rows ? row + step : whole.s->rows);
-        for (size_t f = OUT; f <= LSE; f++) {
-            float *one = bench_fetch(&whole, f, false), *two = bench_fetch(&cut, f, false);
-            ck_assert_msg(memcmp(one, two, bench_bytes(&whole, f)) == 0, "%s differs in ranges of %lld rows",
-                          whole.fields[f].name, (long long)step);
-            free(one);
-            free(two);
-        }
-    }
-    bench_destroy(&cut);
-    bench_destroy(&whole);
-    be->ops->destroy(be);
-}
-END_TEST
-
-#ifdef WZ_TEST_EMULATED /* where attention takes a second */
-enum { BAD_STEP = 37 };
-#else
-enum { BAD_STEP = 1 };
-#endif
-
-/* One row becomes NaN, as memory beyond what was decoded may be: rows that do not attend to it must not look at it. */
-START_TEST(attention_rows_that_a_row_does_not_see_may_hold_nan)
-{
-    bench clean, dirty;
-    op_case test = *wide_attention();
-    test.shape.type = precisions[_i];
-    wz_backend *be = test_backend_of(test.shape.type, 2);
-    bench_create(&clean, &test, be);
-    bench_create(&dirty, &test, be);
-    attention_range(&clean, &clean.pack->segments, 0, clean.s->rows);
-    float *expected = bench_fetch(&clean, OUT, false);
-    const int64_t rows = clean.s->rows, qkv = clean.fields[QKV].columns, width = clean.fields[OUT].columns;
-    const wz_segments *segments = &clean.pack->segments;
-    for (int64_t bad = 0; bad < rows; bad += BAD_STEP) {
-        memcpy(dirty.host[QKV], clean.host[QKV], bench_bytes(&clean, QKV));
-        for (int64_t j = 0; j < qkv; j++)
-            dirty.host[QKV][bad * qkv + j] = NAN;
-        bench_reset(&dirty);
-        attention_range(&dirty, &dirty.pack->segments, 0, rows);
-        float *got = bench_fetch(&dirty, OUT, false);
-        for (int64_t i = 0; i < rows; i++) {
-            const bool prompt = segments->row_completion[bad] < 0;
-            const bool sees =
-                segments->row_group[i] == segments->row_group[bad] &&
-                (prompt ? segments->row_completion[i] >= 0 || i >= bad
-                        : segments->row_completion[i] == segments->row_completion[bad] && i >= bad);
-            if (sees)
-                ASSERT_EACH(isnan(got[i * width]), "row %lld hides the NaN of row %lld", (long long)i,
-                            (long long)bad);
-            else
-                ASSERT_EACH(memcmp(got + i * width, expected + i * width, (size_t)width * sizeof(float)) == 0,
-                            "row %lld looks at row %lld", (long long)i, (long long)bad);
-        }
-        free(got);
-    }
-    free(expected);
-    bench_destroy(&dirty);
-    bench_destroy(&clean);
-    be->ops->destroy(be);
-}
-END_TEST
-
-/* Attention at sites is attention at all rows where nothing is asked of the others. */
-START_TEST(attention_at_sites_is_that_of_all_rows)
-{
-    bench all, some;
-    wz_backend *be = test_backend(2);
-    bench_create(&all, wide_attention(), be);
-    bench_create(&some, wide_attention(), be);
-    const wz_segments *segments = &all.pack->segments;
-    const wz_attention attention = bench_attention(&all);
-    const int64_t sites = segments->sites, rows = all.s->rows, width = all.fields[OUT].columns,
-                  heads = all.fields[LSE].columns;
-    ck_assert_int_lt(sites, rows);
-    float *dout = uniform_numbers(rows * width, 7, WZ_F32),
-          *dout_sites = uniform_numbers(sites * width, 8, WZ_F32);
-    for (int64_t i = 0; i < rows; i++)
-        if (segments->row_site[i] >= 0)
-            memcpy(dout_sites + segments->row_site[i] * width, dout + i * width,
-                   sizeof(float) * (size_t)width);
-        else
-            memset(dout + i * width, 0, sizeof(float) * (size_t)width);
-    float *dout_there = backend_place(be, dout, rows * width),
-          *dout_sites_there = backend_place(be, dout_sites, sites * width),
-          *out_there = placed(be, sites * width, 9), *lse_there = placed(be, sites * heads, 10);
-    attention_range(&all, segments, 0, rows);
-    be->ops->attention_backward(be, bench_gradient(&all, QKV), matrix(dout_there, rows, width),
-                                bench_tensor(&all, OUT), all.value[LSE], bench_tensor(&all, QKV), segments,
-                                false, &attention);
-    be->ops->attention_forward(be, matrix(out_there, sites, width), lse_there, bench_tensor(&some, QKV),
-                               segments, 0, rows, true, &attention);
-    be->ops->attention_backward(be, bench_gradient(&some, QKV), matrix(dout_sites_there, sites, width),
-                                matrix(out_there, sites, width), lse_there, bench_tensor(&some, QKV),
-                                segments, true, &attention);
-    float *out_sites = backend_fetch(be, out_there, sites * width),
-          *lse_sites = backend_fetch(be, lse_there, sites * heads);
-    float *out = bench_fetch(&all, OUT, false), *lse = bench_fetch(&all, LSE, false);
-    float *one = bench_fetch(&all, QKV, true), *two = bench_fetch(&some, QKV, true);
-    for (int64_t i = 0; i < sites; i++) {
-        const int64_t row = segments->site_row[i];
-        ck_assert_int_eq(memcmp(out_sites + i * width, out + row * width, sizeof(float) * (size_t)width), 0);
-        ck_assert_int_eq(memcmp(lse_sites + i * heads, lse + row * heads, sizeof(float) * (size_t)heads), 0);
-    }
-    for (int64_t i = 0; i < rows * all.fields[QKV].columns; i++)
-        ASSERT_EACH(one[i] == two[i], "dqkv differs at %lld: %g, %g", (long long)i, (double)one[i],
-                    (double)two[i]); /* zeros may differ in sign */
-    float *const blocks[] = {dout, dout_sites, out_sites, lse_sites, out, lse, one, two};
-    for (size_t i = 0; i < 8; i++)
-        free(blocks[i]);
-    release(be, (float *[]){dout_there, dout_sites_there, out_there, lse_there}, 4);
-    bench_destroy(&some);
-    bench_destroy(&all);
-    be->ops->destroy(be);
-}
-END_TEST
-
-START_TEST(swiglu_backward_repeats_the_forward_pass)
-{
-    const int64_t width = 75;
-    wz_backend *be = test_backend(2);
-    float *gate_up = placed(be, MANY * 2 * width, 1), *dy = placed(be, MANY * width, 2);
-    float *dgate_up = placed(be, MANY * 2 * width, 3), *y = placed(be, MANY * width, 4),
-          *again = placed(be, MANY * width, 5);
-    be->ops->swiglu_forward(be, matrix(y, MANY, width), matrix(gate_up, MANY, 2 * width));
-    be->ops->swiglu_backward(be, matrix(dgate_up, MANY, 2 * width), matrix(again, MANY, width),
-                             matrix(dy, MANY, width), matrix(gate_up, MANY, 2 * width));
-    ck_assert(same(be, y, again, MANY * width));
-    release(be, (float *[]){gate_up, dy, dgate_up, y, again}, 5);
-    be->ops->destroy(be);
-}
-END_TEST
-
-/* ---- the gradient of a norm, and what comes with it ---- */
-
-typedef struct norm_world {
-    wz_backend *be;
-    int64_t rows, width;
-    wz_tensor dy, y, again, copy; /* of the working type; copy: where it is not fp32 */
-    float *x, *dx, *weight, *dweight, *rstd;
-} norm_world;
-
-static norm_world open_norm(wz_dtype type, int64_t rows, int64_t width)
-{
-    wz_backend *be = test_backend_of(type, 2);
-    norm_world w = {be, rows, width, .x = placed(be, rows * width, 1), .dx = placed(be, rows * width, 2)};
-    w.weight = placed(be, width, 3);
-    w.dweight = placed(be, width, 4);
-    w.rstd = placed(be, rows, 5);
-    w.dy = rows_of(type, placed_working(be, rows * width, 6), 0, rows, width);
-    w.y = rows_of(type, placed_working(be, rows * width, 7), 0, rows, width);
-    w.again = rows_of(type, placed_working(be, rows * width, 8), 0, rows, width);
-    if (type != WZ_F32)
-        w.copy = rows_of(type, placed_working(be, rows * width, 9), 0, rows, width);
-    return w;
-}
-
-static void close_norm(const norm_world *w)
-{
-    release(w->be, (float *[]){w->x, w->dx, w->weight, w->dweight, w->rstd}, 5);
-    release(w->be, (float *[]){w->dy.data, w->y.data, w->again.data}, 3);
-    if (w->copy.data != NULL)
-        w->be->ops->release(w->be, w->copy.data);
-    w->be->ops->destroy(w->be);
-}
-
-static float *fetch_tensor(wz_backend *be, wz_tensor tensor)
-{
-    const int64_t count = tensor.rows * tensor.columns,
-                  words = (count * (int64_t)wz_type_bytes(tensor.type) + 3) / 4;
-    float *raw = backend_fetch(be, tensor.data, words), *out = malloc((size_t)count * sizeof *out);
-    ck_assert_ptr_nonnull(out);
-    decode_numbers(out, raw, count, tensor.type);
-    free(raw);
-    return out;
-}
-
-/* One backward pass after a forward pass; the gradient of the weights starts at 0. */
-static void run_norm(const norm_world *w)
-{
-    const int64_t offset[2] = {0, w->rows};
-    int32_t *index = malloc((size_t)w->rows * sizeof *index);
-    ck_assert_ptr_nonnull(index);
-    for (int32_t i = 0; i < w->rows; i++)
-        index[i] = i;
-    const wz_row_groups groups = {1, offset, index};
-    const wz_tensor x = matrix(w->x, w->rows, w->width);
-    w->be->ops->fill_zero(w->be, w->dweight, (size_t)w->width * sizeof(float));
-    w->be->ops->rmsnorm_forward(w->be, w->y, w->rstd, x, NULL, w->weight, 1e-6f);
-    w->be->ops->rmsnorm_backward(w->be, matrix(w->dx, w->rows, w->width), w->copy, w->again, w->dweight,
-                                 w->dy, x, NULL, w->rstd, w->weight, &groups);
-    free(index);
-}
-
-/* dweight = sum of dy x rstd: rstd is known to width + 4 roundings of itself, a term takes two more, the sum one a row. */
-static void check_norm_weights(const norm_world *w)
-{
-    float *x = backend_fetch(w->be, w->x, w->rows * w->width), *dy = fetch_tensor(w->be, w->dy),
-          *got = backend_fetch(w->be, w->dweight, w->width);
-    double *sum = calloc((size_t)w->width, sizeof *sum), *size = calloc((size_t)w->width, sizeof *size);
-    ck_assert(sum != NULL && size != NULL);
-    for (int64_t i = 0; i < w->rows; i++) {
-        double squares = 0.0;
-        for (int64_t d = 0; d < w->width; d++)
-            squares += (double)x[i * w->width + d] * (double)x[i * w->width + d];
-        const double rstd = 1.0 / sqrt(squares / (double)w->width + (double)1e-6f);
-        for (int64_t d = 0; d < w->width; d++) {
-            const double term = (double)dy[i * w->width + d] * (double)x[i * w->width + d] * rstd;
-            sum[d] += term;
-            size[d] += fabs(term);
-        }
-    }
-    for (int64_t d = 0; d < w->width; d++)
-        ASSERT_EACH(fabs((double)got[d] - sum[d]) <=
-                        (double)(w->width + w->rows + 6) * UNIT_ROUNDOFF * size[d],
-                    "dweight[%lld] is %.9g, expected %.9g", (long long)d, (double)got[d], sum[d]);
-    free(sum);
-    free(size);
-    free(x);
-    free(dy);
-    free(got);
-}
-
-/* Several parts of rows, and rows so long that fewer warps of a GPU share a part. */
-static const int64_t norm_shapes[][2] = {{MANY, 68}, {70, 7001}};
-#define NORMS (PRECISIONS * (int)(sizeof norm_shapes / sizeof norm_shapes[0]))
-
-START_TEST(rmsnorm_backward_gives_the_result_again_and_a_copy_of_the_gradient)
-{
-    const int64_t *size = norm_shapes[_i / PRECISIONS];
-    const norm_world w = open_norm(precisions[_i % PRECISIONS], size[0], size[1]);
-    run_norm(&w);
-    float *y = fetch_tensor(w.be, w.y), *again = fetch_tensor(w.be, w.again);
-    ck_assert_int_eq(memcmp(y, again, (size_t)(w.rows * w.width) * sizeof *y), 0);
-    free(y);
-    free(again);
-    check_norm_weights(&w);
-    if (w.copy.data != NULL) {
-        float *dx = backend_fetch(w.be, w.dx, w.rows * w.width), *copy = fetch_tensor(w.be, w.copy);
-        for (int64_t i = 0; i < w.rows * w.width; i++)
-            ASSERT_EACH(copy[i] == bf16_nearest(dx[i]), "the copy of dx[%lld] = %.9g is %.9g", (long long)i,
-                        (double)dx[i], (double)copy[i]);
-        free(dx);
-        free(copy);
-    }
-    close_norm(&w);
-}
-END_TEST
-
 /* ---- blocks of rows ---- */
 
 typedef struct block_world {
@@ -631,21 +246,14 @@ START_TEST(row_blocks_any_threads_give_the_bits_of_the_whole)
 }
 END_TEST
 
-static Suite *rows_suite(void)
+static Suite *linear_suite(void)
 {
-    Suite *suite = suite_create("backend rows");
-    TCase *rows = tcase_create("rows");
+    Suite *suite = suite_create("backend rows: linear");
+    TCase *rows = tcase_create("linear");
     tcase_set_timeout(rows, 120);
     tcase_add_loop_test(rows, linear_row_is_the_same_among_any_rows, 0, LINEARS + BF16_LINEARS);
     tcase_add_loop_test(rows, linear_is_the_product_however_it_is_cut, 0, LINEARS);
     tcase_add_loop_test(rows, linear_nan_in_one_row_stays_in_that_row, 0, PRECISIONS);
-    tcase_add_test(rows, rmsnorm_row_is_the_same_among_any_rows);
-    tcase_add_test(rows, rmsnorm_row_is_the_same_at_any_address);
-    tcase_add_loop_test(rows, attention_cut_into_any_ranges_gives_the_same_bits, 0, RANGE_PRECISIONS);
-    tcase_add_loop_test(rows, attention_rows_that_a_row_does_not_see_may_hold_nan, 0, PRECISIONS);
-    tcase_add_test(rows, attention_at_sites_is_that_of_all_rows);
-    tcase_add_test(rows, swiglu_backward_repeats_the_forward_pass);
-    tcase_add_loop_test(rows, rmsnorm_backward_gives_the_result_again_and_a_copy_of_the_gradient, 0, NORMS);
     tcase_add_loop_test(rows, row_blocks_any_threads_give_the_bits_of_the_whole, 0, LINEARS);
     suite_add_tcase(suite, rows);
     return suite;
@@ -653,5 +261,5 @@ static Suite *rows_suite(void)
 
 int main(void)
 {
-    return backend_main(rows_suite());
+    return backend_main(linear_suite());
 }

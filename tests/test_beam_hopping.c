@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "rewards/solvers/illumination.h"
-#include "tests/problem_fixture.h"
+#include "tests/family.h"
 
 static const wz_task *const task = &wz_task_beam_hopping;
 
@@ -19,9 +19,9 @@ START_TEST(judge_three_cells_is_worked_by_hand)
         family_from_numbers(task, "cells=3 beams=2 slots=2 spacing=0.5 snr_db=10", numbers, 3);
     const double next = log2(1 + 10 / (1 + 5.01187233627)), ends = log2(1 + 10 / (1 + 0.63095734448));
     /* A and C in both slots: A receives 2 x 2.83, C as much, of which it needs 2 */
-    ck_assert_double_eq_tol(fixture_judge(&problem, (unsigned[]){0, 2, 2, 0}).objective, 2 * ends + 2, 1e-9);
+    ck_assert_double_eq_tol(family_judge(&problem, (unsigned[]){0, 2, 2, 0}).objective, 2 * ends + 2, 1e-9);
     /* A with B, then A with C: B receives 1.41 and needs 1 */
-    ck_assert_double_eq_tol(fixture_judge(&problem, (unsigned[]){1, 0, 0, 2}).objective, next + ends + 1 + 2,
+    ck_assert_double_eq_tol(family_judge(&problem, (unsigned[]){1, 0, 0, 2}).objective, next + ends + 1 + 2,
                             1e-9);
     wz_problem_clear(&problem);
 }
@@ -30,14 +30,18 @@ END_TEST
 START_TEST(judge_names_the_cell_that_is_lit_again)
 {
     wz_problem problem = family_problem(task, "cells=6 beams=3 slots=2", 0);
-    const wz_outcome one = fixture_judge(&problem, (unsigned[]){0, 1, 2, 4, 3, 4}),
-                     all = fixture_judge(&problem, (unsigned[]){5, 5, 5, 1, 1, 1});
-    ck_assert_str_eq(one.reason, "slot 2 lights cell E more than once; in all, 1 beams light a cell again");
-    ck_assert_double_eq(one.violation, 1);
-    ck_assert_double_eq(one.shortfall, 0.25);
-    ck_assert_str_eq(all.reason, "slot 1 lights cell F more than once; in all, 4 beams light a cell again");
-    ck_assert_double_eq(all.violation, 4);
-    ck_assert_double_eq(all.shortfall, 1);
+    family_violates(&problem, " A B C E D E</answer>", 1, 0.25,
+                    "slot 2 lights cell E more than once; in all, 1 beams light a cell again");
+    family_violates(&problem, " A B A C D C</answer>", 2, 0.5,
+                    "slot 1 lights cell A more than once; in all, 2 beams light a cell again");
+    family_violates(&problem, " F F F B B B</answer>", 4, 1,
+                    "slot 1 lights cell F more than once; in all, 4 beams light a cell again");
+    /* again in another slot is no violation */
+    ck_assert_int_eq(family_verdict(&problem, " A B C C B A</answer>").kind, WZ_VERDICT_FEASIBLE);
+    static const char *const tricks[] = {" A B C D E</answer>",   " A B C D E F A</answer>",
+                                         " A B C D E G</answer>", " A B C D E none</answer>",
+                                         " a b c d e f</answer>", " 1 2 3 4 5 6</answer>"};
+    family_rejects_all(&problem, tricks, sizeof tricks / sizeof *tricks);
     wz_problem_clear(&problem);
 }
 END_TEST
@@ -45,7 +49,7 @@ END_TEST
 /* On the hexagonal grid of 9 cells, 3 a line, the middle cell has six neighbours, and all are as far as on a row. */
 START_TEST(derive_hexagonal_grid_has_six_neighbours)
 {
-    wz_problem hex = family_problem(task, "cells=9 layout=1", 0), row = family_problem(task, "cells=9", 0);
+    wz_problem hex = family_problem(task, "cells=9 layout=hex", 0), row = family_problem(task, "cells=9", 0);
     const wz_beam_hopping *h = hex.payload, *r = row.payload;
     static const unsigned neighbours[] = {1, 2, 3,
                                           5, 7, 8}; /* of cell 4: odd lines are shifted to the right */
@@ -114,8 +118,8 @@ START_TEST(numbers_of_no_problem_are_named)
     family_refuses(task, "cells=3", (int32_t[]){1, 12, 0}, 3, "number 3, a demand, is 0");
     double values[WZ_TASK_MAX_OPTIONS];
     family_values(task, "cells=2 beams=3", values);
-    ck_assert_int_eq(wz_task_check_values(task, values, &fixture_err), WZ_ERR_USAGE);
-    ck_assert_ptr_nonnull(strstr(fixture_err.text, "task.beams = 3 is more than task.cells = 2"));
+    ck_assert_int_eq(wz_task_check_values(task, values, &family_err), WZ_ERR_USAGE);
+    ck_assert_ptr_nonnull(strstr(family_err.text, "task.beams = 3 is more than task.cells = 2"));
 }
 END_TEST
 
@@ -144,7 +148,7 @@ END_TEST
 /* The search, without any limit, and the integer programme know nothing of each other. GLPK's tolerance is 1e-7. */
 START_TEST(search_equals_the_integer_program)
 {
-    static const char *const options[] = {"", "cells=7 beams=3 slots=4 layout=1",
+    static const char *const options[] = {"", "cells=7 beams=3 slots=4 layout=hex",
                                           "cells=8 beams=2 slots=5 demand_max=8",
                                           "cells=6 beams=2 slots=6 spacing=0.4 demand_max=20"};
     for (uint32_t n = 0; n < 40; n++) {
@@ -156,7 +160,7 @@ START_TEST(search_equals_the_integer_program)
         wz_patterns_list(net, &patterns);
         wz_plan_by_demand(net, searched); /* a plan to begin with */
         ck_assert(wz_plan_search(net, &patterns, UINT64_MAX, searched));
-        ck_assert_int_eq(wz_plan_program(net, &patterns, 100000, programmed, &found, &proven, &fixture_err),
+        ck_assert_int_eq(wz_plan_program(net, &patterns, 100000, programmed, &found, &proven, &family_err),
                          WZ_OK);
         ck_assert(found && proven);
         const double by_search = wz_plan_served(net, searched), by_program = wz_plan_served(net, programmed);
@@ -224,10 +228,7 @@ START_TEST(answers_without_regard_to_demand_earn_no_headroom)
                        {" A D B E C F</answer>", WZ_VERDICT_FEASIBLE}, /* spaced */
                        {" F C E B D A</answer>", WZ_VERDICT_FEASIBLE}};
         for (size_t k = 0; k < sizeof answers / sizeof *answers; k++) {
-            wz_verdict verdict;
-            ck_assert_int_eq(wz_verify(wz_verifier_find("beam_hopping"), &problem, &known, WZ_PROMPT_COMPACT,
-                                       answers[k].text, strlen(answers[k].text), &verdict, &fixture_err),
-                             WZ_OK);
+            const wz_verdict verdict = family_answer(&problem, &known, answers[k].text);
             ck_assert_int_eq(verdict.kind, answers[k].kind);
             ck_assert_double_le(verdict.objective, known.best_trivial * (1 + 1e-12));
             if (!verdict.is_optimum) /* sums in another order may differ in the last bits */

@@ -11,7 +11,7 @@
 #include "rewards/verifier.h"
 #include "tasks/channel_d2d.h"
 #include "tasks/d2d.h"
-#include "tests/suite.h"
+#include "tests/family.h"
 
 static const wz_task *const task = &wz_task_d2d;
 static wz_error err;
@@ -137,16 +137,14 @@ END_TEST
 
 START_TEST(malformed_numbers_are_named)
 {
-    static const double values[OPTIONS] = {2, 500, 2, 65, 0, 0, 6};
-    static const int32_t rising[] = {70, 30, 30, 71}, high[] = {70, 30, 121, 60};
-    wz_problem problem;
-    ck_assert_int_eq(wz_problem_from_numbers(task, values, rising, 4, &problem, &err), WZ_ERR_CORRUPT);
-    ck_assert_str_eq(err.text, "d2d: link 2 has a larger direct gain than the one before it; links are "
-                               "numbered by falling direct gain");
-    ck_assert_int_eq(wz_problem_from_numbers(task, values, high, 4, &problem, &err), WZ_ERR_CORRUPT);
-    ck_assert_str_eq(err.text, "d2d: number 3, a gain, is 121; it must lie in 0 to 120");
-    ck_assert_int_eq(wz_problem_from_numbers(task, values, high, 3, &problem, &err), WZ_ERR_CORRUPT);
-    ck_assert_str_eq(err.text, "d2d: 3 numbers where its options ask for 4");
+    family_refuses(
+        task, "links=2", (const int32_t[]){70, 30, 30, 71}, 4,
+        "d2d: link 2 has a larger direct gain than the one before it; links are numbered by falling "
+        "direct gain");
+    family_refuses(task, "links=2", (const int32_t[]){70, 30, 121, 60}, 4,
+                   "d2d: number 3, a gain, is 121; it must lie in 0 to 120");
+    family_refuses(task, "links=2", (const int32_t[]){70, 30, 30}, 3,
+                   "d2d: 3 numbers where its options ask for 4");
 }
 END_TEST
 
@@ -156,23 +154,25 @@ END_TEST
  * both 5 (lg2(1 + 1e6 / (1 + 1e4)) + lg2(1 + 1e5 / (1 + 1e5))), A alone 5 lg2(1 + 1e6), B alone 5 lg2(1 + 1e5). */
 START_TEST(two_links_are_worth_the_closed_form)
 {
-    static const double values[OPTIONS] = {2, 500, 2, 65, 0, 0, 10};
     static const int32_t numbers[] = {70, 40, 50, 60};
     const double both = 5 * (log2(1 + 1e6 / 10001) + log2(1 + 1e5 / 100001)), a = 5 * log2(1 + 1e6),
                  b = 5 * log2(1 + 1e5), expected[] = {0, a, b, both};
-    const wz_verifier *verifier = wz_verifier_find("d2d");
-    wz_problem problem;
-    ck_assert_int_eq(wz_problem_from_numbers(task, values, numbers, 4, &problem, &err), WZ_OK);
-    for (unsigned d = 0; d < 4; d++) {
-        const unsigned decision[] = {d & 1, d >> 1};
-        wz_outcome outcome = {.feasible = true};
-        ck_assert_int_eq(verifier->judge(&problem, decision, &outcome, &err), WZ_OK);
-        ck_assert_double_eq_tol(outcome.objective, expected[d], 1e-12 * a);
-    }
-    wz_reference known;
-    ck_assert_int_eq(wz_reference_find(verifier, &problem, WZ_EFFORT_EVALUATION, NULL, &known, &err), WZ_OK);
+    static const char *const completions[] = {" a b</answer>", " A b</answer>", " a B</answer>",
+                                              " A B</answer>"};
+    wz_problem problem = family_from_numbers(task, "links=2 gap_db=10", numbers, 4);
+    const wz_reference known = family_reference(&problem, NULL);
     ck_assert_double_eq_tol(known.objective, a, 1e-12 * a);
     ck_assert_double_eq(known.best_trivial, known.objective); /* the strongest link alone is optimal */
+    for (unsigned d = 0; d < 4; d++) {
+        const wz_verdict verdict = family_answer(&problem, &known, completions[d]);
+        ck_assert_int_eq(verdict.kind, WZ_VERDICT_FEASIBLE);
+        ck_assert_double_eq_tol(verdict.objective, expected[d], 1e-12 * a);
+        ck_assert_double_eq(wz_reward(WZ_REWARD_HEADROOM, &verdict, &known), d == 1);
+    }
+    static const char *const tricks[] = {" A</answer>",      " A b b</answer>", " b A</answer>",
+                                         " A a</answer>",    " A C</answer>",   " 1 0</answer>",
+                                         " A none</answer>", " Ab</answer>"};
+    family_rejects_all(&problem, tricks, sizeof tricks / sizeof *tricks);
     wz_problem_clear(&problem);
 }
 END_TEST

@@ -4,7 +4,9 @@
 
 #include "rewards/solvers/energy_efficiency.h"
 #include "tasks/energy_efficiency.h"
-#include "tests/one_family.h"
+#include "tests/family.h"
+
+static const wz_task *const task = &wz_task_energy_efficiency;
 
 static double uniform(uint32_t number, uint32_t which)
 {
@@ -68,11 +70,10 @@ static const char *const settings[] = {"", "links=5 levels=4 direct=1",
  * four standard errors (0.9998 +- 0.0001 at the default setting). */
 START_TEST(dinkelbach_ends_where_no_single_change_helps)
 {
-    one_family f = family_at("energy_efficiency", settings[_i]);
     double ratio = 0;
     enum { PROBLEMS = 60 };
     for (uint32_t n = 0; n < PROBLEMS; n++) {
-        wz_problem problem = family_problem(&f, n);
+        wz_problem problem = family_problem(task, settings[_i], n);
         const wz_energy_efficiency *p = problem.payload;
         const wz_consumer c = {{p->links, p->gain, 1, 1}, p->levels, p->amplifier, p->circuit};
         unsigned level[WZ_MAX_LINKS];
@@ -83,9 +84,9 @@ START_TEST(dinkelbach_ends_where_no_single_change_helps)
                 ASSERT_EACH(wz_energy_efficiency_of(&c, level) <= found * (1 + 1e-9), "one change helps");
             level[i] = kept;
         }
-        const wz_reference known = family_reference(&f, &problem, WZ_EFFORT_EVALUATION, NULL);
+        const wz_reference known = family_reference(&problem, NULL);
         ck_assert_double_le(found, known.decided * (1 + 1e-12));
-        ck_assert_double_ge(found, family_baseline(&f, &problem, "strongest").objective);
+        ck_assert_double_ge(found, family_baseline(&problem, "strongest").objective);
         ratio += found / known.decided / PROBLEMS;
         wz_problem_clear(&problem);
     }
@@ -98,21 +99,20 @@ END_TEST
 START_TEST(problems_by_hand_have_the_answers_by_hand)
 {
     static const int32_t apart[] = {30, 0, 0, 30}, close[] = {30, 40, 40, 30};
-    one_family f = family_at("energy_efficiency", "links=2 levels=2");
-    wz_problem problem = family_problem_of(&f, apart, 4);
+    wz_problem problem = family_from_numbers(task, "links=2 levels=2", apart, 4);
     unsigned decision[WZ_MAX_SLOTS];
-    wz_reference known = family_reference(&f, &problem, WZ_EFFORT_TRAINING, decision);
+    wz_reference known = family_training(&problem, decision);
     ck_assert(decision[0] == 1 && decision[1] == 1);
     ck_assert_double_eq_tol(known.objective, 2 * log2(1 + 10 / 1.01) / 7, 1e-14);
-    ck_assert_double_eq_tol(family_answer(&f, &problem, &known, " 0 1").objective, log2(11) / 4, 1e-14);
-    family_prints(&f, &problem,
+    ck_assert_double_eq_tol(family_answer(&problem, &known, " 0 1</answer>").objective, log2(11) / 4, 1e-14);
+    family_prints(&problem, WZ_PROMPT_COMPACT,
                   " rate per energy 300 plus 100 levels 2 dB plus 20 0 to 60 a A 30 B 0 b B 30 A 0<answer>");
     wz_problem_clear(&problem);
-    problem = family_problem_of(&f, close, 4);
-    known = family_reference(&f, &problem, WZ_EFFORT_TRAINING, decision);
+    problem = family_from_numbers(task, "links=2 levels=2", close, 4);
+    known = family_training(&problem, decision);
     ck_assert_uint_eq(decision[0] + decision[1], 1);
     ck_assert_double_eq_tol(known.objective, log2(11) / 4, 1e-14);
-    ck_assert_double_eq_tol(family_answer(&f, &problem, &known, " 1 1").objective,
+    ck_assert_double_eq_tol(family_answer(&problem, &known, " 1 1</answer>").objective,
                             2 * log2(1 + 10.0 / 101) / 7, 1e-14);
     wz_problem_clear(&problem);
 }
@@ -121,14 +121,14 @@ END_TEST
 /* Silence sends nothing; full power of all and of the strongest earn no headroom, the latter more than of any other. */
 START_TEST(answers_that_ignore_the_gains_earn_no_headroom)
 {
-    one_family f = family_at("energy_efficiency", "");
     for (uint32_t n = 0; n < 300; n++) {
-        wz_problem problem = family_problem(&f, n);
-        const wz_reference known = family_reference(&f, &problem, WZ_EFFORT_EVALUATION, NULL);
-        static const char *const answers[] = {" 0 0 0", " 10 10 10", " 10 0 0", " 0 10 0", " 0 0 10"};
+        wz_problem problem = family_problem(task, "", n);
+        const wz_reference known = family_reference(&problem, NULL);
+        static const char *const answers[] = {" 0 0 0</answer>", " 10 10 10</answer>", " 10 0 0</answer>",
+                                              " 0 10 0</answer>", " 0 0 10</answer>"};
         double worth[5];
         for (size_t i = 0; i < 5; i++) {
-            const wz_verdict verdict = family_answer(&f, &problem, &known, answers[i]);
+            const wz_verdict verdict = family_answer(&problem, &known, answers[i]);
             ck_assert_int_eq(verdict.kind, WZ_VERDICT_FEASIBLE);
             worth[i] = verdict.objective;
             if (!verdict.is_optimum)
@@ -137,8 +137,8 @@ START_TEST(answers_that_ignore_the_gains_earn_no_headroom)
         ck_assert_double_eq(worth[0], 0);
         ck_assert(worth[3] <= worth[2] && worth[4] <= worth[3]);
         ck_assert_double_eq(fmax(worth[1], worth[2]), known.best_trivial);
-        ck_assert_int_eq(family_answer(&f, &problem, &known, " 11 0 0").kind, WZ_VERDICT_OUT_OF_RANGE);
-        ck_assert_int_eq(family_answer(&f, &problem, &known, " 1 0 0 0").kind, WZ_VERDICT_WRONG_LENGTH);
+        ck_assert_int_eq(family_answer(&problem, &known, " 11 0 0</answer>").kind, WZ_VERDICT_OUT_OF_RANGE);
+        ck_assert_int_eq(family_answer(&problem, &known, " 1 0 0 0</answer>").kind, WZ_VERDICT_WRONG_LENGTH);
         wz_problem_clear(&problem);
     }
 }
@@ -146,19 +146,18 @@ END_TEST
 
 START_TEST(malformed_numbers_are_refused_with_what_is_wrong)
 {
-    one_family f = family_at("energy_efficiency", "links=2");
-    family_refuses(&f, (const int32_t[]){30, 20, 20, 30, 30}, 5, "5 numbers where its options ask for 4");
-    family_refuses(&f, (const int32_t[]){61, 20, 20, 30}, 4,
+    family_refuses(task, "links=2", (const int32_t[]){30, 20, 20, 30, 30}, 5,
+                   "5 numbers where its options ask for 4");
+    family_refuses(task, "links=2", (const int32_t[]){61, 20, 20, 30}, 4,
                    "energy_efficiency: number 1, a gain, is 61; it must lie in 0 to 60");
-    family_refuses(&f, (const int32_t[]){30, 20, 20, 31}, 4,
+    family_refuses(task, "links=2", (const int32_t[]){30, 20, 20, 31}, 4,
                    "energy_efficiency: link 2 has a larger direct gain than the one before it");
 }
 END_TEST
 
 START_TEST(gains_have_the_stated_law)
 {
-    one_family f = family_at("energy_efficiency", "links=2 snr_db=5 direct=3");
-    family_has_rayleigh_gains(&f, 3 * pow(10, 0.5), pow(10, 0.5));
+    family_has_rayleigh_gains(task, "links=2 snr_db=5 direct=3", 3 * pow(10, 0.5), pow(10, 0.5));
 }
 END_TEST
 

@@ -4,7 +4,9 @@
 
 #include "rewards/solvers/sensing.h"
 #include "tasks/isac.h"
-#include "tests/one_family.h"
+#include "tests/family.h"
+
+static const wz_task *const task = &wz_task_isac;
 
 static const char *const settings[] = {"", "tones=8 total=20", "tones=8 total=100 snr_db=0",
                                        "tones=3 total=30 sensing_percent=95 snr_db=30",
@@ -21,9 +23,8 @@ static wz_sensing sensing_of(const wz_problem *problem)
  * they were found. mu is found to 1e-18 of its range, powers are at most 1 and so err by some 1e-12. */
 START_TEST(real_powers_keep_the_constraints_and_reach_the_bound)
 {
-    one_family f = family_at("isac", settings[_i]);
     for (uint32_t n = 0; n < 300; n++) {
-        wz_problem problem = family_problem(&f, n);
+        wz_problem problem = family_problem(task, settings[_i], n);
         const wz_sensing sensing = sensing_of(&problem);
         wz_sensing_dual dual;
         double sum = 0, sensed = 0;
@@ -78,11 +79,10 @@ static double dynamic_programme(const wz_isac *p)
 /* Sums in another order: 1e-12. */
 START_TEST(best_decision_equals_dynamic_programming)
 {
-    one_family f = family_at("isac", settings[_i]);
     const uint32_t problems = _i == 2 ? 2 : 30; /* 8 tones and 100 parts take half a second */
     for (uint32_t n = 0; n < problems; n++) {
-        wz_problem problem = family_problem(&f, n);
-        const wz_reference known = family_reference(&f, &problem, WZ_EFFORT_EVALUATION, NULL);
+        wz_problem problem = family_problem(task, settings[_i], n);
+        const wz_reference known = family_reference(&problem, NULL);
         const double expected = dynamic_programme(problem.payload);
         ck_assert_double_eq_tol(known.decided, expected, 1e-12 * expected);
         ck_assert_double_ge(known.objective, expected * (1 - 1e-12));
@@ -96,15 +96,14 @@ END_TEST
 START_TEST(problem_by_hand_has_the_answer_by_hand)
 {
     static const int32_t numbers[] = {20, 20, 10, 40};
-    one_family f = family_at("isac", "tones=2");
-    wz_problem problem = family_problem_of(&f, numbers, 4);
+    wz_problem problem = family_from_numbers(task, "tones=2", numbers, 4);
     unsigned decision[WZ_MAX_SLOTS];
-    const wz_reference known = family_reference(&f, &problem, WZ_EFFORT_EVALUATION, decision);
+    const wz_reference known = family_reference(&problem, decision);
     ck_assert(decision[0] == 4 && decision[1] == 6);
     ck_assert_double_eq_tol(known.decided, log2(1.4) + log2(61), 1e-14);
     /* p = (0.4, 0.6) is the optimum over real powers, too */
     ck_assert_double_eq_tol(known.objective, log2(1.4) + log2(61), 1e-12);
-    family_prints(&f, &problem, " sense 70 per 100 power sum 10 A 20 20 B 10 40<answer>");
+    family_prints(&problem, WZ_PROMPT_COMPACT, " sense 70 per 100 power sum 10 A 20 20 B 10 40<answer>");
     wz_problem_clear(&problem);
 }
 END_TEST
@@ -112,11 +111,10 @@ END_TEST
 /* Without the sensing constraint, it is water-filling. */
 START_TEST(no_sensing_is_water_filling)
 {
-    one_family f = family_at("isac", "tones=8 total=50 sensing_percent=0");
     for (uint32_t n = 0; n < 100; n++) {
-        wz_problem problem = family_problem(&f, n);
+        wz_problem problem = family_problem(task, "tones=8 total=50 sensing_percent=0", n);
         const wz_sensing sensing = sensing_of(&problem);
-        const wz_reference known = family_reference(&f, &problem, WZ_EFFORT_EVALUATION, NULL);
+        const wz_reference known = family_reference(&problem, NULL);
         double power[WZ_MAX_LABELS];
         unsigned share[WZ_MAX_LABELS];
         (void)wz_water_fill(&sensing.tones, power);
@@ -133,17 +131,16 @@ END_TEST
  * long one, which ends by itself, finds nothing better. */
 START_TEST(search_says_whether_it_ended)
 {
-    one_family f = family_at("isac", "tones=8 total=100");
     size_t cut = 0;
     for (uint32_t n = 0; n < 50; n++) {
-        wz_problem problem = family_problem(&f, n);
+        wz_problem problem = family_problem(task, "tones=8 total=100", n);
         const wz_sensing sensing = sensing_of(&problem);
         unsigned share[WZ_MAX_SLOTS] = {0};
         wz_sensing_dual dual;
         bool exact, ended;
         wz_sensing_fill(&sensing, &dual);
         const double early = wz_sensing_shares(&sensing, &dual, 1, share, &ended);
-        ck_assert_double_eq(family_judge(&f, &problem, share).objective, early);
+        ck_assert_double_eq(family_judge(&problem, share).objective, early);
         cut += !ended;
         const double late = wz_sensing_shares(&sensing, &dual, 1000000, share, &exact);
         ck_assert(exact && late >= early && late <= dual.bound * (1 + 1e-12));
@@ -157,13 +154,12 @@ END_TEST
 /* The mixture of water-filling and the best sensing tone keeps the constraint, rounded too, and lies below the bound. */
 START_TEST(mixture_is_feasible_and_below_the_bound)
 {
-    one_family f = family_at("isac", settings[_i]);
     for (uint32_t n = 0; n < 200; n++) {
-        wz_problem problem = family_problem(&f, n);
-        const wz_reference known = family_reference(&f, &problem, WZ_EFFORT_TRAINING, NULL);
-        ck_assert(family_baseline(&f, &problem, "mix_rounded").feasible);
-        ck_assert(family_baseline(&f, &problem, "dual_rounded").feasible);
-        ck_assert_double_le(family_baseline(&f, &problem, "mix").objective, known.objective * (1 + 1e-12));
+        wz_problem problem = family_problem(task, settings[_i], n);
+        const wz_reference known = family_training(&problem, NULL);
+        ck_assert(family_baseline(&problem, "mix_rounded").feasible);
+        ck_assert(family_baseline(&problem, "dual_rounded").feasible);
+        ck_assert_double_le(family_baseline(&problem, "mix").objective, known.objective * (1 + 1e-12));
         wz_problem_clear(&problem);
     }
 }
@@ -174,29 +170,24 @@ END_TEST
 START_TEST(violated_constraints_are_named_with_their_amount)
 {
     static const int32_t numbers[] = {20, 20, 10, 40, 1, 30};
-    one_family f = family_at("isac", "tones=3");
-    wz_problem problem = family_problem_of(&f, numbers, 6);
-    const wz_reference known = family_reference(&f, &problem, WZ_EFFORT_EVALUATION, NULL);
+    wz_problem problem = family_from_numbers(task, "tones=3", numbers, 6);
     static const struct {
         const char *answer, *reason;
         double violation, shortfall;
     } cases[] = {
-        {" 10 10 10", "the shares sum to 30, which is 20 above the total of 10", 20, 0.5 + 0.5 * 2 / 3},
-        {" 0 1 10", "the shares sum to 11, which is 1 above the total of 10", 1,
+        {" 10 10 10</answer>", "the shares sum to 30, which is 20 above the total of 10", 20,
+         0.5 + 0.5 * 2 / 3},
+        {" 0 1 10</answer>", "the shares sum to 11, which is 1 above the total of 10", 1,
          0.5 + 0.5 / 11}, /* unseen, too */
-        {" 0 0 0", "the sensing power is 0.000, which is 14.000 below the required 14.000", 14, 0.5},
-        {" 3 7 0", "the sensing power is 13.000, which is 1.000 below the required 14.000", 1, 0.5 / 14},
-        {" 6 1 3", "the sensing power is 13.300, which is 0.700 below the required 14.000", 0.7, 0.5 * 0.05},
+        {" 0 0 0</answer>", "the sensing power is 0.000, which is 14.000 below the required 14.000", 14, 0.5},
+        {" 3 7 0</answer>", "the sensing power is 13.000, which is 1.000 below the required 14.000", 1,
+         0.5 / 14},
+        {" 6 1 3</answer>", "the sensing power is 13.300, which is 0.700 below the required 14.000", 0.7,
+         0.5 * 0.05},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        const wz_verdict verdict = family_answer(&f, &problem, &known, cases[i].answer);
-        ck_assert_int_eq(verdict.kind, WZ_VERDICT_INFEASIBLE);
-        ck_assert_str_eq(verdict.reason, cases[i].reason);
-        ck_assert_double_eq_tol(verdict.violation, cases[i].violation, 1e-12);
-        ck_assert_double_eq_tol(verdict.shortfall, cases[i].shortfall, 1e-12);
-        ck_assert_double_eq(wz_reward(WZ_REWARD_RATIO, &verdict, &known), 0);
-    }
-    ck_assert_int_eq(family_answer(&f, &problem, &known, " 4 6 0").kind, WZ_VERDICT_FEASIBLE);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        family_violates(&problem, cases[i].answer, cases[i].violation, cases[i].shortfall, cases[i].reason);
+    ck_assert_int_eq(family_verdict(&problem, " 4 6 0</answer>").kind, WZ_VERDICT_FEASIBLE);
     wz_problem_clear(&problem);
 }
 END_TEST
@@ -204,13 +195,12 @@ END_TEST
 /* All power on the first tone is always feasible and earns no headroom; what ignores sensing is seldom feasible. */
 START_TEST(answers_that_ignore_the_problem_earn_no_headroom)
 {
-    one_family f = family_at("isac", "");
     for (uint32_t n = 0; n < 300; n++) {
-        wz_problem problem = family_problem(&f, n);
-        const wz_reference known = family_reference(&f, &problem, WZ_EFFORT_EVALUATION, NULL);
-        const wz_verdict all = family_answer(&f, &problem, &known, " 10 0 0 0"),
-                         even = family_answer(&f, &problem, &known, " 3 3 2 2"),
-                         none = family_answer(&f, &problem, &known, " 0 0 0 0");
+        wz_problem problem = family_problem(task, "", n);
+        const wz_reference known = family_reference(&problem, NULL);
+        const wz_verdict all = family_answer(&problem, &known, " 10 0 0 0</answer>"),
+                         even = family_answer(&problem, &known, " 3 3 2 2</answer>"),
+                         none = family_answer(&problem, &known, " 0 0 0 0</answer>");
         ck_assert_int_eq(all.kind, WZ_VERDICT_FEASIBLE);
         ck_assert_double_eq(fmax(all.objective, even.objective), known.best_trivial);
         if (all.objective < known.decided * (1 - 1e-9))
@@ -223,17 +213,18 @@ END_TEST
 
 START_TEST(malformed_numbers_are_refused_with_what_is_wrong)
 {
-    one_family f = family_at("isac", "tones=2");
-    family_refuses(&f, (const int32_t[]){20, 20, 10}, 3, "3 numbers where its options ask for 4");
-    family_refuses(&f, (const int32_t[]){21, 20, 10, 40}, 4,
+    family_refuses(task, "tones=2", (const int32_t[]){20, 20, 10}, 3,
+                   "3 numbers where its options ask for 4");
+    family_refuses(task, "tones=2", (const int32_t[]){21, 20, 10, 40}, 4,
                    "number 1, a sensing response, is 21; it must lie in 0 to 20");
-    family_refuses(&f, (const int32_t[]){20, 20, 10, 61}, 4,
+    family_refuses(task, "tones=2", (const int32_t[]){20, 20, 10, 61}, 4,
                    "number 4, a gain, is 61; it must lie in 0 to 60");
-    family_refuses(&f, (const int32_t[]){10, 20, 20, 40}, 4,
+    family_refuses(task, "tones=2", (const int32_t[]){10, 20, 20, 40}, 4,
                    "tone 2 has larger numbers than the one before it");
-    family_refuses(&f, (const int32_t[]){20, 20, 20, 40}, 4,
+    family_refuses(task, "tones=2", (const int32_t[]){20, 20, 20, 40}, 4,
                    "tone 2 has larger numbers than the one before it");
-    family_refuses(&f, (const int32_t[]){19, 20, 10, 40}, 4, "the largest sensing response is 19");
+    family_refuses(task, "tones=2", (const int32_t[]){19, 20, 10, 40}, 4,
+                   "the largest sensing response is 19");
 }
 END_TEST
 
@@ -243,11 +234,10 @@ END_TEST
  * exponentials P(f <= r f') = r / (1 + r). Gains do not depend on responses. Four standard errors. */
 START_TEST(responses_and_gains_have_the_stated_law)
 {
-    one_family f = family_at("isac", "tones=2 snr_db=5");
     enum { PROBLEMS = 10000 };
     double response[22] = {0}, gain[61] = {0};
     for (uint32_t n = 0; n < PROBLEMS; n++) {
-        wz_problem problem = family_problem(&f, n);
+        wz_problem problem = family_problem(task, "tones=2 snr_db=5", n);
         for (int32_t x = problem.numbers[2]; x <= 20; x++)
             response[x]++;
         for (size_t i = 0; i < 2; i++)

@@ -4,7 +4,9 @@
 
 #include "rewards/solvers/max_min.h"
 #include "tasks/max_min.h"
-#include "tests/one_family.h"
+#include "tests/family.h"
+
+static const wz_task *const task = &wz_task_max_min;
 
 static const char *const settings[] = {"", "links=10 levels=101", "links=2 snr_db=30 direct=1",
                                        "links=4 snr_db=-20 direct=1000",
@@ -56,9 +58,8 @@ static double largest_reachable(const wz_channel *c)
 /* The fixed point stops within 1e-9; elimination loses some digits where interference is strong. */
 START_TEST(bound_is_the_largest_target_that_linear_equations_allow)
 {
-    one_family f = family_at("max_min", settings[_i]);
     for (uint32_t n = 0; n < 200; n++) {
-        wz_problem problem = family_problem(&f, n);
+        wz_problem problem = family_problem(task, settings[_i], n);
         const wz_channel channel = channel_of(&problem);
         double power[WZ_MAX_LINKS], bound, most = 0;
         const double expected = largest_reachable(&channel),
@@ -78,23 +79,22 @@ END_TEST
  * rounded real powers are no better. */
 START_TEST(best_levels_cannot_be_improved_nearby)
 {
-    one_family f = family_at("max_min", settings[_i]);
     for (uint32_t n = 0; n < 40; n++) {
-        wz_problem problem = family_problem(&f, n);
+        wz_problem problem = family_problem(task, settings[_i], n);
         const unsigned levels = (unsigned)((const wz_max_min *)problem.payload)->levels;
         unsigned best[WZ_MAX_SLOTS], tried[WZ_MAX_SLOTS];
-        const wz_reference known = family_reference(&f, &problem, WZ_EFFORT_TRAINING, best);
-        ck_assert_double_ge(known.decided, family_baseline(&f, &problem, "fixed_point_rounded").objective);
+        const wz_reference known = family_training(&problem, best);
+        ck_assert_double_ge(known.decided, family_baseline(&problem, "fixed_point_rounded").objective);
         memcpy(tried, best, sizeof tried);
         for (size_t i = 0; i < problem.size; i++) {
             for (tried[i] = 0; tried[i] < levels; tried[i]++)
-                ASSERT_EACH(family_judge(&f, &problem, tried).objective <= known.decided, "one level");
+                ASSERT_EACH(family_judge(&problem, tried).objective <= known.decided, "one level");
             for (int change = 0; change < 4 * (int)i; change++) {
                 const size_t j = (size_t)change / 4;
                 tried[i] = best[i] + (change % 2 != 0 ? 1u : -1u);
                 tried[j] = best[j] + (change % 4 > 1 ? 1u : -1u);
                 if (tried[i] < levels && tried[j] < levels)
-                    ASSERT_EACH(family_judge(&f, &problem, tried).objective <= known.decided, "two levels");
+                    ASSERT_EACH(family_judge(&problem, tried).objective <= known.decided, "two levels");
                 tried[j] = best[j];
             }
             tried[i] = best[i];
@@ -109,19 +109,19 @@ END_TEST
 START_TEST(problems_by_hand_have_the_answers_by_hand)
 {
     static const int32_t alike[] = {30, 20, 20, 30}, apart[] = {30, 0, 0, 27};
-    one_family f = family_at("max_min", "links=2");
-    wz_problem problem = family_problem_of(&f, alike, 4);
+    wz_problem problem = family_from_numbers(task, "links=2", alike, 4);
     unsigned decision[WZ_MAX_SLOTS];
-    wz_reference known = family_reference(&f, &problem, WZ_EFFORT_EVALUATION, decision);
+    wz_reference known = family_reference(&problem, decision);
     ck_assert(decision[0] == 10 && decision[1] == 10);
     ck_assert_double_eq(known.decided, 5);
     ck_assert_double_eq_tol(known.objective, 5, 1e-8);
     wz_problem_clear(&problem);
-    problem = family_problem_of(&f, apart, 4);
-    known = family_reference(&f, &problem, WZ_EFFORT_EVALUATION, decision);
+    problem = family_from_numbers(task, "links=2", apart, 4);
+    known = family_reference(&problem, decision);
     ck_assert(decision[0] == 6 && decision[1] == 10);
     ck_assert_double_eq_tol(known.decided, pow(10, 0.7) / 1.006, 1e-14);
-    family_prints(&f, &problem, " minimum SINR levels 11 dB plus 20 0 to 60 a A 30 B 0 b B 27 A 0<answer>");
+    family_prints(&problem, WZ_PROMPT_COMPACT,
+                  " minimum SINR levels 11 dB plus 20 0 to 60 a A 30 B 0 b B 27 A 0<answer>");
     wz_problem_clear(&problem);
 }
 END_TEST
@@ -131,25 +131,24 @@ END_TEST
 /* One silent link is enough to earn nothing; full power earns no headroom, nor does any answer of equal levels more. */
 START_TEST(answers_that_ignore_the_gains_earn_no_headroom)
 {
-    one_family f = family_at("max_min", "");
     for (uint32_t n = 0; n < 300; n++) {
-        wz_problem problem = family_problem(&f, n);
-        const wz_reference known = family_reference(&f, &problem, WZ_EFFORT_EVALUATION, NULL);
-        static const char *const silent[] = {" 0 0 0", " 10 10 0", " 0 10 10", " 10 0 10"}, *const alike[] = {
-                                                                                                " 10 10 10",
-                                                                                                " 5 5 5",
-                                                                                                " 1 1 1"};
+        wz_problem problem = family_problem(task, "", n);
+        const wz_reference known = family_reference(&problem, NULL);
+        static const char *const silent[] = {" 0 0 0</answer>", " 10 10 0</answer>", " 0 10 10</answer>",
+                                             " 10 0 10</answer>"},
+                                 *const alike[] = {" 10 10 10</answer>", " 5 5 5</answer>",
+                                                   " 1 1 1</answer>"};
         for (size_t i = 0; i < sizeof silent / sizeof *silent; i++) {
-            const wz_verdict verdict = family_answer(&f, &problem, &known, silent[i]);
+            const wz_verdict verdict = family_answer(&problem, &known, silent[i]);
             ck_assert(verdict.kind == WZ_VERDICT_FEASIBLE && verdict.objective == 0 && verdict.ratio == 0);
         }
         for (size_t i = 0; i < sizeof alike / sizeof *alike; i++) {
-            const wz_verdict verdict = family_answer(&f, &problem, &known, alike[i]);
+            const wz_verdict verdict = family_answer(&problem, &known, alike[i]);
             ck_assert_double_le(verdict.objective, known.best_trivial);
             ck_assert_double_eq(wz_reward(WZ_REWARD_HEADROOM, &verdict, &known), 0);
         }
-        ck_assert_int_eq(family_answer(&f, &problem, &known, " 10 10 11").kind, WZ_VERDICT_OUT_OF_RANGE);
-        ck_assert_int_eq(family_answer(&f, &problem, &known, " 10 10").kind, WZ_VERDICT_WRONG_LENGTH);
+        ck_assert_int_eq(family_answer(&problem, &known, " 10 10 11</answer>").kind, WZ_VERDICT_OUT_OF_RANGE);
+        ck_assert_int_eq(family_answer(&problem, &known, " 10 10</answer>").kind, WZ_VERDICT_WRONG_LENGTH);
         wz_problem_clear(&problem);
     }
 }
@@ -157,12 +156,12 @@ END_TEST
 
 START_TEST(malformed_numbers_are_refused_with_what_is_wrong)
 {
-    one_family f = family_at("max_min", "links=2");
-    family_refuses(&f, (const int32_t[]){30, 20, 20}, 3, "3 numbers where its options ask for 4");
-    family_refuses(&f, (const int32_t[]){30, 61, 20, 30}, 4,
+    family_refuses(task, "links=2", (const int32_t[]){30, 20, 20}, 3,
+                   "3 numbers where its options ask for 4");
+    family_refuses(task, "links=2", (const int32_t[]){30, 61, 20, 30}, 4,
                    "number 2, a gain, is 61; it must lie in 0 to 60");
-    family_refuses(&f, (const int32_t[]){30, 20, -1, 30}, 4, "number 3, a gain, is -1");
-    family_refuses(&f, (const int32_t[]){30, 20, 20, 31}, 4,
+    family_refuses(task, "links=2", (const int32_t[]){30, 20, -1, 30}, 4, "number 3, a gain, is -1");
+    family_refuses(task, "links=2", (const int32_t[]){30, 20, 20, 31}, 4,
                    "link 2 has a larger direct gain than the one before it");
 }
 END_TEST
@@ -171,8 +170,7 @@ END_TEST
 
 START_TEST(gains_have_the_stated_law)
 {
-    one_family f = family_at("max_min", "links=2");
-    family_has_rayleigh_gains(&f, 50, 10);
+    family_has_rayleigh_gains(task, "links=2", 50, 10);
 }
 END_TEST
 

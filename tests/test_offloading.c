@@ -6,7 +6,7 @@
 #include "rewards/solvers/lambert.h"
 #include "rewards/solvers/time_split.h"
 #include "tasks/offloading.h"
-#include "tests/problem_fixture.h"
+#include "tests/family.h"
 
 static const wz_task *const task = &wz_task_offloading;
 
@@ -150,14 +150,13 @@ START_TEST(judge_two_users_is_worked_by_hand)
     for (int i = 0; i < 2; i++)
         local[i] = weight[i] * pow(0.7 * 3, 1.0 / 3) / 100 * pow(h[i] / 1e-26, 1.0 / 3) / 1e6;
     ck_assert_double_eq_tol(local[0], 0.0594393, 1e-6); /* 0.012806 x 4641588.8 bit/s */
-    ck_assert_double_eq_tol(fixture_judge(&problem, (unsigned[]){0, 0}).objective, local[0] + local[1],
-                            1e-12);
+    ck_assert_double_eq_tol(family_judge(&problem, (unsigned[]){0, 0}).objective, local[0] + local[1], 1e-12);
     for (int k = 1; k < 100000; k++) { /* the second offloads: a grid over a */
         const double a = k / 1e5, t = 1 - a, snr = 0.7 * 3 * h[1] * h[1] * a / (t * 1e-10);
         best = fmax(best, local[0] * cbrt(a) + 1.5 * 2e6 / (1.1 * log(2)) * t * log(1 + snr) / 1e6);
     }
     /* a grid of 1e-5 misses the maximum by at most f'' 1e-10 / 8 */
-    ck_assert_double_eq_tol(fixture_judge(&problem, (unsigned[]){0, 1}).objective, best, 1e-8);
+    ck_assert_double_eq_tol(family_judge(&problem, (unsigned[]){0, 1}).objective, best, 1e-8);
     wz_problem_clear(&problem);
 }
 END_TEST
@@ -227,7 +226,7 @@ START_TEST(training_reference_is_close_to_the_optimum)
     double ratio = 0;
     for (uint32_t n = 0; n < 100; n++) {
         wz_problem problem = family_problem(task, "users=10", n);
-        const wz_reference best = family_reference(&problem, NULL), known = fixture_training(&problem);
+        const wz_reference best = family_reference(&problem, NULL), known = family_training(&problem, NULL);
         ck_assert_int_eq(best.kind, WZ_REFERENCE_OPTIMUM);
         ck_assert_int_eq(known.kind, WZ_REFERENCE_BEST_KNOWN);
         ratio += known.objective / best.objective / 100;
@@ -239,6 +238,20 @@ START_TEST(training_reference_is_close_to_the_optimum)
 }
 END_TEST
 
+/* Every choice is admissible: what can be wrong is only who it is said of. */
+START_TEST(answers_that_name_others_are_no_answers)
+{
+    wz_problem problem = family_problem(task, "users=4", 0);
+    static const char *const tricks[] = {" A B C</answer>",     " A B C D D</answer>",  " A B D C</answer>",
+                                         " A A C D</answer>",   " A a C D</answer>",    " A B C E</answer>",
+                                         " 1 1 1 1</answer>",   " A B C none</answer>", " ABCD</answer>",
+                                         " A, B, C, D</answer>"};
+    family_rejects_all(&problem, tricks, sizeof tricks / sizeof *tricks);
+    ck_assert_int_eq(family_verdict(&problem, " A b C d</answer>").kind, WZ_VERDICT_FEASIBLE);
+    wz_problem_clear(&problem);
+}
+END_TEST
+
 /* Answers that do not look at the problem earn no headroom, and the ratio of the floors that are published. */
 START_TEST(constant_answers_earn_no_headroom)
 {
@@ -246,15 +259,12 @@ START_TEST(constant_answers_earn_no_headroom)
     const int problems = 400;
     for (uint32_t n = 0; n < (uint32_t)problems; n++) {
         wz_problem problem = family_problem(task, "users=10", n);
-        const wz_reference known = fixture_training(&problem);
+        const wz_reference known = family_training(&problem, NULL);
         static const char *const answers[] = {" A B C D E F G H I J</answer>",
                                               " A B c d e f g h i j</answer>",
                                               " a b c d e f g h i j</answer>"};
         for (int k = 0; k < 3; k++) {
-            wz_verdict verdict;
-            ck_assert_int_eq(wz_verify(wz_verifier_find("offloading"), &problem, &known, WZ_PROMPT_COMPACT,
-                                       answers[k], strlen(answers[k]), &verdict, &fixture_err),
-                             WZ_OK);
+            const wz_verdict verdict = family_answer(&problem, &known, answers[k]);
             ck_assert_int_eq(verdict.kind, WZ_VERDICT_FEASIBLE);
             if (verdict.ratio < 1 - 1e-9)
                 ck_assert_double_eq(wz_reward(WZ_REWARD_HEADROOM, &verdict, &known), 0);
@@ -283,6 +293,7 @@ int main(void)
     tcase_add_test(cases, prompt_is_what_the_header_says);
     tcase_add_test(cases, numbers_of_no_problem_are_named);
     tcase_add_test(cases, training_reference_is_close_to_the_optimum);
+    tcase_add_test(cases, answers_that_name_others_are_no_answers);
     tcase_add_test(cases, constant_answers_earn_no_headroom);
     suite_add_tcase(suite, cases);
     return run_suite(suite);

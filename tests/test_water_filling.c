@@ -5,7 +5,9 @@
 
 #include "rewards/solvers/water_filling.h"
 #include "tasks/water_filling.h"
-#include "tests/one_family.h"
+#include "tests/family.h"
+
+static const wz_task *const task = &wz_task_water_filling;
 
 static int falls(const void *a, const void *b)
 {
@@ -35,9 +37,8 @@ static const char *const settings[] = {"", "channels=8 total=100 snr_db=-5", "ch
 /* Bisection halves an interval below 1 + 100 sixty times: 1e-16 beside rounding in levels below 101. */
 START_TEST(water_fill_level_is_the_closed_form)
 {
-    one_family f = family_at("water_filling", settings[_i]);
     for (uint32_t n = 0; n < 200; n++) {
-        wz_problem problem = family_problem(&f, n);
+        wz_problem problem = family_problem(task, settings[_i], n);
         const wz_water_filling *p = problem.payload;
         const wz_tones tones = {p->channels, p->gain, p->total};
         double power[WZ_MAX_LABELS], sum = 0;
@@ -69,11 +70,10 @@ static double dynamic_programme(const wz_water_filling *p)
 
 START_TEST(reference_equals_dynamic_programming)
 {
-    one_family f = family_at("water_filling", settings[_i]);
     const uint32_t problems = _i == 3 ? 1 : 50; /* 64 channels and 999 parts take a second */
     for (uint32_t n = 0; n < problems; n++) {
-        wz_problem problem = family_problem(&f, n);
-        const wz_reference known = family_reference(&f, &problem, WZ_EFFORT_TRAINING, NULL);
+        wz_problem problem = family_problem(task, settings[_i], n);
+        const wz_reference known = family_training(&problem, NULL);
         const double expected = dynamic_programme(problem.payload);
         ck_assert_double_eq_tol(known.objective, expected, 1e-12 * expected); /* sums in another order */
         wz_problem_clear(&problem);
@@ -84,12 +84,11 @@ END_TEST
 /* Whole shares lose no more against real powers than the solver's header derives. */
 START_TEST(continuous_optimum_bounds_whole_shares_within_the_derived_distance)
 {
-    one_family f = family_at("water_filling", settings[_i]);
     for (uint32_t n = 0; n < 200; n++) {
-        wz_problem problem = family_problem(&f, n);
+        wz_problem problem = family_problem(task, settings[_i], n);
         const wz_water_filling *p = problem.payload;
         const wz_tones tones = {p->channels, p->gain, p->total};
-        const wz_reference known = family_reference(&f, &problem, WZ_EFFORT_TRAINING, NULL);
+        const wz_reference known = family_training(&problem, NULL);
         double power[WZ_MAX_LABELS], active = 0;
         const double level = wz_water_fill(&tones, power), rate = wz_tones_rate(&tones, power);
         for (size_t i = 0; i < p->channels; i++)
@@ -107,14 +106,13 @@ END_TEST
 START_TEST(problem_by_hand_has_the_answer_by_hand)
 {
     static const int32_t numbers[] = {30, 27};
-    one_family f = family_at("water_filling", "channels=2 total=5");
-    wz_problem problem = family_problem_of(&f, numbers, 2);
+    wz_problem problem = family_from_numbers(task, "channels=2 total=5", numbers, 2);
     unsigned decision[WZ_MAX_SLOTS];
-    const wz_reference known = family_reference(&f, &problem, WZ_EFFORT_TRAINING, decision);
+    const wz_reference known = family_training(&problem, decision);
     ck_assert_uint_eq(decision[0], 3);
     ck_assert_uint_eq(decision[1], 2);
     ck_assert_double_eq_tol(known.objective, log2(7) + log2(1 + 0.4 * pow(10, 0.7)), 1e-14);
-    family_prints(&f, &problem, " power sum 5 dB plus 20 0 to 60 A 30 B 27<answer>");
+    family_prints(&problem, WZ_PROMPT_COMPACT, " power sum 5 dB plus 20 0 to 60 A 30 B 27<answer>");
     wz_problem_clear(&problem);
 }
 END_TEST
@@ -137,26 +135,22 @@ END_TEST
 START_TEST(shares_above_the_total_are_named_with_their_excess)
 {
     static const int32_t numbers[] = {29, 24, 22, 10};
-    one_family f = family_at("water_filling", "");
-    wz_problem problem = family_problem_of(&f, numbers, 4);
-    const wz_reference known = family_reference(&f, &problem, WZ_EFFORT_TRAINING, NULL);
+    wz_problem problem = family_from_numbers(task, "", numbers, 4);
+    const wz_reference known = family_training(&problem, NULL);
     static const struct {
-        const char *answer;
+        const char *answer, *reason;
         double excess, shortfall;
-    } cases[] = {{" 10 1 0 0", 1, 1 - 10.0 / 11}, {" 10 10 10 10", 30, 0.75}, {" 3 3 3 3", 2, 1 - 10.0 / 12}};
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        const wz_verdict verdict = family_answer(&f, &problem, &known, cases[i].answer);
-        char expected[64];
-        (void)snprintf(expected, sizeof expected, "which is %g above the total of 10", cases[i].excess);
-        ck_assert_int_eq(verdict.kind, WZ_VERDICT_INFEASIBLE);
-        ck_assert_double_eq(verdict.violation, cases[i].excess);
-        ck_assert_double_eq_tol(verdict.shortfall, cases[i].shortfall, 1e-15);
-        ck_assert_msg(strstr(verdict.reason, expected) != NULL, "%s", verdict.reason);
-        ck_assert_double_eq(wz_reward(WZ_REWARD_RATIO, &verdict, &known), 0);
-    }
-    ck_assert_int_eq(family_answer(&f, &problem, &known, " 11 0 0 0").kind, WZ_VERDICT_OUT_OF_RANGE);
-    ck_assert_int_eq(family_answer(&f, &problem, &known, " 10 20 0 60").kind, WZ_VERDICT_OUT_OF_RANGE);
-    ck_assert_int_eq(family_answer(&f, &problem, &known, " 5 5 0").kind, WZ_VERDICT_WRONG_LENGTH);
+    } cases[] = {
+        {" 10 1 0 0</answer>", "the shares sum to 11, which is 1 above the total of 10", 1, 1 - 10.0 / 11},
+        {" 10 10 10 10</answer>", "the shares sum to 40, which is 30 above the total of 10", 30, 0.75},
+        {" 3 3 3 3</answer>", "the shares sum to 12, which is 2 above the total of 10", 2, 1 - 10.0 / 12},
+        {" 0 0 1 10</answer>", "the shares sum to 11, which is 1 above the total of 10", 1, 1 - 10.0 / 11},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        family_violates(&problem, cases[i].answer, cases[i].excess, cases[i].shortfall, cases[i].reason);
+    ck_assert_int_eq(family_answer(&problem, &known, " 11 0 0 0</answer>").kind, WZ_VERDICT_OUT_OF_RANGE);
+    ck_assert_int_eq(family_answer(&problem, &known, " 10 20 0 60</answer>").kind, WZ_VERDICT_OUT_OF_RANGE);
+    ck_assert_int_eq(family_answer(&problem, &known, " 5 5 0</answer>").kind, WZ_VERDICT_WRONG_LENGTH);
     wz_problem_clear(&problem);
 }
 END_TEST
@@ -165,14 +159,14 @@ END_TEST
  * best trivial policy is nothing, and shares to the weakest channel never earn more than to the strongest. */
 START_TEST(answers_that_ignore_the_gains_earn_no_headroom)
 {
-    one_family f = family_at("water_filling", "");
     for (uint32_t n = 0; n < 300; n++) {
-        wz_problem problem = family_problem(&f, n);
-        const wz_reference known = family_reference(&f, &problem, WZ_EFFORT_TRAINING, NULL);
-        static const char *const answers[] = {" 0 0 0 0", " 0 0 0 10", " 2 2 2 2", " 3 3 2 2", " 10 0 0 0"};
+        wz_problem problem = family_problem(task, "", n);
+        const wz_reference known = family_training(&problem, NULL);
+        static const char *const answers[] = {" 0 0 0 0</answer>", " 0 0 0 10</answer>", " 2 2 2 2</answer>",
+                                              " 3 3 2 2</answer>", " 10 0 0 0</answer>"};
         double worth[5];
         for (size_t i = 0; i < 5; i++) {
-            const wz_verdict verdict = family_answer(&f, &problem, &known, answers[i]);
+            const wz_verdict verdict = family_answer(&problem, &known, answers[i]);
             ck_assert_int_eq(verdict.kind, WZ_VERDICT_FEASIBLE);
             worth[i] = verdict.objective;
             if (!verdict.is_optimum)
@@ -189,13 +183,12 @@ END_TEST
 
 START_TEST(malformed_numbers_are_refused_with_what_is_wrong)
 {
-    one_family f = family_at("water_filling", "");
-    family_refuses(&f, (const int32_t[]){30, 20, 10}, 3, "3 numbers where its options ask for 4");
-    family_refuses(&f, (const int32_t[]){61, 20, 10, 0}, 4,
+    family_refuses(task, "", (const int32_t[]){30, 20, 10}, 3, "3 numbers where its options ask for 4");
+    family_refuses(task, "", (const int32_t[]){61, 20, 10, 0}, 4,
                    "number 1, a gain, is 61; it must lie in 0 to 60");
-    family_refuses(&f, (const int32_t[]){30, 20, 10, -1}, 4,
+    family_refuses(task, "", (const int32_t[]){30, 20, 10, -1}, 4,
                    "number 4, a gain, is -1; it must lie in 0 to 60");
-    family_refuses(&f, (const int32_t[]){30, 10, 20, 0}, 4,
+    family_refuses(task, "", (const int32_t[]){30, 10, 20, 0}, 4,
                    "channel 3 has larger numbers than the one before");
 }
 END_TEST
@@ -204,11 +197,10 @@ END_TEST
 
 START_TEST(gains_have_the_stated_law)
 {
-    one_family f = family_at("water_filling", "channels=8 total=100 snr_db=5");
     enum { PROBLEMS = 2500 };
     double at_least[61] = {0};
     for (uint32_t n = 0; n < PROBLEMS; n++) {
-        wz_problem problem = family_problem(&f, n);
+        wz_problem problem = family_problem(task, "channels=8 total=100 snr_db=5", n);
         for (size_t i = 0; i < 8; i++)
             for (int32_t x = 0; x <= problem.numbers[i]; x++)
                 at_least[x]++;
@@ -222,14 +214,13 @@ END_TEST
  * of the four has 1/4, within four standard errors. */
 START_TEST(random_shares_are_uniform_and_use_all_power)
 {
-    one_family f = family_at("water_filling", "channels=2 total=3");
     enum { DRAWS = 10000 };
     double count[4] = {0};
-    wz_problem problem = family_problem(&f, 0);
+    wz_problem problem = family_problem(task, "channels=2 total=3", 0);
     for (uint32_t n = 0; n < DRAWS; n++) {
         unsigned decision[WZ_MAX_SLOTS];
         wz_draws draws = wz_draws_of_problem(4000, 5, WZ_SPLIT_TEST, n, 0);
-        f.verifier->draw(&problem, &draws, decision);
+        wz_verifier_find(task->name)->draw(&problem, &draws, decision);
         ck_assert_uint_eq(decision[0] + decision[1], 3);
         count[decision[0]]++;
     }
