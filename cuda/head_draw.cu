@@ -54,7 +54,7 @@ static __device__ winner greedy_columns(winner best, const float *logits, uint32
 }
 
 /* Scaled logits j .. j + 3, -inf from `count` on; j: a multiple of 4. */
-static __device__ __forceinline__ void take_logits(float *l, const float *logits, int64_t j, int64_t count,
+static __device__ __forceinline__ void take_logits(float *l, const float *logits, int j, int count,
                                                    float scale)
 {
     if (j + GUMBEL_WORDS <= count) {
@@ -72,22 +72,21 @@ static __device__ __forceinline__ void take_logits(float *l, const float *logits
 /* The same with noise; `first` and where the logits are: multiples of 4. A lane takes the four tokens of a draw's words. The
  * noise itself is computed, by the whole warp, only where a lane's token may reach the largest value that any lane has met:
  * of tokens with equal logits, the n-th does with a probability of 1.06 / n. */
-static __device__ winner noisy_columns(winner best, const float *logits, uint32_t first, int64_t count,
+static __device__ winner noisy_columns(winner best, const float *logits, uint32_t first, int count,
                                        const wz_draw_key &key, float scale)
 {
     float least = (float)best.value;
-    for (int64_t begin = 0; begin < count; begin += GUMBEL_WORDS * WZ_WARP) {
-        const int64_t j = begin + GUMBEL_WORDS * threadIdx.x;
+    for (int begin = 0; begin < count; begin += GUMBEL_WORDS * WZ_WARP) {
+        const int j = begin + GUMBEL_WORDS * (int)threadIdx.x;
         const uint32_t token = first + (uint32_t)j;
         uint32_t words[GUMBEL_WORDS];
         float l[GUMBEL_WORDS];
         take_logits(l, logits, j, count, scale);
         philox_draw(&key, token / GUMBEL_WORDS, words);
-        bool may_reach = false;
-        WZ_UNROLL
-        for (int i = 0; i < GUMBEL_WORDS; i++)
-            may_reach |= gumbel_may_reach(l[i], words[i], least);
-        if (!__any_sync(WZ_ALL_LANES, may_reach))
+        /* None does where the largest logit with the smallest word, of the largest noise, would not. */
+        const float largest = fmaxf(fmaxf(l[0], l[1]), fmaxf(l[2], l[3]));
+        const uint32_t smallest = min(min(words[0], words[1]), min(words[2], words[3]));
+        if (!__any_sync(WZ_ALL_LANES, gumbel_may_reach(largest, smallest, least)))
             continue;
         WZ_UNROLL
         for (int i = 0; i < GUMBEL_WORDS; i++)
@@ -137,6 +136,7 @@ static __global__ void sample_chunks(sample_value *values, sample_state *states,
     WZ_SHARED(uint32_t, token, CHUNK_WARPS);
     WZ_SHARED(float, logit, CHUNK_WARPS);
     const int64_t r = blockIdx.x;
+    const wz_draw_key key = entries[r].key;
     sample_state s = column > 0 ? states[r] : sample_state{no_winner(0), no_sums()};
     for (int64_t first = 0; first < logits.columns; first += CHUNK) {
         const int64_t left = logits.columns - first, width = left < CHUNK ? left : CHUNK;
@@ -144,9 +144,8 @@ static __global__ void sample_chunks(sample_value *values, sample_state *states,
         const chunk_part part = part_of(width);
         const uint32_t begin = (uint32_t)(column + first + part.begin);
         const winner best =
-            rule.greedy
-                ? greedy_columns(s.best, mine + part.begin, begin, part.count, rule.scale)
-                : noisy_columns(s.best, mine + part.begin, begin, part.count, entries[r].key, rule.scale);
+            rule.greedy ? greedy_columns(s.best, mine + part.begin, begin, part.count, rule.scale)
+                        : noisy_columns(s.best, mine + part.begin, begin, (int)part.count, key, rule.scale);
         if (threadIdx.x == 0) {
             value[threadIdx.y] = best.value;
             token[threadIdx.y] = best.token;
