@@ -366,23 +366,48 @@ END_TEST
 
 /* ---- the draw ---- */
 
+/* Every n-th token's logit is one of these in all rows; n = 0: none's. Temperatures: powers of 2, so that logits stay exact. */
+static const struct {
+    float temperature;
+    uint32_t tokens;
+    float logits[2];
+} noises[] = {
+    {1.0f, 0, {0}},
+    {0.25f, 0, {0}},
+    {4.0f, 0, {0}},
+    {1.0f, 2, {NAN, -INFINITY}},
+    {1.0f, 400, {INFINITY, NAN}},
+    {1.0f, 1, {-INFINITY, NAN}},
+};
+#define NOISES ((int)(sizeof noises / sizeof noises[0]))
+
+static void place_logits(uint32_t tokens, const float *logits)
+{
+    for (int64_t row = 0; row < ROWS; row++)
+        w->hidden[row * WIDTH] = 1.0f;
+    for (uint32_t token = tokens / 2; token < VOCAB; token += tokens)
+        w->head[token * WIDTH] = logits[token / tokens % 2];
+}
+
 /* The largest logit + Gumbel noise, -log(-log u), with u from the key's words: word t % 4 of draw t / 4 is token t's. In the
  * upper tail u is taken from the other end, u = 1 - v, so that it does not round to 1; v stops at 1 - 2^-24. */
 START_TEST(head_sample_token_is_that_of_the_keys_noise)
 {
-    const wz_sampling s = {.temperature = 1.0f, .top_p = 1.0f};
+    const wz_sampling s = {.temperature = noises[_i].temperature, .top_p = 1.0f};
     fill_integers(1, 1);
+    if (noises[_i].tokens > 0)
+        place_logits(noises[_i].tokens, noises[_i].logits);
     sample(w->be, w->request, setting->requests, &s, w->result);
     for (int64_t i = 0; i < setting->requests; i++) {
         const wz_sample_request *request = &w->request[i];
         double most = -INFINITY;
-        uint32_t best = 0;
+        uint32_t best = allowed_token(request->mask, 0);
         for (int64_t j = 0; j < allowed_count(request->mask); j++) {
             const uint32_t token = allowed_token(request->mask, j);
             uint32_t words[4];
             wz_draw_words(&request->key, token / 4, words);
             const double v = fmin(((double)words[token % 4] + 0.5) / 4294967296.0, 1.0 - 1.0 / 16777216.0);
-            const double value = logit_of(request->row, token) - log(-log1p(-v));
+            const double value = logit_of(request->row, token) / (double)s.temperature - log(-log1p(-v));
             if (value > most) {
                 most = value;
                 best = token;
@@ -525,7 +550,7 @@ TCase *head_cases(const head_setting *of)
     if (of->bits_only)
         return head;
     tcase_add_loop_test(head, head_sample_kept_set_is_that_of_the_definitions, 0, FILLS * SAMPLINGS);
-    tcase_add_test(head, head_sample_token_is_that_of_the_keys_noise);
+    tcase_add_loop_test(head, head_sample_token_is_that_of_the_keys_noise, 0, NOISES);
     if (of->draws > 0)
         tcase_add_loop_test(head, head_sample_frequencies_match_the_distribution, 0, FREQUENCIES);
     tcase_add_test(head, head_sample_temperature_zero_ties_go_to_the_lowest_token);

@@ -5,13 +5,24 @@
 
 #include "engine/core/philox.h"
 
+PHILOX_FUNCTION uint64_t philox_product(uint32_t a, uint32_t b)
+{
+#if defined(__CUDA_ARCH__) /* of the C below nvcc 13 makes one addition of 0 more */
+    uint64_t product;
+    asm("mul.wide.u32 %0, %1, %2;" : "=l"(product) : "r"(a), "r"(b));
+    return product;
+#else
+    return (uint64_t)a * b;
+#endif
+}
+
 PHILOX_FUNCTION void philox_rounds(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4])
 {
     uint32_t c0 = counter[0], c1 = counter[1], c2 = counter[2], c3 = counter[3];
     uint32_t k0 = key[0], k1 = key[1];
     for (int round = 0; round < 10; round++) {
-        const uint64_t p0 = (uint64_t)0xD2511F53u * c0;
-        const uint64_t p1 = (uint64_t)0xCD9E8D57u * c2;
+        const uint64_t p0 = philox_product(0xD2511F53u, c0);
+        const uint64_t p1 = philox_product(0xCD9E8D57u, c2);
         c0 = (uint32_t)(p1 >> 32) ^ c1 ^ k0;
         c1 = (uint32_t)p1;
         c2 = (uint32_t)(p0 >> 32) ^ c3 ^ k1;

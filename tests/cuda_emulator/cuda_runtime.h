@@ -255,6 +255,11 @@ static inline int __popc(unsigned bits)
     return __builtin_popcount(bits);
 }
 
+static inline unsigned min(unsigned x, unsigned y)
+{
+    return x < y ? x : y;
+}
+
 static inline unsigned __umulhi(unsigned x, unsigned y)
 {
     return (unsigned)((uint64_t)x * y >> 32);

@@ -36,11 +36,40 @@ typedef struct winner {
     float logit;
 } winner;
 
-static void offer(winner *best, const sample_job *job, const wz_draw_key *key, uint32_t token, float logit)
+static void offer(winner *best, double value, uint32_t token, float logit)
 {
-    double value = (double)logit + (job->sampling->temperature > 0.0f ? gumbel(key, token) : 0.0);
     if (value > best->value)
         *best = (winner){value, token, logit};
+}
+
+static bool is_greedy(const sample_job *job)
+{
+    return !(job->sampling->temperature > 0.0f);
+}
+
+/* Offers the tokens first .. first + count, first a multiple of 4; noise is computed of those only that it may make the
+ * best. */
+static void offer_all(winner *best, const wz_draw_key *key, uint32_t first, const float *logits,
+                      int64_t count)
+{
+    uint32_t words[GUMBEL_WORDS] = {0};
+    float least = (float)best->value;
+    for (int64_t j = 0; j < count; j++) {
+        const uint32_t token = first + (uint32_t)j;
+        if (j % GUMBEL_WORDS == 0)
+            philox_draw(key, token / GUMBEL_WORDS, words);
+        const uint32_t word = words[j % GUMBEL_WORDS];
+        if (gumbel_may_reach(logits[j], word, least)) {
+            offer(best, (double)logits[j] + gumbel_of(word), token, logits[j]);
+            least = (float)best->value;
+        }
+    }
+}
+
+static void offer_all_greedily(winner *best, uint32_t first, const float *logits, int64_t count)
+{
+    for (int64_t j = 0; j < count; j++)
+        offer(best, (double)logits[j], first + (uint32_t)j, logits[j]);
 }
 
 /* Until something is offered; what stays when all logits are NaN, so that the token is one of the set. */
@@ -61,7 +90,9 @@ static void sample_from(const sample_job *job, int64_t number, const uint32_t *t
     softmax_add(&state, logits, count, job->scale);
     softmax_end(&state, &lse, &result->entropy);
     for (int64_t j = 0; j < count; j++)
-        offer(&best, job, &job->request[number].key, tokens[j], logits[j]);
+        offer(&best,
+              (double)logits[j] + (is_greedy(job) ? 0.0 : gumbel(&job->request[number].key, tokens[j])),
+              tokens[j], logits[j]);
     result->token = best.token;
     result->logp = best.logit - lse;
 }
@@ -171,9 +202,11 @@ static void sample_whole(const sample_job *job, const int32_t *numbers, int64_t 
         for (int64_t r = 0; r < rows; r++) {
             float *l = logits + r * VOCAB_CHUNK;
             softmax_add(&state[r], l, width, job->scale);
-            for (int64_t j = 0; j < width; j++)
-                offer(&best[r], job, &job->request[numbers[r]].key, (uint32_t)(chunk * VOCAB_CHUNK + j),
-                      l[j]);
+            const uint32_t first = (uint32_t)(chunk * VOCAB_CHUNK);
+            if (is_greedy(job))
+                offer_all_greedily(&best[r], first, l, width);
+            else
+                offer_all(&best[r], &job->request[numbers[r]].key, first, l, width);
         }
     }
     for (int64_t r = 0; r < rows; r++) {
