@@ -85,6 +85,11 @@ static wz_status check(const char *path, const wz_family *family, wz_error *err)
     return WZ_OK;
 }
 
+bool wz_family_any(void)
+{
+    return loaded_count > 0;
+}
+
 wz_status wz_family_load(const char *path, wz_error *err)
 {
     for (size_t i = 0; i < loaded_count; i++)

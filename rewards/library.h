@@ -28,4 +28,7 @@ typedef struct wz_family {
  * ABI, an incomplete family, or a name that is taken. */
 wz_status wz_family_load(const char *path, wz_error *err);
 
+/* Whether any library is loaded. */
+bool wz_family_any(void);
+
 #endif

@@ -30,9 +30,11 @@ START_TEST(own_task_is_printed_trained_evaluated_and_resumed)
     program_succeed(&p, "train %s output_dir=@/whole", config);
     program_succeed(&p, "train %s output_dir=@/part max_steps=5", config);
     program_succeed(&p, "resume @/part --extend max_steps=12");
-    program_succeed(&p, "eval @/whole/checkpoints/step-00000012.h5 --problems 50");
+    program_fail(&p, 2, "if you trust it, give task_library=PATH",
+                 "eval @/whole/checkpoints/step-00000012.h5 --problems 50");
+    program_succeed(&p, "eval @/whole/checkpoints/step-00000012.h5 --problems 50 task_library=" WZ_OWN_TASK);
     ck_assert_ptr_nonnull(strstr(p.out, "best_first_hop"));
-    program_succeed(&p, "generate @/whole/checkpoints/step-00000012.h5");
+    program_succeed(&p, "generate @/whole/checkpoints/step-00000012.h5 task_library=" WZ_OWN_TASK);
     ck_assert_ptr_nonnull(strstr(p.out, " link A "));
 }
 END_TEST
@@ -92,7 +94,10 @@ START_TEST(external_verifier_scores_as_the_own_one)
     assert_same_rows(&p, "own", "other", "metrics.jsonl");
     assert_same_tensors(&p, "own", "other", 4);
     program_succeed(&p, "resume @/other --extend max_steps=5");
-    program_succeed(&p, "eval @/other/checkpoints/step-00000005.h5 --problems 20");
+    program_fail(&p, 2, "which would run here", "eval @/other/checkpoints/step-00000005.h5 --problems 20");
+    program_succeed(&p, "eval @/other/checkpoints/step-00000005.h5 --problems 20 verifier_command=");
+    program_succeed(
+        &p, "eval @/other/checkpoints/step-00000005.h5 --problems 20 verifier_command=" WZ_EXTERNAL_VERIFIER);
 }
 END_TEST
 

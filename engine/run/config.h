@@ -113,6 +113,10 @@ wz_status wz_config_read_file(wz_config *config, const char *path, wz_error *err
 /* The same from text in memory, e.g. the copy inside a checkpoint. */
 wz_status wz_config_read_text(wz_config *config, const char *name, const char *text, size_t length,
                               wz_error *err);
+/* The same of a checkpoint that may come from anybody: loads no task_library. WZ_ERR_USAGE where it names one and none was
+ * loaded before. */
+wz_status wz_config_read_foreign(wz_config *config, const char *name, const char *text, size_t length,
+                                 wz_error *err);
 /* Applies one `a.b=value` override; task.name must precede the options of a family. */
 wz_status wz_config_override(wz_config *config, const char *assignment, wz_error *err);
 /* A file (NULL: none), then overrides; a task_library among these before the file, whose task may be in it. */

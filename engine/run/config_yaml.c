@@ -7,12 +7,14 @@
  * options exist depends on the family. */
 #include "engine/run/config_schema.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <yaml.h>
 
 #include "engine/core/file.h"
+#include "rewards/library.h"
 
 #define SIZE_LIMIT ((size_t)1 << 20)
 #define ENTRY_LIMIT 512 /* more keys than any schema has; bounds the search for duplicates */
@@ -29,6 +31,7 @@ typedef struct yaml_reader {
     const char *name;
     const char *text;
     const wz_config *config;
+    bool is_foreign; /* load no library that it names */
     entry *entries;
     size_t count, capacity;
     wz_error *err;
@@ -293,6 +296,19 @@ static bool is_nothing(const entry *item)
            (item->value[0] == '\0' || strcmp(item->value, "~") == 0 || strcmp(item->value, "null") == 0);
 }
 
+/* The library of a checkpoint, whose code must be asked for. */
+static wz_status keep_library(const yaml_reader *reader, wz_config *config, const char *path)
+{
+    if (path[0] != '\0' && !wz_family_any())
+        return wz_fail(
+            reader->err, WZ_ERR_USAGE,
+            "%s: its task comes from the library '%.200s', whose code would run here; if you trust "
+            "it, give task_library=PATH",
+            reader->name, path);
+    (void)snprintf(config->task_library, sizeof config->task_library, "%s", path);
+    return WZ_OK;
+}
+
 static wz_status set_entry(const yaml_reader *reader, wz_config *config, const entry *item)
 {
     wz_config_place place;
@@ -304,6 +320,8 @@ static wz_status set_entry(const yaml_reader *reader, wz_config *config, const e
                    place.key->type != WZ_KEY_BOOLEAN;
     wz_text expected = {0};
     wz_status status = WZ_OK;
+    if (reader->is_foreign && strcmp(item->name, "task_library") == 0)
+        return keep_library(reader, config, item->value);
     if (is_nothing(item) || (!is_name && !item->is_plain)) {
         status = wz_config_describe(&place, &expected, reader->err);
         if (status == WZ_OK)
@@ -336,10 +354,10 @@ static wz_status set_entries(const yaml_reader *reader, wz_config *config)
     return WZ_OK;
 }
 
-wz_status wz_config_read_text(wz_config *config, const char *name, const char *text, size_t length,
-                              wz_error *err)
+static wz_status read_text(wz_config *config, const char *name, const char *text, size_t length,
+                           bool is_foreign, wz_error *err)
 {
-    yaml_reader reader = {.name = name, .text = text, .config = config, .err = err};
+    yaml_reader reader = {.name = name, .text = text, .config = config, .is_foreign = is_foreign, .err = err};
     wz_config result = *config; /* the caller's stays whole when a value fails */
     if (length > SIZE_LIMIT)
         return wz_fail(err, WZ_ERR_USAGE, "%s: %zu bytes are too many for a configuration (at most %zu)",
@@ -358,6 +376,18 @@ wz_status wz_config_read_text(wz_config *config, const char *name, const char *t
     free(reader.entries);
     yaml_parser_delete(&reader.parser);
     return status;
+}
+
+wz_status wz_config_read_text(wz_config *config, const char *name, const char *text, size_t length,
+                              wz_error *err)
+{
+    return read_text(config, name, text, length, false, err);
+}
+
+wz_status wz_config_read_foreign(wz_config *config, const char *name, const char *text, size_t length,
+                                 wz_error *err)
+{
+    return read_text(config, name, text, length, true, err);
 }
 
 wz_status wz_config_read_file(wz_config *config, const char *path, wz_error *err)

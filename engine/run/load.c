@@ -8,6 +8,7 @@
 #include "engine/run/environment.h"
 #include "engine/run/snapshot.h"
 #include "rewards/external.h"
+#include "rewards/library.h"
 
 #define TOKENIZER_LIMIT ((size_t)64 << 20) /* bytes of a tokenizer.json */
 
@@ -168,7 +169,7 @@ wz_status wz_policy_from_config(wz_config *config, wz_backend *backend, wz_polic
         return from_random(config, backend, out, err);
     wz_status status = wz_checkpoint_open(config->init_from, &checkpoint, err);
     if (status == WZ_OK)
-        status = wz_config_from_checkpoint(checkpoint, config->init_from, &source, err);
+        status = wz_config_from_checkpoint(checkpoint, config->init_from, false, &source, err);
     if (status == WZ_OK) {
         config->model = source.model;
         status = wz_policy_from_checkpoint(checkpoint, config, backend, true, out, err);
@@ -177,14 +178,15 @@ wz_status wz_policy_from_config(wz_config *config, wz_backend *backend, wz_polic
     return status == WZ_OK ? WZ_OK : wz_fail_prefix(err, status, "init_from: ");
 }
 
-wz_status wz_config_from_checkpoint(wz_checkpoint *checkpoint, const char *path, wz_config *config,
-                                    wz_error *err)
+wz_status wz_config_from_checkpoint(wz_checkpoint *checkpoint, const char *path, bool is_own,
+                                    wz_config *config, wz_error *err)
 {
     wz_text text = {0};
     wz_config_default(config);
     wz_status status = wz_checkpoint_read_text(checkpoint, "config", &text, err);
     if (status == WZ_OK)
-        status = wz_config_read_text(config, path, text.data, text.length, err);
+        status = (is_own ? wz_config_read_text : wz_config_read_foreign)(config, path, text.data, text.length,
+                                                                         err);
     wz_text_clear(&text);
     return status;
 }
@@ -246,15 +248,9 @@ static wz_status name_first_task(wz_config *config, wz_error *err)
 /* The policy is the checkpoint's: only the problems it meets and the machine it runs on may change. */
 static wz_status override_for_inference(wz_config *config, const char *assignment, wz_error *err)
 {
-    static const char *const allowed[] = {"task.",
-                                          "verifier_",
-                                          "seed=",
-                                          "threads=",
-                                          "device=",
-                                          "precision=",
-                                          "memory_limit_gb=",
-                                          "prompt_style=",
-                                          "max_completion_length="};
+    static const char *const allowed[] = {
+        "task.",   "task_library=", "verifier_",        "seed=",         "threads=",
+        "device=", "precision=",    "memory_limit_gb=", "prompt_style=", "max_completion_length="};
     for (size_t i = 0; i < sizeof allowed / sizeof allowed[0]; i++)
         if (strncmp(assignment, allowed[i], strlen(allowed[i])) == 0) {
             if (i == 0)
@@ -272,14 +268,46 @@ static wz_status override_for_inference(wz_config *config, const char *assignmen
                          assignment);
 }
 
+/* What a checkpoint would have run here must be asked for: libraries before its configuration is read, */
+static wz_status load_libraries(const char *const *overrides, size_t count, wz_error *err)
+{
+    static const char name[] = "task_library=";
+    wz_status status = WZ_OK;
+    for (size_t i = 0; status == WZ_OK && i < count; i++)
+        if (strncmp(overrides[i], name, strlen(name)) == 0 && overrides[i][strlen(name)] != '\0')
+            status = wz_family_load(overrides[i] + strlen(name), err);
+    return status;
+}
+
+/* and its verifier_command. */
+static wz_status check_verifier(const char *path, const wz_config *config, const char *const *overrides,
+                                size_t count, wz_error *err)
+{
+    static const char name[] = "verifier_command=";
+    for (size_t i = 0; i < count; i++)
+        if (strncmp(overrides[i], name, strlen(name)) == 0)
+            return WZ_OK;
+    if (config->verifier_command[0] == '\0')
+        return WZ_OK;
+    return wz_fail(
+        err, WZ_ERR_USAGE,
+        "%s: its answers were scored by the command '%.200s', which would run here: give "
+        "verifier_command=COMMAND if you trust it, or verifier_command= for the task's own verifier",
+        path, config->verifier_command);
+}
+
 wz_status wz_load_for_inference(const char *path, const char *const *overrides, size_t override_count,
                                 FILE *log, wz_config *config, wz_backend **backend, wz_policy **policy,
                                 wz_error *err)
 {
     wz_checkpoint *checkpoint = NULL;
-    wz_status status = wz_checkpoint_open(path, &checkpoint, err);
+    wz_status status = load_libraries(overrides, override_count, err);
     if (status == WZ_OK)
-        status = wz_config_from_checkpoint(checkpoint, path, config, err);
+        status = wz_checkpoint_open(path, &checkpoint, err);
+    if (status == WZ_OK)
+        status = wz_config_from_checkpoint(checkpoint, path, false, config, err);
+    if (status == WZ_OK)
+        status = check_verifier(path, config, overrides, override_count, err);
     if (status == WZ_OK)
         status = wz_snapshot_check_text(checkpoint, path, config, err);
     if (status == WZ_OK)

@@ -25,9 +25,10 @@ const char *wz_precision_name(const wz_backend *backend);
  * backend has none.  model.vocab_size 0 is set to the tokenizer's. */
 wz_status wz_policy_from_config(wz_config *config, wz_backend *backend, wz_policy **out, wz_error *err);
 
-/* The configuration a checkpoint carries. */
-wz_status wz_config_from_checkpoint(wz_checkpoint *checkpoint, const char *path, wz_config *config,
-                                    wz_error *err);
+/* The configuration a checkpoint carries. is_own: of a run of the user's, whose task_library is loaded again; any other
+ * checkpoint may come from anybody. */
+wz_status wz_config_from_checkpoint(wz_checkpoint *checkpoint, const char *path, bool is_own,
+                                    wz_config *config, wz_error *err);
 
 /* The policy a checkpoint carries; config is that of the checkpoint, perhaps changed. training: gradients and AdamW moments
  * are allocated too. */

@@ -297,7 +297,7 @@ static wz_status resumed_config(wz_checkpoint *checkpoint, const char *path, con
                                 size_t override_count, bool extend, wz_config *out, wz_error *err)
 {
     wz_config saved;
-    wz_status status = wz_config_from_checkpoint(checkpoint, path, &saved, err);
+    wz_status status = wz_config_from_checkpoint(checkpoint, path, true, &saved, err);
     *out = saved;
     for (size_t i = 0; status == WZ_OK && i < override_count; i++)
         status = wz_config_override(out, overrides[i], err);
