@@ -14,6 +14,7 @@
 
 #include "engine/core/clock.h"
 #include "engine/core/json.h"
+#include "tasks/task_json.h"
 
 #define LINE_LIMIT (1u << 20) /* bytes of an answer */
 
@@ -199,19 +200,10 @@ static wz_status ask(wz_text *question, json_t **answer, wz_error *err)
 
 /* ---- questions ---- */
 
-static void write_option(wz_json *json, const wz_task_option *option, double value)
-{
-    if (option->names != NULL)
-        wz_json_field_string(json, option->name, option->names[(size_t)value]);
-    else
-        wz_json_field_number(json, option->name, value);
-}
-
 /* The question up to what it asks about; decision NULL: none. */
 static wz_status write_question(const char *what, const wz_problem *problem, const unsigned *decision,
                                 const char *effort, wz_text *out, wz_error *err)
 {
-    static const char *const splits[] = {"train", "validation", "test"};
     wz_answer_form form = {0};
     wz_json json;
     wz_json_start(&json, out, err);
@@ -219,12 +211,9 @@ static wz_status write_question(const char *what, const wz_problem *problem, con
     wz_json_field_string(&json, "ask", what);
     wz_json_field_string(&json, "task", problem->task->name);
     wz_json_key(&json, "options");
-    wz_json_begin_object(&json);
-    for (size_t o = 0; o < problem->task->option_count; o++)
-        write_option(&json, &problem->task->options[o], problem->values[o]);
-    wz_json_end_object(&json);
+    wz_task_json_options(&json, problem->task, problem->values);
     wz_json_field_integer(&json, "index", problem->index);
-    wz_json_field_string(&json, "split", splits[problem->split]);
+    wz_json_field_string(&json, "split", wz_split_name(problem->split));
     wz_json_key(&json, "numbers");
     wz_json_begin_array(&json);
     for (size_t i = 0; i < problem->number_count; i++)

@@ -39,9 +39,10 @@ static const char *flaw_of_task(const wz_task *task)
     if (task->stream >= 4096)
         return "a stream below 4096";
     if (task->number_count == NULL || task->payload_bytes == NULL || task->draw == NULL ||
-        task->check_numbers == NULL || task->derive == NULL || task->print == NULL ||
-        task->answer_form == NULL)
-        return "number_count, payload_bytes, draw, check_numbers, derive, print and answer_form";
+        task->check_numbers == NULL || task->derive == NULL || task->print_compact == NULL ||
+        task->print_full == NULL || task->answer_form == NULL)
+        return "number_count, payload_bytes, draw, check_numbers, derive, print_compact, print_full and "
+               "answer_form";
     return NULL;
 }
 

@@ -64,6 +64,9 @@ typedef struct wz_reference {
     double best_trivial; /* f0: best fixed trivial policy on this instance */
 } wz_reference;
 
+/* Whether an objective is that of the best decision, to 1e-9 relative; false where that is not known. */
+bool wz_is_optimum(const wz_reference *reference, double objective);
+
 /* How much a reference may cost. */
 typedef enum wz_effort {
     WZ_EFFORT_TRAINING, /* a small share of a training step: the family's best algorithm, if the optimum takes long */

@@ -154,6 +154,11 @@ wz_status wz_reference_find(const wz_verifier *verifier, const wz_problem *probl
     return find_best_trivial(verifier, problem, out, err);
 }
 
+bool wz_is_optimum(const wz_reference *reference, double objective)
+{
+    return reference->kind != WZ_REFERENCE_BEST_KNOWN && objective >= reference->decided * (1 - 1e-9);
+}
+
 static void take_outcome(const wz_outcome *outcome, const wz_reference *known, wz_verdict *out)
 {
     if (!outcome->feasible) {
@@ -165,7 +170,7 @@ static void take_outcome(const wz_outcome *outcome, const wz_reference *known, w
     }
     out->objective = outcome->objective;
     out->ratio = out->objective / known->objective;
-    out->is_optimum = known->kind != WZ_REFERENCE_BEST_KNOWN && out->objective >= known->decided * (1 - 1e-9);
+    out->is_optimum = wz_is_optimum(known, out->objective);
 }
 
 wz_status wz_verify(const wz_verifier *verifier, const wz_problem *problem, const wz_reference *reference,

@@ -3,7 +3,6 @@
 #include <math.h>
 
 #include "tasks/rows.h"
-#include "tasks/words.h"
 
 enum { OPTION_USERS, OPTION_SNR_DB, OPTION_COUNT };
 
@@ -11,11 +10,6 @@ static const wz_task_option options[OPTION_COUNT] = {
     {"users", 4, 2, WZ_MAX_USERS, 1, "users, and as many blocks", NULL},
     {"snr_db", 10, -10, 30, 0, "mean signal-to-noise ratio of a user on a block, in dB", NULL},
 };
-
-const wz_assignment *wz_assignment_borrow(const wz_problem *problem)
-{
-    return problem->task == &wz_task_assignment ? problem->payload : NULL;
-}
 
 /* ---- building a problem ---- */
 
@@ -127,15 +121,6 @@ static void print_full(const wz_problem *problem, wz_words *words)
     wz_words_ask(words, "the %zu block labels in the order of the users, separated by single spaces", users);
 }
 
-static wz_status print(const wz_problem *problem, wz_prompt_style style, wz_text *out, wz_error *err)
-{
-    wz_words words = {.out = out, .err = err};
-    if (wz_assignment_borrow(problem) == NULL)
-        return wz_fail(err, WZ_ERR_RUNTIME, "assignment: asked to print a problem of another family");
-    (style == WZ_PROMPT_COMPACT ? print_compact : print_full)(problem, &words);
-    return words.status;
-}
-
 static void answer_form(const wz_problem *problem, wz_answer_form *out)
 {
     wz_form_add(out, WZ_SLOT_LABEL, (unsigned)problem->size, problem->size);
@@ -156,6 +141,7 @@ const wz_task wz_task_assignment = {
     .derive = derive,
     .reorder = reorder,
     .restore = restore,
-    .print = print,
+    .print_compact = print_compact,
+    .print_full = print_full,
     .answer_form = answer_form,
 };

@@ -33,7 +33,4 @@ typedef struct wz_assignment {
 
 extern const wz_task wz_task_assignment;
 
-/* The payload of a problem of this family; NULL if it is of another. */
-const wz_assignment *wz_assignment_borrow(const wz_problem *problem);
-
 #endif

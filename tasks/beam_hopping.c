@@ -2,8 +2,6 @@
 
 #include <math.h>
 
-#include "tasks/words.h"
-
 enum {
     OPTION_CELLS,
     OPTION_BEAMS,
@@ -167,13 +165,6 @@ static void print_full(const wz_problem *problem, wz_words *words)
                  beams, beams * slots);
 }
 
-static wz_status print(const wz_problem *problem, wz_prompt_style style, wz_text *out, wz_error *err)
-{
-    wz_words words = {.out = out, .err = err};
-    (style == WZ_PROMPT_COMPACT ? print_compact : print_full)(problem, &words);
-    return words.status;
-}
-
 static void answer_form(const wz_problem *problem, wz_answer_form *out)
 {
     const double *values = problem->values;
@@ -195,6 +186,7 @@ const wz_task wz_task_beam_hopping = {
     .draw = draw,
     .check_numbers = check_numbers,
     .derive = derive,
-    .print = print,
+    .print_compact = print_compact,
+    .print_full = print_full,
     .answer_form = answer_form,
 };

@@ -100,8 +100,21 @@ static wz_status check_numbers(const wz_problem *problem, wz_error *err)
 
 /* ---- text ---- */
 
+/* Labels end before links do. */
+static bool can_be_named(const wz_problem *problem, wz_words *words)
+{
+    if (problem->size > WZ_MAX_LABELS)
+        words->status =
+            wz_fail(words->err, WZ_ERR_USAGE,
+                    "d2d: a prompt can name %d links, this problem has %zu; it can be solved, not printed",
+                    WZ_MAX_LABELS, problem->size);
+    return problem->size <= WZ_MAX_LABELS;
+}
+
 static void print_compact(const wz_problem *problem, wz_words *words)
 {
+    if (!can_be_named(problem, words))
+        return;
     wz_words_printf(words, " link on off dB 0 to %d SINR per %d dB", WZ_D2D_DB_MAX,
                     (int)problem->values[OPTION_GAP_DB]);
     wz_link_table_write(words, problem);
@@ -111,6 +124,8 @@ static void print_compact(const wz_problem *problem, wz_words *words)
 static void print_full(const wz_problem *problem, wz_words *words)
 {
     char last[3];
+    if (!can_be_named(problem, words))
+        return;
     wz_label(problem->size - 1, last);
     wz_words_printf(
         words,
@@ -130,17 +145,6 @@ static void print_full(const wz_problem *problem, wz_words *words)
     wz_words_ask(words,
                  "%zu numbers in the order of the links, 1 for on and 0 for off, separated by single spaces",
                  problem->size);
-}
-
-static wz_status print(const wz_problem *problem, wz_prompt_style style, wz_text *out, wz_error *err)
-{
-    wz_words words = {.out = out, .err = err};
-    if (problem->size > WZ_MAX_LABELS)
-        return wz_fail(err, WZ_ERR_USAGE,
-                       "d2d: a prompt can name %d links, this problem has %zu; it can be solved, not printed",
-                       WZ_MAX_LABELS, problem->size);
-    (style == WZ_PROMPT_COMPACT ? print_compact : print_full)(problem, &words);
-    return words.status;
 }
 
 static void answer_form(const wz_problem *problem, wz_answer_form *out)
@@ -163,6 +167,7 @@ const wz_task wz_task_d2d = {
     .check_numbers = check_numbers,
     .derive = derive,
     .reorder = wz_link_table_reorder,
-    .print = print,
+    .print_compact = print_compact,
+    .print_full = print_full,
     .answer_form = answer_form,
 };

@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "tasks/rows.h"
-#include "tasks/words.h"
 
 enum { OPTION_PACKETS, OPTION_SLOTS, OPTION_MAX_WEIGHT, OPTION_ON_PERCENT, OPTION_COUNT };
 
@@ -13,11 +12,6 @@ static const wz_task_option options[OPTION_COUNT] = {
     {"max_weight", 9, 1, 99, 1, "weights are uniform in 1 to this", NULL},
     {"on_percent", 60, 5, 100, 0, "probability that a packet's channel is on in a slot, in percent", NULL},
 };
-
-const wz_deadline *wz_deadline_borrow(const wz_problem *problem)
-{
-    return problem->task == &wz_task_deadline ? problem->payload : NULL;
-}
 
 /* ---- building a problem ---- */
 
@@ -149,8 +143,9 @@ static void restore(const wz_problem *reordered, const unsigned *decision, unsig
 
 /* ---- text ---- */
 
-static void print_compact(const wz_deadline *p, wz_words *words)
+static void print_compact(const wz_problem *problem, wz_words *words)
 {
+    const wz_deadline *p = problem->payload;
     wz_words_printf(words, " packet weight deadline");
     for (size_t i = 0; i < p->packets; i++) {
         wz_word_label(words, i);
@@ -167,8 +162,9 @@ static void print_compact(const wz_deadline *p, wz_words *words)
     wz_words_open_answer(words);
 }
 
-static void print_full(const wz_deadline *p, wz_words *words)
+static void print_full(const wz_problem *problem, wz_words *words)
 {
+    const wz_deadline *p = problem->payload;
     char label[3];
     wz_label(p->packets - 1, label);
     wz_words_printf(
@@ -200,16 +196,6 @@ static void print_full(const wz_deadline *p, wz_words *words)
         p->slots);
 }
 
-static wz_status print(const wz_problem *problem, wz_prompt_style style, wz_text *out, wz_error *err)
-{
-    const wz_deadline *p = wz_deadline_borrow(problem);
-    wz_words words = {.out = out, .err = err};
-    if (p == NULL)
-        return wz_fail(err, WZ_ERR_RUNTIME, "deadline: asked to print a problem of another family");
-    (style == WZ_PROMPT_COMPACT ? print_compact : print_full)(p, &words);
-    return words.status;
-}
-
 static void answer_form(const wz_problem *problem, wz_answer_form *out)
 {
     const wz_deadline *p = problem->payload;
@@ -231,6 +217,7 @@ const wz_task wz_task_deadline = {
     .derive = derive,
     .reorder = reorder,
     .restore = restore,
-    .print = print,
+    .print_compact = print_compact,
+    .print_full = print_full,
     .answer_form = answer_form,
 };

@@ -33,7 +33,4 @@ typedef struct wz_deadline {
 
 extern const wz_task wz_task_deadline;
 
-/* The payload of a problem of this family; NULL if it is of another. */
-const wz_deadline *wz_deadline_borrow(const wz_problem *problem);
-
 #endif

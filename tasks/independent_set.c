@@ -1,7 +1,6 @@
 #include "tasks/independent_set.h"
 
 #include "tasks/rows.h"
-#include "tasks/words.h"
 
 enum { OPTION_LINKS, OPTION_DISTANCE, OPTION_MAX_WEIGHT, OPTION_COUNT };
 
@@ -10,11 +9,6 @@ static const wz_task_option options[OPTION_COUNT] = {
     {"distance", 0.3, 0, 1.5, 0, "links closer than this conflict; the square's side is 1", NULL},
     {"max_weight", 20, 1, 99, 1, "weights are uniform in 1 to this", NULL},
 };
-
-const wz_conflict_links *wz_conflict_links_borrow(const wz_problem *problem)
-{
-    return problem->task == &wz_task_independent_set ? problem->payload : NULL;
-}
 
 /* ---- building a problem ---- */
 
@@ -131,8 +125,9 @@ static void reorder(const wz_problem *from, const uint8_t *order, wz_problem *to
 
 /* ---- text ---- */
 
-static void print_compact(const wz_conflict_links *p, wz_words *words)
+static void print_compact(const wz_problem *problem, wz_words *words)
 {
+    const wz_conflict_links *p = problem->payload;
     wz_words_printf(words, " link weight conflict");
     for (size_t i = 0; i < p->links; i++) {
         wz_word_label_small(words, i);
@@ -144,8 +139,9 @@ static void print_compact(const wz_conflict_links *p, wz_words *words)
     wz_words_open_answer(words);
 }
 
-static void print_full(const wz_conflict_links *p, wz_words *words)
+static void print_full(const wz_problem *problem, wz_words *words)
 {
+    const wz_conflict_links *p = problem->payload;
     char label[3];
     wz_label(p->links - 1, label);
     wz_words_printf(
@@ -173,16 +169,6 @@ static void print_full(const wz_conflict_links *p, wz_words *words)
         p->links);
 }
 
-static wz_status print(const wz_problem *problem, wz_prompt_style style, wz_text *out, wz_error *err)
-{
-    const wz_conflict_links *p = wz_conflict_links_borrow(problem);
-    wz_words words = {.out = out, .err = err};
-    if (p == NULL)
-        return wz_fail(err, WZ_ERR_RUNTIME, "independent_set: asked to print a problem of another family");
-    (style == WZ_PROMPT_COMPACT ? print_compact : print_full)(p, &words);
-    return words.status;
-}
-
 static void answer_form(const wz_problem *problem, wz_answer_form *out)
 {
     wz_form_add_switches(out, problem->size);
@@ -202,6 +188,7 @@ const wz_task wz_task_independent_set = {
     .check_numbers = check_numbers,
     .derive = derive,
     .reorder = reorder,
-    .print = print,
+    .print_compact = print_compact,
+    .print_full = print_full,
     .answer_form = answer_form,
 };

@@ -30,7 +30,4 @@ typedef struct wz_conflict_links {
 
 extern const wz_task wz_task_independent_set;
 
-/* The payload of a problem of this family; NULL if it is of another. */
-const wz_conflict_links *wz_conflict_links_borrow(const wz_problem *problem);
-
 #endif

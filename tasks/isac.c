@@ -4,7 +4,6 @@
 
 #include "tasks/decibel.h"
 #include "tasks/rows.h"
-#include "tasks/words.h"
 
 enum { OPTION_TONES, OPTION_TOTAL, OPTION_SNR_DB, OPTION_SENSING, OPTION_COUNT };
 
@@ -124,13 +123,6 @@ static void print_full(const wz_problem *problem, wz_words *words)
         problem->size);
 }
 
-static wz_status print(const wz_problem *problem, wz_prompt_style style, wz_text *out, wz_error *err)
-{
-    wz_words words = {.out = out, .err = err};
-    (style == WZ_PROMPT_COMPACT ? print_compact : print_full)(problem, &words);
-    return words.status;
-}
-
 static void answer_form(const wz_problem *problem, wz_answer_form *out)
 {
     wz_form_add(out, WZ_SLOT_NUMBER, (unsigned)problem->values[OPTION_TOTAL] + 1, problem->size);
@@ -150,6 +142,7 @@ const wz_task wz_task_isac = {
     .check_numbers = check_numbers,
     .derive = derive,
     .reorder = reorder,
-    .print = print,
+    .print_compact = print_compact,
+    .print_full = print_full,
     .answer_form = answer_form,
 };

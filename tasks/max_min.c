@@ -60,13 +60,6 @@ static void print_full(const wz_problem *problem, wz_words *words)
                  problem->size);
 }
 
-static wz_status print(const wz_problem *problem, wz_prompt_style style, wz_text *out, wz_error *err)
-{
-    wz_words words = {.out = out, .err = err};
-    (style == WZ_PROMPT_COMPACT ? print_compact : print_full)(problem, &words);
-    return words.status;
-}
-
 static void answer_form(const wz_problem *problem, wz_answer_form *out)
 {
     wz_form_add(out, WZ_SLOT_NUMBER, (unsigned)problem->values[OPTION_LEVELS], problem->size);
@@ -86,6 +79,7 @@ const wz_task wz_task_max_min = {
     .check_numbers = wz_rayleigh_table_check,
     .derive = derive,
     .reorder = wz_link_table_reorder,
-    .print = print,
+    .print_compact = print_compact,
+    .print_full = print_full,
     .answer_form = answer_form,
 };

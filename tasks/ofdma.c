@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "tasks/rows.h"
-#include "tasks/words.h"
 
 enum {
     OPTION_USERS,
@@ -172,8 +171,9 @@ static void restore(const wz_problem *reordered, const unsigned *decision, unsig
 
 /* ---- text ---- */
 
-static void print_compact(const wz_problem *problem, const wz_ofdma *p, wz_words *words)
+static void print_compact(const wz_problem *problem, wz_words *words)
 {
+    const wz_ofdma *p = problem->payload;
     wz_words_printf(words, " block %zu user %zu %s rate minimum %d", p->blocks, p->users,
                     p->objective == WZ_OFDMA_SUM_RATE ? "sum" : "per user", (int)p->minimum);
     for (size_t b = 0; b < p->blocks; b++)
@@ -181,8 +181,9 @@ static void print_compact(const wz_problem *problem, const wz_ofdma *p, wz_words
     wz_words_open_answer(words);
 }
 
-static void print_full(const wz_problem *problem, const wz_ofdma *p, wz_words *words)
+static void print_full(const wz_problem *problem, wz_words *words)
 {
+    const wz_ofdma *p = problem->payload;
     char label[3];
     wz_label(p->users - 1, label);
     wz_words_printf(words,
@@ -210,13 +211,6 @@ static void print_full(const wz_problem *problem, const wz_ofdma *p, wz_words *w
                  p->blocks);
 }
 
-static wz_status print(const wz_problem *problem, wz_prompt_style style, wz_text *out, wz_error *err)
-{
-    wz_words words = {.out = out, .err = err};
-    (style == WZ_PROMPT_COMPACT ? print_compact : print_full)(problem, problem->payload, &words);
-    return words.status;
-}
-
 static void answer_form(const wz_problem *problem, wz_answer_form *out)
 {
     wz_form_add(out, WZ_SLOT_LABEL, (unsigned)problem->size, blocks_of(problem));
@@ -238,6 +232,7 @@ const wz_task wz_task_ofdma = {
     .derive = derive,
     .reorder = reorder,
     .restore = restore,
-    .print = print,
+    .print_compact = print_compact,
+    .print_full = print_full,
     .answer_form = answer_form,
 };

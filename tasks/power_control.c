@@ -11,7 +11,6 @@
 #include "tasks/channel_cells.h"
 #include "tasks/decibel.h"
 #include "tasks/link_table.h"
-#include "tasks/words.h"
 
 enum {
     OPTION_LINKS,
@@ -255,8 +254,9 @@ static wz_status import(const double *values, size_t rows, size_t columns, const
 
 /* ---- text ---- */
 
-static void print_compact(const wz_problem *problem, const wz_power_control *p, wz_words *words)
+static void print_compact(const wz_problem *problem, wz_words *words)
 {
+    const wz_power_control *p = problem->payload;
     wz_words_printf(words, " power levels %zu dB plus %d 0 to %d", p->levels, WZ_GAIN_DB_OFFSET,
                     printed_max(problem->values));
     wz_link_table_write(words, problem);
@@ -264,8 +264,9 @@ static void print_compact(const wz_problem *problem, const wz_power_control *p, 
 }
 
 /* No example answer is shown: there is none to copy. */
-static void print_full(const wz_problem *problem, const wz_power_control *p, wz_words *words)
+static void print_full(const wz_problem *problem, wz_words *words)
 {
+    const wz_power_control *p = problem->payload;
     wz_link_table_write_channel(words, problem, WZ_GAIN_DB_OFFSET);
     wz_words_printf(
         words,
@@ -276,16 +277,6 @@ static void print_full(const wz_problem *problem, const wz_power_control *p, wz_
         p->levels, p->levels - 1, p->levels - 1);
     wz_words_ask(words, "the %zu levels in the order of the links, as integers separated by single spaces",
                  p->links);
-}
-
-static wz_status print(const wz_problem *problem, wz_prompt_style style, wz_text *out, wz_error *err)
-{
-    const wz_power_control *p = wz_power_control_borrow(problem);
-    wz_words words = {.out = out, .err = err};
-    if (p == NULL)
-        return wz_fail(err, WZ_ERR_RUNTIME, "power_control: asked to print a problem of another family");
-    (style == WZ_PROMPT_COMPACT ? print_compact : print_full)(problem, p, &words);
-    return words.status;
 }
 
 static void answer_form(const wz_problem *problem, wz_answer_form *out)
@@ -313,6 +304,7 @@ const wz_task wz_task_power_control = {
     .derive = derive,
     .import = import,
     .reorder = wz_link_table_reorder,
-    .print = print,
+    .print_compact = print_compact,
+    .print_full = print_full,
     .answer_form = answer_form,
 };

@@ -103,6 +103,13 @@ void wz_problem_clear(wz_problem *problem)
     *problem = (wz_problem){0};
 }
 
+wz_status wz_problem_print(const wz_problem *problem, wz_prompt_style style, wz_text *out, wz_error *err)
+{
+    wz_words words = {.out = out, .err = err};
+    (style == WZ_PROMPT_COMPACT ? problem->task->print_compact : problem->task->print_full)(problem, &words);
+    return words.status;
+}
+
 wz_status wz_problem_answer_pattern(const wz_problem *problem, wz_prompt_style style, wz_text *out,
                                     wz_error *err)
 {

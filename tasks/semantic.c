@@ -3,7 +3,6 @@
 #include <math.h>
 
 #include "tasks/rows.h"
-#include "tasks/words.h"
 
 enum {
     OPTION_USERS,
@@ -22,11 +21,6 @@ static const wz_task_option options[OPTION_COUNT] = {
     {"minimum_accuracy", 80, 0, 90, 1, "least probability that a word is understood, in percent", NULL},
     {"snr_db", 5, 0, 20, 0, "mean signal-to-noise ratio of a user on a channel, in dB", NULL},
 };
-
-const wz_semantic *wz_semantic_borrow(const wz_problem *problem)
-{
-    return problem->task == &wz_task_semantic ? problem->payload : NULL;
-}
 
 /* exp(-(s + 10 log10 k - 4) / 2) is a product of what the SNR and what k says: tables cost one exponential an entry. */
 static double snr_factor(double snr_db)
@@ -177,8 +171,9 @@ static void restore(const wz_problem *reordered, const unsigned *decision, unsig
 
 /* ---- text ---- */
 
-static void print_compact(const wz_problem *problem, const wz_semantic *p, wz_words *words)
+static void print_compact(const wz_problem *problem, wz_words *words)
 {
+    const wz_semantic *p = problem->payload;
     wz_words_printf(words, " user channel SNR dB plus %d symbol %u minimum %d", WZ_SEMANTIC_DB_OFFSET,
                     p->max_symbols, (int)p->minimum);
     for (size_t i = 0; i < p->users; i++)
@@ -200,8 +195,9 @@ static void print_full_table(const wz_problem *problem, const wz_semantic *p, wz
     }
 }
 
-static void print_full(const wz_problem *problem, const wz_semantic *p, wz_words *words)
+static void print_full(const wz_problem *problem, wz_words *words)
 {
+    const wz_semantic *p = problem->payload;
     char label[3];
     wz_label(p->channels - 1, label);
     wz_words_printf(
@@ -222,16 +218,6 @@ static void print_full(const wz_problem *problem, const wz_semantic *p, wz_words
         words,
         "for each of the %zu users, in order, its channel's label and its k, all separated by single spaces",
         p->users);
-}
-
-static wz_status print(const wz_problem *problem, wz_prompt_style style, wz_text *out, wz_error *err)
-{
-    const wz_semantic *p = wz_semantic_borrow(problem);
-    wz_words words = {.out = out, .err = err};
-    if (p == NULL)
-        return wz_fail(err, WZ_ERR_RUNTIME, "semantic: asked to print a problem of another family");
-    (style == WZ_PROMPT_COMPACT ? print_compact : print_full)(problem, p, &words);
-    return words.status;
 }
 
 static void answer_form(const wz_problem *problem, wz_answer_form *out)
@@ -258,6 +244,7 @@ const wz_task wz_task_semantic = {
     .derive = derive,
     .reorder = reorder,
     .restore = restore,
-    .print = print,
+    .print_compact = print_compact,
+    .print_full = print_full,
     .answer_form = answer_form,
 };

@@ -47,9 +47,6 @@ typedef struct wz_semantic {
 
 extern const wz_task wz_task_semantic;
 
-/* The payload of a problem of this family; NULL if it is of another. */
-const wz_semantic *wz_semantic_borrow(const wz_problem *problem);
-
 /* The synthetic curve: probability that a word sent in `symbols` >= 1 symbols is understood. */
 double wz_semantic_accuracy(unsigned symbols, double snr_db);
 /* The printed SNR of user i on channel j, in dB. */

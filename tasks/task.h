@@ -16,6 +16,7 @@
 #include "engine/core/status.h"
 #include "tasks/answer_form.h"
 #include "tasks/draws.h"
+#include "tasks/words.h"
 
 /* One option of a family; configured as `task.<name>`. `task.name` is the family's own. */
 typedef struct wz_task_option {
@@ -78,8 +79,10 @@ struct wz_task {
     void (*reorder)(const wz_problem *from, const uint8_t *order, wz_problem *to);
     /* A decision on what `reorder` made, as one on what it was made from. NULL: number i of a decision is about part i. */
     void (*restore)(const wz_problem *reordered, const unsigned *decision, unsigned *restored);
-    /* Appends the prompt, up to and including the opening of the answer. */
-    wz_status (*print)(const wz_problem *problem, wz_prompt_style style, wz_text *out, wz_error *err);
+    /* The prompt in each style, up to and including the opening of the answer. A problem that cannot be printed leaves a
+     * status in words. */
+    void (*print_compact)(const wz_problem *problem, wz_words *words);
+    void (*print_full)(const wz_problem *problem, wz_words *words);
     /* The numbers of an answer. */
     void (*answer_form)(const wz_problem *problem, wz_answer_form *out);
 };
@@ -109,6 +112,8 @@ wz_status wz_problem_reorder(const wz_problem *problem, const uint8_t *order, wz
 void wz_problem_restore(const wz_problem *reordered, const unsigned *decision, unsigned *restored);
 void wz_problem_clear(wz_problem *problem);
 
+/* Appends the prompt. */
+wz_status wz_problem_print(const wz_problem *problem, wz_prompt_style style, wz_text *out, wz_error *err);
 /* Appends the regular expression (engine/text/grammar.h dialect) of the whole completion: answer, then the closing
  * tag. */
 wz_status wz_problem_answer_pattern(const wz_problem *problem, wz_prompt_style style, wz_text *out,

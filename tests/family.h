@@ -159,7 +159,7 @@ static inline wz_outcome family_baseline(const wz_problem *problem, const char *
 static inline void family_prints(const wz_problem *problem, wz_prompt_style style, const char *expected)
 {
     wz_text text = {0};
-    ck_assert_int_eq(problem->task->print(problem, style, &text, &family_err), WZ_OK);
+    ck_assert_int_eq(wz_problem_print(problem, style, &text, &family_err), WZ_OK);
     ck_assert_str_eq(text.data, expected);
     wz_text_clear(&text);
 }

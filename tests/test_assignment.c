@@ -272,7 +272,7 @@ START_TEST(sixteen_users_equal_dynamic_programming)
 {
     for (uint32_t n = 0; n < 8; n++) {
         wz_problem problem = family_problem(task, "users=16", n);
-        const double best = best_by_subsets(16, 16, wz_assignment_borrow(&problem)->rate);
+        const double best = best_by_subsets(16, 16, ((const wz_assignment *)problem.payload)->rate);
         ck_assert_double_eq(family_reference(&problem, NULL).objective, best / 10.0);
         wz_problem_clear(&problem);
     }

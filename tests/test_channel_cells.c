@@ -169,7 +169,7 @@ START_TEST(rayleigh_problems_stay_as_they_were)
     wz_task_default_values(&wz_task_power_control, values);
     values[0] = 4;
     wz_problem problem = make(values, 77, WZ_SPLIT_TRAIN, 12345);
-    ck_assert_int_eq(wz_task_power_control.print(&problem, WZ_PROMPT_COMPACT, &text, &err), WZ_OK);
+    ck_assert_int_eq(wz_problem_print(&problem, WZ_PROMPT_COMPACT, &text, &err), WZ_OK);
     ck_assert_str_eq(text.data, " power levels 2 dB plus 30 0 to 44 a A 34 B 35 C 34 D 32 b B 28 A 21 C 29 D "
                                 "27 c C 26 A 32 B 24 D 26 d D 17 A 30 B 22 C 28<answer>");
     wz_text_clear(&text);
@@ -190,7 +190,7 @@ START_TEST(cell_channels_print_up_to_80_db)
         }
         wz_text text = {0};
         wz_problem problem = make(values, 1, WZ_SPLIT_TEST, 0);
-        ck_assert_int_eq(wz_task_power_control.print(&problem, WZ_PROMPT_COMPACT, &text, &err), WZ_OK);
+        ck_assert_int_eq(wz_problem_print(&problem, WZ_PROMPT_COMPACT, &text, &err), WZ_OK);
         ck_assert_ptr_eq(strstr(text.data, " power levels 2 dB plus 30 0 to 110 a A "), text.data);
         wz_text_clear(&text);
         wz_problem_clear(&problem);

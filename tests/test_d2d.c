@@ -191,7 +191,7 @@ START_TEST(hundred_links_are_solved_but_not_printed)
         unsigned decision[WZ_MAX_SLOTS];
         wz_text text = {0};
         for (int style = WZ_PROMPT_COMPACT; style <= WZ_PROMPT_FULL; style++) {
-            ck_assert_int_eq(task->print(&problem, (wz_prompt_style)style, &text, &err), WZ_ERR_USAGE);
+            ck_assert_int_eq(wz_problem_print(&problem, (wz_prompt_style)style, &text, &err), WZ_ERR_USAGE);
             ck_assert_str_eq(err.text, "d2d: a prompt can name 64 links, this problem has 100; it can be "
                                        "solved, not printed");
         }
@@ -219,7 +219,7 @@ START_TEST(hundred_links_are_solved_but_not_printed)
     static const double most[OPTIONS] = {64, 1000, 2, 65, 8, 1, 0};
     wz_problem problem = make(most, 0);
     wz_text text = {0};
-    ck_assert_int_eq(task->print(&problem, WZ_PROMPT_COMPACT, &text, &err), WZ_OK);
+    ck_assert_int_eq(wz_problem_print(&problem, WZ_PROMPT_COMPACT, &text, &err), WZ_OK);
     ck_assert_ptr_nonnull(strstr(text.data, " bl BL "));
     wz_text_clear(&text);
     wz_problem_clear(&problem);

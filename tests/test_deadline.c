@@ -43,8 +43,7 @@ START_TEST(reference_equals_dynamic_programming)
     for (size_t c = 0; c < sizeof changed / sizeof *changed; c++)
         for (uint32_t n = 0; n < 60; n++) {
             wz_problem problem = family_problem(task, changed[c], n);
-            ck_assert_double_eq(family_reference(&problem, NULL).objective,
-                                best_by_sets(wz_deadline_borrow(&problem)));
+            ck_assert_double_eq(family_reference(&problem, NULL).objective, best_by_sets(problem.payload));
             wz_problem_clear(&problem);
         }
 }
@@ -75,8 +74,7 @@ START_TEST(reference_with_channels_always_on_equals_the_matroid_greedy)
 {
     for (uint32_t n = 0; n < 100; n++) {
         wz_problem problem = family_problem(task, "packets=32 slots=20 on_percent=100 max_weight=99", n);
-        ck_assert_double_eq(family_reference(&problem, NULL).objective,
-                            matroid_greedy(wz_deadline_borrow(&problem)));
+        ck_assert_double_eq(family_reference(&problem, NULL).objective, matroid_greedy(problem.payload));
         wz_problem_clear(&problem);
     }
 }
@@ -92,7 +90,7 @@ START_TEST(generate_follows_the_law)
     const double n = 1500 * 8;
     for (uint32_t k = 0; k < 1500; k++) {
         wz_problem problem = family_problem(task, "packets=8 slots=6", k);
-        const wz_deadline *p = wz_deadline_borrow(&problem);
+        const wz_deadline *p = problem.payload;
         for (size_t i = 0; i < 8; i++) {
             deadlines[p->deadline[i]]++;
             weights[p->weight[i]]++;
@@ -212,7 +210,7 @@ START_TEST(copies_of_the_rows_heads_earn_what_they_are_worth)
     size_t infeasible = 0;
     for (uint32_t n = 0; n < 200; n++) {
         wz_problem problem = family_problem(task, "packets=8 slots=6", n);
-        const wz_deadline *p = wz_deadline_borrow(&problem);
+        const wz_deadline *p = problem.payload;
         wz_text text = {0};
         wz_error err;
         uint32_t sent = 0;

@@ -139,7 +139,7 @@ static wz_answer_form form_of(const wz_problem *problem)
 static wz_text prompt_of(const wz_problem *problem, wz_prompt_style style)
 {
     wz_text text = {0};
-    ck_assert_msg(task->print(problem, style, &text, &err) == WZ_OK, "%s", err.text);
+    ck_assert_msg(wz_problem_print(problem, style, &text, &err) == WZ_OK, "%s", err.text);
     return text;
 }
 

@@ -37,7 +37,7 @@ START_TEST(best_symbols_with_a_minimum_is_the_smallest_that_reaches_it)
 {
     for (uint32_t n = 0; n < 50; n++) {
         wz_problem problem = family_problem(task, "users=8", n);
-        const wz_semantic *p = wz_semantic_borrow(&problem);
+        const wz_semantic *p = problem.payload;
         for (size_t e = 0; e < 64; e++) {
             const double s = problem.numbers[e] - 10, least = ceil(pow(10, (4 + 2 * log(4) - s) / 10));
             const unsigned k = least > 8 ? 0 : (unsigned)fmax(least, 1);
@@ -53,7 +53,7 @@ START_TEST(best_symbols_without_a_minimum_is_the_best_of_all)
 {
     for (uint32_t n = 0; n < 50; n++) {
         wz_problem problem = family_problem(task, "users=4 minimum_accuracy=0 snr_db=0 max_symbols=20", n);
-        const wz_semantic *p = wz_semantic_borrow(&problem);
+        const wz_semantic *p = problem.payload;
         for (size_t e = 0; e < 16; e++) {
             double best = 0;
             for (unsigned k = 1; k <= 20; k++)
@@ -70,7 +70,7 @@ END_TEST
 /* Users one after the other, over all sets of channels taken, with every k. */
 static double best_by_sets(const wz_problem *problem)
 {
-    const wz_semantic *p = wz_semantic_borrow(problem);
+    const wz_semantic *p = problem->payload;
     const size_t sets = (size_t)1 << p->channels;
     double *best = malloc(sets * sizeof *best), most = 0;
     ck_assert_ptr_nonnull(best);
@@ -213,7 +213,7 @@ START_TEST(constant_answers_earn_what_they_are_worth)
     size_t feasible = 0;
     for (uint32_t n = 0; n < 200; n++) {
         wz_problem problem = family_problem(task, "", n);
-        const wz_semantic *p = wz_semantic_borrow(&problem);
+        const wz_semantic *p = problem.payload;
         const double diagonal = family_baseline(&problem, "diagonal").objective;
         for (unsigned k = 0; k <= 8; k++) {
             char text[64];

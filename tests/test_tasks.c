@@ -242,7 +242,7 @@ START_TEST(print_compact_is_the_frame_and_the_table)
     wz_problem problem;
     wz_text text = {0};
     ck_assert_int_eq(task->import(values, 3, 3, small, 0, &problem, &err), WZ_OK);
-    ck_assert_int_eq(task->print(&problem, WZ_PROMPT_COMPACT, &text, &err), WZ_OK);
+    ck_assert_int_eq(wz_problem_print(&problem, WZ_PROMPT_COMPACT, &text, &err), WZ_OK);
     ck_assert_str_eq(text.data, " power levels 4 dB plus 30 0 to 44"
                                 " a A 44 B 24 C 27 b B 40 A 0 C 33 c C 30 A 0 B 20<answer>");
     wz_text_clear(&text);
@@ -258,7 +258,7 @@ START_TEST(print_compact_frame_is_nine_words_at_every_size)
         wz_problem problem = make((double)links, 100, 0, 1, WZ_SPLIT_TRAIN, 0);
         wz_text text = {0};
         size_t words = 0;
-        ck_assert_int_eq(task->print(&problem, WZ_PROMPT_COMPACT, &text, &err), WZ_OK);
+        ck_assert_int_eq(wz_problem_print(&problem, WZ_PROMPT_COMPACT, &text, &err), WZ_OK);
         for (const char *c = text.data; *c != '\0'; c++)
             words += *c == ' ';
         ck_assert_uint_eq(words, 9 + links * (2 * links + 1));
@@ -280,7 +280,7 @@ START_TEST(print_full_states_units_levels_and_form)
     wz_problem problem;
     wz_text text = {0};
     ck_assert_int_eq(task->import(values, 2, 2, two, 0, &problem, &err), WZ_OK);
-    ck_assert_int_eq(task->print(&problem, WZ_PROMPT_FULL, &text, &err), WZ_OK);
+    ck_assert_int_eq(wz_problem_print(&problem, WZ_PROMPT_FULL, &text, &err), WZ_OK);
     for (size_t i = 0; i < sizeof needed / sizeof *needed; i++)
         ck_assert_msg(strstr(text.data, needed[i]) != NULL, "\"%s\" is missing in %s", needed[i], text.data);
     ck_assert_str_eq(text.data + text.length - 7, "<think>");

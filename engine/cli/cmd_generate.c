@@ -171,7 +171,7 @@ static wz_status answer(const wz_cli *cli, const generate_arguments *a, wz_polic
     for (int64_t n = 0; status == WZ_OK && n < a->count * a->samples; n++) {
         const wz_problem *problem = &batch->problems[n / a->samples];
         prompt.length = 0;
-        status = problem->task->print(problem, batch->style, &prompt, err);
+        status = wz_problem_print(problem, batch->style, &prompt, err);
         if (status == WZ_OK)
             status = a->json ? write_json(a, batch, n, &prompt, &text, err)
                              : write_plain(a, batch, n, &prompt, &text, err);

@@ -7,6 +7,7 @@
 #include "engine/core/json.h"
 #include "engine/core/suggest.h"
 #include "engine/run/load.h"
+#include "tasks/task_json.h"
 
 const char wz_tasks_details[] =
     "  list (the default)     families and their options\n"
@@ -40,14 +41,6 @@ wz_status wz_tasks_problem(const wz_tasks_request *request, int64_t offset, wz_p
     if (status == WZ_OK)
         status = wz_reference_find(request->verifier, problem, WZ_EFFORT_EVALUATION, NULL, reference, err);
     return status;
-}
-
-void wz_tasks_json_option(wz_json *json, const char *key, const wz_task_option *option, double value)
-{
-    if (option->names != NULL)
-        wz_json_field_string(json, key, option->names[(size_t)value]);
-    else
-        wz_json_field_number(json, key, value);
 }
 
 static wz_status write_option_value(const wz_task_option *option, double value, wz_text *out, wz_error *err)
@@ -94,7 +87,7 @@ static void write_family_json(const wz_task *task, wz_json *json)
         const wz_task_option *option = &task->options[i];
         wz_json_begin_object(json);
         wz_json_field_string(json, "name", option->name);
-        wz_tasks_json_option(json, "default", option, option->default_value);
+        wz_task_json_option(json, "default", option, option->default_value);
         wz_json_field_number(json, "minimum", option->minimum);
         wz_json_field_number(json, "maximum", option->maximum);
         wz_json_field_boolean(json, "integer", option->is_integer != 0);
@@ -189,7 +182,7 @@ static wz_status print_problem(const wz_tasks_request *request, int64_t offset, 
     wz_prompt_style style = (wz_prompt_style)request->config.prompt_style;
     wz_status status = wz_tasks_problem(request, offset, &problem, &reference, err);
     if (status == WZ_OK)
-        status = request->config.task->print(&problem, style, &prompt, err);
+        status = wz_problem_print(&problem, style, &prompt, err);
     if (status == WZ_OK)
         status = wz_problem_answer_pattern(&problem, style, &pattern, err);
     if (status == WZ_OK)

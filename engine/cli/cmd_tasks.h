@@ -29,9 +29,6 @@ wz_status wz_tasks_problem(const wz_tasks_request *request, int64_t offset, wz_p
 /* Appends "links 3, levels 8, snr_db 10". */
 wz_status wz_tasks_write_options(const wz_tasks_request *request, wz_text *out, wz_error *err);
 
-/* A field of an object: an option's value, by name where it has names. */
-void wz_tasks_json_option(wz_json *json, const char *key, const wz_task_option *option, double value);
-
 /* The table of classical algorithms on held-out problems. */
 wz_status wz_tasks_baselines(const wz_cli *cli, const wz_tasks_request *request, wz_text *out, wz_error *err);
 /* The same for every family, at its defaults and at each setting that something is published of. problems 0: as many as

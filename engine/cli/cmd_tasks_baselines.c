@@ -14,6 +14,7 @@
 #include "engine/cli/options.h"
 #include "engine/core/clock.h"
 #include "engine/core/json.h"
+#include "tasks/task_json.h"
 
 #define ROWS (WZ_MAX_BASELINES + 2)
 
@@ -38,8 +39,7 @@ static void add_result(table_row *row, const wz_outcome *outcome, const wz_refer
     row->feasible_count++;
     row->ratio_sum += outcome->objective / reference->objective;
     row->objective_sum += outcome->objective;
-    row->optimum_count +=
-        reference->kind != WZ_REFERENCE_BEST_KNOWN && outcome->objective >= reference->decided * (1.0 - 1e-9);
+    row->optimum_count += wz_is_optimum(reference, outcome->objective);
 }
 
 static wz_status add_problem(const wz_tasks_request *request, int64_t offset, baseline_table *table,
@@ -150,10 +150,7 @@ static wz_status write_json(const wz_tasks_request *request, const baseline_tabl
     wz_json_begin_object(&json);
     wz_json_field_string(&json, "task", task->name);
     wz_json_key(&json, "options");
-    wz_json_begin_object(&json);
-    for (size_t i = 0; i < task->option_count; ++i)
-        wz_tasks_json_option(&json, task->options[i].name, &task->options[i], request->config.task_values[i]);
-    wz_json_end_object(&json);
+    wz_task_json_options(&json, task, request->config.task_values);
     wz_json_field_string(&json, "split", wz_split_name(request->split));
     wz_json_field_integer(&json, "seed", request->config.seed);
     wz_json_field_integer(&json, "first", request->first);

@@ -7,6 +7,7 @@
 #include "engine/core/json.h"
 #include "engine/run/problem_set.h"
 #include "tasks/gains.h"
+#include "tasks/task_json.h"
 
 /* ---- export ---- */
 
@@ -104,7 +105,8 @@ static wz_status write_summary_json(const wz_problem_set *set, wz_text *out, wz_
         const wz_set_group *group = &set->groups[g];
         wz_json_begin_object(&json);
         wz_json_field_string(&json, "task", group->task->name);
-        wz_set_write_options_json(group->task, group->values, &json);
+        wz_json_key(&json, "options");
+        wz_task_json_options(&json, group->task, group->values);
         wz_json_field_integer(&json, "size", (int64_t)group->values[group->task->size_option]);
         wz_json_field_integer(&json, "problems", (int64_t)group->count);
         wz_json_field_string(&json, "reference", wz_reference_kind_name(group->kind));

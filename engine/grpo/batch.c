@@ -89,7 +89,7 @@ static wz_status prepare_problem(wz_batch *batch, int64_t g, wz_text *text, wz_e
     wz_status status = wz_reference_find(verifier, problem, batch->effort, NULL, &batch->references[g], err);
     text->length = 0;
     if (status == WZ_OK)
-        status = problem->task->print(problem, batch->style, text, err);
+        status = wz_problem_print(problem, batch->style, text, err);
     if (status == WZ_OK)
         status = wz_tokenizer_encode(batch->policy->tokenizer, text->data, text->length, true,
                                      &batch->prompts[g], err);

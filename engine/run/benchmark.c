@@ -3,69 +3,8 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 
-#include "engine/run/run.h"
-
-/* A training set-up without a run directory. */
-typedef struct bench {
-    wz_config config;
-    wz_backend *backend;
-    wz_policy *policy;
-    wz_trainer_options options;
-    wz_trainer *trainer;
-    wz_text plan;
-    wz_memory_plan memory;
-    double used_before; /* memory, before anything of the model was there */
-} bench;
-
-static void close_bench(bench *b)
-{
-    wz_trainer_destroy(b->trainer);
-    wz_policy_destroy(b->policy);
-    if (b->backend != NULL)
-        b->backend->ops->destroy(b->backend);
-    wz_text_clear(&b->plan);
-}
-
-/* What the process has had at most, or what has been taken of a GPU's memory, which is not given back while a trainer
- * lives. */
-static double used_bytes(const wz_backend *backend)
-{
-    struct rusage usage;
-    wz_backend_info info;
-    backend->ops->describe(backend, &info);
-    if (info.gpu != NULL)
-        return (double)(info.memory - info.memory_free);
-    return getrusage(RUSAGE_SELF, &usage) == 0 ? (double)usage.ru_maxrss * 1024.0 : NAN;
-}
-
-static wz_status open_bench(const wz_config *config, FILE *log, bench *b, wz_error *err)
-{
-    memset(b, 0, sizeof *b);
-    b->config = *config;
-    wz_status status = wz_config_check(&b->config, err);
-    if (status == WZ_OK)
-        status = wz_open_verifier(&b->config, err);
-    if (status == WZ_OK)
-        status = wz_open_backend_for_command(&b->config, log, &b->backend, err);
-    if (status == WZ_OK)
-        b->used_before = used_bytes(b->backend);
-    if (status == WZ_OK)
-        status = wz_policy_from_config(&b->config, b->backend, &b->policy, err);
-    wz_mixture mixture;
-    if (status == WZ_OK)
-        status = wz_config_mixture(&b->config, &mixture, err);
-    if (status != WZ_OK)
-        return status;
-    wz_run_trainer_options(&b->config, &mixture, 1, &b->options);
-    b->options.curriculum_enabled = false;
-    b->options.exactness_check_steps = 0;
-    status = wz_run_plan_memory(b->policy, &b->config, false, &b->options, &b->memory, &b->plan, err);
-    if (status == WZ_OK)
-        status = wz_trainer_create(b->policy, &b->options, &b->trainer, err);
-    return status == WZ_OK ? wz_trainer_reserve(b->trainer, &b->memory.trainer, err) : status;
-}
+#include "engine/run/benchmark_training.h"
 
 static int ascending(const void *a, const void *b)
 {
@@ -111,7 +50,7 @@ double wz_benchmark_attention_flops(const wz_model_config *c, const wz_segments 
     return 3.0 * 4.0 * keys * (double)(c->num_attention_heads * c->head_dim);
 }
 
-static void count_work(bench *b, bool on_gpu, wz_benchmark *out)
+static void count_work(wz_bench *b, bool on_gpu, wz_benchmark *out)
 {
     const wz_model_config *c = &b->policy->model->config;
     const wz_batch *batch = wz_trainer_batch(b->trainer);
@@ -145,7 +84,7 @@ void wz_benchmark_device(const wz_backend *backend, char out[WZ_BENCH_DEVICE])
 }
 
 /* Whether it is a GPU. */
-static bool describe_device(const bench *b, wz_benchmark *out)
+static bool describe_device(const wz_bench *b, wz_benchmark *out)
 {
     const wz_batch *batch = wz_trainer_batch(b->trainer);
     const int64_t pack_rows = batch->packs[0]->segments.rows;
@@ -162,10 +101,10 @@ static bool describe_device(const bench *b, wz_benchmark *out)
 wz_status wz_benchmark_run(const wz_config *config, int64_t steps, FILE *log, wz_benchmark *out,
                            wz_error *err)
 {
-    bench b;
+    wz_bench b;
     void *block = NULL;
     memset(out, 0, sizeof *out);
-    wz_status status = open_bench(config, log, &b, err);
+    wz_status status = wz_bench_open(config, log, &b, err);
     if (status == WZ_OK)
         status = wz_alloc(&block, (size_t)steps * 4, sizeof(double), "timings", err);
     double *step_s = block, *rollout_s = step_s + steps, *train_s = rollout_s + steps,
@@ -183,7 +122,7 @@ wz_status wz_benchmark_run(const wz_config *config, int64_t steps, FILE *log, wz
         out->tokens = report.tokens;
     }
     if (status == WZ_OK) {
-        out->peak_bytes = used_bytes(b.backend) - b.used_before;
+        out->peak_bytes = wz_bench_used_bytes(b.backend) - b.used_before;
         out->planned_bytes = (double)wz_memory_plan_total(&b.memory);
         const bool on_gpu = describe_device(&b, out);
         out->steps = steps;
@@ -202,16 +141,16 @@ wz_status wz_benchmark_run(const wz_config *config, int64_t steps, FILE *log, wz
             status = wz_benchmark_ops(b.policy->model, batch->packs[0], batch->pack_count, out, err);
     }
     free(block);
-    close_bench(&b);
+    wz_bench_close(&b);
     return status;
 }
 
 wz_status wz_benchmark_tokens(const wz_config *config, FILE *log, wz_text *out, wz_error *err)
 {
-    bench b;
+    wz_bench b;
     wz_json json;
     wz_step_report report;
-    wz_status status = open_bench(config, log, &b, err);
+    wz_status status = wz_bench_open(config, log, &b, err);
     if (status == WZ_OK)
         status = wz_trainer_step(b.trainer, 0, &report, err);
     if (status == WZ_OK) {
@@ -242,7 +181,7 @@ wz_status wz_benchmark_tokens(const wz_config *config, FILE *log, wz_text *out, 
         wz_json_end_object(&json);
         status = wz_json_finish(&json);
     }
-    close_bench(&b);
+    wz_bench_close(&b);
     return status;
 }
 

@@ -4,8 +4,7 @@
 #include <string.h>
 
 #include "engine/core/clock.h"
-#include "engine/run/load.h"
-#include "engine/run/run.h"
+#include "engine/run/benchmark_training.h"
 
 #define ROUNDS 5
 #define STEPS 3
@@ -43,7 +42,7 @@ static wz_status print(subject *s, wz_error *err)
     wz_status status = WZ_OK;
     for (int64_t i = 0; status == WZ_OK && i < s->count; i++) {
         text.length = 0;
-        status = s->config->task->print(&s->problems[i], WZ_PROMPT_COMPACT, &text, err);
+        status = wz_problem_print(&s->problems[i], WZ_PROMPT_COMPACT, &text, err);
     }
     wz_text_clear(&text);
     return status;
@@ -173,35 +172,13 @@ static wz_status measure_steps(wz_trainer *trainer, wz_task_benchmark *out, wz_e
     return status;
 }
 
-static wz_status measure_training(wz_config *config, FILE *log, wz_task_benchmark *out, wz_error *err)
+static wz_status measure_training(const wz_config *config, FILE *log, wz_task_benchmark *out, wz_error *err)
 {
-    wz_backend *backend = NULL;
-    wz_policy *policy = NULL;
-    wz_trainer *trainer = NULL;
-    wz_trainer_options options;
-    wz_memory_plan memory;
-    wz_mixture mixture;
-    wz_text plan = {0};
-    wz_status status = wz_config_check(config, err);
+    wz_bench bench;
+    wz_status status = wz_bench_open(config, log, &bench, err);
     if (status == WZ_OK)
-        status = wz_config_mixture(config, &mixture, err);
-    if (status == WZ_OK)
-        status = wz_open_backend_for_command(config, log, &backend, err);
-    if (status == WZ_OK)
-        status = wz_policy_from_config(config, backend, &policy, err);
-    if (status == WZ_OK) {
-        wz_run_trainer_options(config, &mixture, 1, &options);
-        status = wz_run_plan_memory(policy, config, false, &options, &memory, &plan, err);
-    }
-    if (status == WZ_OK)
-        status = wz_trainer_create(policy, &options, &trainer, err);
-    if (status == WZ_OK)
-        status = measure_steps(trainer, out, err);
-    wz_text_clear(&plan);
-    wz_trainer_destroy(trainer);
-    wz_policy_destroy(policy);
-    if (backend != NULL)
-        backend->ops->destroy(backend);
+        status = measure_steps(bench.trainer, out, err);
+    wz_bench_close(&bench);
     return status;
 }
 

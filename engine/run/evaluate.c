@@ -78,8 +78,7 @@ static void take_verdicts(tally *t, const wz_batch *batch, int64_t g, int64_t pl
 static void take_outcome(results *r, int64_t place, const wz_outcome *outcome, const wz_reference *known)
 {
     set_result(r, place, outcome->feasible, outcome->objective,
-               outcome->feasible && known->kind != WZ_REFERENCE_BEST_KNOWN &&
-                   outcome->objective >= known->decided * (1.0 - 1e-9));
+               outcome->feasible && wz_is_optimum(known, outcome->objective));
 }
 
 /* What one baseline reaches; its time goes to *seconds. */

@@ -7,6 +7,7 @@
 
 #include "engine/run/evaluation_text.h"
 #include "engine/run/problem_set.h"
+#include "tasks/task_json.h"
 
 typedef struct columns {
     int setting, percent, trivial, algorithm; /* widths */
@@ -132,7 +133,8 @@ void wz_grid_write_items(wz_json *json, const wz_grid_row *rows, size_t count)
         if (row->failure[0] != '\0') {
             wz_json_field_string(json, "not_evaluated", row->failure);
         } else {
-            wz_set_write_options_json(row->task, row->values, json);
+            wz_json_key(json, "options");
+            wz_task_json_options(json, row->task, row->values);
             wz_evaluation_write_fields(json, &row->evaluation);
         }
         wz_json_end_object(json);

@@ -150,7 +150,7 @@ wz_status wz_run_log_completions(wz_run *run, int64_t step, wz_error *err)
     wz_status status = WZ_OK;
     for (int64_t g = 0; status == WZ_OK && g < batch->groups && g < LOGGED_GROUPS; g++) {
         prompt.length = 0;
-        status = batch->problems[g].task->print(&batch->problems[g], batch->style, &prompt, err);
+        status = wz_problem_print(&batch->problems[g], batch->style, &prompt, err);
         for (int64_t j = 0; status == WZ_OK && j < batch->generations && j < LOGGED_SAMPLES; j++) {
             const int64_t c = g * batch->generations + j;
             const wz_verdict *verdict = &batch->verdicts[c];

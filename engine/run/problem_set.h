@@ -70,8 +70,6 @@ wz_status wz_set_entry_check(const wz_set_record *record, wz_set_entry *out, wz_
 
 /* Appends "power_control links=3 levels=8": the size, and options that are not at their defaults. */
 wz_status wz_set_write_options(const wz_task *task, const double *values, wz_text *out, wz_error *err);
-/* Key "options" and the object of them. */
-void wz_set_write_options_json(const wz_task *task, const double *values, wz_json *json);
 
 /* ---- files: JSON lines, or HDF5 where the name ends in .h5 or .hdf5 ---- */
 

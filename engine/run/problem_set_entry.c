@@ -122,7 +122,7 @@ wz_status wz_set_entry_make(wz_problem *problem, int64_t seed, wz_prompt_style s
         status = wz_reference_find(verifier, &out->problem, WZ_EFFORT_EVALUATION, out->decision,
                                    &out->reference, err);
     if (status == WZ_OK)
-        status = task->print(&out->problem, style, &out->prompt, err);
+        status = wz_problem_print(&out->problem, style, &out->prompt, err);
     if (status == WZ_OK)
         status = digest_problem(&out->problem, out->digest, err);
     if (status != WZ_OK) {

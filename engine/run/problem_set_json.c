@@ -8,6 +8,7 @@
 #include "engine/core/lines.h"
 #include "engine/core/suggest.h"
 #include "engine/run/problem_set_internal.h"
+#include "tasks/task_json.h"
 
 /* ---- writing ---- */
 
@@ -17,20 +18,6 @@ typedef struct json_writer {
     char *path;
     bool is_finished;
 } json_writer;
-
-void wz_set_write_options_json(const wz_task *task, const double *values, wz_json *json)
-{
-    wz_json_key(json, "options");
-    wz_json_begin_object(json);
-    for (size_t i = 0; i < task->option_count; i++) {
-        const wz_task_option *option = &task->options[i];
-        if (option->names != NULL)
-            wz_json_field_string(json, option->name, option->names[(size_t)values[i]]);
-        else
-            wz_json_field_number(json, option->name, values[i]);
-    }
-    wz_json_end_object(json);
-}
 
 static void write_origin(const wz_set_entry *entry, wz_json *json)
 {
@@ -57,7 +44,8 @@ static wz_status write_line(const wz_set_entry *entry, wz_text *line, wz_error *
     wz_json_start(&json, line, err);
     wz_json_begin_object(&json);
     wz_json_field_string(&json, "task", entry->problem.task->name);
-    wz_set_write_options_json(entry->problem.task, entry->problem.values, &json);
+    wz_json_key(&json, "options");
+    wz_task_json_options(&json, entry->problem.task, entry->problem.values);
     write_origin(entry, &json);
     wz_json_key(&json, "numbers");
     wz_json_begin_array(&json);

@@ -11,7 +11,6 @@
 #include <math.h>
 
 #include "rewards/library.h"
-#include "tasks/words.h"
 
 #define MOST_RELAYS 8
 #define MOST_DB 30
@@ -65,35 +64,29 @@ static void derive(wz_problem *problem)
 /* ---- the text ---- */
 
 /* " link A 12 7 B 30 2 C 9 9<answer>": each word is one token of the built-in vocabulary. */
-static wz_status print(const wz_problem *problem, wz_prompt_style style, wz_text *out, wz_error *err)
+static void print_compact(const wz_problem *problem, wz_words *words)
 {
-    wz_words words = {.out = out, .err = err};
-    const bool compact = style == WZ_PROMPT_COMPACT;
-    if (compact)
-        wz_word(&words, "link");
-    else
-        wz_words_printf(&words, "A source reaches its destination through one of %zu relays.\n", problem->size);
+    wz_word(words, "link");
     for (size_t i = 0; i < problem->size; i++) {
-        const int32_t *snr = problem->numbers + 2 * i;
+        wz_word_label(words, i);
+        wz_word_number(words, problem->numbers[2 * i]);
+        wz_word_number(words, problem->numbers[2 * i + 1]);
+    }
+    wz_words_open_answer(words);
+}
+
+static void print_full(const wz_problem *problem, wz_words *words)
+{
+    wz_words_printf(words, "A source reaches its destination through one of %zu relays.\n", problem->size);
+    for (size_t i = 0; i < problem->size; i++) {
         char label[3];
         wz_label(i, label);
-        if (compact) {
-            wz_word(&words, label);
-            wz_word_number(&words, snr[0]);
-            wz_word_number(&words, snr[1]);
-        } else {
-            wz_words_printf(&words, "Relay %s: first hop %d dB, second hop %d dB.\n", label, (int)snr[0],
-                            (int)snr[1]);
-        }
+        wz_words_printf(words, "Relay %s: first hop %d dB, second hop %d dB.\n", label,
+                        (int)problem->numbers[2 * i], (int)problem->numbers[2 * i + 1]);
     }
-    if (compact) {
-        wz_words_open_answer(&words);
-        return words.status;
-    }
-    wz_words_printf(&words, "A relay's rate is 0.5 log2(1 + S) bit/s/Hz, where S is the smaller of its two SNRs, linear. "
-                            "Choose the relay of the highest rate.\n");
-    wz_words_ask(&words, "its label");
-    return words.status;
+    wz_words_printf(words, "A relay's rate is 0.5 log2(1 + S) bit/s/Hz, where S is the smaller of its two SNRs, linear. "
+                           "Choose the relay of the highest rate.\n");
+    wz_words_ask(words, "its label");
 }
 
 static void answer_form(const wz_problem *problem, wz_answer_form *out)
@@ -114,7 +107,8 @@ static const wz_task task = {
     .draw = draw,
     .check_numbers = check_numbers,
     .derive = derive,
-    .print = print,
+    .print_compact = print_compact,
+    .print_full = print_full,
     .answer_form = answer_form,
 };
 
