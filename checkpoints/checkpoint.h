@@ -1,4 +1,4 @@
-/* Run checkpoints in HDF5: fp32 tensors under Hugging Face names, texts, and a step number.
+/* Run checkpoints in HDF5: tensors under Hugging Face names, texts, and a step number.
  *
  * Written to NAME.tmp with fletcher32 and V18 bounds, closed, reopened and verified, synced, renamed,
  * directory synced: at any moment the newest file that verifies is whole. Every dataset carries its
@@ -10,18 +10,26 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "checkpoints/number_type.h"
 #include "engine/core/memory.h"
 #include "engine/core/status.h"
 
 #define WZ_CHECKPOINT_MAX_RANK 4
 
-/* A float32 tensor to write, row-major. group: "weights", "adam_m", "adam_v" (or another name later). */
+struct wz_tensor_source; /* checkpoints/portable.h */
+
+/* A tensor to write, row-major. group: "weights", "adam_m", "adam_v" (or another name later).
+ * type: how it is stored, f32 (a run's own), f16 or bf16; readers get fp32 of any. Its numbers are either in memory, as they
+ * are stored, or in a source, whose fp32 numbers the writer reads and rounds to `type` some rows at a time. */
 typedef struct wz_checkpoint_tensor {
     const char *group;
     const char *name; /* Hugging Face name, e.g. "model.layers.0.self_attn.q_proj.weight" */
     size_t rank;
     size_t shape[WZ_CHECKPOINT_MAX_RANK];
-    const float *data;
+    const void *data; /* NULL: tensor `index` of `source`, of rank 1 or 2 */
+    wz_number_type type;
+    struct wz_tensor_source *source;
+    size_t index;
 } wz_checkpoint_tensor;
 
 /* A text to write: "config" (resolved YAML), "tokenizer" (tokenizer.json), "state" (JSON), "env" (JSON), ... */
@@ -51,11 +59,12 @@ typedef struct wz_checkpoint wz_checkpoint;
 wz_status wz_checkpoint_open(const char *path, wz_checkpoint **out, wz_error *err);
 void wz_checkpoint_close(wz_checkpoint *checkpoint);
 int64_t wz_checkpoint_step(const wz_checkpoint *checkpoint);
+const char *wz_checkpoint_path(const wz_checkpoint *checkpoint); /* as it was opened */
 
 size_t wz_checkpoint_tensor_count(const wz_checkpoint *checkpoint);
-/* Borrowed names; data is NULL. Ordered by group, then name. */
+/* Borrowed names; data and source are NULL. Ordered by group, then name. */
 const wz_checkpoint_tensor *wz_checkpoint_tensor_info(const wz_checkpoint *checkpoint, size_t index);
-/* Reads into data (count floats: must be the tensor's size); checks the digest. Missing: WZ_ERR_CORRUPT. On
+/* Reads into data as fp32, whatever is stored (count floats: must be the tensor's size); checks the digest. Missing: WZ_ERR_CORRUPT. On
  * failure data holds no defined values. */
 wz_status wz_checkpoint_read(wz_checkpoint *checkpoint, const char *group, const char *name, float *data,
                              size_t count, wz_error *err);
@@ -66,9 +75,14 @@ wz_status wz_checkpoint_read_text(wz_checkpoint *checkpoint, const char *name, w
 /* Reads everything once, about a MiB at a time, and checks every digest. */
 wz_status wz_checkpoint_verify(wz_checkpoint *checkpoint, wz_error *err);
 
-/* 32 hex digits: equal exactly when names, shapes and bits of all tensors of group "weights" are equal. */
+/* The tensors of group "weights", some rows at a time, so that a model need not fit into memory. What is read has been
+ * checked against the file's checksums per block (fletcher32); digests cover whole tensors: wz_checkpoint_verify. The
+ * checkpoint must outlive the source. */
+wz_status wz_checkpoint_weights(wz_checkpoint *checkpoint, struct wz_tensor_source **out, wz_error *err);
+
+/* 32 hex digits: equal exactly when names, types, shapes and stored bits of all tensors of group "weights" are equal. */
 wz_status wz_checkpoint_weights_digest(wz_checkpoint *checkpoint, char digest[33], wz_error *err);
-/* The same digest from tensors in memory: the order of the array does not matter, and tensors of other groups
+/* The same digest from tensors in memory (none from a source): the order of the array does not matter, and tensors of other groups
  * than "weights" do not count. */
 wz_status wz_weights_digest(const wz_checkpoint_tensor *tensors, size_t count, char digest[33],
                             wz_error *err);

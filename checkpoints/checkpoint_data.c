@@ -6,54 +6,38 @@
 
 /* --- one dataset, block by block --- */
 
-/* Reads the block of `count` elements per dimension at `start`. */
-static bool read_block(hid_t dataset, const wz_checkpoint_entry *entry, const hsize_t *start,
-                       const hsize_t *count, void *data)
+static bool read_block(hid_t dataset, hid_t type, const wz_checkpoint_entry *entry,
+                       const wz_checkpoint_walk *walk, void *data)
 {
-    bool done = false;
-    hid_t from = H5Dget_space(dataset);
-    if (from < 0)
-        return false;
-    hid_t to = H5Screate_simple((int)entry->tensor.rank, count, NULL);
-    if (to >= 0) {
-        done = H5Sselect_hyperslab(from, H5S_SELECT_SET, start, NULL, count, NULL) >= 0 &&
-               H5Dread(dataset, wz_checkpoint_entry_memory_type(entry), to, from, H5P_DEFAULT, data) >= 0;
-        (void)wz_hdf5_close(H5Sclose, to);
-    }
-    (void)wz_hdf5_close(H5Sclose, from);
+    hid_t file = -1, memory = -1;
+    const bool done = wz_checkpoint_walk_select(dataset, entry, walk, &file, &memory) &&
+                      H5Dread(dataset, type, memory, file, H5P_DEFAULT, data) >= 0;
+    (void)wz_hdf5_close(H5Sclose, memory);
+    (void)wz_hdf5_close(H5Sclose, file);
     return done;
 }
 
-/* Reads every block in row-major order, adding it to the digest. data: all bytes, or (whole == false) room for
- * one block. */
-static bool read_blocks(hid_t dataset, const wz_checkpoint_entry *entry, unsigned char *data, bool whole,
+/* Reads every block in row-major order, adding it to the digest, and into data: its text, or fp32 of its numbers. scratch:
+ * room for a block; data NULL: only reads. Without scratch, data takes the bytes as they are stored. */
+static bool read_blocks(hid_t dataset, const wz_checkpoint_entry *entry, void *data, void *scratch,
                         wz_digest *digest)
 {
     size_t block[WZ_CHECKPOINT_MAX_RANK];
-    hsize_t start[WZ_CHECKPOINT_MAX_RANK] = {0};
-    hsize_t count[WZ_CHECKPOINT_MAX_RANK];
-    const size_t rank = entry->tensor.rank;
+    wz_checkpoint_walk walk = {0};
+    hid_t type = wz_checkpoint_entry_type(entry);
+    bool done = type >= 0;
     (void)wz_checkpoint_block(entry, block);
-    for (size_t done = 0; done < entry->bytes;) {
-        size_t bytes = entry->element_size;
-        for (size_t d = 0; d < rank; d++) {
-            size_t left = entry->tensor.shape[d] - (size_t)start[d];
-            count[d] = left < block[d] ? left : block[d];
-            bytes *= (size_t)count[d];
-        }
-        unsigned char *place = whole ? data + done : data;
-        if (!read_block(dataset, entry, start, count, place))
-            return false;
-        wz_digest_add(digest, place, bytes);
-        done += bytes;
-        for (size_t d = rank; d-- > 0;) { /* the next block, last dimension first */
-            start[d] += count[d];
-            if (start[d] < entry->tensor.shape[d])
-                break;
-            start[d] = 0;
-        }
+    while (done && wz_checkpoint_walk_on(entry, block, &walk)) {
+        void *place = scratch != NULL ? scratch : (unsigned char *)data + walk.first * entry->element_size;
+        done = read_block(dataset, type, entry, &walk, place);
+        if (!done)
+            break;
+        wz_digest_add(digest, place, walk.elements * entry->element_size);
+        if (scratch != NULL && data != NULL)
+            wz_numbers_decode(entry->tensor.type, scratch, walk.elements, (float *)data + walk.first);
     }
-    return true;
+    (void)wz_hdf5_close(H5Tclose, type);
+    return done;
 }
 
 static wz_status check_digest(const wz_checkpoint *checkpoint, const wz_checkpoint_entry *entry,
@@ -67,7 +51,7 @@ static wz_status check_digest(const wz_checkpoint *checkpoint, const wz_checkpoi
     return WZ_OK;
 }
 
-/* Reads an entry into data (all its bytes), or only checks it where data is NULL. */
+/* Reads an entry into data (a text's bytes, a tensor's fp32 numbers), or only checks it where data is NULL. */
 static wz_status read_entry(const wz_checkpoint *checkpoint, const wz_checkpoint_entry *entry, void *data,
                             wz_error *err)
 {
@@ -77,7 +61,7 @@ static wz_status read_entry(const wz_checkpoint *checkpoint, const wz_checkpoint
     hid_t dataset = -1;
     wz_status status = WZ_OK;
     wz_hdf5_prepare();
-    if (data == NULL)
+    if (data == NULL || entry->tensor.type != WZ_NUMBER_F32)
         status = wz_alloc(&scratch, wz_checkpoint_block(entry, block), entry->element_size,
                           "a block of a checkpoint", err);
     if (status == WZ_OK)
@@ -87,7 +71,7 @@ static wz_status read_entry(const wz_checkpoint *checkpoint, const wz_checkpoint
     dataset = wz_checkpoint_open_dataset(checkpoint, entry);
     if (dataset < 0)
         status = wz_checkpoint_fail_dataset(checkpoint, entry, "cannot be opened", err);
-    else if (!read_blocks(dataset, entry, data != NULL ? data : scratch, data != NULL, digest))
+    else if (!read_blocks(dataset, entry, data, scratch, digest))
         status = wz_checkpoint_fail_dataset(checkpoint, entry, "cannot be read", err);
     else
         status = check_digest(checkpoint, entry, digest, err);
@@ -126,7 +110,7 @@ wz_status wz_checkpoint_read(wz_checkpoint *checkpoint, const char *group, const
     wz_status status = require_entry(checkpoint, group, name, &entry, err);
     if (status != WZ_OK)
         return status;
-    if (wz_checkpoint_entry_is_text(entry) || entry->bytes / sizeof(float) != count)
+    if (wz_checkpoint_entry_is_text(entry) || entry->bytes / entry->element_size != count)
         return wz_fail(err, WZ_ERR_CORRUPT, "%s: dataset '%s/%s' has %zu elements where %zu are needed",
                        checkpoint->path, group, name, entry->bytes / entry->element_size, count);
     return read_entry(checkpoint, entry, data, err);

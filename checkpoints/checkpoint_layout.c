@@ -17,7 +17,10 @@ bool wz_checkpoint_entry_is_text(const wz_checkpoint_entry *entry)
 
 bool wz_checkpoint_entry_measure(wz_checkpoint_entry *entry)
 {
-    entry->element_size = wz_checkpoint_entry_is_text(entry) ? 1 : sizeof(float);
+    if (wz_checkpoint_entry_is_text(entry))
+        entry->element_size = 1;
+    else if (!wz_number_bytes(entry->tensor.type, 1, &entry->element_size))
+        return false; /* numbers in blocks */
     entry->bytes = entry->element_size;
     for (size_t d = 0; d < entry->tensor.rank; d++)
         if (!wz_size_multiply(entry->bytes, entry->tensor.shape[d], &entry->bytes))
@@ -45,9 +48,30 @@ void wz_checkpoint_entry_place(const wz_checkpoint_entry *entry, char place[WZ_C
     (void)snprintf(place, WZ_CHECKPOINT_MAX_PLACE, "%s/%s", entry->tensor.group, entry->tensor.name);
 }
 
-hid_t wz_checkpoint_entry_memory_type(const wz_checkpoint_entry *entry)
+/* Half precision, and bfloat16: the upper half of single precision. HDF5 has neither by name. */
+static hid_t create_float16(size_t exponent_bits)
 {
-    return wz_checkpoint_entry_is_text(entry) ? H5T_NATIVE_UINT8 : H5T_NATIVE_FLOAT;
+    const size_t mantissa = 15 - exponent_bits;
+    hid_t type = H5Tcopy(H5T_IEEE_F32LE);
+    if (type >= 0 && H5Tset_fields(type, 15, mantissa, exponent_bits, 0, mantissa) >= 0 &&
+        H5Tset_size(type, 2) >= 0 && H5Tset_ebias(type, ((size_t)1 << (exponent_bits - 1)) - 1) >= 0)
+        return type;
+    (void)wz_hdf5_close(H5Tclose, type);
+    return -1;
+}
+
+hid_t wz_checkpoint_entry_type(const wz_checkpoint_entry *entry)
+{
+    if (wz_checkpoint_entry_is_text(entry))
+        return H5Tcopy(H5T_STD_U8LE);
+    switch (entry->tensor.type) {
+    case WZ_NUMBER_F16:
+        return create_float16(5);
+    case WZ_NUMBER_BF16:
+        return create_float16(8);
+    default:
+        return H5Tcopy(H5T_IEEE_F32LE);
+    }
 }
 
 size_t wz_checkpoint_block(const wz_checkpoint_entry *entry, size_t block[WZ_CHECKPOINT_MAX_RANK])
@@ -61,6 +85,37 @@ size_t wz_checkpoint_block(const wz_checkpoint_entry *entry, size_t block[WZ_CHE
         left = block[d] == tensor->shape[d] && block[d] > 0 ? left / block[d] : 1;
     }
     return elements;
+}
+
+bool wz_checkpoint_walk_on(const wz_checkpoint_entry *entry, const size_t block[WZ_CHECKPOINT_MAX_RANK],
+                           wz_checkpoint_walk *walk)
+{
+    const wz_checkpoint_tensor *tensor = &entry->tensor;
+    for (size_t d = tensor->rank; walk->elements > 0 && d-- > 0;) { /* last dimension first */
+        walk->start[d] += walk->count[d];
+        if (walk->start[d] < tensor->shape[d])
+            break;
+        walk->start[d] = 0;
+    }
+    walk->first += walk->elements;
+    if (walk->first >= entry->bytes / entry->element_size)
+        return false;
+    walk->elements = 1;
+    for (size_t d = 0; d < tensor->rank; d++) {
+        const size_t left = tensor->shape[d] - (size_t)walk->start[d];
+        walk->count[d] = left < block[d] ? left : block[d];
+        walk->elements *= (size_t)walk->count[d];
+    }
+    return true;
+}
+
+bool wz_checkpoint_walk_select(hid_t dataset, const wz_checkpoint_entry *entry,
+                               const wz_checkpoint_walk *walk, hid_t *file, hid_t *memory)
+{
+    *memory = H5Screate_simple((int)entry->tensor.rank, walk->count, NULL);
+    *file = H5Dget_space(dataset);
+    return *memory >= 0 && *file >= 0 &&
+           H5Sselect_hyperslab(*file, H5S_SELECT_SET, walk->start, NULL, walk->count, NULL) >= 0;
 }
 
 /* --- digests --- */
@@ -81,6 +136,8 @@ wz_status wz_checkpoint_digest_start(const wz_checkpoint_entry *entry, wz_digest
     wz_digest_add_u64(*out, entry->tensor.rank);
     for (size_t d = 0; d < entry->tensor.rank; d++)
         wz_digest_add_u64(*out, entry->tensor.shape[d]);
+    if (entry->tensor.type != WZ_NUMBER_F32)
+        wz_digest_add_u64(*out, (uint64_t)entry->tensor.type);
     return WZ_OK;
 }
 

@@ -1,10 +1,10 @@
 /* What the writer and the reader of a checkpoint share: the file's layout and its digests. Private to this room.
  *
  *     /                  attributes: format = "wavezero checkpoint", version, step, manifest
- *     /<group>/<name>    float32 tensors, little-endian, row-major; attribute xxh3_128
+ *     /<group>/<name>    tensors of float32, float16 or bfloat16, little-endian, row-major; attribute xxh3_128
  *     /texts/<name>      bytes; attribute xxh3_128
  *
- * xxh3_128 of a dataset covers its group, name, shape and bytes; manifest covers the step and, in order, the
+ * xxh3_128 of a dataset covers its group, name, shape, type where it is not float32, and bytes; manifest covers the step and, in order, the
  * digest of every dataset. So a lost, added, renamed or reshaped dataset or a changed step is found as
  * surely as a changed weight. Readable with h5py and h5dump; chunks of about 1 MiB carry fletcher32. */
 #ifndef WZ_CHECKPOINTS_CHECKPOINT_LAYOUT_H
@@ -26,7 +26,7 @@
 /* One dataset: a tensor, or a text of rank 1 in group "texts". */
 typedef struct wz_checkpoint_entry {
     wz_checkpoint_tensor tensor; /* data is NULL */
-    size_t element_size;         /* 4: float32, 1: text */
+    size_t element_size;         /* 4: float32, 2: float16 or bfloat16, 1: text */
     size_t bytes;                /* of all elements */
     const void *data;            /* writer only */
     char digest[WZ_DIGEST_HEX];
@@ -59,11 +59,24 @@ bool wz_checkpoint_entry_measure(wz_checkpoint_entry *entry);
 void wz_checkpoint_entries_sort(wz_checkpoint_entry *entries, size_t count);
 /* "group/name" */
 void wz_checkpoint_entry_place(const wz_checkpoint_entry *entry, char place[WZ_CHECKPOINT_MAX_PLACE]);
-hid_t wz_checkpoint_entry_memory_type(const wz_checkpoint_entry *entry);
+/* A new id of the dataset's type, in the file and in memory alike; -1: failed. */
+hid_t wz_checkpoint_entry_type(const wz_checkpoint_entry *entry);
 
 /* The shape of blocks of at most about WZ_CHECKPOINT_BLOCK_BYTES, such that the blocks one after another are
  * the row-major elements: {1, ..., 1, n, full, ..., full}. Returns the elements of a block. */
 size_t wz_checkpoint_block(const wz_checkpoint_entry *entry, size_t block[WZ_CHECKPOINT_MAX_RANK]);
+
+/* A walk over all elements in blocks. {0}: before the first. */
+typedef struct wz_checkpoint_walk {
+    hsize_t start[WZ_CHECKPOINT_MAX_RANK], count[WZ_CHECKPOINT_MAX_RANK];
+    size_t first, elements; /* the block's first element, in row-major order, and their number */
+} wz_checkpoint_walk;
+/* Goes to the next block; false after the last one. */
+bool wz_checkpoint_walk_on(const wz_checkpoint_entry *entry, const size_t block[WZ_CHECKPOINT_MAX_RANK],
+                           wz_checkpoint_walk *walk);
+/* Selects the block in the dataset's space *file; *memory: a space of its shape. Close both; false: failed. */
+bool wz_checkpoint_walk_select(hid_t dataset, const wz_checkpoint_entry *entry,
+                               const wz_checkpoint_walk *walk, hid_t *file, hid_t *memory);
 
 /* Starts the digest of an entry: everything but the bytes. */
 wz_status wz_checkpoint_digest_start(const wz_checkpoint_entry *entry, wz_digest **out, wz_error *err);

@@ -32,13 +32,26 @@ wz_status wz_checkpoint_fail_dataset(const wz_checkpoint *checkpoint, const wz_c
     return wz_hdf5_fail(err, WZ_ERR_CORRUPT, checkpoint->path, "dataset '%s' %s", place, what);
 }
 
-static bool type_fits(hid_t dataset, const wz_checkpoint_entry *entry)
+static bool has_type(hid_t type, const wz_checkpoint_entry *entry)
 {
+    hid_t expected = wz_checkpoint_entry_type(entry);
+    const bool same = expected >= 0 && H5Tequal(type, expected) > 0;
+    (void)wz_hdf5_close(H5Tclose, expected);
+    return same;
+}
+
+/* Sets the type of a tensor's numbers. */
+static bool read_type(hid_t dataset, wz_checkpoint_entry *entry)
+{
+    static const wz_number_type types[] = {WZ_NUMBER_F32, WZ_NUMBER_F16, WZ_NUMBER_BF16};
     hid_t type = H5Dget_type(dataset);
     if (type < 0)
         return false;
-    hid_t expected = wz_checkpoint_entry_is_text(entry) ? H5T_STD_U8LE : H5T_IEEE_F32LE;
-    bool fits = H5Tequal(type, expected) > 0;
+    bool fits = false;
+    for (size_t i = 0; i < sizeof types / sizeof types[0] && !fits; i++) {
+        entry->tensor.type = wz_checkpoint_entry_is_text(entry) ? WZ_NUMBER_F32 : types[i];
+        fits = has_type(type, entry);
+    }
     (void)wz_hdf5_close(H5Tclose, type);
     return fits;
 }
@@ -84,7 +97,7 @@ static bool read_shape(hid_t dataset, wz_checkpoint_entry *entry)
 static wz_status inspect_dataset(const wz_checkpoint *checkpoint, hid_t dataset, wz_checkpoint_entry *entry,
                                  wz_error *err)
 {
-    if (!type_fits(dataset, entry))
+    if (!read_type(dataset, entry))
         return wz_checkpoint_fail_dataset(checkpoint, entry, "has another type than a checkpoint's", err);
     if (!read_shape(dataset, entry))
         return wz_checkpoint_fail_dataset(checkpoint, entry, "has an impossible shape", err);
@@ -308,6 +321,11 @@ void wz_checkpoint_close(wz_checkpoint *checkpoint)
     free(checkpoint->entries);
     free(checkpoint->path);
     free(checkpoint);
+}
+
+const char *wz_checkpoint_path(const wz_checkpoint *checkpoint)
+{
+    return checkpoint->path;
 }
 
 int64_t wz_checkpoint_step(const wz_checkpoint *checkpoint)

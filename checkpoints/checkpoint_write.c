@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "checkpoints/portable.h"
 #include "engine/core/file.h"
 
 /* What the file needs beside its data: headers, chunk indices and partly filled chunks, generously. */
@@ -26,7 +27,19 @@ static wz_status check_name(const char *path, const char *name, wz_error *err)
     return WZ_OK;
 }
 
-/* Checks, measures and digests one entry whose tensor and data are set. */
+/* A source's tensor is what the entry says it is. */
+static wz_status check_source(const char *path, const wz_checkpoint_tensor *tensor, wz_error *err)
+{
+    const wz_stored_tensor *stored = &tensor->source->tensors[tensor->index];
+    bool same = tensor->index < tensor->source->count && tensor->rank <= 2 && stored->rank == tensor->rank;
+    for (size_t d = 0; same && d < tensor->rank; d++)
+        same = stored->shape[d] == tensor->shape[d];
+    return same ? WZ_OK
+                : wz_fail(err, WZ_ERR_RUNTIME, "%s: the source of dataset '%s/%s' has another shape", path,
+                          tensor->group, tensor->name);
+}
+
+/* Checks and measures one entry whose tensor and data are set. */
 static wz_status complete_entry(const char *path, wz_checkpoint_entry *entry, wz_error *err)
 {
     const wz_checkpoint_tensor *tensor = &entry->tensor;
@@ -39,10 +52,10 @@ static wz_status complete_entry(const char *path, wz_checkpoint_entry *entry, wz
         (entry->bytes == 0 && !wz_checkpoint_entry_is_text(entry)))
         return wz_fail(err, WZ_ERR_RUNTIME, "%s: dataset '%s/%s' has an impossible shape", path,
                        tensor->group, tensor->name);
-    if (entry->data == NULL && entry->bytes > 0)
+    if (entry->data == NULL && tensor->source == NULL && entry->bytes > 0)
         return wz_fail(err, WZ_ERR_RUNTIME, "%s: dataset '%s/%s' has no data", path, tensor->group,
                        tensor->name);
-    return wz_checkpoint_digest_entry(entry, err);
+    return entry->data == NULL && tensor->source != NULL ? check_source(path, tensor, err) : WZ_OK;
 }
 
 static wz_status complete_entries(const char *path, wz_checkpoint_entry *entries, size_t count, wz_error *err)
@@ -61,7 +74,7 @@ static wz_status complete_entries(const char *path, wz_checkpoint_entry *entries
     return WZ_OK;
 }
 
-/* *out: sorted, with digests; free with free(). Names and data stay the caller's. */
+/* *out: sorted, without digests; free with free(). Names and data stay the caller's. */
 static wz_status list_content(const char *path, const wz_checkpoint_content *content,
                               wz_checkpoint_entry **out, wz_error *err)
 {
@@ -139,10 +152,9 @@ static hid_t dataset_properties(const wz_checkpoint_entry *entry)
     return -1;
 }
 
-static hid_t create_dataset(hid_t group, const wz_checkpoint_entry *entry)
+static hid_t create_dataset(hid_t group, const wz_checkpoint_entry *entry, hid_t type)
 {
     hsize_t shape[WZ_CHECKPOINT_MAX_RANK];
-    hid_t type = wz_checkpoint_entry_is_text(entry) ? H5T_STD_U8LE : H5T_IEEE_F32LE;
     hid_t dataset = -1;
     for (size_t d = 0; d < entry->tensor.rank; d++)
         shape[d] = entry->tensor.shape[d];
@@ -158,33 +170,127 @@ static hid_t create_dataset(hid_t group, const wz_checkpoint_entry *entry)
     return dataset;
 }
 
-static bool write_dataset(hid_t group, const wz_checkpoint_entry *entry)
+/* A block from a source, and as it is stored: for all datasets, one after another. */
+typedef struct block_memory {
+    void *numbers, *stored;
+    size_t number_capacity, stored_capacity;
+} block_memory;
+
+/* A dataset that is being written. */
+typedef struct dataset {
+    wz_checkpoint_entry *entry;
+    hid_t id, type;
+    wz_digest *digest;
+    const char *path;
+    struct block_memory *memory;
+} dataset;
+
+static wz_status fail_write(const dataset *to, wz_error *err)
 {
-    hid_t dataset = create_dataset(group, entry);
-    if (dataset < 0)
-        return false;
-    bool done = entry->bytes == 0 || H5Dwrite(dataset, wz_checkpoint_entry_memory_type(entry), H5S_ALL,
-                                              H5S_ALL, H5P_DEFAULT, entry->data) >= 0;
-    done = done && wz_hdf5_write_string(dataset, WZ_CHECKPOINT_DIGEST, entry->digest);
-    return wz_hdf5_close(H5Dclose, dataset) && done;
+    char place[WZ_CHECKPOINT_MAX_PLACE];
+    wz_checkpoint_entry_place(to->entry, place);
+    return wz_hdf5_fail(err, WZ_ERR_RUNTIME, to->path, "cannot write dataset '%s'", place);
+}
+
+/* A block's bytes: where they lie in memory, or fetched from the source. */
+static wz_status fetch_block(const dataset *to, const wz_checkpoint_walk *walk, const void **out,
+                             wz_error *err)
+{
+    const wz_checkpoint_entry *entry = to->entry;
+    const wz_checkpoint_tensor *tensor = &entry->tensor;
+    *out = (const unsigned char *)entry->data + walk->first * entry->element_size;
+    if (entry->data != NULL)
+        return WZ_OK;
+    wz_status status = tensor->source->read(tensor->source, tensor->index, (size_t)walk->start[0],
+                                            (size_t)walk->count[0], to->memory->numbers, err);
+    if (status == WZ_OK)
+        wz_numbers_encode(tensor->type, to->memory->numbers, walk->elements, to->memory->stored);
+    *out = to->memory->stored;
+    return status;
+}
+
+static bool write_block(const dataset *to, const wz_checkpoint_walk *walk, const void *bytes)
+{
+    hid_t file = -1, memory = -1;
+    const bool done = wz_checkpoint_walk_select(to->id, to->entry, walk, &file, &memory) &&
+                      H5Dwrite(to->id, to->type, memory, file, H5P_DEFAULT, bytes) >= 0;
+    (void)wz_hdf5_close(H5Sclose, memory);
+    (void)wz_hdf5_close(H5Sclose, file);
+    return done;
+}
+
+static wz_status grow_memory(block_memory *memory, size_t elements, size_t element_size, wz_error *err)
+{
+    wz_status status =
+        wz_grow(&memory->numbers, &memory->number_capacity, elements, sizeof(float), "rows of a tensor", err);
+    return status == WZ_OK ? wz_grow(&memory->stored, &memory->stored_capacity, elements * element_size, 1,
+                                     "rows of a tensor", err)
+                           : status;
+}
+
+/* The digest covers what was written, block by block. A source gives whole rows. */
+static wz_status write_blocks(const dataset *to, wz_error *err)
+{
+    const wz_checkpoint_entry *entry = to->entry;
+    size_t block[WZ_CHECKPOINT_MAX_RANK];
+    size_t elements = wz_checkpoint_block(entry, block);
+    wz_checkpoint_walk walk = {0};
+    wz_status status = WZ_OK;
+    if (entry->data == NULL && entry->bytes > 0) {
+        if (entry->tensor.rank == 2 && block[1] < entry->tensor.shape[1])
+            block[1] = elements = entry->tensor.shape[1];
+        status = grow_memory(to->memory, elements, entry->element_size, err);
+    }
+    while (status == WZ_OK && wz_checkpoint_walk_on(entry, block, &walk)) {
+        const void *bytes = NULL;
+        status = fetch_block(to, &walk, &bytes, err);
+        if (status != WZ_OK)
+            break;
+        wz_digest_add(to->digest, bytes, walk.elements * entry->element_size);
+        if (!write_block(to, &walk, bytes))
+            status = fail_write(to, err);
+    }
+    return status;
+}
+
+static wz_status write_dataset(hid_t group, wz_checkpoint_entry *entry, const char *path,
+                               block_memory *memory, wz_error *err)
+{
+    dataset to = {
+        .entry = entry, .id = -1, .type = wz_checkpoint_entry_type(entry), .path = path, .memory = memory};
+    wz_status status = wz_checkpoint_digest_start(entry, &to.digest, err);
+    if (status == WZ_OK) {
+        to.id = group >= 0 && to.type >= 0 ? create_dataset(group, entry, to.type) : -1;
+        status = to.id < 0 ? fail_write(&to, err) : write_blocks(&to, err);
+    }
+    if (status == WZ_OK) {
+        wz_digest_finish(to.digest, entry->digest);
+        if (!wz_hdf5_write_string(to.id, WZ_CHECKPOINT_DIGEST, entry->digest))
+            status = fail_write(&to, err);
+    }
+    if (!wz_hdf5_close(H5Dclose, to.id) && status == WZ_OK)
+        status = fail_write(&to, err);
+    (void)wz_hdf5_close(H5Tclose, to.type);
+    wz_digest_destroy(to.digest);
+    return status;
 }
 
 /* entries are sorted, so that each group's are neighbours */
-static wz_status write_entries(hid_t file, const char *path, const wz_checkpoint_entry *entries, size_t count,
+static wz_status write_entries(hid_t file, const char *path, wz_checkpoint_entry *entries, size_t count,
                                wz_error *err)
 {
-    char place[WZ_CHECKPOINT_MAX_PLACE];
     wz_status status = WZ_OK;
+    block_memory memory = {0};
     hid_t group = -1;
     for (size_t i = 0; i < count && status == WZ_OK; i++) {
         if (i == 0 || strcmp(entries[i].tensor.group, entries[i - 1].tensor.group) != 0) {
             (void)wz_hdf5_close(H5Gclose, group);
             group = wz_hdf5_create_group(file, entries[i].tensor.group);
         }
-        wz_checkpoint_entry_place(&entries[i], place);
-        if (group < 0 || !write_dataset(group, &entries[i]))
-            status = wz_hdf5_fail(err, WZ_ERR_RUNTIME, path, "cannot write dataset '%s'", place);
+        status = write_dataset(group, &entries[i], path, &memory, err);
     }
+    free(memory.numbers);
+    free(memory.stored);
     (void)wz_hdf5_close(H5Gclose, group);
     return status;
 }
@@ -198,20 +304,19 @@ static bool write_header(hid_t file, int64_t step, const char *manifest)
 
 /* --- the file --- */
 
-static wz_status write_file(const char *path, int64_t step, const wz_checkpoint_entry *entries, size_t count,
+/* The header comes last: it holds the digests of all that was written. */
+static wz_status write_file(const char *path, int64_t step, wz_checkpoint_entry *entries, size_t count,
                             wz_error *err)
 {
     char manifest[WZ_DIGEST_HEX];
-    wz_status status = wz_checkpoint_manifest(step, entries, count, manifest, err);
-    if (status != WZ_OK)
-        return status;
     hid_t file = wz_hdf5_create(path);
     if (file < 0)
         return wz_hdf5_fail(err, WZ_ERR_RUNTIME, path, "cannot create the file");
-    if (!write_header(file, step, manifest))
-        status = wz_hdf5_fail(err, WZ_ERR_RUNTIME, path, "cannot write the header");
+    wz_status status = write_entries(file, path, entries, count, err);
     if (status == WZ_OK)
-        status = write_entries(file, path, entries, count, err);
+        status = wz_checkpoint_manifest(step, entries, count, manifest, err);
+    if (status == WZ_OK && !write_header(file, step, manifest))
+        status = wz_hdf5_fail(err, WZ_ERR_RUNTIME, path, "cannot write the header");
     if (!wz_hdf5_close(H5Fclose, file) && status == WZ_OK)
         status = wz_hdf5_fail(err, WZ_ERR_RUNTIME, path, "cannot finish writing the file");
     (void)H5Eclear2(H5E_DEFAULT);
@@ -232,7 +337,7 @@ static wz_status verify_file(const char *path, wz_error *err)
 }
 
 static wz_status write_and_commit(const char *path, const char *temporary, int64_t step,
-                                  const wz_checkpoint_entry *entries, size_t count, wz_error *err)
+                                  wz_checkpoint_entry *entries, size_t count, wz_error *err)
 {
     wz_status status = write_file(temporary, step, entries, count, err);
     if (status == WZ_OK)

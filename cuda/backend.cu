@@ -81,8 +81,7 @@ static bool cuda_supports_type(const wz_backend *backend, wz_dtype type)
 
 static bool cuda_supports_low_rank(const wz_backend *backend)
 {
-    (void)backend;
-    return false;
+    return backend->working_type == WZ_F32;
 }
 
 static void cuda_upload(wz_backend *backend, void *to, const void *host, size_t bytes)
@@ -148,6 +147,7 @@ static const wz_backend_ops *cuda_table(void)
     ops.linear_forward = cuda_linear_forward;
     ops.linear_backward_input = cuda_linear_backward_input;
     ops.linear_backward_weight = cuda_linear_backward_weight;
+    ops.linear_backward_pairs = cuda_linear_backward_pairs;
     ops.qk_norm_forward = cuda_qk_norm_forward;
     ops.qk_norm_backward = cuda_qk_norm_backward;
     ops.rope = cuda_rope;
@@ -162,6 +162,7 @@ static const wz_backend_ops *cuda_table(void)
     ops.head_allowed_backward = cuda_head_allowed_backward;
     ops.sum_squares = cuda_sum_squares;
     ops.adamw = cuda_adamw;
+    ops.blend = cuda_blend;
     ops.decode = cuda_decode_table();
     return &ops;
 }

@@ -240,6 +240,12 @@ void cuda_linear_forward(wz_backend *backend, wz_tensor y, wz_tensor x, const wz
 void cuda_linear_backward_input(wz_backend *backend, wz_tensor dx, wz_tensor dy, const wz_linear *linear);
 void cuda_linear_backward_weight(wz_backend *backend, const wz_linear *gradient, wz_tensor dy, wz_tensor x,
                                  const wz_row_groups *groups);
+/* Beside the layer's own products; cuda/low_rank.cu */
+void cuda_pairs_forward(cuda_backend *cuda, wz_tensor y, wz_tensor x, const wz_linear *linear);
+void cuda_pairs_backward_input(cuda_backend *cuda, wz_tensor dx, wz_tensor dy, const wz_linear *linear);
+size_t cuda_pair_bytes(int64_t rows, int64_t widest, int64_t rank);
+void cuda_linear_backward_pairs(wz_backend *backend, const wz_linear *gradient, const wz_linear *linear,
+                                wz_tensor dy, wz_tensor x, const wz_row_groups *groups);
 void cuda_qk_norm_forward(wz_backend *backend, wz_tensor qkv, wz_tensor raw, float *rstd,
                           const wz_attention *attention, const float *q_weight, const float *k_weight,
                           float eps);
@@ -277,5 +283,6 @@ void cuda_head_allowed_backward(wz_backend *backend, wz_tensor dhidden, wz_tenso
 double cuda_sum_squares(wz_backend *backend, const float *values, int64_t count);
 void cuda_adamw(wz_backend *backend, float *weight, float *m, float *v, const float *gradient, int64_t count,
                 float gradient_scale, const wz_adamw *adamw);
+void cuda_blend(wz_backend *backend, float *to, const float *from, int64_t count, float share);
 
 #endif

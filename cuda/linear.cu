@@ -76,6 +76,7 @@ void cuda_linear_forward(wz_backend *backend, wz_tensor y, wz_tensor x, const wz
     product.added = residual.data;
     product.bias = bias_for(backend, linear, y.type);
     cuda_multiply(cuda_of(backend), &product, "linear forward");
+    cuda_pairs_forward(cuda_of(backend), y, x, linear);
 }
 
 void cuda_linear_backward_input(wz_backend *backend, wz_tensor dx, wz_tensor dy, const wz_linear *linear)
@@ -85,6 +86,7 @@ void cuda_linear_backward_input(wz_backend *backend, wz_tensor dx, wz_tensor dy,
     const cuda_product product =
         cuda_product_of(dx, dy, false, cuda_weight_for(linear, dy.type), false, false);
     cuda_multiply(cuda_of(backend), &product, "linear backward, input");
+    cuda_pairs_backward_input(cuda_of(backend), dx, dy, linear);
 }
 
 /* partial[part][column] = the part's rows of dy, added in order. */
@@ -100,11 +102,16 @@ template <typename T> static __global__ void bias_parts(float *partial, matrix<T
     partial[part * dy.columns + column] = sum;
 }
 
-/* Of biases: q, k and v have the only ones. */
+/* Of biases (q, k and v have the only ones), and of pairs. */
 cuda_need cuda_linear_need(const wz_op_bounds *b)
 {
-    const int64_t width = (b->attention.heads + 2 * b->attention.kv_heads) * b->attention.head_dim;
-    return cuda_need{(size_t)(part_count(b->rows) * width) * sizeof(float), 0};
+    const int64_t q = b->attention.heads * b->attention.head_dim,
+                  width = q + 2 * b->attention.kv_heads * b->attention.head_dim;
+    const int64_t inner = b->intermediate > q ? b->intermediate : q,
+                  widest = inner > b->hidden ? inner : b->hidden;
+    const size_t bias = (size_t)(part_count(b->rows) * width) * sizeof(float),
+                 pairs = cuda_pair_bytes(b->rows, widest, b->rank);
+    return cuda_need{bias > pairs ? bias : pairs, 0};
 }
 
 void cuda_linear_backward_weight(wz_backend *backend, const wz_linear *gradient, wz_tensor dy, wz_tensor x,

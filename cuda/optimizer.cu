@@ -130,3 +130,20 @@ void cuda_adamw(wz_backend *backend, float *weight, float *m, float *v, const fl
               weight, m, v, gradient, count, gradient_scale, decay, step_size, inverse_root2, options);
     CUDA_LAUNCHED(cuda, "adamw", 1, count);
 }
+
+static __global__ void blend_weights(float *to, const float *from, int64_t count, float share, float rest)
+{
+    const int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x;
+    if (i < count)
+        to[i] = rest * to[i] + share * from[i];
+}
+
+void cuda_blend(wz_backend *backend, float *to, const float *from, int64_t count, float share)
+{
+    cuda_backend *cuda = cuda_of(backend);
+    if (count == 0)
+        return;
+    WZ_LAUNCH(blend_weights, dim3((unsigned)((count + THREADS - 1) / THREADS)), dim3(THREADS), 0,
+              cuda->stream, to, from, count, share, 1.0f - share);
+    CUDA_LAUNCHED(cuda, "blend", 1, count);
+}

@@ -121,8 +121,10 @@ void cuda_qk_norm_backward(wz_backend *backend, wz_tensor dqkv, float *dq_weight
                   matrix_of<T>(raw), rstd, attention->heads, heads, hd);
     });
     CUDA_LAUNCHED(cuda, "qk_norm backward", dqkv.rows, dqkv.columns);
-    cuda_add_parts(cuda, dq_weight, partial, parts, 2 * hd, hd);
-    cuda_add_parts(cuda, dk_weight, partial + hd, parts, 2 * hd, hd);
+    if (dq_weight != NULL)
+        cuda_add_parts(cuda, dq_weight, partial, parts, 2 * hd, hd);
+    if (dk_weight != NULL)
+        cuda_add_parts(cuda, dk_weight, partial + hd, parts, 2 * hd, hd);
     with_type(dqkv.type, [&](auto element) {
         using T = decltype(element);
         const head_rows r = heads_of(attention, EACH<T>);

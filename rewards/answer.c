@@ -83,6 +83,35 @@ static bool find_boxed(const char *completion, size_t length, wz_answer *out, wz
     return check_end(close + 1, end, " \t\r\n$.)]\\", verdict); /* the end of a formula or sentence */
 }
 
+/* Whether a box, if it is closed, says the same as the answer but for blanks at its ends. */
+static bool says_same(const char *boxed, const char *end, const wz_answer *answer)
+{
+    const char *text = answer->text, *close = memchr(boxed, '}', (size_t)(end - boxed));
+    size_t length = answer->length, size = close == NULL ? 0 : (size_t)(close - boxed);
+    for (; length > 0 && is_space(*text); text++)
+        length--;
+    for (; size > 0 && is_space(*boxed); boxed++)
+        size--;
+    while (length > 0 && is_space(text[length - 1]))
+        length--;
+    while (size > 0 && is_space(boxed[size - 1]))
+        size--;
+    return close == NULL || (size == length && memcmp(text, boxed, size) == 0);
+}
+
+/* A box beside the tag that says something else is another answer. */
+static bool check_boxes(const char *completion, size_t length, const wz_answer *answer, wz_verdict *verdict)
+{
+    const char *end = completion + length, *at = completion;
+    while ((at = memmem(at, (size_t)(end - at), box, strlen(box))) != NULL) {
+        const bool inside = at >= answer->text && at < answer->text + answer->length;
+        at += strlen(box);
+        if (!inside && !says_same(at, end, answer))
+            return reject(verdict, WZ_VERDICT_MANY_ANSWERS, "%s holds another answer than %s", box, open_tag);
+    }
+    return true;
+}
+
 bool wz_answer_find(wz_prompt_style style, const char *completion, size_t length, wz_answer *out,
                     wz_verdict *verdict)
 {
@@ -108,7 +137,28 @@ bool wz_answer_find(wz_prompt_style style, const char *completion, size_t length
         return reject(verdict, WZ_VERDICT_NO_ANSWER, "%s stands before %s", close_tag, open_tag);
     out->text = start;
     out->length = (size_t)(close - start);
-    return check_end(close + strlen(close_tag), completion + length, compact ? "" : " \t\r\n", verdict);
+    return check_end(close + strlen(close_tag), completion + length, compact ? "" : " \t\r\n", verdict) &&
+           (compact || check_boxes(completion, length, out, verdict));
+}
+
+bool wz_answer_skip_thinking(wz_prompt_style style, const char **completion, size_t *length,
+                             wz_verdict *verdict)
+{
+    static const char close_think[] = "</think>";
+    const size_t open_length = sizeof open_tag - 1;
+    const char *end = *completion + *length;
+    const char *at = *length == 0 ? NULL : memmem(*completion, *length, close_think, sizeof close_think - 1);
+    if (at == NULL)
+        return reject(verdict, WZ_VERDICT_NO_ANSWER, "the thinking is not closed by %s", close_think);
+    at += sizeof close_think - 1;
+    if (style == WZ_PROMPT_COMPACT) {
+        if ((size_t)(end - at) < open_length || memcmp(at, open_tag, open_length) != 0)
+            return reject(verdict, WZ_VERDICT_NO_ANSWER, "%s is not followed by %s", close_think, open_tag);
+        at += open_length;
+    }
+    *completion = at;
+    *length = (size_t)(end - at);
+    return true;
 }
 
 /* The next number's bytes from *at on, and *at after them and their separator. False at the end. In a full

@@ -24,6 +24,12 @@ typedef struct wz_answer {
 bool wz_answer_find(wz_prompt_style style, const char *completion, size_t length, wz_answer *out,
                     wz_verdict *verdict);
 
+/* Where a completion thinks first, after a prompt that ends with "<think>": the rest after the first "</think>", and in a
+ * compact frame after the "<answer>" that follows at once. What stands in the thinking is no answer, whatever its tags. False:
+ * verdict says what is missing. */
+bool wz_answer_skip_thinking(wz_prompt_style style, const char **completion, size_t *length,
+                             wz_verdict *verdict);
+
 /* Reads exactly the words of a form into values (form->count), in the style's way. False: verdict says what is wrong with
  * which of them (one that is no word of the form before a wrong length before a number out of range). */
 bool wz_answer_read(const wz_answer_form *form, wz_prompt_style style, const wz_answer *answer,

@@ -94,6 +94,13 @@ static const wz_baseline baselines[] = {
 
 /* ---- verifier ---- */
 
+/* Improves a candidate, one link at a time, and keeps the better one. */
+static void keep_better(const wz_channel *channel, unsigned *candidate, unsigned *best)
+{
+    if (wz_coordinate_ascent(channel, LEVELS, candidate) > wz_levels_sum_rate(channel, LEVELS, best))
+        memcpy(best, candidate, channel->links * sizeof *best);
+}
+
 static wz_status solve(const wz_problem *problem, wz_effort effort, unsigned *decision, wz_reference *out,
                        wz_error *err)
 {
@@ -108,8 +115,9 @@ static wz_status solve(const wz_problem *problem, wz_effort effort, unsigned *de
     out->kind = WZ_REFERENCE_BEST_KNOWN;
     wz_status status = decide_fplinq_flip(problem, decision, err);
     (void)wz_greedy_by_gain(&channel, LEVELS, greedy);
-    if (wz_coordinate_ascent(&channel, LEVELS, greedy) > wz_levels_sum_rate(&channel, LEVELS, decision))
-        memcpy(decision, greedy, channel.links * sizeof *decision);
+    keep_better(&channel, greedy, decision);
+    (void)wz_greedy_adder(&channel, LEVELS, greedy);
+    keep_better(&channel, greedy, decision);
     return status;
 }
 

@@ -1,6 +1,7 @@
 #include "rewards/deadline.h"
 
 #include "rewards/solvers/hungarian.h"
+#include "rewards/typical.h"
 #include "tasks/deadline.h"
 
 /* ---- slot by slot ---- */
@@ -71,10 +72,33 @@ static wz_status decide_idle(const wz_problem *problem, unsigned *decision, wz_e
     return WZ_OK;
 }
 
+/* The heaviest m packets in the first m slots, m the number of largest mean weight: packet n of N weighs about 1 - n / (N + 1)
+ * of the heaviest possible, and can be sent in slot t of T with probability (1 - (t - 1) / T) on_percent / 100. */
+static wz_status decide_constant(const wz_problem *problem, unsigned *decision, wz_error *err)
+{
+    const wz_deadline *p = problem->payload;
+    const size_t most = p->packets < p->slots ? p->packets : p->slots;
+    const double on = wz_problem_option(problem, "on_percent") / 100;
+    double weight = 0, chance = 1, best = 0;
+    (void)err;
+    for (size_t t = 0; t < p->slots; t++)
+        decision[t] = 0;
+    for (size_t m = 1; m <= most; m++) {
+        weight += 1 - (double)m / (double)(p->packets + 1);
+        chance *= on * (1 - (double)(m - 1) / (double)p->slots);
+        if (weight * chance <= best)
+            break;
+        best = weight * chance;
+        decision[m - 1] = (unsigned)m;
+    }
+    return WZ_OK;
+}
+
 static const wz_baseline baselines[] = {
     {"edf", WZ_BASELINE_ALGORITHM, decide_edf, NULL},
     {"max_weight", WZ_BASELINE_ALGORITHM, decide_max_weight, NULL},
     {"idle", WZ_BASELINE_TRIVIAL, decide_idle, NULL},
+    {"constant", WZ_BASELINE_TRIVIAL, decide_constant, NULL},
     {"random", WZ_BASELINE_RANDOM, NULL, NULL},
 };
 

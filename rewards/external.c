@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -17,6 +18,8 @@
 #include "tasks/task_json.h"
 
 #define LINE_LIMIT (1u << 20) /* bytes of an answer */
+#define SLICE_S 0.1           /* a signal may reach another thread: waiting looks at the flag this often */
+#define GRACE_S 2.0           /* what an answer may still take when the run is to stop */
 
 static struct {
     char command[512];
@@ -25,7 +28,14 @@ static struct {
     int to, from;
     wz_verifier verifier;
     wz_text input; /* bytes that came after the last answer's line */
+    int64_t asked; /* id of the last question */
+    const volatile sig_atomic_t *interrupt;
 } child = {.to = -1, .from = -1};
+
+void wz_external_watch(const volatile sig_atomic_t *interrupt)
+{
+    child.interrupt = interrupt;
+}
 
 /* ---- the process ---- */
 
@@ -61,13 +71,31 @@ static wz_status fail_ended(wz_error *err)
                    WEXITSTATUS(status));
 }
 
+/* A simple command takes the shell's place: how it ends is then known. Behind "A=1" the shell sees to that itself. */
+static bool is_simple(const char *command)
+{
+    const char *word = command + strspn(command, " \t");
+    return strpbrk(command, ";|&<>()`\n") == NULL && memchr(word, '=', strcspn(word, " \t")) == NULL;
+}
+
+/* In the new process. */
+_Noreturn static void become(int in, int out, pid_t parent, const char *line)
+{
+    (void)setpgid(0, 0); /* an interrupt of the program is not one of the verifier's */
+    (void)signal(SIGPIPE, SIG_DFL);
+    /* The kernel ends it with the thread that started it, which is the program's first and lives as long as that. */
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() == parent && dup2(in, 0) >= 0 && dup2(out, 1) >= 0)
+        (void)execl("/bin/sh", "sh", "-c", line, (char *)NULL);
+    _exit(127);
+}
+
 static wz_status launch(wz_error *err)
 {
     int down[2], up[2];
     char line[sizeof child.command + 8];
-    /* a simple command takes the shell's place: how it ends is then known */
-    (void)snprintf(line, sizeof line, "%s%s", strpbrk(child.command, ";|&<>()`\n") == NULL ? "exec " : "",
-                   child.command);
+    const pid_t parent = getpid();
+    (void)snprintf(line, sizeof line, "%s%s", is_simple(child.command) ? "exec " : "", child.command);
     if (pipe2(down, O_CLOEXEC) != 0)
         return wz_fail(err, WZ_ERR_RESOURCE, "verifier_command: no pipe: %s", strerror(errno));
     if (pipe2(up, O_CLOEXEC) != 0) {
@@ -77,12 +105,8 @@ static wz_status launch(wz_error *err)
     }
     (void)fflush(NULL);
     const pid_t process = fork();
-    if (process == 0) {
-        (void)setpgid(0, 0); /* an interrupt of the program is not one of the verifier's */
-        if (dup2(down[0], 0) >= 0 && dup2(up[1], 1) >= 0)
-            (void)execl("/bin/sh", "sh", "-c", line, (char *)NULL);
-        _exit(127);
-    }
+    if (process == 0)
+        become(down[0], up[1], parent, line);
     (void)close(down[0]);
     (void)close(up[1]);
     child.to = down[1];
@@ -99,22 +123,57 @@ static wz_status launch(wz_error *err)
     return WZ_OK;
 }
 
+static bool is_to_stop(void)
+{
+    return child.interrupt != NULL && *child.interrupt != 0;
+}
+
 /* Waits until a descriptor is ready, not beyond the deadline. */
 static wz_status await(int descriptor, short events, double deadline, wz_error *err)
 {
+    double stop = INFINITY;
     for (;;) {
-        const double left = deadline - wz_now_s();
+        const double now = wz_now_s();
+        if (is_to_stop())
+            stop = fmin(stop, now + GRACE_S);
+        const double left = fmin(deadline, stop) - now;
         struct pollfd entry = {.fd = descriptor, .events = events};
-        const int ready = left > 0 ? poll(&entry, 1, (int)(left * 1e3) + 1) : 0;
+        const int ready = left > 0 ? poll(&entry, 1, (int)(fmin(left, SLICE_S) * 1e3) + 1) : 0;
         if (ready > 0)
             return WZ_OK;
-        if (ready == 0)
+        if (ready < 0 && errno != EINTR)
+            return wz_fail(err, WZ_ERR_RUNTIME, "verifier_command: waiting: %s", strerror(errno));
+        if (left <= 0 && stop < deadline)
+            return wz_fail(err, WZ_ERR_RUNTIME,
+                           "verifier_command: '%s' owed an answer for %g more seconds when the program was "
+                           "asked to stop; `wavezero resume` goes on from the run's newest checkpoint",
+                           child.command, GRACE_S);
+        if (left <= 0)
             return wz_fail(err, WZ_ERR_RUNTIME,
                            "verifier_command: '%s' did not answer within %g seconds (verifier_timeout_s)",
                            child.command, child.seconds);
-        if (errno != EINTR)
-            return wz_fail(err, WZ_ERR_RUNTIME, "verifier_command: waiting: %s", strerror(errno));
     }
+}
+
+/* Output that nobody asked for would be taken for the next answer. */
+static wz_status check_silence(wz_error *err)
+{
+    char bytes[256];
+    const ssize_t count = read(child.from, bytes, sizeof bytes);
+    if (count == 0)
+        return fail_ended(err);
+    wz_status status = count > 0 ? wz_text_append(&child.input, bytes, (size_t)count, err) : WZ_OK;
+    if (status != WZ_OK || child.input.length == 0)
+        return status;
+    char shown[61];
+    (void)snprintf(shown, sizeof shown, "%s", child.input.data);
+    for (char *c = shown; *c != '\0'; c++)
+        if ((unsigned char)*c < ' ' || *c == 127)
+            *c = ' ';
+    return wz_fail(err, WZ_ERR_CORRUPT,
+                   "verifier_command: '%s' wrote more than it was asked for: %s (one line for each question; "
+                   "messages belong on standard error)",
+                   child.command, shown);
 }
 
 static wz_status send_line(const wz_text *line, double deadline, wz_error *err)
@@ -171,6 +230,22 @@ static wz_status fail_answer(const json_t *answer, const char *why, wz_error *er
     return status;
 }
 
+/* What an answer of any kind must have. */
+static wz_status check_answer(const json_t *answer, wz_error *err)
+{
+    if (!json_is_object(answer))
+        return fail_answer(answer, "an object is expected", err);
+    const char *error = json_string_value(json_object_get(answer, "error"));
+    if (error != NULL)
+        return wz_fail(err, WZ_ERR_RUNTIME, "verifier_command: '%s' says: %.400s", child.command, error);
+    const json_t *id = json_object_get(answer, "id");
+    char expected[96];
+    if (json_is_number(id) && json_number_value(id) == (double)child.asked)
+        return WZ_OK;
+    (void)snprintf(expected, sizeof expected, "\"id\" must be the question's, %lld", (long long)child.asked);
+    return fail_answer(answer, expected, err);
+}
+
 /* Sends a question and parses the answer. */
 static wz_status ask(wz_text *question, json_t **answer, wz_error *err)
 {
@@ -179,6 +254,8 @@ static wz_status ask(wz_text *question, json_t **answer, wz_error *err)
         return wz_fail(err, WZ_ERR_RUNTIME, "verifier_command: '%s' is not running", child.command);
     const double deadline = wz_now_s() + child.seconds;
     wz_status status = wz_text_append(question, "\n", 1, err);
+    if (status == WZ_OK)
+        status = check_silence(err);
     if (status == WZ_OK)
         status = send_line(question, deadline, err);
     if (status == WZ_OK)
@@ -190,12 +267,7 @@ static wz_status ask(wz_text *question, json_t **answer, wz_error *err)
     status = wz_json_parse("verifier_command's answer", child.input.data, length, answer, err);
     child.input.length -= length + 1;
     memmove(child.input.data, child.input.data + length + 1, child.input.length);
-    if (status == WZ_OK && !json_is_object(*answer))
-        status = fail_answer(*answer, "an object is expected", err);
-    const char *error = status == WZ_OK ? json_string_value(json_object_get(*answer, "error")) : NULL;
-    if (error != NULL)
-        status = wz_fail(err, WZ_ERR_RUNTIME, "verifier_command: '%s' says: %.400s", child.command, error);
-    return status;
+    return status == WZ_OK ? check_answer(*answer, err) : status;
 }
 
 /* ---- questions ---- */
@@ -208,6 +280,7 @@ static wz_status write_question(const char *what, const wz_problem *problem, con
     wz_json json;
     wz_json_start(&json, out, err);
     wz_json_begin_object(&json);
+    wz_json_field_integer(&json, "id", ++child.asked);
     wz_json_field_string(&json, "ask", what);
     wz_json_field_string(&json, "task", problem->task->name);
     wz_json_key(&json, "options");

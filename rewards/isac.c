@@ -2,6 +2,7 @@
 
 #include "rewards/shares.h"
 #include "rewards/solvers/sensing.h"
+#include "rewards/typical.h"
 #include "tasks/isac.h"
 
 /* Shares that the exact search visits at most: a node takes some 20 ns. */
@@ -81,6 +82,19 @@ static wz_status decide_best_tone(const wz_problem *problem, unsigned *decision,
     return WZ_OK;
 }
 
+/* What the best sensing tone needs if it alone is to meet the requirement, and the rest in equal shares. */
+static wz_status decide_constant(const wz_problem *problem, unsigned *decision, wz_error *err)
+{
+    const wz_tones tones = sensing_of(problem).tones;
+    const unsigned percent = (unsigned)wz_problem_option(problem, "sensing_percent"),
+                   first = (percent * tones.total + 99) / 100, rest = tones.total - first;
+    (void)err;
+    decision[0] = first;
+    for (size_t i = 1; i < tones.count; i++)
+        decision[i] = rest / (unsigned)(tones.count - 1) + (i <= rest % (tones.count - 1));
+    return WZ_OK;
+}
+
 static const wz_baseline baselines[] = {
     {"dual", WZ_BASELINE_ALGORITHM, NULL, solve_dual},
     {"dual_rounded", WZ_BASELINE_ALGORITHM, decide_dual_rounded, NULL},
@@ -89,6 +103,7 @@ static const wz_baseline baselines[] = {
     {"water_filling", WZ_BASELINE_ALGORITHM, decide_water_filling, NULL},
     {"uniform", WZ_BASELINE_TRIVIAL, decide_uniform, NULL},
     {"best_tone", WZ_BASELINE_TRIVIAL, decide_best_tone, NULL},
+    {"constant", WZ_BASELINE_TRIVIAL, decide_constant, NULL},
     {"random", WZ_BASELINE_RANDOM, NULL, NULL},
 };
 

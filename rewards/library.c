@@ -2,8 +2,10 @@
 
 #include <ctype.h>
 #include <dlfcn.h>
+#include <link.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define PATH_LENGTH 512
 
@@ -86,6 +88,31 @@ static wz_status check(const char *path, const wz_family *family, wz_error *err)
     return WZ_OK;
 }
 
+/* The loader maps what a library's header promises and dies (SIGBUS) where the file ends before that. What is no ELF file
+ * of this machine is left to it: it refuses that with words. */
+static bool is_cut_short(const char *path)
+{
+    ElfW(Ehdr) header;
+    struct stat about;
+    FILE *file = fopen(path, "rb");
+    if (file == NULL)
+        return false;
+    bool is_short = false;
+    if (fstat(fileno(file), &about) == 0 && fread(&header, sizeof header, 1, file) == 1 &&
+        memcmp(header.e_ident, ELFMAG, SELFMAG) == 0 && header.e_phentsize == sizeof(ElfW(Phdr)) &&
+        fseeko(file, (off_t)header.e_phoff, SEEK_SET) == 0) {
+        const uint64_t size = (uint64_t)about.st_size;
+        for (unsigned i = 0; !is_short && i < header.e_phnum; i++) {
+            ElfW(Phdr) segment;
+            is_short = fread(&segment, sizeof segment, 1, file) != 1 ||
+                       (segment.p_type == PT_LOAD &&
+                        (segment.p_offset > size || segment.p_filesz > size - segment.p_offset));
+        }
+    }
+    (void)fclose(file);
+    return is_short;
+}
+
 bool wz_family_any(void)
 {
     return loaded_count > 0;
@@ -102,6 +129,9 @@ wz_status wz_family_load(const char *path, wz_error *err)
     /* a bare name would be looked for among the system's libraries */
     char here[PATH_LENGTH + 2];
     (void)snprintf(here, sizeof here, "%s%s", strchr(path, '/') == NULL ? "./" : "", path);
+    if (is_cut_short(here))
+        return wz_fail(err, WZ_ERR_USAGE, "task_library: %s: the file is cut short: build or copy it again",
+                       path);
     void *library = dlopen(here, RTLD_NOW | RTLD_LOCAL);
     if (library == NULL)
         return wz_fail(err, WZ_ERR_USAGE, "task_library: %s", dlerror());

@@ -4,7 +4,9 @@
 
 #include "rewards/solvers/heuristics.h"
 #include "rewards/solvers/max_min.h"
+#include "rewards/typical.h"
 #include "tasks/max_min.h"
+#include "tasks/rayleigh_table.h"
 
 static wz_channel channel_of(const wz_problem *problem)
 {
@@ -83,12 +85,26 @@ static wz_status decide_full(const wz_problem *problem, unsigned *decision, wz_e
     return WZ_OK;
 }
 
+/* The fixed point of typical gains. */
+static wz_status decide_constant(const wz_problem *problem, unsigned *decision, wz_error *err)
+{
+    const double snr = pow(10.0, wz_problem_option(problem, "snr_db") / 10.0);
+    double gain[WZ_RAYLEIGH_MAX_LINKS * WZ_RAYLEIGH_MAX_LINKS], power[WZ_MAX_LINKS], bound;
+    const wz_channel typical = {problem->size, gain, 1, 1};
+    (void)err;
+    wz_typical_table(typical.links, wz_problem_option(problem, "direct") * snr, snr, gain);
+    (void)wz_max_min_power(&typical, power, &bound);
+    round_up_from_nothing(problem, power, decision);
+    return WZ_OK;
+}
+
 static const wz_baseline baselines[] = {
     {"fixed_point", WZ_BASELINE_ALGORITHM, NULL, solve_fixed_point},
     {"fixed_point_rounded", WZ_BASELINE_ALGORITHM, decide_fixed_point, NULL},
     {"inversion", WZ_BASELINE_ALGORITHM, NULL, solve_inversion},
     {"inversion_rounded", WZ_BASELINE_ALGORITHM, decide_inversion, NULL},
     {"full", WZ_BASELINE_TRIVIAL, decide_full, NULL},
+    {"constant", WZ_BASELINE_TRIVIAL, decide_constant, NULL},
     {"random", WZ_BASELINE_RANDOM, NULL, NULL},
 };
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "rewards/solvers/block_assignment.h"
+#include "rewards/typical.h"
 
 #define EVALUATION_LIMIT 1048576.0 /* assignments */
 #define TRAINING_LIMIT 4096.0
@@ -65,6 +66,38 @@ static wz_status decide_round_robin(const wz_problem *problem, unsigned *decisio
     return WZ_OK;
 }
 
+/* What a user has in a block if the mean SNRs of all lie evenly between the smallest and the largest, in bit/s/Hz. */
+static double typical_rate(const wz_problem *problem, size_t user)
+{
+    const double low = wz_problem_option(problem, "snr_low_db"),
+                 high = wz_problem_option(problem, "snr_high_db"),
+                 place = (double)(user + 1) / (double)(problem->size + 1);
+    return log2(1 + pow(10.0, (high - (high - low) * place) / 10.0));
+}
+
+/* To each user, the first first, as many blocks in a row as make typical rates equal; at least one. Where no minimum asks for
+ * that, all blocks to the first. */
+static wz_status decide_constant(const wz_problem *problem, unsigned *decision, wz_error *err)
+{
+    const wz_ofdma *cell = problem->payload;
+    const bool equal =
+        cell->objective != WZ_OFDMA_SUM_RATE || wz_problem_option(problem, "minimum_share") > 0;
+    double sum = 0, reached = 0;
+    size_t b = 0;
+    (void)err;
+    for (size_t k = 0; k < cell->users; k++)
+        sum += 1 / typical_rate(problem, k);
+    for (size_t k = 0; k < cell->users; k++) {
+        const size_t left = cell->users - 1 - k, first = b;
+        reached += 1 / typical_rate(problem, k) / sum;
+        const double end = equal ? (double)cell->blocks * reached : (double)cell->blocks;
+        while (b < cell->blocks &&
+               (!equal || left == 0 || b == first || ((double)b + 0.5 < end && b + left < cell->blocks)))
+            decision[b++] = (unsigned)k;
+    }
+    return WZ_OK;
+}
+
 static const wz_baseline baselines[] = {
     {"repaired_max_cqi", WZ_BASELINE_ALGORITHM, decide_repaired, NULL},
     {"max_min", WZ_BASELINE_ALGORITHM, decide_max_min, NULL},
@@ -72,6 +105,7 @@ static const wz_baseline baselines[] = {
     {"pf_greedy", WZ_BASELINE_ALGORITHM, decide_pf_greedy, NULL},
     {"max_cqi", WZ_BASELINE_ALGORITHM, decide_max_cqi, NULL},
     {"round_robin", WZ_BASELINE_TRIVIAL, decide_round_robin, NULL},
+    {"constant", WZ_BASELINE_TRIVIAL, decide_constant, NULL},
     {"random", WZ_BASELINE_RANDOM, NULL, NULL},
 };
 

@@ -119,6 +119,13 @@ static wz_status decide_two_strongest(const wz_problem *problem, unsigned *decis
     return WZ_OK;
 }
 
+static wz_status decide_strongest_half(const wz_problem *problem, unsigned *decision, wz_error *err)
+{
+    (void)err;
+    mark_first(problem, (problem->size + 1) / 2, decision);
+    return WZ_OK;
+}
+
 static wz_status decide_sorted_thresholds(const wz_problem *problem, unsigned *decision, wz_error *err)
 {
     double best_rate = -1;
@@ -154,6 +161,7 @@ static const wz_baseline baselines[] = {
     {"all_local", WZ_BASELINE_TRIVIAL, decide_all_local, NULL},
     {"all_edge", WZ_BASELINE_TRIVIAL, decide_all_edge, NULL},
     {"two_strongest", WZ_BASELINE_TRIVIAL, decide_two_strongest, NULL},
+    {"strongest_half", WZ_BASELINE_TRIVIAL, decide_strongest_half, NULL},
 };
 
 /* ---- verifier ---- */

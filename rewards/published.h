@@ -15,12 +15,12 @@ typedef enum wz_published_figure {
 
 typedef struct wz_published {
     const char *task, *options; /* "links=10 snr_db=0": beside the defaults */
-    const char *baseline;       /* or "reference", "random_best_of_16" */
+    const char *baseline; /* or "reference", "random_best_of_16", "trained policy": not to be measured here */
     wz_published_figure figure;
     double low, high; /* the published range; equal where one number was published */
     double
         tolerance; /* by how much a measurement may lie outside: rounding of the source and, for four standard errors,
-                           the problems below */
+                           the problems below; NaN: no check */
     int problems;       /* to measure with */
     const char *source; /* who, where; and what is different here, if something is */
 } wz_published;

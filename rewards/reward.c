@@ -16,8 +16,8 @@ int wz_reward_find(const char *name)
 static double headroom(const wz_verdict *verdict, const wz_reference *reference)
 {
     const double room = reference->objective - reference->best_trivial;
-    if (room <= 1e-9 * reference->objective) /* a trivial policy is optimal: only the optimum counts */
-        return verdict->objective >= reference->objective * (1 - 1e-9) ? 1 : 0;
+    if (room <= 1e-9 * reference->objective) /* a trivial policy is optimal: nothing is to be earned */
+        return 0;
     return fmin(fmax((verdict->objective - reference->best_trivial) / room, 0), 1);
 }
 
@@ -46,6 +46,14 @@ double wz_reward_shaping(const wz_reward_options *options, int64_t step, const w
     if (options->shaping == 0 || step >= options->shaping_steps)
         return 0;
     return options->shaping * (1 - (double)step / (double)options->shaping_steps) * (1 - verdict->shortfall);
+}
+
+double wz_reward_overlong(int64_t length, int64_t longest, int64_t buffer)
+{
+    const int64_t over = length - (longest - buffer);
+    if (buffer <= 0 || over <= 0)
+        return 0;
+    return over < buffer ? -(double)over / (double)buffer : -1;
 }
 
 double wz_reward_total(const wz_reward_options *options, int64_t step, const wz_verdict *verdict,

@@ -8,8 +8,8 @@
 #include "rewards/verifier.h"
 
 typedef enum wz_reward_func {
-    WZ_REWARD_RATIO,    /* f / f* */
-    WZ_REWARD_HEADROOM, /* clip((f - f0) / (f* - f0), 0, 1); where f0 is f*, 1 for the optimum */
+    WZ_REWARD_RATIO, /* f / f* */
+    WZ_REWARD_HEADROOM, /* clip((f - f0) / (f* - f0), 0, 1); where f0 is f* there is no room: 0 of every answer */
     WZ_REWARD_FEASIBLE, /* 1 */
     WZ_REWARD_OPTIMUM,  /* 1 if the objective is that of the best decision, where that is known */
     WZ_REWARD_FORMAT,   /* 1 if an answer of the form could be read, feasible or not */
@@ -32,7 +32,10 @@ typedef struct wz_reward_options {
 /* What shaping adds in a step: shaping (1 - step / shaping_steps) (1 - shortfall), where the shortfall is 0 of a feasible
  * answer and 1 of one that could not be read. So no infeasible answer earns more by it than a feasible one. */
 double wz_reward_shaping(const wz_reward_options *options, int64_t step, const wz_verdict *verdict);
-/* The whole reward. */
+/* DAPO's soft overlong punishment (Yu et al. 2025, eq. 13), of a completion of `length` tokens where `longest` are allowed: 0
+ * up to longest - buffer, then linearly to -1 at longest. buffer 0: always 0. */
+double wz_reward_overlong(int64_t length, int64_t longest, int64_t buffer);
+/* The whole reward but for that. */
 double wz_reward_total(const wz_reward_options *options, int64_t step, const wz_verdict *verdict,
                        const wz_reference *reference);
 

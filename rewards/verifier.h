@@ -117,10 +117,21 @@ const char *wz_verdict_kind_name(wz_verdict_kind kind);
  * feasible, or not worth more than nothing: ratios need that. */
 wz_status wz_reference_find(const wz_verifier *verifier, const wz_problem *problem, wz_effort effort,
                             unsigned *decision, wz_reference *out, wz_error *err);
+/* Fails where a decision is worth more than an optimum, by more than 1e-9 of it: then the optimum is none. Not for baselines
+ * that decide nothing, whose continuous powers may reach more. */
+wz_status wz_reference_check(const wz_verifier *verifier, const wz_problem *problem,
+                             const wz_reference *reference, const wz_outcome *outcome, wz_error *err);
 /* Judges the completion's text (everything after the prompt; `style` says which frame). */
 wz_status wz_verify(const wz_verifier *verifier, const wz_problem *problem, const wz_reference *reference,
                     wz_prompt_style style, const char *completion, size_t length, wz_verdict *out,
                     wz_error *err);
+/* The same of a completion that thinks first, after a prompt that ends with "<think>". */
+wz_status wz_verify_thought(const wz_verifier *verifier, const wz_problem *problem,
+                            const wz_reference *reference, wz_prompt_style style, const char *completion,
+                            size_t length, wz_verdict *out, wz_error *err);
+/* Judges a bare decision, as it stands between the tags; one that cannot be read is infeasible. */
+wz_status wz_verify_candidate(const wz_verifier *verifier, const wz_problem *problem, wz_prompt_style style,
+                              const char *text, size_t length, wz_outcome *out, wz_error *err);
 /* What baseline number `which` reaches; seed feeds the random one. */
 wz_status wz_baseline_run(const wz_verifier *verifier, size_t which, const wz_problem *problem, uint64_t seed,
                           wz_outcome *out, wz_error *err);

@@ -1,7 +1,10 @@
 #include "rewards/water_filling.h"
 
+#include <math.h>
+
 #include "rewards/shares.h"
 #include "rewards/solvers/water_filling.h"
+#include "rewards/typical.h"
 #include "tasks/water_filling.h"
 
 static wz_tones tones_of(const wz_problem *problem)
@@ -60,12 +63,26 @@ static wz_status decide_strongest(const wz_problem *problem, unsigned *decision,
     return WZ_OK;
 }
 
+/* The best shares of typical gains. */
+static wz_status decide_constant(const wz_problem *problem, unsigned *decision, wz_error *err)
+{
+    const wz_tones tones = tones_of(problem);
+    const double scale = (double)tones.count * pow(10.0, wz_problem_option(problem, "snr_db") / 10.0);
+    double gain[WZ_MAX_LABELS];
+    (void)err;
+    for (size_t i = 0; i < tones.count; i++)
+        gain[i] = scale * wz_typical_exponential(i, tones.count);
+    (void)wz_marginal_allocation(&(wz_tones){tones.count, gain, tones.total}, decision);
+    return WZ_OK;
+}
+
 static const wz_baseline baselines[] = {
     {"water_filling", WZ_BASELINE_ALGORITHM, NULL, solve_continuous},
     {"water_filling_rounded", WZ_BASELINE_ALGORITHM, decide_rounded, NULL},
     {"proportional", WZ_BASELINE_ALGORITHM, decide_proportional, NULL},
     {"uniform", WZ_BASELINE_TRIVIAL, decide_uniform, NULL},
     {"strongest", WZ_BASELINE_TRIVIAL, decide_strongest, NULL},
+    {"constant", WZ_BASELINE_TRIVIAL, decide_constant, NULL},
     {"random", WZ_BASELINE_RANDOM, NULL, NULL},
 };
 

@@ -1,7 +1,9 @@
 #include "tasks/assignment.h"
 
 #include <math.h>
+#include <string.h>
 
+#include "tasks/own_gains.h"
 #include "tasks/rows.h"
 
 enum { OPTION_USERS, OPTION_SNR_DB, OPTION_COUNT };
@@ -86,6 +88,28 @@ static void restore(const wz_problem *reordered, const unsigned *decision, unsig
         restored[i] = reordered->source[decision[i]];
 }
 
+/* Row i, column j: the signal-to-noise ratio of user i on block j, linear. source: each user's row. */
+static wz_status import(const double *values, size_t rows, size_t columns, const double *data, uint32_t index,
+                        wz_problem *out, wz_error *err)
+{
+    const wz_own_gains gains = {rows, columns, data};
+    static const char shape[] = "square, one row per user and one column per block";
+    double own[OPTION_COUNT];
+    int32_t printed[WZ_MAX_USERS * WZ_MAX_USERS];
+    if (rows != columns)
+        return wz_own_refuse_shape(&wz_task_assignment, &gains, shape, err);
+    memcpy(own, values, sizeof own);
+    own[OPTION_USERS] = (double)rows;
+    wz_status status = wz_own_open(&wz_task_assignment, own, &gains, shape, index, out, err);
+    if (status != WZ_OK)
+        return status;
+    for (size_t entry = 0; entry < out->number_count; entry++)
+        printed[entry] = wz_own_tenths(out, data[entry], 0, WZ_MAX_TENTHS);
+    wz_rows_by_regret(rows, rows, printed, out->source);
+    wz_rows_take(rows, rows, printed, out->source, out->numbers);
+    return wz_own_close(out, out->number_count, "rates up to 20 bit/s/Hz", err);
+}
+
 /* ---- text ---- */
 
 static void print_compact(const wz_problem *problem, wz_words *words)
@@ -139,6 +163,7 @@ const wz_task wz_task_assignment = {
     .draw = draw,
     .check_numbers = check_numbers,
     .derive = derive,
+    .import = import,
     .reorder = reorder,
     .restore = restore,
     .print_compact = print_compact,

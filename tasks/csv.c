@@ -99,7 +99,7 @@ static bool is_skipped(const csv_reader *r)
 
 wz_status wz_csv_parse(const char *name, const char *text, size_t length, wz_table *out, wz_error *err)
 {
-    static const char mark[] = "\xEF\xBB\xBF"; /* a byte-order mark, as spreadsheets write it */
+    static const char mark[] = WZ_BYTE_ORDER_MARK;
     csv_reader r = {.name = name, .at = text, .end = text + length, .table = out};
     if (length >= strlen(mark) && memcmp(text, mark, strlen(mark)) == 0)
         r.at += strlen(mark);

@@ -98,6 +98,14 @@ static wz_status check_numbers(const wz_problem *problem, wz_error *err)
     return wz_link_table_check(problem, WZ_D2D_DB_MAX, err);
 }
 
+/* gain[i][j] from transmitter j to receiver i, linear, in units of the noise power at full transmit power. */
+static wz_status import(const double *values, size_t rows, size_t columns, const double *data, uint32_t index,
+                        wz_problem *out, wz_error *err)
+{
+    const wz_own_gains gains = {rows, columns, data};
+    return wz_link_table_import(&wz_task_d2d, values, &gains, 0, WZ_D2D_DB_MAX, index, out, err);
+}
+
 /* ---- text ---- */
 
 /* Labels end before links do. */
@@ -166,6 +174,7 @@ const wz_task wz_task_d2d = {
     .draw = draw,
     .check_numbers = check_numbers,
     .derive = derive,
+    .import = import,
     .reorder = wz_link_table_reorder,
     .print_compact = print_compact,
     .print_full = print_full,

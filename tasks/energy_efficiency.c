@@ -21,7 +21,7 @@ static const wz_task_option options[OPTION_COUNT] = {
      "mean ratio of interference from one transmitter at full power to noise, in dB", NULL},
     {"direct", 10, 0.1, 1000, 0, "how much stronger direct channels are on average, as a power ratio", NULL},
     {"amplifier_percent", 300, 1, 999, 1, "power an amplifier draws, in per cent of what it sends", NULL},
-    {"circuit_percent", 100, 1, 999, 1, "power the circuits draw, in per cent of a transmitter's full power",
+    {"circuit_percent", 500, 1, 999, 1, "power the circuits draw, in per cent of a transmitter's full power",
      NULL},
 };
 
@@ -48,6 +48,13 @@ static wz_status draw(wz_problem *problem, wz_draws *draws, wz_error *err)
     (void)err;
     wz_rayleigh_table_draw(problem, draws, problem->values[OPTION_DIRECT] * snr, snr);
     return WZ_OK;
+}
+
+static wz_status import(const double *values, size_t rows, size_t columns, const double *data, uint32_t index,
+                        wz_problem *out, wz_error *err)
+{
+    const wz_own_gains gains = {rows, columns, data};
+    return wz_rayleigh_table_import(&wz_task_energy_efficiency, values, &gains, index, out, err);
 }
 
 static void print_compact(const wz_problem *problem, wz_words *words)
@@ -97,6 +104,7 @@ const wz_task wz_task_energy_efficiency = {
     .draw = draw,
     .check_numbers = wz_rayleigh_table_check,
     .derive = derive,
+    .import = import,
     .reorder = wz_link_table_reorder,
     .print_compact = print_compact,
     .print_full = print_full,

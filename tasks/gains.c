@@ -202,12 +202,25 @@ wz_status wz_gains_read(const char *path, bool coefficients, wz_gains *out, wz_e
     *out = (wz_gains){0};
     wz_status status = split_path(path, &file, &inner, err);
     if (status == WZ_OK)
+        status = wz_file_check_regular(file.data, err);
+    if (status == WZ_OK)
         status = read_file(file.data, inner, coefficients, out, err);
     wz_text_clear(&file);
     return status;
 }
 
 /* ---- problems ---- */
+
+static wz_status fail_no_import(const wz_task *task, wz_error *err)
+{
+    char names[400] = "";
+    for (size_t t = 0, used = 0; wz_tasks[t] != NULL; t++)
+        if (wz_tasks[t]->import != NULL && used < sizeof names)
+            used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", used > 0 ? ", " : "",
+                                     wz_tasks[t]->name);
+    return wz_fail(err, WZ_ERR_USAGE, "task %s takes no channels from a file; these do: %s", task->name,
+                   names);
+}
 
 wz_status wz_gains_problems(const wz_task *task, const double *values, const char *path, bool coefficients,
                             wz_problem **out, size_t *count, wz_error *err)
@@ -217,7 +230,7 @@ wz_status wz_gains_problems(const wz_task *task, const double *values, const cha
     *out = NULL;
     *count = 0;
     if (task->import == NULL)
-        return wz_fail(err, WZ_ERR_USAGE, "task %s cannot read problems from a file", task->name);
+        return fail_no_import(task, err);
     wz_status status = wz_gains_read(path, coefficients, &gains, err);
     if (status == WZ_OK)
         status = wz_alloc(&block, gains.count, sizeof(wz_problem), "problems", err);

@@ -1,6 +1,6 @@
 /* A user's own channels: gain matrices from CSV, NumPy (.npy, .npz), HDF5 and MATLAB v7.3 files, by one interface.
  *
- * A file holds one matrix (rows, columns), or many as (problems, rows, columns). Elements are floating point numbers of 32
+ * A file holds one matrix (rows, columns), or many as (problems, rows, columns). Elements are floating point numbers of 16, 32
  * or 64 bits or integers, of either byte order. The name's ending says the kind of file (.csv .npy .npz .h5 .hdf5 .mat), else
  * its first bytes. Of several arrays in a file one is chosen by "file.npz:name" or "file.h5:/path".
  *

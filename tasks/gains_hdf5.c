@@ -4,8 +4,7 @@
 #include <string.h>
 
 #include "engine/core/file.h"
-#include "engine/core/hdf5.h"
-#include "tasks/gains_internal.h"
+#include "tasks/gains_hdf5.h"
 
 #define PACKED_MOST 1032u                /* times a deflated chunk can grow at most */
 #define CHUNK_MAX ((hsize_t)256 << 20)   /* bytes: the library unpacks a whole chunk */
@@ -24,75 +23,13 @@ static wz_status complain(const hdf5_array *a, const char *what, wz_error *err)
     return wz_fail(err, WZ_ERR_CORRUPT, "%s: %s", a->name, what);
 }
 
-/* ---- which dataset ---- */
+/* ---- what it is ---- */
 
-typedef struct search {
-    size_t found;
-    char name[256];  /* the first */
-    char names[512]; /* all, as far as there is room */
-} search;
-
-static bool is_number(hid_t type)
+bool wz_gains_is_number(hid_t type)
 {
     const H5T_class_t kind = H5Tget_class(type);
     return kind == H5T_FLOAT || kind == H5T_INTEGER || kind == H5T_COMPOUND;
 }
-
-/* A dataset of numbers with two or three dimensions. */
-static bool is_candidate(hid_t dataset)
-{
-    hid_t type = H5Dget_type(dataset), space = H5Dget_space(dataset);
-    const int rank = space < 0 ? -1 : H5Sget_simple_extent_ndims(space);
-    const bool fits = type >= 0 && is_number(type) && (rank == 2 || rank == 3);
-    (void)wz_hdf5_close(H5Tclose, type);
-    (void)wz_hdf5_close(H5Sclose, space);
-    return fits;
-}
-
-static herr_t visit(hid_t root, const char *name, const H5O_info_t *info, void *context)
-{
-    search *s = context;
-    if (info->type != H5O_TYPE_DATASET || strncmp(name, "#refs#", 6) == 0) /* MATLAB's store of cells */
-        return 0;
-    hid_t dataset = H5Dopen2(root, name, H5P_DEFAULT);
-    if (dataset < 0)
-        return 0;
-    if (is_candidate(dataset)) {
-        const size_t used = strlen(s->names);
-        if (s->found++ == 0)
-            (void)snprintf(s->name, sizeof s->name, "/%s", name);
-        (void)snprintf(s->names + used, sizeof s->names - used, "%s/%s", used > 0 ? ", " : "", name);
-    }
-    (void)wz_hdf5_close(H5Dclose, dataset);
-    return 0;
-}
-
-static wz_status find_dataset(hdf5_array *a, const char *wanted, wz_error *err)
-{
-    search s = {0};
-    if (H5Ovisit2(a->file, H5_INDEX_NAME, H5_ITER_INC, visit, &s, H5O_INFO_BASIC) < 0)
-        return complain(a, "damaged: its contents cannot be listed", err);
-    if (wanted == NULL && s.found == 0)
-        return complain(
-            a,
-            "no dataset of numbers with two or three dimensions (sparse matrices and cells: store "
-            "full() ones)",
-            err);
-    if (wanted == NULL && s.found > 1)
-        return wz_fail(err, WZ_ERR_CORRUPT, "%s: several datasets in it: %s; choose one as %s:/NAME", a->path,
-                       s.names, a->path);
-    const char *name = wanted != NULL ? wanted : s.name;
-    (void)snprintf(a->name, sizeof a->name, "%s:%s", a->path, name);
-    a->dataset = H5Dopen2(a->file, name, H5P_DEFAULT);
-    if (a->dataset < 0) {
-        (void)H5Eclear2(H5E_DEFAULT);
-        return wz_fail(err, WZ_ERR_CORRUPT, "%s: no dataset '%.128s'; there are: %s", a->path, name,
-                       s.found > 0 ? s.names : "none of numbers with two or three dimensions");
-    }
-    return WZ_OK;
-}
-
-/* ---- what it is ---- */
 
 /* Complex numbers: a compound of two floating point members, MATLAB's "real" and "imag" or h5py's "r" and "i". */
 static bool is_complex(hid_t type, const char *names[2])
@@ -112,6 +49,28 @@ static bool is_complex(hid_t type, const char *names[2])
     return false;
 }
 
+/* What MATLAB says that its numbers are: characters, truth values and indices of cells are stored as integers, too. */
+static wz_status check_matlab_class(const hdf5_array *a, bool *transposes, wz_error *err)
+{
+    static const char *const numeric[] = {"double", "single", "int8",   "uint8", "int16",
+                                          "uint16", "int32",  "uint32", "int64", "uint64"};
+    char class[32] = "", shown[32], what[160];
+    *transposes = H5Aexists(a->dataset, MATLAB_TRANSPOSES) > 0;
+    if (H5Aexists(a->dataset, "MATLAB_sparse") > 0)
+        return complain(a, "part of a sparse matrix: store full() of it", err);
+    if (!*transposes)
+        return WZ_OK;
+    if (!wz_hdf5_read_string(a->dataset, MATLAB_TRANSPOSES, class, sizeof class))
+        return complain(a, "its attribute " MATLAB_TRANSPOSES " is no string, as MATLAB writes it", err);
+    for (size_t i = 0; i < sizeof numeric / sizeof numeric[0]; i++)
+        if (strcmp(class, numeric[i]) == 0)
+            return WZ_OK;
+    wz_gains_show_name(class, shown, sizeof shown);
+    (void)snprintf(what, sizeof what, "a MATLAB array of class %s; gains are numbers: store double() of it",
+                   shown);
+    return complain(a, what, err);
+}
+
 static wz_status read_shape(hdf5_array *a, wz_error *err)
 {
     hsize_t shape[H5S_MAX_RANK];
@@ -126,7 +85,11 @@ static wz_status read_shape(hdf5_array *a, wz_error *err)
         array->shape[d] = (size_t)shape[d];
     if (H5Aexists(a->dataset, "MATLAB_empty") > 0)
         return complain(a, "an empty matrix", err);
-    if (H5Aexists(a->dataset, MATLAB_TRANSPOSES) > 0 && rank >= 2) {
+    bool transposes = false;
+    const wz_status status = check_matlab_class(a, &transposes, err);
+    if (status != WZ_OK)
+        return status;
+    if (transposes && rank >= 2) {
         array->order = WZ_MATLAB_ORDER;
         array->shape[rank - 2] = (size_t)shape[rank - 1];
         array->shape[rank - 1] = (size_t)shape[rank - 2];
@@ -146,6 +109,29 @@ static bool chunks_fit(hid_t properties, size_t element)
     return rank > 0;
 }
 
+/* Compression that the library lacks; LZF is h5py's own. */
+static wz_status check_filters(const hdf5_array *a, hid_t properties, wz_error *err)
+{
+    for (int i = 0; i < H5Pget_nfilters(properties); i++) {
+        unsigned flags = 0, config = 0;
+        size_t values = 0;
+        char name[64] = "", shown[64], what[160];
+        const H5Z_filter_t filter =
+            H5Pget_filter2(properties, (unsigned)i, &flags, &values, NULL, sizeof name, name, &config);
+        if (filter < 0 || H5Zfilter_avail(filter) > 0)
+            continue;
+        wz_gains_show_name(name, shown, sizeof shown);
+        (void)snprintf(what, sizeof what,
+                       "compressed with filter %d (%s), which this HDF5 library lacks: store it with gzip",
+                       (int)filter,
+                       filter == 32000   ? "lzf"
+                       : name[0] != '\0' ? name
+                                         : "unknown");
+        return complain(a, what, err);
+    }
+    return WZ_OK;
+}
+
 /* Data in this file, as many as the shape promises: a few bytes could claim gigabytes. */
 static wz_status check_storage(hdf5_array *a, size_t count, wz_error *err)
 {
@@ -158,7 +144,10 @@ static wz_status check_storage(hdf5_array *a, size_t count, wz_error *err)
                            H5Pget_external_count(properties) == 0;
     const bool fits = layout != H5D_CHUNKED || chunks_fit(properties, element);
     const bool is_packed = layout == H5D_CHUNKED && H5Pget_nfilters(properties) > 0;
+    const wz_status status = check_filters(a, properties, err);
     (void)wz_hdf5_close(H5Pclose, properties);
+    if (status != WZ_OK)
+        return status;
     if (!is_inside)
         return complain(a, "its numbers stand in other files, which are not read", err);
     if (!fits)
@@ -190,7 +179,7 @@ static wz_status read_array(hdf5_array *a, bool coefficients, wz_gains *out, wz_
     size_t count = 0;
     void *values = NULL;
     a->type = H5Dget_type(a->dataset);
-    if (a->type < 0 || !is_number(a->type))
+    if (a->type < 0 || !wz_gains_is_number(a->type))
         return complain(a, "not numbers, which gains are", err);
     a->array.name = a->name;
     a->array.is_complex = H5Tget_class(a->type) == H5T_COMPOUND;
@@ -245,7 +234,7 @@ wz_status wz_gains_read_hdf5(const char *path, const char *dataset, bool coeffic
     (void)snprintf(a.name, sizeof a.name, "%s", path);
     wz_status status = open_file(&a, err);
     if (status == WZ_OK)
-        status = find_dataset(&a, dataset, err);
+        status = wz_gains_find_dataset(path, a.file, dataset, &a.dataset, a.name, sizeof a.name, err);
     if (status == WZ_OK)
         status = read_array(&a, coefficients, out, err);
     (void)wz_hdf5_close(H5Tclose, a.type);

@@ -1,8 +1,10 @@
 #include "tasks/isac.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "tasks/decibel.h"
+#include "tasks/own_gains.h"
 #include "tasks/rows.h"
 
 enum { OPTION_TONES, OPTION_TOTAL, OPTION_SNR_DB, OPTION_SENSING, OPTION_COUNT };
@@ -75,6 +77,32 @@ static wz_status check_numbers(const wz_problem *problem, wz_error *err)
     return status;
 }
 
+/* Two rows, a column per tone: the signal-to-noise ratio if the tone has the whole power, and the target's response in any
+ * unit; both linear. source: the tone's column. */
+static wz_status import(const double *values, size_t rows, size_t columns, const double *data, uint32_t index,
+                        wz_problem *out, wz_error *err)
+{
+    const wz_own_gains gains = {rows, columns, data};
+    static const char shape[] = "two rows, gains and the target's responses, and a column per tone";
+    double own[OPTION_COUNT], best = 0;
+    int32_t printed[2 * WZ_MAX_LABELS];
+    if (rows != 2)
+        return wz_own_refuse_shape(&wz_task_isac, &gains, shape, err);
+    memcpy(own, values, sizeof own);
+    own[OPTION_TONES] = (double)columns;
+    wz_status status = wz_own_open(&wz_task_isac, own, &gains, shape, index, out, err);
+    if (status != WZ_OK)
+        return status;
+    for (size_t i = 0; i < columns; i++)
+        best = fmax(best, data[columns + i]);
+    for (size_t i = 0; i < columns; i++) {
+        printed[2 * i] = best > 0 ? (int32_t)round(WZ_ISAC_SENSE_MAX * (data[columns + i] / best)) : 0;
+        printed[2 * i + 1] = wz_own_db(out, data[i], WZ_ISAC_DB_OFFSET, WZ_ISAC_DB_MAX);
+    }
+    wz_part_rows_number(printed, 2, out);
+    return wz_own_close(out, columns, "-20..40 dB", err);
+}
+
 static void reorder(const wz_problem *from, const uint8_t *order, wz_problem *to)
 {
     wz_part_rows_reorder(from, 2, order, to);
@@ -141,6 +169,7 @@ const wz_task wz_task_isac = {
     .draw = draw,
     .check_numbers = check_numbers,
     .derive = derive,
+    .import = import,
     .reorder = reorder,
     .print_compact = print_compact,
     .print_full = print_full,

@@ -1,5 +1,8 @@
 #include "tasks/link_table.h"
 
+#include <math.h>
+#include <string.h>
+
 #include "tasks/rows.h"
 
 size_t wz_link_table_count(const double *values)
@@ -18,6 +21,52 @@ void wz_link_table_number(const int32_t *printed, wz_problem *problem)
     for (size_t i = 0; i < links; i++)
         for (size_t j = 0; j < links; j++)
             problem->numbers[i * links + j] = printed[source[i] * links + source[j]];
+}
+
+/* A table in the wrong unit would be clipped into a problem that says nothing about the user's. */
+static wz_status check_scale(const wz_problem *problem, const double *gain, int offset, int maximum,
+                             wz_error *err)
+{
+    const size_t links = problem->size;
+    const int most_db = maximum - offset;
+    size_t low = 0, high = 0;
+    for (size_t i = 0; i < links; i++) {
+        const double direct = gain[i * (links + 1)];
+        low += direct < pow(10, -offset / 10.0 - 0.05); /* half a dB below */
+        high += direct > pow(10, most_db / 10.0 + 0.05);
+    }
+    if (low == links || high == links)
+        return wz_fail(
+            err, WZ_ERR_CORRUPT,
+            "%s: every direct gain (the diagonal) lies %s the printed range of %d..%d dB; "
+            "gains must be in units of the noise power at full transmit power: multiply the table by "
+            "transmit power / noise power",
+            problem->task->name, low == links ? "below" : "above", -offset, most_db);
+    return WZ_OK;
+}
+
+wz_status wz_link_table_import(const wz_task *task, const double *values, const wz_own_gains *gains,
+                               int offset, int maximum, uint32_t index, wz_problem *out, wz_error *err)
+{
+    static const char shape[] = "square, one row per receiver and one column per transmitter";
+    double own[WZ_TASK_MAX_OPTIONS];
+    int32_t printed[WZ_MAX_LINKS * WZ_MAX_LINKS] = {0};
+    if (gains->rows != gains->columns)
+        return wz_own_refuse_shape(task, gains, shape, err);
+    memcpy(own, values, task->option_count * sizeof *own);
+    own[0] = (double)gains->rows;
+    wz_status status = wz_own_open(task, own, gains, shape, index, out, err);
+    if (status != WZ_OK)
+        return status;
+    for (size_t entry = 0; entry < out->number_count; entry++)
+        printed[entry] = wz_own_db(out, gains->data[entry], offset, maximum);
+    wz_link_table_number(printed, out);
+    status = check_scale(out, gains->data, offset, maximum, err);
+    if (status == WZ_OK)
+        task->derive(out);
+    else
+        wz_problem_clear(out);
+    return status;
 }
 
 void wz_link_table_reorder(const wz_problem *from, const uint8_t *order, wz_problem *to)

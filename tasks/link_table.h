@@ -6,6 +6,7 @@
 #ifndef WZ_TASKS_LINK_TABLE_H
 #define WZ_TASKS_LINK_TABLE_H
 
+#include "tasks/own_gains.h"
 #include "tasks/task.h"
 #include "tasks/words.h"
 
@@ -15,6 +16,11 @@
 size_t wz_link_table_count(const double *values);
 /* Numbers the links of a table (links, links) so, into problem->numbers and problem->source. */
 void wz_link_table_number(const int32_t *printed, wz_problem *problem);
+/* wz_task.import for families whose first option is the number of links: gain (links, links), linear, in units of the noise
+ * power at full transmit power; printed in whole dB above -offset dB, up to `maximum`. Links are taken from the table; what
+ * the range cannot hold is clipped and counted, unless that befalls every direct gain. */
+wz_status wz_link_table_import(const wz_task *task, const double *values, const wz_own_gains *gains,
+                               int offset, int maximum, uint32_t index, wz_problem *out, wz_error *err);
 /* wz_task.reorder for these families. */
 void wz_link_table_reorder(const wz_problem *from, const uint8_t *order, wz_problem *to);
 /* Fails unless all numbers lie in 0..maximum and links are numbered by falling direct gain. */

@@ -37,6 +37,13 @@ static wz_status draw(wz_problem *problem, wz_draws *draws, wz_error *err)
     return WZ_OK;
 }
 
+static wz_status import(const double *values, size_t rows, size_t columns, const double *data, uint32_t index,
+                        wz_problem *out, wz_error *err)
+{
+    const wz_own_gains gains = {rows, columns, data};
+    return wz_rayleigh_table_import(&wz_task_max_min, values, &gains, index, out, err);
+}
+
 static void print_compact(const wz_problem *problem, wz_words *words)
 {
     wz_words_printf(words, " minimum SINR levels %d", (int)problem->values[OPTION_LEVELS]);
@@ -78,6 +85,7 @@ const wz_task wz_task_max_min = {
     .draw = draw,
     .check_numbers = wz_rayleigh_table_check,
     .derive = derive,
+    .import = import,
     .reorder = wz_link_table_reorder,
     .print_compact = print_compact,
     .print_full = print_full,

@@ -2,6 +2,7 @@
  *     {'descr': '<f8', 'fortran_order': False, 'shape': (3, 3), }
  * padded with blanks, and the elements. */
 #include <ctype.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -108,16 +109,17 @@ static wz_status read_type(npy_reader *r, npy_header *header, wz_error *err)
                        "%s: an array of pickled Python objects, which are not read: save an array of numbers "
                        "(numpy.asarray(gains, dtype=float))",
                        r->name);
-    const bool is_real = text[1] == 'f' && (bytes == 4 || bytes == 8);
+    const bool is_real = text[1] == 'f' && (bytes == 2 || bytes == 4 || bytes == 8);
     const bool is_integer =
         (text[1] == 'i' || text[1] == 'u') && (bytes == 1 || bytes == 2 || bytes == 4 || bytes == 8);
     header->array.is_complex = text[1] == 'c' && (bytes == 8 || bytes == 16);
     if (strchr("<>|=", text[0]) == NULL || (!is_real && !is_integer && !header->array.is_complex) ||
         text[2 + strspn(text + 2, "0123456789")] != '\0')
-        return wz_fail(err, WZ_ERR_CORRUPT,
-                       "%s: numbers of type '%s'; float32, float64, integers and complex ones are read "
-                       "(numpy.asarray(gains, dtype=float))",
-                       r->name, text);
+        return wz_fail(
+            err, WZ_ERR_CORRUPT,
+            "%s: numbers of type '%s'; float16, float32, float64, integers and complex ones are read "
+            "(numpy.asarray(gains, dtype=float))",
+            r->name, text);
     return WZ_OK;
 }
 
@@ -209,6 +211,16 @@ static uint64_t read_bits(const unsigned char *from, size_t bytes, bool is_swapp
     return bits;
 }
 
+/* IEEE 754 binary16: 1, 5 and 10 bits. */
+static double read_half(unsigned bits)
+{
+    const int exponent = (int)(bits >> 10 & 31u), fraction = (int)(bits & 1023u);
+    const double size = exponent == 31  ? (fraction != 0 ? NAN : INFINITY)
+                        : exponent == 0 ? ldexp(fraction, -24)
+                                        : ldexp(1024 + fraction, exponent - 25);
+    return bits >> 15 != 0 ? -size : size;
+}
+
 static double read_number(char kind, const unsigned char *from, size_t bytes, bool is_swapped)
 {
     const uint64_t bits = read_bits(from, bytes, is_swapped);
@@ -218,6 +230,8 @@ static double read_number(char kind, const unsigned char *from, size_t bytes, bo
         const uint64_t sign = (uint64_t)1 << (8 * bytes - 1);
         return (double)(int64_t)((bits ^ sign) - sign);
     }
+    if (bytes == 2)
+        return read_half((unsigned)bits);
     if (bytes == 4) {
         const uint32_t low = (uint32_t)bits;
         float value = 0;

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "tasks/own_gains.h"
 #include "tasks/rows.h"
 
 enum {
@@ -120,6 +121,30 @@ static wz_status draw(wz_problem *problem, wz_draws *draws, wz_error *err)
     return WZ_OK;
 }
 
+/* Row k, column b: the signal-to-noise ratio of user k on block b, linear. source: each user's row. Blocks are numbered by
+ * falling rate of their best user. */
+static wz_status import(const double *values, size_t rows, size_t columns, const double *data, uint32_t index,
+                        wz_problem *out, wz_error *err)
+{
+    const wz_own_gains gains = {rows, columns, data};
+    static const char shape[] = "one row per user and one column per block, at least as many as users";
+    double own[OPTION_COUNT];
+    int32_t rate[MAX_RATES] = {0};
+    if (columns < rows || columns > WZ_MAX_BLOCKS)
+        return wz_own_refuse_shape(&wz_task_ofdma, &gains, shape, err);
+    memcpy(own, values, sizeof own);
+    own[OPTION_USERS] = (double)rows;
+    own[OPTION_BLOCKS] = (double)columns;
+    wz_status status = wz_own_open(&wz_task_ofdma, own, &gains, shape, index, out, err);
+    if (status != WZ_OK)
+        return status;
+    for (size_t k = 0; k < rows; k++)
+        for (size_t b = 0; b < columns; b++)
+            rate[b * rows + k] = wz_own_tenths(out, data[k * columns + b], 1, WZ_BLOCK_RATE_MAX);
+    take_rates(rate, out);
+    return wz_own_close(out, rows * columns, "rates of 0.1 to 19.9 bit/s/Hz", err);
+}
+
 static wz_status check_numbers(const wz_problem *problem, wz_error *err)
 {
     const size_t users = problem->size, blocks = blocks_of(problem);
@@ -230,6 +255,7 @@ const wz_task wz_task_ofdma = {
     .draw = draw,
     .check_numbers = check_numbers,
     .derive = derive,
+    .import = import,
     .reorder = reorder,
     .restore = restore,
     .print_compact = print_compact,

@@ -104,24 +104,6 @@ static void derive(wz_problem *problem)
         p->gain[entry] = wz_from_whole_db(problem->numbers[entry], WZ_GAIN_DB_OFFSET);
 }
 
-/* The printed form of a linear gain (finite, >= 0), 0..maximum; adds 1 to *clipped where that range cannot hold it. */
-static uint8_t printed_gain(double linear, int maximum, size_t *clipped)
-{
-    double above = linear > 0 ? round(10.0 * log10(linear)) + WZ_GAIN_DB_OFFSET : -1.0;
-    double within = fmin(fmax(above, 0.0), maximum);
-    *clipped += above != within;
-    return (uint8_t)within;
-}
-
-/* Rounds linear gains (links, links) to the printed ones and counts those that were clipped. */
-static void take_gains(wz_problem *problem, const double *linear)
-{
-    int32_t printed[WZ_MAX_LINKS * WZ_MAX_LINKS] = {0};
-    for (size_t entry = 0; entry < problem->number_count; entry++)
-        printed[entry] = printed_gain(linear[entry], printed_max(problem->values), &problem->clipped);
-    wz_link_table_number(printed, problem);
-}
-
 static double value_or(double value, double own)
 {
     return value != 0 ? value : own;
@@ -153,6 +135,7 @@ static wz_status draw(wz_problem *problem, wz_draws *draws, wz_error *err)
 {
     const double snr = pow(10.0, problem->values[OPTION_SNR_DB] / 10.0);
     double linear[WZ_MAX_LINKS * WZ_MAX_LINKS];
+    int32_t printed[WZ_MAX_LINKS * WZ_MAX_LINKS] = {0};
     (void)err;
     if (problem->values[OPTION_CHANNEL] == CHANNEL_RAYLEIGH) {
         for (size_t entry = 0; entry < problem->number_count; entry++)
@@ -163,8 +146,9 @@ static wz_status draw(wz_problem *problem, wz_draws *draws, wz_error *err)
         for (size_t entry = 0; entry < problem->number_count; entry++)
             linear[entry] *= snr;
     }
-    take_gains(problem, linear);
-    problem->clipped = 0; /* the problem is what is printed */
+    for (size_t entry = 0; entry < problem->number_count; entry++)
+        printed[entry] = wz_whole_db(linear[entry], WZ_GAIN_DB_OFFSET, printed_max(problem->values));
+    wz_link_table_number(printed, problem);
     return WZ_OK;
 }
 
@@ -173,83 +157,18 @@ static wz_status check_numbers(const wz_problem *problem, wz_error *err)
     return wz_link_table_check(problem, printed_max(problem->values), err);
 }
 
-/* ---- the user's own gains ---- */
-
-static wz_status check_entries(size_t links, const double *gain, wz_error *err)
-{
-    for (size_t i = 0; i < links; i++)
-        for (size_t j = 0; j < links; j++) {
-            double value = gain[i * links + j];
-            if (!isfinite(value))
-                return wz_fail(
-                    err, WZ_ERR_CORRUPT,
-                    "power_control: gain in row %zu, column %zu is %f; every gain must be a finite "
-                    "linear power gain",
-                    i + 1, j + 1, value);
-            if (value < 0)
-                return wz_fail(
-                    err, WZ_ERR_CORRUPT,
-                    "power_control: gain in row %zu, column %zu is %g; a linear power gain cannot be "
-                    "negative (convert dB with 10^(dB/10))",
-                    i + 1, j + 1, value);
-        }
-    return WZ_OK;
-}
-
-/* A table in the wrong unit would be clipped into a problem that says nothing about the user's. */
-static wz_status check_scale(const wz_problem *problem, const double *gain, wz_error *err)
-{
-    const size_t links = problem->size;
-    const int most_db = printed_max(problem->values) - WZ_GAIN_DB_OFFSET;
-    size_t low = 0, high = 0;
-    for (size_t i = 0; i < links; i++) {
-        const double direct = gain[problem->source[i] * (links + 1)];
-        low += direct < pow(10, -WZ_GAIN_DB_OFFSET / 10.0 - 0.05); /* half a dB below */
-        high += direct > pow(10, most_db / 10.0 + 0.05);
-    }
-    if (low == links || high == links)
-        return wz_fail(
-            err, WZ_ERR_CORRUPT,
-            "power_control: every direct gain (the diagonal) lies %s the printed range of -%d..%d dB; "
-            "gains must be in units of the noise power at full transmit power: multiply the table by "
-            "transmit power / noise power",
-            low == links ? "below" : "above", WZ_GAIN_DB_OFFSET, most_db);
-    return WZ_OK;
-}
-
 /* data (rows, columns): gain[i][j] from transmitter j to receiver i, linear, in units of the noise power at
  * full transmit power. `links` is taken from the table, `levels` from the options; entries outside the
  * printed range are clipped and counted in the problem. */
 static wz_status import(const double *values, size_t rows, size_t columns, const double *data, uint32_t index,
                         wz_problem *out, wz_error *err)
 {
-    if (rows != columns)
-        return wz_fail(
-            err, WZ_ERR_CORRUPT,
-            "power_control: the gain table is %zu x %zu; it must be square, one row per receiver and "
-            "one column per transmitter",
-            rows, columns);
-    if (rows < 2 || rows > WZ_MAX_LABELS)
-        return wz_fail(err, WZ_ERR_CORRUPT,
-                       "power_control: the gain table is %zu x %zu; 2 to %d links are possible", rows,
-                       columns, WZ_MAX_LABELS);
-    double checked[OPTION_COUNT];
-    memcpy(checked, values, sizeof checked);
-    checked[OPTION_LINKS] = (double)rows;
-    checked[OPTION_CELLS] = 0; /* says how gains are drawn */
-    wz_status status = check_entries(rows, data, err);
-    if (status == WZ_OK)
-        status = wz_problem_open(&wz_task_power_control, checked, out, err);
-    if (status != WZ_OK)
-        return status;
-    out->index = index;
-    take_gains(out, data);
-    status = check_scale(out, data, err);
-    if (status == WZ_OK)
-        derive(out);
-    else
-        wz_problem_clear(out);
-    return status;
+    const wz_own_gains gains = {rows, columns, data};
+    double own[OPTION_COUNT];
+    memcpy(own, values, sizeof own);
+    own[OPTION_CELLS] = 0; /* says how gains are drawn */
+    return wz_link_table_import(&wz_task_power_control, own, &gains, WZ_GAIN_DB_OFFSET, printed_max(values),
+                                index, out, err);
 }
 
 /* ---- text ---- */

@@ -45,7 +45,11 @@ wz_status wz_problem_generate(const wz_task *task, const double *values, uint64_
     out->index = index;
     out->split = split;
     wz_draws draws = wz_draws_of_problem(task->stream, seed, split, index, (uint32_t)out->size);
-    return finish(out, task->draw(out, &draws, err));
+    status = task->draw(out, &draws, err);
+    if (status != WZ_OK && (err == NULL || err->text[0] == '\0'))
+        status = wz_fail(err, WZ_ERR_RUNTIME, "%s: draw returned status %d for problem %u and no message",
+                         task->name, (int)status, (unsigned)index);
+    return finish(out, status);
 }
 
 wz_status wz_problem_from_numbers(const wz_task *task, const double *values, const int32_t *numbers,
@@ -103,11 +107,28 @@ void wz_problem_clear(wz_problem *problem)
     *problem = (wz_problem){0};
 }
 
-wz_status wz_problem_print(const wz_problem *problem, wz_prompt_style style, wz_text *out, wz_error *err)
+static wz_status print(const wz_problem *problem, wz_prompt_style style, bool thinks, wz_text *out,
+                       wz_error *err)
 {
-    wz_words words = {.out = out, .err = err};
+    wz_words words = {.out = out, .err = err, .thinks = thinks};
     (style == WZ_PROMPT_COMPACT ? problem->task->print_compact : problem->task->print_full)(problem, &words);
     return words.status;
+}
+
+wz_status wz_problem_print(const wz_problem *problem, wz_prompt_style style, wz_text *out, wz_error *err)
+{
+    return print(problem, style, false, out, err);
+}
+
+wz_status wz_problem_print_to_think(const wz_problem *problem, wz_prompt_style style, wz_text *out,
+                                    wz_error *err)
+{
+    return print(problem, style, true, out, err);
+}
+
+const char *wz_answer_separator(wz_prompt_style style)
+{
+    return style == WZ_PROMPT_COMPACT ? "" : "\n";
 }
 
 wz_status wz_problem_answer_pattern(const wz_problem *problem, wz_prompt_style style, wz_text *out,

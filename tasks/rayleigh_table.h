@@ -15,6 +15,9 @@
 
 /* Draws and numbers the table of a problem; scales are linear, of direct gains (i = j) and of the others. */
 void wz_rayleigh_table_draw(wz_problem *problem, wz_draws *draws, double direct, double cross);
+/* wz_task.import for these families: gain (links, links), linear, in units of the noise power at full transmit power. */
+wz_status wz_rayleigh_table_import(const wz_task *task, const double *values, const wz_own_gains *gains,
+                                   uint32_t index, wz_problem *out, wz_error *err);
 /* wz_task.check_numbers for these families. */
 wz_status wz_rayleigh_table_check(const wz_problem *problem, wz_error *err);
 /* The gains that the problem's numbers stand for: gain (links, links), linear. */

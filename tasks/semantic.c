@@ -1,7 +1,9 @@
 #include "tasks/semantic.h"
 
 #include <math.h>
+#include <string.h>
 
+#include "tasks/own_gains.h"
 #include "tasks/rows.h"
 
 enum {
@@ -128,6 +130,29 @@ static wz_status draw(wz_problem *problem, wz_draws *draws, wz_error *err)
     return WZ_OK;
 }
 
+/* Row i, column j: the signal-to-noise ratio of user i on channel j, linear. source: each user's row. */
+static wz_status import(const double *values, size_t rows, size_t columns, const double *data, uint32_t index,
+                        wz_problem *out, wz_error *err)
+{
+    const wz_own_gains gains = {rows, columns, data};
+    static const char shape[] = "one row per user and one column per channel, at least as many as users";
+    double own[OPTION_COUNT];
+    int32_t printed[WZ_MAX_SEMANTIC_PAIRS];
+    if (columns < rows || columns > WZ_MAX_SEMANTIC_CHANNELS)
+        return wz_own_refuse_shape(&wz_task_semantic, &gains, shape, err);
+    memcpy(own, values, sizeof own);
+    own[OPTION_USERS] = (double)rows;
+    own[OPTION_SPARE_CHANNELS] = (double)(columns - rows);
+    wz_status status = wz_own_open(&wz_task_semantic, own, &gains, shape, index, out, err);
+    if (status != WZ_OK)
+        return status;
+    for (size_t entry = 0; entry < out->number_count; entry++)
+        printed[entry] = wz_own_db(out, data[entry], WZ_SEMANTIC_DB_OFFSET, WZ_SEMANTIC_DB_MAX);
+    (void)order_users(out, printed, out->source);
+    wz_rows_take(rows, columns, printed, out->source, out->numbers);
+    return wz_own_close(out, out->number_count, "-10..30 dB", err);
+}
+
 static wz_status check_numbers(const wz_problem *problem, wz_error *err)
 {
     uint8_t order[WZ_MAX_SEMANTIC_USERS];
@@ -242,6 +267,7 @@ const wz_task wz_task_semantic = {
     .draw = draw,
     .check_numbers = check_numbers,
     .derive = derive,
+    .import = import,
     .reorder = reorder,
     .restore = restore,
     .print_compact = print_compact,

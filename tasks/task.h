@@ -114,6 +114,11 @@ void wz_problem_clear(wz_problem *problem);
 
 /* Appends the prompt. */
 wz_status wz_problem_print(const wz_problem *problem, wz_prompt_style style, wz_text *out, wz_error *err);
+/* The same, ending with "<think>" in either style: the completion opens its answer by itself, */
+wz_status wz_problem_print_to_think(const wz_problem *problem, wz_prompt_style style, wz_text *out,
+                                    wz_error *err);
+/* with this between "</think>" and "<answer>". */
+const char *wz_answer_separator(wz_prompt_style style);
 /* Appends the regular expression (engine/text/grammar.h dialect) of the whole completion: answer, then the closing
  * tag. */
 wz_status wz_problem_answer_pattern(const wz_problem *problem, wz_prompt_style style, wz_text *out,

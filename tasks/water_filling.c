@@ -1,8 +1,10 @@
 #include "tasks/water_filling.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "tasks/decibel.h"
+#include "tasks/own_gains.h"
 #include "tasks/rows.h"
 
 enum { OPTION_CHANNELS, OPTION_TOTAL, OPTION_SNR_DB, OPTION_COUNT };
@@ -50,6 +52,28 @@ static wz_status check_numbers(const wz_problem *problem, wz_error *err)
     wz_status status =
         wz_problem_check_range(problem, 0, problem->number_count, 0, WZ_WATER_DB_MAX, "a gain", err);
     return status == WZ_OK ? wz_part_rows_check(problem, 1, "channel", err) : status;
+}
+
+/* A row (or a column) of channels: the signal-to-noise ratio of each if it has the whole power, linear. source: its place
+ * in the row. */
+static wz_status import(const double *values, size_t rows, size_t columns, const double *data, uint32_t index,
+                        wz_problem *out, wz_error *err)
+{
+    const wz_own_gains gains = {rows, columns, data};
+    static const char shape[] = "one row, a column per channel";
+    double own[OPTION_COUNT];
+    int32_t printed[WZ_MAX_LABELS];
+    if (rows != 1 && columns != 1)
+        return wz_own_refuse_shape(&wz_task_water_filling, &gains, shape, err);
+    memcpy(own, values, sizeof own);
+    own[OPTION_CHANNELS] = (double)(rows * columns);
+    wz_status status = wz_own_open(&wz_task_water_filling, own, &gains, shape, index, out, err);
+    if (status != WZ_OK)
+        return status;
+    for (size_t i = 0; i < out->size; i++)
+        printed[i] = wz_own_db(out, data[i], WZ_WATER_DB_OFFSET, WZ_WATER_DB_MAX);
+    wz_part_rows_number(printed, 1, out);
+    return wz_own_close(out, out->size, "-20..40 dB", err);
 }
 
 static void reorder(const wz_problem *from, const uint8_t *order, wz_problem *to)
@@ -110,6 +134,7 @@ const wz_task wz_task_water_filling = {
     .draw = draw,
     .check_numbers = check_numbers,
     .derive = derive,
+    .import = import,
     .reorder = reorder,
     .print_compact = print_compact,
     .print_full = print_full,

@@ -79,5 +79,6 @@ void wz_words_ask(wz_words *words, const char *format, ...)
 
 void wz_words_open_answer(wz_words *words)
 {
-    append(words, "<answer>", strlen("<answer>"));
+    const char *tag = words->thinks ? "<think>" : "<answer>";
+    append(words, tag, strlen(tag));
 }

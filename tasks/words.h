@@ -10,6 +10,7 @@ typedef struct wz_words {
     wz_text *out;
     wz_error *err;
     wz_status status;
+    bool thinks; /* the completion reasons before it answers, in compact prompts too */
 } wz_words;
 
 /* A space and a word; a space and a whole number; a space and a label, in capitals or small letters
@@ -24,7 +25,7 @@ void wz_words_printf(wz_words *words, const char *format, ...) WZ_PRINTF(2, 3);
 /* The last lines of a full prompt: to reason, then to write the answer ("the 4 levels in the order of the links, as
  * integers separated by single spaces") between the tags; and the opening of the reasoning. */
 void wz_words_ask(wz_words *words, const char *format, ...) WZ_PRINTF(2, 3);
-/* The end of a compact prompt: "<answer>". */
+/* The end of a compact prompt: "<answer>", or "<think>" where the completion thinks first. */
 void wz_words_open_answer(wz_words *words);
 
 #endif

@@ -12,6 +12,7 @@ static inline field working(const shape *s, field f)
 }
 
 extern const op_kind op_embedding, op_rmsnorm, op_linear, op_qk_norm, op_rope, op_swiglu;
+extern const op_kind op_pairs; /* where the backend supports low-rank pairs */
 extern const op_kind op_attention;
 extern const op_kind op_head_score, op_head_allowed;
 

@@ -89,3 +89,29 @@ void adamw_check(wz_backend *be)
     free(w);
     free(exact);
 }
+
+/* Four roundings, of 1 - share, of two products and of a sum: 4 * 2^-24 of both terms. A share of 1 copies, of 0 leaves. */
+void blend_check(wz_backend *be)
+{
+    const float shares[] = {0.6f, 0.001f, 1.0f, 0.0f};
+    float *x = uniform_numbers(COUNT, 5, WZ_F32), *y = uniform_numbers(COUNT, 6, WZ_F32),
+          *got = uniform_numbers(COUNT, 7, WZ_F32), *from = place(be, x);
+    for (int k = 0; k < 4; k++) {
+        const double share = (double)shares[k];
+        float *to = place(be, y);
+        be->ops->blend(be, to, from, COUNT, shares[k]);
+        be->ops->blend(be, to, from, 0, 1.0f);
+        be->ops->download(be, got, to, sizeof(float) * COUNT);
+        be->ops->release(be, to);
+        for (int i = 0; i < COUNT; i++) {
+            const double a = (1.0 - share) * (double)y[i], b = share * (double)x[i];
+            const double most = k < 2 ? 4.0 * UNIT_ROUNDOFF * (fabs(a) + fabs(b)) : 0.0;
+            ck_assert_msg(fabs((double)got[i] - (a + b)) <= most, "share %g, %d: %.9g, expected %.9g", share,
+                          i, (double)got[i], a + b);
+        }
+    }
+    be->ops->release(be, from);
+    free(x);
+    free(y);
+    free(got);
+}

@@ -8,5 +8,7 @@
 double sum_squares_check(wz_backend *be);
 /* Five steps of AdamW against the published algorithm in double. */
 void adamw_check(wz_backend *be);
+/* Averages of two arrays against the same in double. */
+void blend_check(wz_backend *be);
 
 #endif

@@ -35,6 +35,11 @@ const op_case backend_cases[] = {
     {&op_linear, {.rows = 1, .in = 37, .out = 21, .groups = 1, .bias = true, .prepared = true}, false},
     {&op_linear, {.rows = 19, .in = 33, .out = 18, .groups = 2, .residual = true, .prepared = true}, false},
 
+    {&op_pairs, {.rows = 1, .in = 3, .out = 6, .head_dim = 1, .groups = 1}, false},
+    {&op_pairs, {.rows = 17, .in = 16, .out = 48, .head_dim = 4, .groups = 2, .pad = 7}, false},
+    {&op_pairs, {.rows = 29, .in = 37, .out = 21, .head_dim = 5, .groups = 3, .prepared = true}, false},
+    {&op_pairs, {.rows = 300, .in = 96, .out = 200, .head_dim = 16, .groups = 5}, true},
+
     {&op_qk_norm, {.rows = 1, .heads = 2, .kv_heads = 1, .head_dim = 4, .groups = 1}, false},
     {&op_qk_norm, {.rows = 7, .heads = 4, .kv_heads = 2, .head_dim = 24, .groups = 3, .pad = 5}, false},
     {&op_qk_norm, {.rows = 9, .heads = 3, .kv_heads = 2, .head_dim = 48, .groups = 2}, false},

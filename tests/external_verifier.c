@@ -1,8 +1,12 @@
 /* A verifier process for tests: answers with what the built-in verifier says, so that runs with and without it must be
- * equal. Its first argument, if any, breaks one answer of the protocol. */
+ * equal. Two arguments break the protocol: which answers, "judge" or "reference", and what the object holds in place of
+ * what it should; or "twice" and the number of a question that is answered twice; or "hang", the number of a question that is not answered,
+ * and a file for the process's number. */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "engine/core/json.h"
 #include "rewards/verifier.h"
@@ -39,14 +43,14 @@ static void answer(const json_t *question)
             decision[i] =
                 (unsigned)json_integer_value(json_array_get(json_object_get(question, "decision"), i));
         (void)verifier->judge(&problem, decision, &outcome, NULL);
-        (void)printf("{\"objective\": %.17g}\n", outcome.objective);
+        (void)printf("\"objective\": %.17g}\n", outcome.objective);
     } else {
         const bool training = strcmp(json_string_value(json_object_get(question, "effort")), "training") == 0;
         wz_reference reference;
         if (wz_reference_find(verifier, &problem, training ? WZ_EFFORT_TRAINING : WZ_EFFORT_EVALUATION,
                               decision, &reference, NULL) != WZ_OK)
             exit(52);
-        (void)printf("{\"objective\": %.17g, \"kind\": \"%s\", \"decision\": [", reference.objective,
+        (void)printf("\"objective\": %.17g, \"kind\": \"%s\", \"decision\": [", reference.objective,
                      wz_reference_kind_name(reference.kind));
         for (size_t i = 0; i < form.count; i++)
             (void)printf("%s%u", i > 0 ? ", " : "", decision[i]);
@@ -54,6 +58,20 @@ static void answer(const json_t *question)
     }
     (void)fflush(stdout);
     wz_problem_clear(&problem);
+}
+
+/* The file appears when it is whole. Nothing ends this but a signal that cannot be ignored. */
+static void hang(const char *path)
+{
+    char temporary[512];
+    (void)snprintf(temporary, sizeof temporary, "%s.tmp", path);
+    FILE *file = fopen(temporary, "w");
+    if (file == NULL || fprintf(file, "%d\n", (int)getpid()) < 0 || fclose(file) != 0 ||
+        rename(temporary, path) != 0)
+        exit(54);
+    (void)signal(SIGTERM, SIG_IGN);
+    for (;;)
+        (void)pause();
 }
 
 int main(int argc, char **argv)
@@ -65,11 +83,19 @@ int main(int argc, char **argv)
         if (question == NULL)
             return 53;
         const bool judges = strcmp(json_string_value(json_object_get(question, "ask")), "judge") == 0;
-        if (argc > 2 && (strcmp(argv[1], "judge") == 0) == judges) {
-            (void)puts(argv[2]);
+        const bool is_twice = argc > 2 && strcmp(argv[1], "twice") == 0;
+        const json_int_t id = json_integer_value(json_object_get(question, "id"));
+        if (argc > 3 && strcmp(argv[1], "hang") == 0 && id == (json_int_t)strtol(argv[2], NULL, 10))
+            hang(argv[3]);
+        const bool is_broken = argc == 3 && !is_twice && (strcmp(argv[1], "judge") == 0) == judges;
+        const int times = is_twice && id == (json_int_t)strtol(argv[2], NULL, 10) ? 2 : 1;
+        for (int i = 0; i < times; i++) {
+            (void)printf("{\"id\": %lld, ", (long long)id);
+            if (is_broken)
+                (void)printf("%s}\n", argv[2]);
+            else
+                answer(question);
             (void)fflush(stdout);
-        } else {
-            answer(question);
         }
         json_decref(question);
     }

@@ -1,13 +1,7 @@
 /* libFuzzer: input is "family, style, problem (one byte each), completion". Whatever the bytes: no crash, a verdict that is
- * consistent, and feasible only if the completion, read by the answer's pattern, is one. From the repository's root:
- *     sources="tests/fuzz_verify.c tasks/[a-z]*.c rewards/[a-z]*.c rewards/solvers/[a-z]*.c engine/core/[a-z]*.c
- *              engine/text/[a-z]*.c"
- *     libraries="-ljansson -lpcre2-8 -lutf8proc -lxxhash -lglpk -lm -ldl"
- *     clang -std=c17 -D_GNU_SOURCE -I. -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined \
- *           $sources $libraries -o fuzz_verify
- * With -DWZ_FUZZ_SEEDS, and without "fuzzer" among the sanitizers, the same command makes a program that writes the corpus
- * to start from into the folder named: the reference's answers to problems of each family.
- *     fuzz_seeds corpus; fuzz_verify -max_total_time=300 -max_len=1200 corpus */
+ * consistent, and feasible only if the completion, read by the answer's pattern, is one. Run by tests/tools/fuzz_verify.sh.
+ * With -DWZ_FUZZ_SEEDS, and without "fuzzer" among the sanitizers, this is a program that writes the corpus to start from into
+ * the folder named: the reference's answers to problems of each family. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

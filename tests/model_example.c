@@ -85,6 +85,13 @@ static void read_config(fixture *f)
     c->rope_high_freq_factor = number(scaling, "high_freq_factor", 0);
     c->rope_original_max_position_embeddings =
         (int64_t)number(scaling, "original_max_position_embeddings", 0);
+    c->lora.rank = (int64_t)number(json, "r", 0);
+    c->lora.alpha = number(json, "lora_alpha", 0);
+    const json_t *targets = json_object_get(json, "target_modules");
+    for (size_t i = 0; i < json_array_size(targets); i++)
+        for (int t = 0; t < WZ_LORA_TARGETS; t++)
+            if (strcmp(json_string_value(json_array_get(targets, i)), wz_lora_target_names[t]) == 0)
+                c->lora.target[t] = true;
     json_decref(json);
     (void)H5free_memory(text);
     (void)H5Tclose(type);
@@ -134,17 +141,17 @@ void fixture_close(fixture *f)
 
 void fixture_load_weights(const fixture *f, wz_model *model)
 {
-    float *flat = zeroed(model->floats, sizeof(float));
+    float *flat = zeroed((int64_t)wz_model_largest_param(model), sizeof(float));
     for (size_t i = 0; i < model->param_count; i++) {
         const wz_param *param = &model->params[i];
         int64_t count = 0;
         double *values = fixture_read(f, "weights", param->name, &count);
         ck_assert_int_eq(count, param->count);
         for (int64_t j = 0; j < count; j++)
-            flat[param->offset + j] = (float)values[j];
+            flat[j] = (float)values[j];
+        wz_model_set_param(model, param, flat);
         free(values);
     }
-    model->backend->ops->upload(model->backend, model->weights, flat, (size_t)model->floats * sizeof(float));
     wz_model_weights_changed(model);
     free(flat);
 }
@@ -204,9 +211,9 @@ void example_clear(example *e)
 
 float *gradients_of(const wz_model *model)
 {
-    float *out = zeroed(model->floats, sizeof(float));
+    float *out = zeroed(model->trained, sizeof(float));
     model->backend->ops->download(model->backend, out, model->gradients,
-                                  (size_t)model->floats * sizeof(float));
+                                  (size_t)model->trained * sizeof(float));
     return out;
 }
 

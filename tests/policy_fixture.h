@@ -68,7 +68,7 @@ static inline rolled roll(uint32_t first, int64_t groups, int64_t generations, i
     wz_problem *problems = NULL;
     OK(wz_batch_generate(f.config.task, f.config.task_values, 5, WZ_SPLIT_TRAIN, first, groups, &problems,
                          &f.err));
-    const wz_batch_options batch = {.style = WZ_PROMPT_COMPACT,
+    const wz_batch_options batch = {.style = (wz_prompt_style)f.config.prompt_style,
                                     .effort = WZ_EFFORT_TRAINING,
                                     .generations = generations,
                                     .groups_per_pack = groups_per_pack,

@@ -163,6 +163,18 @@ static inline const char *program_message(const program *p)
     return end != NULL && end[1] == '\0' && strstr(at + 1, start) == NULL ? at + sizeof start - 1 : NULL;
 }
 
+/* Until the run has saved this step; then SIGKILL. */
+static inline void program_kill_at(program *p, pid_t child, const char *run, int step)
+{
+    char path[128];
+    (void)snprintf(path, sizeof path, "%s/checkpoints/step-%08d.h5", run, step);
+    for (int i = 0; i < 20000 && !wz_path_exists(temporary_path(&p->where, path)); ++i)
+        (void)usleep(500);
+    (void)kill(child, SIGKILL);
+    (void)program_wait(p, child);
+    ck_assert(wz_path_exists(temporary_path(&p->where, path)));
+}
+
 /* ---- what a run left ---- */
 
 /* Digest of every tensor of a checkpoint: weights and optimiser moments. */
@@ -193,10 +205,11 @@ static inline void digest_tensors(const char *path, char hex[WZ_DIGEST_HEX])
     wz_checkpoint_close(checkpoint);
 }
 
-/* Rows of a .jsonl file without the fields that tell the time, which alone may differ. */
+/* Rows of a .jsonl file without the fields that tell time and memory, which alone may differ. */
 static inline void read_rows(const char *path, wz_text *rows)
 {
-    static const char *const timing[] = {"step_time", "tokens_per_second/rollout", "tokens_per_second/train"};
+    static const char *const timing[] = {"step_time", "verify_time", "tokens_per_second/rollout",
+                                         "tokens_per_second/train", "memory/resident_gb"};
     wz_text text = {0};
     wz_error err = {{0}};
     ck_assert_msg(wz_file_read(path, 1 << 24, &text, &err) == WZ_OK, "%s", err.text);

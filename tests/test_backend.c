@@ -55,13 +55,22 @@ START_TEST(adamw_five_steps_match_the_algorithm)
 }
 END_TEST
 
+START_TEST(blend_follows_its_formula)
+{
+    choose_order(_i);
+    wz_backend *be = test_backend(3);
+    blend_check(be);
+    be->ops->destroy(be);
+}
+END_TEST
+
 START_TEST(backend_says_what_it_is)
 {
     wz_backend *be = test_backend(2);
     wz_backend_info info;
     be->ops->describe(be, &info);
     ck_assert(be->ops->supports_type(be, WZ_F32));
-    ck_assert(!be->ops->supports_type(be, WZ_BF16) && !be->ops->supports_low_rank(be));
+    ck_assert(be->ops->supports_low_rank(be));
     ck_assert_int_ge(info.row_tile, 1);
     ck_assert_int_ge(info.micro_batch, 1);
 #ifdef WZ_TEST_CUDA
@@ -195,6 +204,7 @@ static Suite *backend_suite(void)
     TCase *others = tcase_create("others");
     tcase_add_loop_test(others, sum_squares_matches_a_plain_sum_on_any_threads_and_shows_nan, 0, ORDERS);
     tcase_add_loop_test(others, adamw_five_steps_match_the_algorithm, 0, ORDERS);
+    tcase_add_loop_test(others, blend_follows_its_formula, 0, ORDERS);
     tcase_add_test(others, backend_says_what_it_is);
     tcase_add_loop_test(others, gemm_rate_is_measured_for_every_kind_of_product, 0, PRECISIONS);
     tcase_add_test(others, memory_rate_is_measured_for_any_size);

@@ -11,6 +11,7 @@
 #include "checkpoints/checkpoint.h"
 #include "engine/core/file.h"
 #include "rewards/published.h"
+#include "rewards/sun_figures.h"
 #include "tasks/task.h"
 #include "tests/suite.h"
 
@@ -239,7 +240,9 @@ START_TEST(tasks_published_measures_every_figure)
     ck_assert_uint_eq(json_array_size(figures), count);
     ck_assert_uint_eq((size_t)json_integer_value(json_object_get(json, "within")) +
                           (size_t)json_integer_value(json_object_get(json, "outside")),
-                      count);
+                      count + WZ_SUN_FIGURES); /* all of them are checks */
+    ck_assert_int_eq(json_integer_value(json_object_get(json, "no_check")), 0);
+    ck_assert_uint_eq(json_array_size(json_object_get(json, "sun_test_set")), WZ_SUN_FIGURES);
     for (size_t i = 0; i < count; ++i) {
         const json_t *figure = json_array_get(figures, i);
         ck_assert_str_eq(json_string_value(json_object_get(figure, "task")), "power_control");
@@ -250,8 +253,12 @@ START_TEST(tasks_published_measures_every_figure)
     json_decref(json);
     ck_assert_int_eq(run("tasks published --task power_control --problems 2"), 0);
     ck_assert_ptr_nonnull(strstr(out.data, "power_control: links=10\n"));
-    ck_assert_ptr_nonnull(strstr(out.data, " figures within their tolerance\n"));
+    ck_assert_ptr_nonnull(strstr(out.data, " figures within their tolerance, "));
     ck_assert_str_eq(log_text.data, "");
+    ck_assert_int_eq(run("tasks published --task offloading --problems 2"),
+                     0); /* a network's score is no check */
+    ck_assert_ptr_nonnull(strstr(out.data, "0.9972          -        -      0  no check  Huang"));
+    ck_assert_ptr_nonnull(strstr(out.data, "; 1 more are no check\n"));
     assert_usage_error("tasks published --task powr_control",
                        "--task: unknown task 'powr_control' (did you mean 'power_control'?)");
     assert_usage_error("tasks print --task d2d",
@@ -333,8 +340,12 @@ static void write_checkpoint(const char *path, float last)
     const float weights[6] = {1, 2, 3, 4, 5, last};
     const float moments[6] = {0};
     const wz_checkpoint_tensor tensors[] = {
-        {"weights", "model.embed_tokens.weight", 2, {2, 3}, weights},
-        {"adam_m", "model.embed_tokens.weight", 2, {2, 3}, moments},
+        {.group = "weights",
+         .name = "model.embed_tokens.weight",
+         .rank = 2,
+         .shape = {2, 3},
+         .data = weights},
+        {.group = "adam_m", .name = "model.embed_tokens.weight", .rank = 2, .shape = {2, 3}, .data = moments},
     };
     const wz_checkpoint_text texts[] = {{"config", "seed: 5\n", 8}};
     const wz_checkpoint_content content = {12, tensors, 2, texts, 1};

@@ -75,7 +75,18 @@ static const bad_text bad_texts[] = {
     {"task_mixture: [power_control links=99]\n",
      "cfg.yaml:1:15: task_mixture: task.links: expected a whole number from 2 to 64, found '99'"},
     {"task_mixture: [power_control weight=0]\n",
-     "cfg.yaml:1:15: task_mixture: power_control: weight must be a number above 0, found '0'"},
+     "cfg.yaml:1:15: task_mixture: power_control: weight must be a number above 0, at most 1e+06, found '0'"},
+    {"task_mixture: [power_control weight=2000000]\n",
+     "cfg.yaml:1:15: task_mixture: power_control: weight must be a number above 0, at most 1e+06, found "
+     "'2000000'"},
+    {"task_mixture: [power_control weight=0x10]\n", "cfg.yaml:1:15: task_mixture: power_control: weight must "
+                                                    "be a number above 0, at most 1e+06, found '0x10'"},
+    {"task_mixture: [power_control start=3.7]\n", "cfg.yaml:1:15: task_mixture: power_control: start must be "
+                                                  "a whole number above 0, at most 255, found '3.7'"},
+    {"task_mixture: [power_control links=3 links=4]\n",
+     "cfg.yaml:1:15: task_mixture: power_control: 'links' is given twice"},
+    {"task_mixture: [power_control weight=1 links=3 weight=1]\n",
+     "cfg.yaml:1:15: task_mixture: power_control: 'weight' is given twice"},
     {"task_mixture: {a: 1}\n", "cfg.yaml:1:15: task_mixture: expected a list of tasks*"},
     {"epsilon: nan\n", "cfg.yaml:1:10: epsilon: expected a number from 0 to 100, found 'nan'"},
     {"epsilon: .inf\n", "cfg.yaml:1:10: epsilon: expected a number from 0 to 100, found '.inf'"},
@@ -86,9 +97,11 @@ static const bad_text bad_texts[] = {
     {"epsilon: 1e\n", "cfg.yaml:1:10: epsilon: expected a number from 0 to 100, found '1e'"},
     {"epsilon: .\n", "cfg.yaml:1:10: epsilon: expected a number from 0 to 100, found '.'"},
     {"leave_one_out: yes\n", "cfg.yaml:1:16: leave_one_out: expected true or false, found 'yes'"},
-    {"loss_type: gpro\n", "cfg.yaml:1:12: loss_type: expected one of grpo, dapo, bnpo, dr_grpo, found 'gpro' "
-                          "(did you mean 'grpo'?)"},
-    {"loss_type: 7\n", "cfg.yaml:1:12: loss_type: expected one of grpo, dapo, bnpo, dr_grpo, found '7'"},
+    {"loss_type: gpro\n",
+     "cfg.yaml:1:12: loss_type: expected one of grpo, dapo, bnpo, dr_grpo, cispo, sapo, found 'gpro' "
+     "(did you mean 'grpo'?)"},
+    {"loss_type: 7\n",
+     "cfg.yaml:1:12: loss_type: expected one of grpo, dapo, bnpo, dr_grpo, cispo, sapo, found '7'"},
     {"output_dir:\n", "cfg.yaml:1:12: output_dir: expected text of at most 511 bytes, found no value"},
     {"output_dir: \"a\\tb\"\n", "cfg.yaml:1:13: output_dir: expected text of at most 511 bytes, found 'a?b'"},
     {"output_dir: \"a\\0b\"\n", "cfg.yaml:1:13: a value must not hold a NUL character"},
@@ -120,6 +133,45 @@ static const bad_text bad_texts[] = {
     {"seed: 1\nthreads: \x01\n", "cfg.yaml:2:10: not valid YAML: control characters are not allowed"},
     {"seed: 1\nab: \xff\n", "cfg.yaml:2:5: not valid YAML: invalid leading UTF-8 octet"},
 };
+
+/* On a command line a list has no brackets and no gaps. */
+START_TEST(override_of_a_mixture_that_is_no_plain_list_says_why)
+{
+    static const char *const cases[][2] = {
+        {"task_mixture=[power_control, deadline]", "on a command line the list has no brackets"},
+        {"task_mixture=power_control,,deadline", "an empty item: remove a comma"},
+        {"task_mixture=power_control,", "an empty item"},
+        {"task_mixture=,power_control", "an empty item"},
+        {"reward_funcs=ratio,,format", "reward_funcs: an empty item"},
+    };
+    wz_config config;
+    wz_error err = {{0}};
+    wz_config_default(&config);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        ck_assert_int_eq(wz_config_override(&config, cases[i][0], &err), WZ_ERR_USAGE);
+        ck_assert_msg(strstr(err.text, cases[i][1]) != NULL, "%s", err.text);
+    }
+    ck_assert_int_eq(wz_config_override(&config, "task_mixture=power_control links=4, deadline", &err),
+                     WZ_OK);
+    ck_assert_int_eq(wz_config_override(&config, "task_mixture=", &err), WZ_OK);
+}
+END_TEST
+
+START_TEST(check_of_a_part_without_problems_names_its_weight)
+{
+    wz_config config;
+    wz_error err = {{0}};
+    wz_config_default(&config);
+    ck_assert_int_eq(
+        wz_config_override(&config, "task_mixture=power_control weight=1e6, deadline weight=1e-3", &err),
+        WZ_OK);
+    ck_assert(!wz_config_mixture_hides_task(&config));
+    ck_assert_int_eq(wz_config_check(&config, &err), WZ_ERR_USAGE);
+    ck_assert_msg(strstr(err.text, "deadline has weight 0.001 of 1e+06") != NULL, "%s", err.text);
+    ck_assert_int_eq(wz_config_override(&config, "task.links=4", &err), WZ_OK);
+    ck_assert(wz_config_mixture_hides_task(&config));
+}
+END_TEST
 
 START_TEST(read_bad_text_says_where)
 {
@@ -457,6 +509,7 @@ START_TEST(check_bad_combination_says_how_to_mend_it)
         {{"max_completion_length=2048"}, "leaves no room for a prompt"},
         {{"output_dir="}, "output_dir is empty"},
         {{"init_from=a.h5", "tokenizer_file=b.json"}, "both set"},
+        {{"system_prompt=Be brief"}, "chat_template: none has no place for it"},
         {{"answer_grammar=false", "grammar_coef=0.1"}, "grammar_coef is 0.1"},
         {{"grammar_coef=0.1", "grammar_generations=17"}, "grammar_generations (17)"},
         {{"reward_funcs="}, "reward_funcs lists 0 functions"},
@@ -468,6 +521,27 @@ START_TEST(check_bad_combination_says_how_to_mend_it)
         {{"curriculum.enabled=true", "curriculum.start=4"}, "curriculum.start (4) is above task.links (3)"},
         {{"curriculum.enabled=true", "curriculum.start=1"},
          "curriculum.start (1) is below the least task.links (2)"},
+        {{"loss_type=cispo", "epsilon_high=0.28"}, "give at least 1, as 5, or 0 for 5"},
+        {{"loss_type=cispo", "delta=2"}, "delta bounds a clipped ratio, and loss_type cispo does not clip"},
+        {{"loss_type=sapo", "dual_clip=3"}, "dual_clip bounds a clipped ratio, and loss_type sapo"},
+        {{"delta=1.2"}, "delta (1.2) must lie above 1 + epsilon_high (1.2)"},
+        {{"dual_clip=1"}, "dual_clip (1) must be above 1"},
+        {{"delta=4", "dual_clip=3"}, "delta and dual_clip are both set"},
+        {{"sync_ref_model=true"}, "sync_ref_model is true, but beta is 0"},
+        {{"use_bias_correction_kl=true"}, "use_bias_correction_kl is true, but beta is 0"},
+        {{"entropy_schedule_span=stage"}, "there is none: set curriculum.enabled: true"},
+        {{"curriculum.enabled=true", "entropy_schedule_span=stage", "use_adaptive_entropy=true"},
+         "set entropy_schedule_span: run"},
+        {{"use_adaptive_entropy=true", "entropy_coef_max=0.05"}, "entropy_coef (0.1)"},
+        {{"steps_per_generation=3", "gradient_accumulation_steps=2"},
+         "steps_per_generation (3) must be a multiple of gradient_accumulation_steps (2)"},
+        {{"gradient_accumulation_steps=2", "steps_per_generation=6"},
+         "(3) updates cannot share the 64 problems"},
+        {{"steps_per_generation=2", "per_device_train_batch_size=48"}, "must divide the 512 completions"},
+        {{"eval_ema=true"}, "eval_ema is true, but ema_decay is 0"},
+        {{"model.tie_word_embeddings=true", "model.zero_init_head=false", "head_learning_rate_ratio=2"},
+         "set embedding_learning_rate_ratio"},
+        {{"weight_decay_embeddings=true"}, "but weight_decay is 0"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; ++i) {
         wz_config config;
@@ -575,6 +649,8 @@ int main(void)
     Suite *suite = suite_create("config");
     TCase *tests = tcase_create("config");
     tcase_add_loop_test(tests, read_bad_text_says_where, 0, (int)(sizeof bad_texts / sizeof bad_texts[0]));
+    tcase_add_test(tests, override_of_a_mixture_that_is_no_plain_list_says_why);
+    tcase_add_test(tests, check_of_a_part_without_problems_names_its_weight);
     tcase_add_test(tests, read_good_text_sets_values);
     tcase_add_test(tests, lists_are_sequences_or_comma_separated);
     tcase_add_test(tests, read_text_too_long_is_refused);

@@ -56,6 +56,29 @@ static double number(json_t *json, const char *path)
     return json_number_value(find(json, path));
 }
 
+/* Best-of-k stands beside the greedy answer that `eval` gives without it, digit by digit. */
+START_TEST(eval_best_of_shows_the_greedy_answer_too)
+{
+    program_succeed(&p, "eval " LAST " --problems %d --json", PROBLEMS);
+    json_t *alone = json_loads(p.out, 0, NULL);
+    program_succeed(&p, "eval " LAST " --problems %d --best-of 3 --json", PROBLEMS);
+    json_t *both = json_loads(p.out, 0, NULL);
+    const json_t *greedy = json_object_get(both, "greedy");
+    static const char *const keys[] = {"objective_ratio", "ratio_of_means", "feasible", "exact_optimum",
+                                       "gap"};
+    for (size_t k = 0; k < sizeof keys / sizeof keys[0]; k++)
+        ck_assert_msg(json_equal(json_object_get(greedy, keys[k]), json_object_get(alone, keys[k])), "%s",
+                      keys[k]);
+    ck_assert_str_eq(json_string_value(json_object_get(both, "decoding")), "sampled");
+    program_succeed(&p, "eval " LAST " --problems %d --best-of 3", PROBLEMS);
+    ck_assert_ptr_nonnull(strstr(p.out, "\npolicy, greedy "));
+    ck_assert_ptr_nonnull(strstr(p.out, "\npolicy, sampled "));
+    json_decref(alone);
+    json_decref(both);
+    program_fail(&p, 2, "choose one: task.name=NAME", "eval " FAMILIES " --grid task.nothing=3");
+}
+END_TEST
+
 START_TEST(eval_forms_print_the_same_at_any_batch_size_and_threads)
 {
     static const char *const forms[] = {
@@ -337,8 +360,9 @@ START_TEST(table_marks_the_best_trivial_policy_and_has_three_gaps)
     json_t *json = evaluate(LAST);
     char star[80];
     const char *best = json_string_value(find(json, "best_trivial"));
-    ck_assert_double_eq(fmax(number(json, "baselines.full.objective_ratio.mean"),
-                             number(json, "baselines.strongest.objective_ratio.mean")),
+    ck_assert_double_eq(fmax(fmax(number(json, "baselines.full.objective_ratio.mean"),
+                                  number(json, "baselines.strongest.objective_ratio.mean")),
+                             number(json, "baselines.constant.objective_ratio.mean")),
                         number(find(find(json, "baselines"), best), "objective_ratio.mean"));
     program_succeed(&p, "eval " LAST " --problems %d", PROBLEMS);
     (void)snprintf(star, sizeof star, "\n%s * ", best);
@@ -359,6 +383,76 @@ START_TEST(sampled_answers_are_called_so)
         ck_assert_ptr_nonnull(strstr(p.out, "\npolicy, sampled  "));
         program_succeed(&p, "eval " LAST " --problems 4 --json %s", sampled[i]);
         ck_assert_ptr_nonnull(strstr(p.out, "\"decoding\": \"sampled\""));
+    }
+}
+END_TEST
+
+/* ---- problems of training ---- */
+
+#define TWO "@/two/checkpoints/step-00000004.h5"
+enum { SEEN_PROBLEMS = 200, TRAINED = 32 }; /* four steps of eight */
+
+/* The numbers of a split's first problems, as `tasks export` states them. */
+static json_t *exported(const char *split, int problems)
+{
+    program_succeed(&p,
+                    "tasks export @/%s.jsonl --problems %d --split %s seed=7 task.name=water_filling "
+                    "task.channels=2",
+                    split, problems, split);
+    char path[512], line[4096];
+    (void)snprintf(path, sizeof path, "%s/%s.jsonl", p.where.directory, split);
+    FILE *file = fopen(path, "r");
+    ck_assert_ptr_nonnull(file);
+    json_t *all = json_array();
+    while (fgets(line, sizeof line, file) != NULL) {
+        json_t *entry = json_loads(line, 0, NULL);
+        ck_assert_ptr_nonnull(entry);
+        ck_assert_int_eq(json_array_append(all, find(entry, "numbers")), 0);
+        json_decref(entry);
+    }
+    ck_assert_int_eq(fclose(file), 0);
+    ck_assert_uint_eq(json_array_size(all), (size_t)problems);
+    return all;
+}
+
+/* Two channels in whole decibels have so few problems that those of other splits come up in training: as many as the files of
+ * both splits have in common, number for number. */
+START_TEST(problems_of_training_are_counted)
+{
+    program_succeed(&p,
+                    "train " TINY
+                    " task.name=water_filling task.channels=2 seed=7 max_steps=4 generation_batch_size=64 "
+                    "save_steps=0 output_dir=@/two");
+    json_t *trained = exported("train", TRAINED), *tested = exported("test", SEEN_PROBLEMS);
+    int seen = 0;
+    for (size_t i = 0; i < SEEN_PROBLEMS; i++) {
+        bool found = false;
+        for (size_t j = 0; j < json_array_size(trained) && !found; j++)
+            found = json_equal(json_array_get(tested, i), json_array_get(trained, j));
+        seen += found;
+    }
+    json_decref(trained);
+    json_decref(tested);
+    ck_assert(seen > 0 && seen < SEEN_PROBLEMS);
+    program_succeed(&p, "eval " TWO " --problems %d --json", SEEN_PROBLEMS);
+    json_t *json = output();
+    ck_assert_double_eq_tol(number(json, "seen_in_training"), (double)seen / SEEN_PROBLEMS, 1e-12);
+    const double all = number(json, "objective_ratio.mean"),
+                 unseen = number(json, "unseen.objective_ratio.mean");
+    ck_assert(unseen >= 0 && unseen * (SEEN_PROBLEMS - seen) <= all * SEEN_PROBLEMS * (1 + 1e-12));
+    json_decref(json);
+    program_succeed(&p, "eval " TWO " --problems %d", SEEN_PROBLEMS);
+    ck_assert_ptr_nonnull(
+        strstr(p.out, "% of these problems were among those of training; ratio of the policy"));
+    program_succeed(&p, "eval " TWO " --problems %d --split train --json", TRAINED);
+    json = output();
+    ck_assert_double_eq(number(json, "seen_in_training"), 1);
+    ck_assert_ptr_null(json_object_get(json, "unseen"));
+    json_decref(json);
+    static const char *const uncounted[] = {"--no-seen", "task.snr_db=5", "task.channels=3"};
+    for (size_t i = 0; i < sizeof uncounted / sizeof *uncounted; i++) {
+        program_succeed(&p, "eval " TWO " --problems 4 --json %s", uncounted[i]);
+        ck_assert_ptr_null(strstr(p.out, "seen_in_training"));
     }
 }
 END_TEST
@@ -430,6 +524,7 @@ int main(void)
     tcase_set_timeout(tests, 120);
     tcase_add_unchecked_fixture(tests, train, remove_runs);
     tcase_add_test(tests, eval_forms_print_the_same_at_any_batch_size_and_threads);
+    tcase_add_test(tests, eval_best_of_shows_the_greedy_answer_too);
     tcase_add_test(tests, compare_is_what_the_problems_one_by_one_say);
     tcase_add_test(tests, compare_scores_are_those_of_each_alone);
     tcase_add_test(tests, compare_and_permute_take_a_problem_set);
@@ -440,6 +535,7 @@ int main(void)
     tcase_add_test(tests, reference_percentage_is_not_the_policys);
     tcase_add_test(tests, timing_adds_times_and_random_search_as_long);
     tcase_add_test(tests, table_marks_the_best_trivial_policy_and_has_three_gaps);
+    tcase_add_test(tests, problems_of_training_are_counted);
     tcase_add_test(tests, sampled_answers_are_called_so);
     tcase_add_test(tests, progress_spans_all_parts);
     suite_add_tcase(suite, tests);

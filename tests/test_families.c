@@ -372,20 +372,21 @@ START_TEST(reference_is_the_best_of_all_decisions)
 }
 END_TEST
 
-/* The training reference may be weaker than the optimum, never better, and is a decision's. */
+/* The training reference may be weaker than the optimum, never better, and is a decision's. Where the best is not known,
+ * baselines do not pass it either, though a random decision might. */
 START_TEST(baselines_and_random_decisions_never_pass_the_reference)
 {
     use_setting(_i);
     for (uint32_t n = 0; n < PROBLEMS; n++) {
         wz_problem problem = make(6, WZ_SPLIT_TEST, n);
         const wz_reference known = refer(&problem, NULL);
-        const double slack = 1e-9 * known.objective,
-                     most = known.kind == WZ_REFERENCE_BEST_KNOWN ? INFINITY : known.decided + slack;
+        const double most = known.decided + 1e-9 * known.objective;
         wz_reference training;
         wz_outcome outcome;
         ck_assert_int_eq(wz_reference_find(verifier, &problem, WZ_EFFORT_TRAINING, NULL, &training, &err),
                          WZ_OK);
-        ck_assert(training.decided <= most);
+        ck_assert_msg(training.decided <= most, "in training %.12g, reference %.12g", training.decided,
+                      known.decided);
         for (size_t b = 0; b < verifier->baseline_count; b++) {
             ck_assert_msg(wz_baseline_run(verifier, b, &problem, 1, &outcome, &err) == WZ_OK, "%s", err.text);
             if (verifier->baselines[b].solve == NULL)
@@ -397,7 +398,8 @@ START_TEST(baselines_and_random_decisions_never_pass_the_reference)
         double last = 0;
         for (size_t tries = 1; tries <= 64; tries *= 4) {
             ck_assert_int_eq(wz_random_best(verifier, &problem, 2, tries, &outcome, &err), WZ_OK);
-            ck_assert(outcome.objective >= last && outcome.objective <= most);
+            ck_assert(outcome.objective >= last);
+            ck_assert(known.kind == WZ_REFERENCE_BEST_KNOWN || outcome.objective <= most);
             last = outcome.objective;
         }
         wz_problem_clear(&problem);
@@ -474,9 +476,9 @@ START_TEST(tricks_earn_nothing)
 }
 END_TEST
 
-/* A policy that always writes the same word earns what that decision is worth on the instance, never more than the best
- * trivial policy and no headroom beyond it where that policy is among the trivial baselines. */
-START_TEST(constant_policies_earn_what_they_are_worth)
+/* A policy that always writes the same word is judged as that decision is, and earns no headroom where it is no better than the
+ * best trivial policy. (The best constant answers are sought, and their reward bounded, in test_constants.c.) */
+START_TEST(constant_answers_are_judged_as_decisions)
 {
     use_setting(_i);
     for (uint32_t n = 0; n < PROBLEMS; n++) {
@@ -494,8 +496,7 @@ START_TEST(constant_policies_earn_what_they_are_worth)
             ck_assert_double_eq(verdict.objective, outcome.objective);
             ck_assert_double_eq(verdict.violation, outcome.violation);
             ck_assert_double_le(wz_reward(WZ_REWARD_RATIO, &verdict, &known), 1 + 1e-9);
-            if (known.kind != WZ_REFERENCE_BEST_KNOWN && outcome.objective <= known.best_trivial &&
-                outcome.objective < known.decided * (1 - 1e-9))
+            if (outcome.objective <= known.best_trivial)
                 ck_assert_double_eq(wz_reward(WZ_REWARD_HEADROOM, &verdict, &known), 0);
             wz_text_clear(&text);
         }
@@ -577,7 +578,7 @@ int main(void)
     tcase_add_loop_test(cases, reference_is_the_best_of_all_decisions, 0, SETTINGS);
     tcase_add_loop_test(cases, baselines_and_random_decisions_never_pass_the_reference, 0, SETTINGS);
     tcase_add_loop_test(cases, tricks_earn_nothing, 0, SETTINGS);
-    tcase_add_loop_test(cases, constant_policies_earn_what_they_are_worth, 0, SETTINGS);
+    tcase_add_loop_test(cases, constant_answers_are_judged_as_decisions, 0, SETTINGS);
     tcase_add_loop_test(cases, reordered_problem_is_worth_the_same, 0, SETTINGS);
     suite_add_tcase(suite, cases);
     return run_suite(suite);

@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "checkpoints/safetensors.h"
 #include "engine/core/file.h"
 #include "tests/checkpoint_sample.h"
 #include "tests/suite.h"
@@ -288,6 +289,81 @@ START_TEST(fault_in_any_allocation_keeps_a_whole_checkpoint)
 }
 END_TEST
 
+/* --- a model on its way in or out --- */
+
+static char model_folder[600];
+
+/* Without a tokenizer, whose thousand allocations have their own tests. */
+static void make_model_folder(void)
+{
+    static const char *const files[] = {"config.json", "model.safetensors"};
+    (void)snprintf(model_folder, sizeof model_folder, "%s", where.directory);
+    for (size_t i = 0; i < 2; i++) {
+        char from[600];
+        wz_text bytes = {0};
+        (void)snprintf(from, sizeof from, "%s/hf/qwen3/%s", WZ_TEST_DATA, files[i]);
+        ck_assert_int_eq(wz_file_read(from, 1 << 20, &bytes, NULL), WZ_OK);
+        temporary_write(temporary_path(&where, files[i]), bytes.data, bytes.length);
+        wz_text_clear(&bytes);
+    }
+}
+
+static void reset_nothing(void)
+{
+    (void)unlink(target);
+    (void)unlink(leftover);
+}
+
+/* Where only the directory could not be synced, it stands, whole. */
+static void check_imported(bool succeeded)
+{
+    wz_error err = {.text = ""};
+    wz_checkpoint *checkpoint = NULL;
+    if (!wz_path_exists(target)) {
+        ck_assert(!succeeded);
+        return;
+    }
+    ck_assert_msg(wz_checkpoint_open(target, &checkpoint, &err) == WZ_OK, "%s", err.text);
+    ck_assert_msg(wz_checkpoint_verify(checkpoint, &err) == WZ_OK, "%s", err.text);
+    wz_checkpoint_close(checkpoint);
+}
+
+static void check_exported(bool succeeded)
+{
+    wz_error err = {.text = ""};
+    wz_safetensors *file = NULL;
+    ck_assert(wz_path_exists(target) == succeeded);
+    if (succeeded)
+        ck_assert_msg(wz_safetensors_open(target, &file, &err) == WZ_OK, "%s", err.text);
+    wz_safetensors_close(file);
+}
+
+static const fault conversion_faults[] = {
+    {.call = "open", .statuses = DENIED},
+    {.call = "write", .statuses = NO_ROOM},
+    {.call = "fsync", .statuses = BROKEN},
+#ifndef WZ_FAULT_NO_MALLOC
+    {.call = "malloc", .main_only = true, .statuses = NO_ROOM},
+#endif
+};
+enum { CONVERSION_FAULTS = sizeof conversion_faults / sizeof conversion_faults[0] };
+
+START_TEST(fault_in_import_leaves_a_whole_checkpoint_or_none)
+{
+    make_model_folder();
+    choose_target("model.h5");
+    sweep(&conversion_faults[_i], "import", model_folder, reset_nothing, check_imported);
+}
+END_TEST
+
+START_TEST(fault_in_export_leaves_a_whole_file_or_none)
+{
+    make_model_folder();
+    choose_target("out.safetensors");
+    sweep(&conversion_faults[_i], "export", model_folder, reset_nothing, check_exported);
+}
+END_TEST
+
 static Suite *fault_suite(void)
 {
     Suite *suite = suite_create("fault");
@@ -299,6 +375,8 @@ static Suite *fault_suite(void)
     tcase_add_loop_test(sweeps, fault_in_log_append_leaves_whole_lines, 0, 4);
     tcase_add_loop_test(sweeps, fault_in_our_allocations_is_reported, 0, 2);
     tcase_add_test(sweeps, fault_in_any_allocation_keeps_a_whole_checkpoint);
+    tcase_add_loop_test(sweeps, fault_in_import_leaves_a_whole_checkpoint_or_none, 0, CONVERSION_FAULTS);
+    tcase_add_loop_test(sweeps, fault_in_export_leaves_a_whole_file_or_none, 0, CONVERSION_FAULTS);
     suite_add_tcase(suite, sweeps);
     return suite;
 }

@@ -47,6 +47,7 @@ static const struct {
 } readable[] = {
     {"f8.npy", 1, false, false},
     {"f4.npy", 1, false, false},
+    {"f2.npy", 1, false, false},
     {"big_endian.npy", 1, false, false},
     {"big_endian_f4.npy", 1, false, false},
     {"fortran.npy", 1, false, false},
@@ -171,7 +172,6 @@ static const struct {
     {"object.npy", "pickled Python objects"},
     {"records.npy", "array of records"},
     {"bool.npy", "type '|b1'"},
-    {"f2.npy", "type '<f2'"},
     {"vector.npy", "shape (4,); gains are a matrix"},
     {"scalar.npy", "shape ()"},
     {"empty.npy", "shape (0, 3) has no numbers"},

@@ -192,7 +192,22 @@ START_TEST(violated_constraints_are_named_with_their_amount)
 }
 END_TEST
 
-/* All power on the first tone is always feasible and earns no headroom; what ignores sensing is seldom feasible. */
+/* Tones that answer with 20 and 19: 6 and 1 parts of 10 sense 139 of the 140 = 0.7 20 10 that are needed, 7 parts
+ * of the first just 140. */
+START_TEST(sensing_that_misses_by_one_is_infeasible)
+{
+    static const int32_t numbers[] = {20, 20, 19, 40};
+    wz_problem problem = family_from_numbers(task, "tones=2 total=10 sensing_percent=70", numbers, 4);
+    const wz_verdict missed = family_verdict(&problem, " 6 1</answer>");
+    ck_assert_int_eq(missed.kind, WZ_VERDICT_INFEASIBLE);
+    ck_assert_double_eq_tol(missed.violation, 0.1, 1e-12);
+    ck_assert_double_eq_tol(missed.shortfall, 0.5 / 140, 1e-12);
+    ck_assert_int_eq(family_verdict(&problem, " 7 0</answer>").kind, WZ_VERDICT_FEASIBLE);
+    wz_problem_clear(&problem);
+}
+END_TEST
+
+/* All power on the first tone, or what it must have of it, is always feasible and earns no headroom; what ignores sensing is seldom feasible. */
 START_TEST(answers_that_ignore_the_problem_earn_no_headroom)
 {
     for (uint32_t n = 0; n < 300; n++) {
@@ -200,11 +215,13 @@ START_TEST(answers_that_ignore_the_problem_earn_no_headroom)
         const wz_reference known = family_reference(&problem, NULL);
         const wz_verdict all = family_answer(&problem, &known, " 10 0 0 0</answer>"),
                          even = family_answer(&problem, &known, " 3 3 2 2</answer>"),
-                         none = family_answer(&problem, &known, " 0 0 0 0</answer>");
+                         none = family_answer(&problem, &known, " 0 0 0 0</answer>"),
+                         enough = family_answer(&problem, &known, " 7 1 1 1</answer>");
         ck_assert_int_eq(all.kind, WZ_VERDICT_FEASIBLE);
-        ck_assert_double_eq(fmax(all.objective, even.objective), known.best_trivial);
-        if (all.objective < known.decided * (1 - 1e-9))
-            ck_assert_double_eq(wz_reward(WZ_REWARD_HEADROOM, &all, &known), 0);
+        ck_assert_int_eq(enough.kind, WZ_VERDICT_FEASIBLE);
+        ck_assert_double_eq(fmax(fmax(all.objective, even.objective), enough.objective), known.best_trivial);
+        ck_assert_double_eq(wz_reward(WZ_REWARD_HEADROOM, &all, &known), 0);
+        ck_assert_double_eq(wz_reward(WZ_REWARD_HEADROOM, &enough, &known), 0);
         ck_assert_int_eq(none.kind, WZ_VERDICT_INFEASIBLE);
         wz_problem_clear(&problem);
     }
@@ -266,6 +283,7 @@ int main(void)
     tcase_add_test(cases, problem_by_hand_has_the_answer_by_hand);
     tcase_add_test(cases, no_sensing_is_water_filling);
     tcase_add_test(cases, violated_constraints_are_named_with_their_amount);
+    tcase_add_test(cases, sensing_that_misses_by_one_is_infeasible);
     tcase_add_test(cases, answers_that_ignore_the_problem_earn_no_headroom);
     tcase_add_test(cases, malformed_numbers_are_refused_with_what_is_wrong);
     tcase_add_test(cases, responses_and_gains_have_the_stated_law);

@@ -201,20 +201,39 @@ START_TEST(entry_make_digests_options_and_numbers)
     ck_assert_int_eq(wz_set_entry_make(&problem, 1, WZ_PROMPT_FULL, &entry, &err), WZ_OK);
     ck_assert_str_eq(entry.digest, digest);
     wz_set_entry_clear(&entry);
+    (void)strcat(text, "; rows 1 2; clipped 0"); /* of a user's own */
+    wz_digest_bytes(text, strlen(text), digest);
+    ck_assert_int_eq(wz_problem_from_numbers(task, values, numbers, 4, &problem, &err), WZ_OK);
+    ck_assert_int_eq(wz_set_entry_make(&problem, WZ_SET_NO_SEED, WZ_PROMPT_FULL, &entry, &err), WZ_OK);
+    ck_assert_str_eq(entry.digest, digest);
+    wz_set_entry_clear(&entry);
 }
 END_TEST
 
 /* ---- changed lines ---- */
 
 /* The first line of a set of power control, 3 links of 8 levels, seed 1: taken apart and put together again. */
-static json_t *make_line(void)
+static json_t *export_line(const char *what)
 {
-    program_succeed(&p, "tasks export @/one.jsonl --problems 1 task.links=3 task.levels=8");
+    program_succeed(&p, "tasks export @/one.jsonl %s task.levels=8", what);
     wz_text text = text_of("one.jsonl");
     json_t *line = json_loadb(text.data, text.length, 0, NULL);
     ck_assert_ptr_nonnull(line);
     wz_text_clear(&text);
     return line;
+}
+
+static json_t *make_line(void)
+{
+    return export_line("--problems 1 task.links=3");
+}
+
+static json_t *make_own_line(void)
+{
+    temporary_write(file("own.csv"), "9,1,1\n1,4,1\n0.00001,1,2\n", 24);
+    char what[600];
+    (void)snprintf(what, sizeof what, "--gains %s", file("own.csv"));
+    return export_line(what);
 }
 
 /* A good line and then this one must be refused at line 2. */
@@ -233,7 +252,8 @@ static void assert_refused(const char *line, size_t length, const char *message)
 }
 
 static const struct {
-    const char *key, *value; /* "options.x": of an option; value NULL: the key is left out */
+    /* "options.x": of an option; "+x": of a line of a user's own numbers; value NULL: the key is left out */
+    const char *key, *value;
     const char *message;
 } changes[] = {
     {"task", "\"power_contrl\"", "unknown task 'power_contrl' (did you mean 'power_control'?)"},
@@ -281,20 +301,29 @@ static const struct {
     {"index", "4294967296", "'index' must be"},
     {"seed", "-2", "'seed' must be"},
     {"seed", "1.5", "'seed' must be"},
-    {"rows", "[1, 2]", "'rows' has 2 numbers; the problem has 3 parts"},
-    {"rows", "[1, 2, 2]", "'rows' must name each of 1 to 3 once"},
-    {"rows", "[1, 2, 4]", "'rows' must name each of 1 to 3 once"},
-    {"clipped", "-1", "'clipped' is -1"},
-    {"clipped", "10", "'clipped' is 10"},
+    {"split", "\"train\"", "seed 1, split train and index 0 draw other numbers"},
+    {"index", "1", "seed 1, split test and index 1 draw other numbers"},
+    {"seed", "2", "seed 2, split test and index 0 draw other numbers"},
+    {"seed", "null", "'rows' is missing"},
+    {"rows", "[1, 2, 3]", "'rows' and 'clipped' belong to numbers of a user's own"},
+    {"clipped", "1", "'rows' and 'clipped' belong to numbers of a user's own"},
     {"clipped", "\"no\"", "'clipped' must be a whole number"},
+    {"+rows", "[1, 2]", "'rows' has 2 numbers; the problem has 3 parts"},
+    {"+rows", "[1, 2, 2]", "'rows' must name each of 1 to 3 once"},
+    {"+rows", "[1, 2, 4]", "'rows' must name each of 1 to 3 once"},
+    {"+rows", "[2, 1, 3]", "the digest is stated as"},
+    {"+clipped", "-1", "'clipped' is -1"},
+    {"+clipped", "10", "'clipped' is 10"},
+    {"+clipped", "2", "the digest is stated as"},
     {"propmt", "\"\"", "unknown key 'propmt' (did you mean 'prompt'?)"},
 };
 
 START_TEST(set_read_of_a_changed_line_names_line_and_reason)
 {
-    json_t *line = make_line();
-    const char *dot = strchr(changes[_i].key, '.'), *key = dot != NULL ? dot + 1 : changes[_i].key;
-    json_t *object = dot != NULL ? json_object_get(line, "options") : line;
+    const bool is_own = changes[_i].key[0] == '+';
+    json_t *line = is_own ? make_own_line() : make_line();
+    const char *dot = strpbrk(changes[_i].key, ".+"), *key = dot != NULL ? dot + 1 : changes[_i].key;
+    json_t *object = dot != NULL && !is_own ? json_object_get(line, "options") : line;
     if (changes[_i].value == NULL)
         ck_assert_int_eq(json_object_del(object, key), 0);
     else
@@ -313,7 +342,8 @@ static const struct {
     const char *message;
 } texts[] = {
     {"{\"task\": \"power_control\"", 0, "bad.jsonl:2:24: not valid JSON"},
-    {"\n", 0, "not valid JSON"},
+    {"\n", 0, "a blank line; a set has one problem on each line"},
+    {" \t\r\n", 0, "a blank line"},
     {"[1, 2]", 0, "a line of a problem set is a JSON object"},
     {"{\"task\": \"\xff\xfe\"}", 0, "not valid JSON"},
     {"{\"task\": \"a\"} {}", 0, "not valid JSON"},
@@ -342,6 +372,23 @@ START_TEST(set_read_of_endless_lines_is_refused)
     assert_refused(line, 100000, "nested deeper than");
     assert_refused(line, length, "longer than the 4194304 bytes");
     free(line);
+}
+END_TEST
+
+/* As CSV files may, a set may begin with a byte-order mark. */
+START_TEST(set_read_of_a_set_behind_a_byte_order_mark_is_the_same)
+{
+    wz_problem_set set;
+    json_decref(make_line());
+    wz_text text = text_of("one.jsonl"), marked = {0};
+    ck_assert_int_eq(wz_text_append(&marked, WZ_BYTE_ORDER_MARK, 3, &err), WZ_OK);
+    ck_assert_int_eq(wz_text_append(&marked, text.data, text.length, &err), WZ_OK);
+    temporary_write(file("bom.jsonl"), marked.data, marked.length);
+    ck_assert_msg(wz_problem_set_read(file("bom.jsonl"), true, &set, &err) == WZ_OK, "%s", err.text);
+    ck_assert_uint_eq(set.count, 1);
+    wz_problem_set_clear(&set);
+    wz_text_clear(&text);
+    wz_text_clear(&marked);
 }
 END_TEST
 
@@ -396,6 +443,9 @@ START_TEST(set_read_of_a_changed_hdf5_dataset_names_group_and_reason)
         {"0000/place", 1, "dataset /"},
         {"0000/index", -1, "group /0000, problem 0: an index or seed out of range"},
         {"0000/seed", -5, "an index or seed out of range"},
+        {"0000/seed", 12, "seed 12, split validation and index 0 draw other numbers"},
+        {"0000/index", 7, "seed 11, split validation and index 7 draw other numbers"},
+        {"0000/clipped", 1, "'rows' and 'clipped' belong to numbers of a user's own"},
         {"0000/decision", 1000, "number 1 of the decision is 1000"},
     };
     double row[4096];
@@ -534,6 +584,7 @@ START_TEST(tasks_export_of_gains_keeps_the_rows_of_the_users_table)
         strstr(text.data, "\"seed\": null, \"rows\": [2, 1], \"clipped\": 1, \"numbers\": [36, 0, 27, 30]"));
     wz_text_clear(&text);
     program_succeed(&p, "tasks check @/a.jsonl");
+    ck_assert_ptr_nonnull(strstr(p.out, "1 of them a user's own numbers"));
     temporary_write(file("g.csv"), "-1,0.5\n0.1,4\n", 13);
     program_fail(&p, 3, "g.csv: row 1, column 1 is -1", "tasks export @/b.jsonl --gains @/g.csv");
     ck_assert_int_eq(access(file("b.jsonl"), F_OK), -1);
@@ -563,6 +614,8 @@ START_TEST(eval_of_a_set_equals_eval_of_the_problems_it_was_made_from)
     program_fail(&p, 2, "leave out --split", "eval " CHECKPOINT " --problems @/a.h5 --split test");
     program_fail(&p, 2, "cannot open", "eval " CHECKPOINT " --problems 1e3");
     program_fail(&p, 2, "--problems: expected", "eval " CHECKPOINT " --problems 0");
+    program_fail(&p, 2, "--problems: expected 1 to 100000000, or a file, found '-3'",
+                 "eval " CHECKPOINT " --problems -3");
 }
 END_TEST
 
@@ -628,8 +681,9 @@ static Suite *make_suite(void)
     tcase_add_loop_test(sets, set_read_of_what_is_no_json_line_names_line_and_reason, 0,
                         (int)(sizeof texts / sizeof texts[0]));
     tcase_add_test(sets, set_read_of_endless_lines_is_refused);
+    tcase_add_test(sets, set_read_of_a_set_behind_a_byte_order_mark_is_the_same);
     tcase_add_test(sets, set_read_of_an_empty_or_missing_file_says_so);
-    tcase_add_loop_test(sets, set_read_of_a_changed_hdf5_dataset_names_group_and_reason, 0, 8);
+    tcase_add_loop_test(sets, set_read_of_a_changed_hdf5_dataset_names_group_and_reason, 0, 11);
     tcase_add_test(sets, set_read_of_lost_or_strange_parts_of_hdf5_says_so);
     tcase_add_test(sets, set_read_of_hdf5_cut_short_is_refused);
     tcase_add_test(sets, lines_next_of_any_breaks_gives_each_line);

@@ -18,8 +18,10 @@ static void remove_place(void)
 
 #ifdef WZ_TEST_EMULATED /* where the whole vocabulary takes its time */
 #define LITTLE " generation_batch_size=8 max_completion_length=3"
+#define LITTLE_THOUGHT " generation_batch_size=8 thinking_budget=2"
 #else
 #define LITTLE ""
+#define LITTLE_THOUGHT ""
 #endif
 
 /* Models and ways of training that must each keep the promise. links 4 has answers of at least 5 tokens. */
@@ -41,6 +43,8 @@ static const char *const variants[] = {
     "task_mixture=power_control:links=3:weight=2,power_control:links=4:levels=4:start=2 "
     "curriculum.enabled=true "
     "curriculum.threshold=0.3 curriculum.min_steps=2",
+    "thinking_budget=5 grammar_coef=0.1 max_completion_length=16 overlong_buffer=4" LITTLE_THOUGHT,
+    "verifier_tries=3 grammar_coef=0.1 num_iterations=2",
 #ifdef WZ_TEST_CUDA
     "precision=bf16 model.model_type=qwen3 model.use_qk_norm=true model.num_key_value_heads=1 "
     "num_iterations=2 "

@@ -188,6 +188,10 @@ START_TEST(verify_full_tricks_earn_nothing)
         {"\\boxed{0 0 3} or \\boxed{3 0 3}", WZ_VERDICT_MANY_ANSWERS, "2 times"},
         {"<answer>3 0 3</answer> I think", WZ_VERDICT_TRAILING_TEXT, "I think"},
         {"<answer>3 0 3</answer></think>", WZ_VERDICT_TRAILING_TEXT, "</think>"},
+        {"\\boxed{3 0 0}<answer>3 0 3</answer>", WZ_VERDICT_MANY_ANSWERS, "another answer"},
+        {"\\boxed{ 3 0 3 }</think><answer>3 0 3</answer>", WZ_VERDICT_FEASIBLE, ""},
+        {"\\boxed{3 0 3}, no: \\boxed{3 3 3}</think><answer>3 0 3</answer>", WZ_VERDICT_MANY_ANSWERS,
+         "another"},
         {"\\boxed{3 0 3} or not", WZ_VERDICT_TRAILING_TEXT, "or not"},
         {"<answer>3 0 3.</answer>", WZ_VERDICT_BAD_NUMBER, "3."},
         {"<answer>3,, 0 3</answer>", WZ_VERDICT_BAD_NUMBER, "number 2, \"\""},
@@ -277,13 +281,17 @@ END_TEST
 
 START_TEST(reward_modes_follow_their_formulas)
 {
-    wz_outcome full, strongest;
+    wz_outcome full, strongest, constant;
     ck_assert_int_eq(wz_baseline_run(verifier, 3, &problem, 0, &full, &err), WZ_OK);
     ck_assert_str_eq(verifier->baselines[3].name, "full");
     ck_assert_int_eq(wz_baseline_run(verifier, 5, &problem, 0, &strongest, &err), WZ_OK);
     ck_assert_double_eq_tol(strongest.objective, log2(11), 1e-12);
     ck_assert_double_gt(full.objective, strongest.objective);
-    ck_assert_double_eq(known.best_trivial, full.objective);
+    ck_assert_int_eq(wz_baseline_run(verifier, 6, &problem, 0, &constant, &err), WZ_OK);
+    ck_assert_str_eq(verifier->baselines[6].name, "constant"); /* 3 3 0, the optimum here */
+    ck_assert_double_eq(constant.objective, known.objective);
+    ck_assert_double_eq(known.best_trivial, constant.objective);
+    known.best_trivial = full.objective; /* as if it were not known, so that there is room */
 
     wz_verdict verdict =
         judge_bytes(WZ_PROMPT_COMPACT, " 3 3 3</answer>", 15); /* constant policies: legal, */
@@ -307,7 +315,8 @@ START_TEST(reward_modes_follow_their_formulas)
     ck_assert_double_eq(wz_reward(WZ_REWARD_RATIO, &verdict, &made), 0.8125);
     ck_assert_double_eq(wz_reward(WZ_REWARD_HEADROOM, &verdict, &flat), 0); /* no 0 / 0 */
     verdict.objective = 4;
-    ck_assert_double_eq(wz_reward(WZ_REWARD_HEADROOM, &verdict, &flat), 1);
+    ck_assert_double_eq(wz_reward(WZ_REWARD_HEADROOM, &verdict, &flat),
+                        0); /* no room: nothing to be earned */
 }
 END_TEST
 

@@ -11,6 +11,7 @@
 #include "rewards/solvers/sum_rate.h"
 #include "rewards/solvers/wmmse.h"
 #include "tasks/power_control.h"
+#include "rewards/sun_figures.h"
 #include "tasks/sun_testset.h"
 #include "tests/suite.h"
 
@@ -212,6 +213,25 @@ START_TEST(enumerate_on_the_sun_test_set_reaches_the_published_optimum)
 }
 END_TEST
 
+/* What `wavezero tasks published` prints of these samples. */
+START_TEST(figures_of_the_sun_test_set_are_all_within)
+{
+    wz_sun_figure figures[WZ_SUN_FIGURES];
+    wz_sun_figures_measure(1000, figures);
+    for (size_t i = 0; i < WZ_SUN_FIGURES; i++)
+        ck_assert_msg(wz_sun_figure_is_within(&figures[i]), "%s, %zu links: %g, published %g",
+                      figures[i].name, figures[i].links, figures[i].measured, figures[i].published);
+    wz_sun_figure far = {.published = 50, .tolerance = 0.5, .measured = 51};
+    ck_assert(!wz_sun_figure_is_within(&far));
+    far.error = 0.2;
+    ck_assert(wz_sun_figure_is_within(&far));
+    far.measured = 40;
+    ck_assert(!wz_sun_figure_is_within(&far));
+    far.is_most = true;
+    ck_assert(wz_sun_figure_is_within(&far));
+}
+END_TEST
+
 START_TEST(wmmse_one_link_or_no_power_is_exact)
 {
     static const double one[] = {4}, off[] = {0, 0}, two[] = {1, 1, 1, 1};
@@ -300,6 +320,7 @@ int main(void)
     tcase_add_test(cases, solvers_equal_the_python_oracle);
     tcase_add_test(cases, wmmse_on_the_sun_test_set_reaches_the_published_means);
     tcase_add_test(cases, enumerate_on_the_sun_test_set_reaches_the_published_optimum);
+    tcase_add_test(cases, figures_of_the_sun_test_set_are_all_within);
     tcase_add_test(cases, wmmse_one_link_or_no_power_is_exact);
     tcase_add_test(cases, search_lies_between_its_starts_and_the_optimum);
     tcase_add_test(cases, search_thirty_links_reaches_the_published_bound);

@@ -63,6 +63,54 @@ START_TEST(encode_and_decode_mixed_corpus_equal_tokenizers_package)
 }
 END_TEST
 
+/* Real vocabularies cut down to the tokens of these texts: llama.cpp's own test strings with the ids it expects, and mixtures
+ * with those of the `tokenizers` package (tests/tools/make_cut_vocabularies.py). */
+static const char *const cut_names[] = {"cut_gpt-2", "cut_qwen2", "cut_llama-bpe", "cut_starcoder",
+                                        "cut_deepseek-llm"};
+
+START_TEST(encode_with_real_vocabularies_equals_llama_cpp)
+{
+    const char *name = cut_names[_i];
+    wz_tokenizer *tokenizer = fixture_tokenizer(name);
+    wz_text file = {0};
+    read_data("cut", "_cases", &file);
+    json_t *cases = json_loadb(file.data, file.length, JSON_ALLOW_NUL, NULL);
+    const json_t *texts = json_object_get(cases, "texts"),
+                 *ids = json_object_get(cases, name + strlen("cut_"));
+    ck_assert_uint_gt(json_array_size(texts), 70);
+    ck_assert_uint_eq(json_array_size(texts), json_array_size(ids));
+    for (size_t row = 0; row < json_array_size(texts); row++)
+        check_ids(tokenizer, name, row, json_array_get(texts, row), false, json_array_get(ids, row));
+    json_decref(cases);
+    wz_text_clear(&file);
+    wz_tokenizer_destroy(tokenizer);
+}
+END_TEST
+
+/* "$" ends a line, not only the text: the package cuts "a  \nb" into "a", "  ", "\nb", inside which nothing merges. */
+START_TEST(encode_dollar_matches_before_each_line_feed)
+{
+    static const char json[] =
+        "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":1,\"\u0120\":2,\"\u010a\":3,\"\u0120\u0120\":"
+        "4,"
+        "\"\u0120\u0120\u010a\":5},\"merges\":[[\"\u0120\",\"\u0120\"],[\"\u0120\u0120\",\"\u010a\"]]},"
+        "\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Split\",\"pattern\":{"
+        "\"Regex\":"
+        "\"\\\\s+$\"},\"behavior\":\"Isolated\",\"invert\":false},{\"type\":\"ByteLevel\",\"add_prefix_"
+        "space\":"
+        "false,\"use_regex\":false}]}}";
+    static const uint32_t expected[] = {0, 4, 3, 1};
+    wz_tokenizer *tokenizer = NULL;
+    wz_ids ids = {0};
+    CHECK_OK(wz_tokenizer_create(json, strlen(json), &tokenizer, err));
+    CHECK_OK(wz_tokenizer_encode(tokenizer, "a  \nb", 5, false, &ids, err));
+    ck_assert_uint_eq(ids.length, 4);
+    ck_assert_mem_eq(ids.data, expected, sizeof expected);
+    wz_ids_clear(&ids);
+    wz_tokenizer_destroy(tokenizer);
+}
+END_TEST
+
 /* ---- bytes ---- */
 
 /* NFC changes valid text on purpose, so there the bytes are drawn from those that never form a character. */
@@ -344,6 +392,8 @@ int main(void)
     TCase *equal = tcase_create("tokenizers"), *builtin = tcase_create("builtin"), *bad = tcase_create("bad");
     tcase_set_timeout(equal, 120);
     tcase_add_loop_test(equal, encode_and_decode_mixed_corpus_equal_tokenizers_package, 0, FIXTURES);
+    tcase_add_loop_test(equal, encode_with_real_vocabularies_equals_llama_cpp, 0, 5);
+    tcase_add_test(equal, encode_dollar_matches_before_each_line_feed);
     tcase_add_loop_test(equal, encode_random_bytes_is_lossless, 0, FIXTURES);
     tcase_add_test(equal, encode_long_piece_ends_in_time);
     tcase_add_loop_test(equal, write_json_reads_back_to_an_equal_tokenizer, 0, FIXTURES);

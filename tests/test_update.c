@@ -15,14 +15,40 @@ static const char *const models[] = {
     "model.model_type=qwen3 model.use_qk_norm=true model.num_key_value_heads=1",
     "model.model_type=qwen2 model.attention_bias=true model.num_attention_heads=4",
     "model.tie_word_embeddings=true",
+    "thinking_budget=4",
+    "verifier_tries=2 task.links=3",
 };
+enum { MODELS = sizeof models / sizeof models[0] };
 
 /* Made-up advantages; one completion is left out. */
 static const double advantage[GROUPS * GENERATIONS] = {1.0,  -0.5, -0.5, 0.0,  2.0,   -1.0,
                                                        -1.5, 0.5,  0.25, 0.25, -0.75, 0.25};
 static const uint8_t left_out[GROUPS * GENERATIONS] = {0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0};
 
-static const wz_loss_options loss_options = {WZ_LOSS_DAPO, 0.2, 0.2, ENTROPY, 64};
+#define BETA 0.3
+static const wz_loss_options plain_loss = {
+    .type = WZ_LOSS_DAPO, .epsilon = 0.2, .epsilon_high = 0.2, .entropy_coef = ENTROPY};
+/* Variants whose derivative is that of their value: not cispo, whose ratio is a constant to the derivative only. */
+static const wz_loss_options variants[] = {
+    {.type = WZ_LOSS_GRPO,
+     .epsilon = 0.2,
+     .epsilon_high = 0.2,
+     .entropy_coef = ENTROPY,
+     .sequence_level = true,
+     .beta = BETA,
+     .kl = WZ_KL_K3,
+     .bias_correction = true},
+    {.type = WZ_LOSS_SAPO,
+     .entropy_coef = ENTROPY,
+     .sapo_temperature_pos = 1.0,
+     .sapo_temperature_neg = 1.05,
+     .beta = BETA,
+     .kl = WZ_KL_K2},
+    {.type = WZ_LOSS_DAPO, .epsilon = 0.2, .epsilon_high = 0.2, .entropy_coef = ENTROPY, .beta = BETA}};
+static const wz_loss_options *loss_options = &plain_loss;
+
+/* Of a made-up reference. */
+static float ref_logp[1024];
 
 /* The loss, its gradient left in the model. */
 static double gradients(const rolled *r, wz_apart *apart, wz_backward *backward, bool recompute, bool rescore)
@@ -40,7 +66,8 @@ static double gradients(const rolled *r, wz_apart *apart, wz_backward *backward,
                                    .recompute = recompute,
                                    .rescore = rescore,
                                    .temperature = 1.0f,
-                                   .loss = &loss_options,
+                                   .loss = loss_options,
+                                   .ref_logp = ref_logp,
                                    .totals = &totals,
                                    .advantage = advantage,
                                    .left_out = left_out,
@@ -52,7 +79,8 @@ static double gradients(const rolled *r, wz_apart *apart, wz_backward *backward,
     OK(wz_pack_gradients(&update, &scores, &f.err));
     wz_apart_join(apart);
     for (int64_t c = 0; c < pack->completions; c++)
-        loss += scores.sums[c].policy - ENTROPY * scores.sums[c].entropy;
+        loss +=
+            scores.sums[c].policy - ENTROPY * scores.sums[c].entropy + loss_options->beta * scores.sums[c].kl;
     for (int64_t i = 0; i < pack->lessons.count; i++)
         loss -= LESSON * (double)scores.lesson_logp[i];
     wz_pack_scores_clear(&scores);
@@ -72,6 +100,10 @@ static void prepare(setting *s, const char *overrides)
     make_policy(all);
     s->r = roll(0, GROUPS, GENERATIONS, GROUPS, 2, plain);
     ck_assert_int_gt(s->r.batch->packs[0]->lessons.count, 0);
+    const wz_decisions *d = &s->r.batch->packs[0]->decisions;
+    ck_assert_int_le(d->count, 1024);
+    for (int64_t i = 0; i < d->count; i++)
+        ref_logp[i] = d->logp[i] + 0.25f * (float)(i % 5 - 2);
     OK(wz_apart_create(f.policy->model, true, &s->apart, &f.err));
     OK(wz_backward_create(f.policy->model, wz_batch_rows(s->r.batch), &s->backward, &f.err));
 }
@@ -111,7 +143,8 @@ END_TEST
 START_TEST(pack_gradients_are_those_of_the_loss)
 {
     setting s;
-    prepare(&s, models[_i]);
+    prepare(&s, models[_i % MODELS]);
+    loss_options = _i < MODELS ? &plain_loss : &variants[_i - MODELS];
     const wz_model *model = f.policy->model;
     const size_t bytes = (size_t)model->floats * sizeof(float);
     float *weights = malloc(bytes), *gradient = malloc(bytes);
@@ -171,8 +204,8 @@ int main(void)
     Suite *suite = suite_create("update");
     TCase *tests = tcase_create("update");
     tcase_set_timeout(tests, 120);
-    tcase_add_loop_test(tests, pack_gradients_are_the_same_bytes_with_reused_activations, 0, 4);
-    tcase_add_loop_test(tests, pack_gradients_are_those_of_the_loss, 0, 4);
+    tcase_add_loop_test(tests, pack_gradients_are_the_same_bytes_with_reused_activations, 0, MODELS);
+    tcase_add_loop_test(tests, pack_gradients_are_those_of_the_loss, 0, MODELS + 3);
     tcase_add_test(tests, pack_exactness_sees_a_changed_bit);
     suite_add_tcase(suite, tests);
     return run_suite(suite);

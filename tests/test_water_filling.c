@@ -155,7 +155,8 @@ START_TEST(shares_above_the_total_are_named_with_their_excess)
 }
 END_TEST
 
-/* Answers that do not look at the gains: nothing, everything to one channel, the same for all. What they earn beyond the
+/* Answers that do not look at the gains: nothing, everything to one channel, the same for all, what suits typical
+ * gains. What they earn beyond the
  * best trivial policy is nothing, and shares to the weakest channel never earn more than to the strongest. */
 START_TEST(answers_that_ignore_the_gains_earn_no_headroom)
 {
@@ -163,9 +164,9 @@ START_TEST(answers_that_ignore_the_gains_earn_no_headroom)
         wz_problem problem = family_problem(task, "", n);
         const wz_reference known = family_training(&problem, NULL);
         static const char *const answers[] = {" 0 0 0 0</answer>", " 0 0 0 10</answer>", " 2 2 2 2</answer>",
-                                              " 3 3 2 2</answer>", " 10 0 0 0</answer>"};
-        double worth[5];
-        for (size_t i = 0; i < 5; i++) {
+                                              " 3 3 2 2</answer>", " 10 0 0 0</answer>", " 5 3 2 0</answer>"};
+        double worth[6];
+        for (size_t i = 0; i < 6; i++) {
             const wz_verdict verdict = family_answer(&problem, &known, answers[i]);
             ck_assert_int_eq(verdict.kind, WZ_VERDICT_FEASIBLE);
             worth[i] = verdict.objective;
@@ -175,7 +176,7 @@ START_TEST(answers_that_ignore_the_gains_earn_no_headroom)
         ck_assert_double_eq(worth[0], 0);
         ck_assert_double_le(worth[1], worth[4]);
         ck_assert_double_le(worth[2], worth[3]);
-        ck_assert_double_eq(fmax(worth[3], worth[4]), known.best_trivial);
+        ck_assert_double_eq(fmax(fmax(worth[3], worth[4]), worth[5]), known.best_trivial);
         wz_problem_clear(&problem);
     }
 }

@@ -19,7 +19,9 @@
  * others are WZ_F32. Whatever the types, ops compute in fp32 and round (to nearest, ties to even) only where a tensor
  * of type WZ_BF16 is written, or a number becomes a factor of a product of type WZ_BF16: weights of attention and their
  * gradients, gradients of logits. Products read two tensors of one type: where that is WZ_BF16, of weights the copy in
- * `prepared`, which is required then; the weights themselves stay fp32. */
+ * `prepared`, which is required then; the weights themselves stay fp32. Matrices that are not trained (linear layers,
+ * embedding, head) may be stored as WZ_BF16 in any backend that supports the type: results have the bits that they have with
+ * the same numbers stored as WZ_F32. */
 #ifndef WZ_BACKEND_BACKEND_H
 #define WZ_BACKEND_BACKEND_H
 
@@ -73,15 +75,24 @@ typedef struct wz_row_groups {
     const int32_t *index;
 } wz_row_groups;
 
-/* A linear layer's weights: y = x w^T + bias (+ scale (x a^T) b^T). */
+/* A low-rank pair beside a range of a linear layer's outputs: y[:, first .. first + b.rows) += scale (x a^T) b^T. */
+typedef struct wz_low_rank {
+    wz_tensor a; /* [r, in] */
+    wz_tensor b; /* [outputs, r] */
+    int64_t first;
+} wz_low_rank;
+
+#define WZ_LOW_RANK_PAIRS 3 /* of one linear layer: its parts (q, k, v; gate, up) have pairs of their own */
+
+/* A linear layer's weights: y = x w^T + bias (+ its pairs' products). */
 typedef struct wz_linear {
     wz_tensor weight; /* [out, in] */
     const void
         *prepared;  /* the same weights as `prepare` lays them out; NULL: the backend reads `weight` itself */
     wz_tensor bias; /* [1, out]; data NULL: none */
-    wz_tensor low_rank_a; /* [r, in]; data NULL: none */
-    wz_tensor low_rank_b; /* [out, r] */
-    float low_rank_scale;
+    wz_low_rank pair[WZ_LOW_RANK_PAIRS]; /* of disjoint outputs, fp32 */
+    int pairs;                           /* 0: none */
+    float pair_scale;
 } wz_linear;
 
 /* Attention geometry; q, k, v are column ranges of one [rows, (heads + 2 kv_heads) head_dim] tensor. */
@@ -158,6 +169,7 @@ typedef struct wz_backend wz_backend;
 typedef struct wz_op_bounds {
     wz_attention attention;
     int64_t hidden, intermediate, vocab;                  /* hidden_size, ... */
+    int64_t rank;                                         /* of low-rank pairs; 0: there are none */
     int64_t floats;                                       /* of one flat array of parameters */
     int64_t rows, groups, completions, completion_stride; /* of a pack, as in wz_segments */
     int64_t entries;  /* of one head call that scores; 0: forward passes and sampling only */
@@ -181,7 +193,7 @@ typedef struct wz_backend_ops {
     /* Bytes per second in which the whole backend reads a block of this size from end to end, each host thread a part of
      * its own: the best of the rounds that fit into `seconds`. NaN: out of memory. */
     double (*memory_rate)(wz_backend *backend, size_t bytes, double seconds);
-    /* Whether a tensor type / a low-rank pair is implemented. */
+    /* Whether a tensor type (of working tensors, of frozen matrices) / low-rank pairs are implemented. */
     bool (*supports_type)(const wz_backend *backend, wz_dtype type);
     bool (*supports_low_rank)(const wz_backend *backend);
 
@@ -232,21 +244,26 @@ typedef struct wz_backend_ops {
      * differ in the last bits with and without it, so one model always uses it or never. */
     size_t (*prepared_bytes)(const wz_backend *backend, const wz_linear *linear);
     void (*prepare)(wz_backend *backend, void *to, const wz_linear *linear);
-    /* y [w] = residual + x w^T + bias, x [w]; residual.data NULL: 0. residual may be y itself, and is of its type and
+    /* y [w] = residual + x w^T + bias + pairs, x [w]; residual.data NULL: 0. residual may be y itself, and is of its type and
      * stride. To a y of type WZ_BF16 the three are added in fp32, the bias rounded to it, too. */
     void (*linear_forward)(wz_backend *backend, wz_tensor y, wz_tensor x, const wz_linear *linear,
                            wz_tensor residual);
-    /* dx [w] = dy w, dy [w]. */
+    /* dx [w] = dy w + sum over pairs of scale (dy_p b) a, dy_p being the pair's columns of dy; dy [w]. */
     void (*linear_backward_input)(wz_backend *backend, wz_tensor dx, wz_tensor dy, const wz_linear *linear);
     /* dw += dy^T x and dbias += column sums of dy, per group in order; dy, x [w]. gradient->weight.data NULL: frozen. */
     void (*linear_backward_weight)(wz_backend *backend, const wz_linear *gradient, wz_tensor dy, wz_tensor x,
                                    const wz_row_groups *groups);
+    /* Of each pair: da += scale (dy_p b)^T x and db += scale dy_p^T (x a^T), per group in order. gradient->pair are laid out as
+     * linear->pair; nothing else of gradient is read. NULL where pairs are not supported. */
+    void (*linear_backward_pairs)(wz_backend *backend, const wz_linear *gradient, const wz_linear *linear,
+                                  wz_tensor dy, wz_tensor x, const wz_row_groups *groups);
 
     /* Per-head RMSNorm of q and k in place, keeping 1/rms [rows][heads + kv_heads] and the input in raw
      * [rows, (heads + kv_heads) head_dim]; qkv, raw, dqkv [w]. */
     void (*qk_norm_forward)(wz_backend *backend, wz_tensor qkv, wz_tensor raw, float *rstd,
                             const wz_attention *attention, const float *q_weight, const float *k_weight,
                             float eps);
+    /* dq_weight and dk_weight may be NULL: frozen. */
     void (*qk_norm_backward)(wz_backend *backend, wz_tensor dqkv, float *dq_weight, float *dk_weight,
                              wz_tensor raw, const float *rstd, const wz_attention *attention,
                              const float *q_weight, const float *k_weight, const wz_row_groups *groups);
@@ -308,6 +325,8 @@ typedef struct wz_backend_ops {
     /* AdamW (Loshchilov & Hutter 2019) on count parameters, gradient scaled by gradient_scale first. */
     void (*adamw)(wz_backend *backend, float *weight, float *m, float *v, const float *gradient,
                   int64_t count, float gradient_scale, const wz_adamw *adamw);
+    /* to = (1 - share) to + share from, count floats: an average that follows. */
+    void (*blend)(wz_backend *backend, float *to, const float *from, int64_t count, float share);
 
     const wz_decode_ops *decode; /* NULL: the host drives decoding, step by step */
 } wz_backend_ops;

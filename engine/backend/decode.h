@@ -45,7 +45,7 @@ typedef struct wz_decode {
     int64_t steps, step_rows, group_rows; /* group_rows: of one group in one step */
 } wz_decode;
 
-#define WZ_DECODE_ENDS 4
+#define WZ_DECODE_ENDS 9
 
 /* The most of all packs of a run; steps 0: the host drives. */
 typedef struct wz_decode_bounds {

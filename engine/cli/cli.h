@@ -41,12 +41,18 @@ wz_status wz_cmd_resume(const wz_cli *cli, const wz_command *self, int argc, con
 wz_status wz_cmd_eval(const wz_cli *cli, const wz_command *self, int argc, const char **argv, wz_error *err);
 wz_status wz_cmd_generate(const wz_cli *cli, const wz_command *self, int argc, const char **argv,
                           wz_error *err);
+wz_status wz_cmd_import(const wz_cli *cli, const wz_command *self, int argc, const char **argv,
+                        wz_error *err);
+wz_status wz_cmd_export(const wz_cli *cli, const wz_command *self, int argc, const char **argv,
+                        wz_error *err);
 wz_status wz_cmd_bench(const wz_cli *cli, const wz_command *self, int argc, const char **argv, wz_error *err);
 wz_status wz_cmd_doctor(const wz_cli *cli, const wz_command *self, int argc, const char **argv,
                         wz_error *err);
 wz_status wz_cmd_help(const wz_cli *cli, const wz_command *self, int argc, const char **argv, wz_error *err);
 wz_status wz_cmd_inspect(const wz_cli *cli, const wz_command *self, int argc, const char **argv,
                          wz_error *err);
+wz_status wz_cmd_report(const wz_cli *cli, const wz_command *self, int argc, const char **argv,
+                        wz_error *err);
 wz_status wz_cmd_tasks(const wz_cli *cli, const wz_command *self, int argc, const char **argv, wz_error *err);
 wz_status wz_cmd_version(const wz_cli *cli, const wz_command *self, int argc, const char **argv,
                          wz_error *err);
@@ -55,8 +61,11 @@ extern const char wz_train_details[];
 extern const char wz_resume_details[];
 extern const char wz_eval_details[];
 extern const char wz_generate_details[];
+extern const char wz_import_details[];
+extern const char wz_export_details[];
 extern const char wz_bench_details[];
 extern const char wz_inspect_details[];
+extern const char wz_report_details[];
 extern const char wz_tasks_details[];
 extern const char wz_doctor_details[];
 extern const char wz_help_details[];

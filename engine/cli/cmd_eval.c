@@ -2,6 +2,7 @@
 #include "engine/cli/cmd_eval.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 #include "engine/core/clock.h"
 #include "engine/run/load.h"
@@ -28,6 +29,7 @@ const char wz_eval_details[] =
     "  --seed N               of problems and samples (default: the run's)\n"
     "  --timing               time per problem too, of the policy, the reference and the baselines, and the\n"
     "                         best random answer in the policy's time\n"
+    "  --no-seen              do not count which problems, number for number, were among those of training\n"
     "  --json                 one JSON object (of --grid: an array)\n";
 
 void wz_eval_begin(wz_eval_session *session, const wz_cli *cli, const wz_eval_arguments *arguments,
@@ -87,9 +89,13 @@ static wz_status evaluate_part(wz_eval_session *session, wz_policy *policy, cons
 {
     wz_eval_options options;
     wz_evaluation evaluation;
+    uint8_t *seen = NULL;
     wz_status status = wz_eval_prepare(session->arguments, config, part, &options, err);
+    if (status == WZ_OK && session->past != NULL)
+        status = wz_find_seen(session->past, &options, &seen, err);
     if (status == WZ_OK)
         status = wz_eval_run(session, policy, &options, part->name, &evaluation, err);
+    free(seen);
     if (status != WZ_OK)
         return status;
     if (session->arguments->json) {
@@ -125,8 +131,8 @@ static wz_status write_parts(wz_eval_session *session, wz_policy *policy, const 
     return status == WZ_OK ? wz_text_append(text, "\n", 1, err) : status;
 }
 
-static wz_status evaluate(const wz_cli *cli, const wz_eval_arguments *a, wz_policy *policy,
-                          const wz_config *config, wz_text *text, wz_error *err)
+static wz_status evaluate(const wz_cli *cli, const wz_eval_arguments *a, const wz_training_past *past,
+                          wz_policy *policy, const wz_config *config, wz_text *text, wz_error *err)
 {
     wz_eval_session session;
     wz_eval_parts parts;
@@ -136,6 +142,7 @@ static wz_status evaluate(const wz_cli *cli, const wz_eval_arguments *a, wz_poli
         problems += parts.items[p].problems;
     if (status == WZ_OK) {
         wz_eval_begin(&session, cli, a, problems);
+        session.past = past;
         status = write_parts(&session, policy, config, &parts, text, err);
         wz_eval_end(&session);
     }
@@ -149,10 +156,16 @@ static wz_status evaluate_one(const wz_cli *cli, const wz_eval_arguments *a, con
     wz_backend *backend = NULL;
     wz_policy *policy = NULL;
     wz_config config;
+    wz_training_past past;
+    const bool is_grid = a->grid.count > 0, counts_seen = !a->no_seen && !is_grid;
     wz_status status = wz_load_for_inference(rest->items[0], rest->items + 1, rest->count - 1, cli->log,
                                              &config, &backend, &policy, err);
-    if (status == WZ_OK)
-        status = (a->grid.count > 0 ? wz_eval_grid : evaluate)(cli, a, policy, &config, text, err);
+    if (status == WZ_OK && counts_seen)
+        status = wz_training_past_read(rest->items[0], &past, err);
+    if (status == WZ_OK && is_grid)
+        status = wz_eval_grid(cli, a, policy, &config, text, err);
+    else if (status == WZ_OK)
+        status = evaluate(cli, a, counts_seen ? &past : NULL, policy, &config, text, err);
     wz_policy_destroy(policy);
     if (backend != NULL)
         backend->ops->destroy(backend);
@@ -173,6 +186,7 @@ wz_status wz_cmd_eval(const wz_cli *cli, const wz_command *self, int argc, const
         {"--grid", WZ_OPTION_TEXTS, &a.grid, 0, 0, "KEY=V1,V2,...", "a row for each setting"},
         {"--seed", WZ_OPTION_INTEGER, &a.seed, 0, 9.2e18, "N", "of problems and samples"},
         {"--timing", WZ_OPTION_FLAG, &a.timing, 0, 0, NULL, "time per problem"},
+        {"--no-seen", WZ_OPTION_FLAG, &a.no_seen, 0, 0, NULL, "do not look for problems of training"},
         {"--json", WZ_OPTION_FLAG, &a.json, 0, 0, NULL, "one JSON object"}};
     wz_arguments rest;
     wz_text text = {0};

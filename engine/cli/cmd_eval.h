@@ -7,6 +7,7 @@
 #include "engine/run/config.h"
 #include "engine/run/evaluate.h"
 #include "engine/run/problem_set.h"
+#include "engine/run/seen.h"
 
 typedef struct wz_eval_arguments {
     int64_t problems, batch, samples, seed;
@@ -14,7 +15,7 @@ typedef struct wz_eval_arguments {
     const char *split, *given; /* split NULL: test; given: a count, or the file of a problem set */
     wz_problem_set set;        /* of that file */
     wz_option_texts grid;
-    bool compare, permute, timing, json, help;
+    bool compare, permute, timing, no_seen, json, help;
 } wz_eval_arguments;
 
 /* What one set of figures is about. */
@@ -30,6 +31,7 @@ typedef struct wz_eval_part {
 typedef struct wz_eval_session {
     const wz_cli *cli;
     const wz_eval_arguments *arguments;
+    const wz_training_past *past; /* of the policy; NULL: not asked for */
     wz_progress progress;
     int64_t done;     /* problems of the evaluations before the present one */
     const char *name; /* of the present one */

@@ -1,4 +1,5 @@
 /* `wavezero eval CHECKPOINT --grid task.links=5,10,20`: a row for each setting. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -66,6 +67,15 @@ static wz_status write_json(const wz_grid_row *rows, size_t count, wz_text *out,
     return status == WZ_OK ? wz_text_append(out, "\n", 1, err) : status;
 }
 
+/* The checkpoint's other families need not have the option. */
+static wz_status name_one_task(wz_error *err, wz_status status)
+{
+    const size_t used = strlen(err->text);
+    (void)snprintf(err->text + used, sizeof err->text - used,
+                   "; of a checkpoint of several tasks choose one: task.name=NAME");
+    return status;
+}
+
 wz_status wz_eval_grid(const wz_cli *cli, const wz_eval_arguments *a, wz_policy *policy,
                        const wz_config *config, wz_text *out, wz_error *err)
 {
@@ -79,7 +89,7 @@ wz_status wz_eval_grid(const wz_cli *cli, const wz_eval_arguments *a, wz_policy 
     for (size_t p = 0; status == WZ_OK && p < mixture.count; p++)
         status = wz_grid_check(&grid, mixture.parts[p].task, err);
     if (status != WZ_OK)
-        return status;
+        return mixture.count > 1 ? name_one_task(err, status) : status;
     const size_t count = mixture.count * grid.settings;
     status = wz_alloc(&rows, count, sizeof(wz_grid_row), "the settings of --grid", err);
     if (status != WZ_OK)

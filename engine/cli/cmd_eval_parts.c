@@ -9,7 +9,9 @@ wz_status wz_eval_read_problems(wz_eval_arguments *a, wz_error *err)
     if (a->given == NULL)
         return WZ_OK;
     const size_t length = strlen(a->given), digits = strspn(a->given, "0123456789");
-    if (digits < length || length == 0) {
+    const bool is_signed =
+        (a->given[0] == '-' || a->given[0] == '+') && strspn(a->given + 1, "0123456789") == length - 1;
+    if (!is_signed && (digits < length || length == 0)) {
         if (a->split != NULL)
             return wz_fail(err, WZ_ERR_USAGE, "--problems FILE names its problems: leave out --split");
         if (a->grid.count > 0)
@@ -17,7 +19,7 @@ wz_status wz_eval_read_problems(wz_eval_arguments *a, wz_error *err)
                            "--grid generates its problems: give --problems a number, not a file");
         return wz_problem_set_read(a->given, true, &a->set, err);
     }
-    a->problems = length <= 9 ? strtoll(a->given, NULL, 10) : 0;
+    a->problems = length <= 9 && !is_signed ? strtoll(a->given, NULL, 10) : 0;
     if (a->problems < 1 || a->problems > 100000000)
         return wz_fail(err, WZ_ERR_USAGE, "--problems: expected 1 to 100000000, or a file, found '%.64s'",
                        a->given);

@@ -30,6 +30,8 @@ typedef struct generate_arguments {
     double temperature;
     const char *split, *gains;
     bool json, help, coefficients;
+    const char *const *overrides; /* key=value, as given */
+    size_t override_count;
 } generate_arguments;
 
 /* Problems from the user's file; their options, the size among them, become the task's. */
@@ -38,11 +40,18 @@ static wz_status import_problems(generate_arguments *a, wz_config *config, wz_pr
     size_t count = 0;
     wz_status status =
         wz_gains_problems(config->task, config->task_values, a->gains, a->coefficients, out, &count, err);
-    if (status != WZ_OK)
-        return status;
-    memcpy(config->task_values, (*out)->values, sizeof config->task_values);
+    if (status == WZ_OK)
+        status = wz_config_check_given(config, a->overrides, a->override_count, *out, err);
     a->count = (int64_t)count;
-    return WZ_OK;
+    if (status == WZ_OK)
+        memcpy(config->task_values, (*out)->values, sizeof config->task_values);
+    for (size_t i = 0; status != WZ_OK && i < count; i++)
+        wz_problem_clear(&(*out)[i]);
+    if (status != WZ_OK) {
+        free(*out);
+        *out = NULL;
+    }
+    return status;
 }
 
 static wz_status make_problems(generate_arguments *a, wz_config *config, wz_problem **out, wz_error *err)
@@ -65,6 +74,23 @@ static wz_status make_problems(generate_arguments *a, wz_config *config, wz_prob
 static const uint8_t *file_rows(const wz_problem *problem, const generate_arguments *a)
 {
     return a->gains == NULL ? NULL : problem->source;
+}
+
+/* Of the prompt and of the completion, as the model reads them. */
+static void write_tokens(wz_json *json, const wz_batch *batch, int64_t number)
+{
+    const wz_ids *prompt = &batch->prompts[number / batch->generations];
+    const wz_pack *pack = batch->packs[0]; /* there is one */
+    wz_json_key(json, "prompt_tokens");
+    wz_json_begin_array(json);
+    for (size_t i = 0; i < prompt->length; i++)
+        wz_json_integer(json, (int64_t)prompt->data[i]);
+    wz_json_end_array(json);
+    wz_json_key(json, "tokens");
+    wz_json_begin_array(json);
+    for (int32_t i = 0; i < pack->length[number]; i++)
+        wz_json_integer(json, (int64_t)pack->tokens[number * pack->completion_stride + i]);
+    wz_json_end_array(json);
 }
 
 static wz_status write_json(const generate_arguments *a, const wz_batch *batch, int64_t number,
@@ -91,6 +117,7 @@ static wz_status write_json(const generate_arguments *a, const wz_batch *batch, 
     wz_json_bytes(&json, prompt->data, prompt->length);
     wz_json_key(&json, "completion");
     wz_json_bytes(&json, completion->data, completion->length);
+    write_tokens(&json, batch, number);
     wz_json_field_string(&json, "verdict", wz_verdict_kind_name(verdict->kind));
     wz_json_field_string(&json, "reason", verdict->reason);
     wz_json_field_number(&json, "objective", verdict->objective);
@@ -169,9 +196,8 @@ static wz_status answer(const wz_cli *cli, const generate_arguments *a, wz_polic
     if (status == WZ_OK)
         status = wz_batch_verify(batch, err);
     for (int64_t n = 0; status == WZ_OK && n < a->count * a->samples; n++) {
-        const wz_problem *problem = &batch->problems[n / a->samples];
         prompt.length = 0;
-        status = wz_problem_print(problem, batch->style, &prompt, err);
+        status = wz_batch_print_prompt(batch, n / a->samples, &prompt, err);
         if (status == WZ_OK)
             status = a->json ? write_json(a, batch, n, &prompt, &text, err)
                              : write_plain(a, batch, n, &prompt, &text, err);
@@ -214,6 +240,8 @@ wz_status wz_cmd_generate(const wz_cli *cli, const wz_command *self, int argc, c
     if (status == WZ_OK)
         status = wz_load_for_inference(rest.items[0], rest.items + 1, rest.count - 1, cli->log, &config,
                                        &backend, &policy, err);
+    a.overrides = rest.items + 1;
+    a.override_count = rest.count - 1;
     if (status == WZ_OK)
         status = make_problems(&a, &config, &problems, err);
     if (status == WZ_OK)

@@ -12,9 +12,9 @@ const char wz_inspect_details[] = "Checks every digest in the file, then shows i
                                   "weights are), its tensors, its texts and its configuration.\n\n"
                                   "  --json                 one JSON object\n";
 
-/* Elements of all tensors, and of the weights alone (the parameters). */
+/* Elements of the weights (the parameters), and bytes of all tensors. */
 typedef struct counts {
-    uint64_t parameters, elements;
+    uint64_t parameters, bytes;
 } counts;
 
 static uint64_t element_count(const wz_checkpoint_tensor *tensor)
@@ -30,7 +30,8 @@ static counts count_elements(const wz_checkpoint *checkpoint)
     counts sum = {0};
     for (size_t i = 0; i < wz_checkpoint_tensor_count(checkpoint); ++i) {
         const wz_checkpoint_tensor *tensor = wz_checkpoint_tensor_info(checkpoint, i);
-        sum.elements += element_count(tensor);
+        size_t bytes = 0;
+        sum.bytes += wz_number_bytes(tensor->type, (size_t)element_count(tensor), &bytes) ? bytes : 0;
         sum.parameters += strcmp(tensor->group, "weights") == 0 ? element_count(tensor) : 0;
     }
     return sum;
@@ -55,6 +56,7 @@ static wz_status write_json(wz_checkpoint *checkpoint, const char *path, const c
         wz_json_begin_object(&json);
         wz_json_field_string(&json, "group", tensor->group);
         wz_json_field_string(&json, "name", tensor->name);
+        wz_json_field_string(&json, "type", wz_number_type_names[tensor->type]);
         wz_json_key(&json, "shape");
         wz_json_begin_array(&json);
         for (size_t j = 0; j < tensor->rank; ++j)
@@ -79,7 +81,10 @@ static wz_status write_tensor(const wz_checkpoint_tensor *tensor, wz_text *out, 
         size_t used = strlen(shape);
         (void)snprintf(shape + used, sizeof shape - used, "%s%zu", i > 0 ? " x " : "", tensor->shape[i]);
     }
-    return wz_text_printf(out, err, "  %-8s %-52s %s\n", tensor->group, tensor->name, shape);
+    return wz_text_printf(out, err, "  %-8s %-52s %s%s\n", tensor->group, tensor->name, shape,
+                          tensor->type == WZ_NUMBER_F16    ? " f16"
+                          : tensor->type == WZ_NUMBER_BF16 ? " bf16"
+                                                           : "");
 }
 
 static wz_status write_summary(wz_checkpoint *checkpoint, const char *path, const char *digest,
@@ -87,12 +92,12 @@ static wz_status write_summary(wz_checkpoint *checkpoint, const char *path, cons
 {
     counts sum = count_elements(checkpoint);
     size_t tensors = wz_checkpoint_tensor_count(checkpoint);
-    wz_status status = wz_text_printf(
-        out, err,
-        "file            %s\nstep            %lld\nweights_digest  %s\nparameters      %llu\n"
-        "tensors         %zu (%.1f MB)\n",
-        path, (long long)wz_checkpoint_step(checkpoint), digest, (unsigned long long)sum.parameters, tensors,
-        (double)sum.elements * sizeof(float) / 1e6);
+    wz_status status =
+        wz_text_printf(out, err,
+                       "file            %s\nstep            %lld\nweights_digest  %s\nparameters      %llu\n"
+                       "tensors         %zu (%.1f MB)\n",
+                       path, (long long)wz_checkpoint_step(checkpoint), digest,
+                       (unsigned long long)sum.parameters, tensors, (double)sum.bytes / 1e6);
     for (size_t i = 0; i < tensors && status == WZ_OK; ++i)
         status = write_tensor(wz_checkpoint_tensor_info(checkpoint, i), out, err);
     if (status == WZ_OK && config->length > 0)

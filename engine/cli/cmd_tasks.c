@@ -15,6 +15,9 @@ const char wz_tasks_details[] =
     "  baselines              what classical algorithms reach on them\n"
     "  published              figures of the literature, each measured again\n"
     "  export FILE            writes a problem set: JSON lines, or HDF5 where FILE ends in .h5 or .hdf5\n"
+    "  import FILE.. -o SET   reads problem sets and your own channels, verifies every problem, and writes "
+    "them\n"
+    "                         all as one set of either kind\n"
     "  check FILE             reads a problem set, verifies every problem, prints what is in it\n\n"
     "  --problems N           how many (print: 3; baselines: 1000, with --all at most 500; published: each "
     "its own,\n"
@@ -25,7 +28,9 @@ const char wz_tasks_details[] =
     "  --all                  baselines: of every family, at its defaults and where figures are published\n"
     "  --task NAME            published: of this family only\n"
     "  --gains FILE           export: your own channels instead, as `generate --gains` takes them\n"
-    "  --coefficients         --gains holds channel coefficients h: gains are |h|^2\n"
+    "  -o SET                 import: the set to write, JSON lines or HDF5 as for export\n"
+    "  --coefficients         --gains (import: what is no set) holds channel coefficients h: gains are "
+    "|h|^2\n"
     "  --config FILE          take task, seed and prompt_style from a configuration\n"
     "  --json                 JSON; print and --all: one object a line\n\n"
     "Configuration keys follow as key=value, e.g. task.name=power_control task.links=5 seed=2 "
@@ -232,15 +237,23 @@ static wz_status check_form_options(const wz_tasks_request *request, const char 
     if (request->only != NULL && strcmp(form, "published") != 0)
         return wz_fail(err, WZ_ERR_USAGE,
                        "--task goes with published; elsewhere task.name=%.64s chooses a task", request->only);
-    if ((request->gains != NULL || request->coefficients) && strcmp(form, "export") != 0)
-        return wz_fail(err, WZ_ERR_USAGE, "--gains and --coefficients go with export");
+    const bool is_import = strcmp(form, "import") == 0;
+    if (request->gains != NULL && strcmp(form, "export") != 0)
+        return wz_fail(err, WZ_ERR_USAGE,
+                       is_import ? "import takes channels by their names, without --gains"
+                                 : "--gains goes with export");
+    if (request->coefficients && strcmp(form, "export") != 0 && !is_import)
+        return wz_fail(err, WZ_ERR_USAGE, "--coefficients goes with export and import");
+    if (request->output != NULL && !is_import)
+        return wz_fail(err, WZ_ERR_USAGE, "-o goes with import");
     return WZ_OK;
 }
 
 /* The form is the first plain argument, unless that is an override already. */
 static wz_status run_form(const wz_cli *cli, wz_tasks_request *request, const char *form, wz_error *err)
 {
-    static const char *const forms[] = {"list", "print", "baselines", "published", "export", "check"};
+    static const char *const forms[] = {"list",   "print",  "baselines", "published",
+                                        "export", "import", "check"};
     wz_suggestion nearest = {0};
     wz_text text = {0};
     wz_status status = WZ_OK;
@@ -265,15 +278,18 @@ static wz_status run_form(const wz_cli *cli, wz_tasks_request *request, const ch
         status = wz_tasks_published(cli, request, &text, err);
     else if (strcmp(form, "export") == 0)
         status = wz_tasks_export(cli, request, &text, err);
+    else if (strcmp(form, "import") == 0)
+        status = wz_tasks_import(request, &text, err);
     else if (strcmp(form, "check") == 0)
         status = wz_tasks_check(request, &text, err);
     else if (nearest.best != NULL)
         status =
             wz_fail(err, WZ_ERR_USAGE, "unknown form 'tasks %.64s' (did you mean '%s'?)", form, nearest.best);
     else
-        status = wz_fail(err, WZ_ERR_USAGE,
-                         "unknown form 'tasks %.64s'; use list, print, baselines, published, export or check",
-                         form);
+        status = wz_fail(
+            err, WZ_ERR_USAGE,
+            "unknown form 'tasks %.64s'; use list, print, baselines, published, export, import or check",
+            form);
     return wz_cli_print(cli, &text, status, err);
 }
 
@@ -295,6 +311,7 @@ wz_status wz_cmd_tasks(const wz_cli *cli, const wz_command *self, int argc, cons
         {"--config", WZ_OPTION_TEXT, &file, 0, 0, "FILE", ""},
         {"--gains", WZ_OPTION_TEXT, &request.gains, 0, 0, "FILE", ""},
         {"--coefficients", WZ_OPTION_FLAG, &request.coefficients, 0, 0, NULL, ""},
+        {"-o", WZ_OPTION_TEXT, &request.output, 0, 0, "SET", ""},
     };
     wz_config_default(&request.config);
     wz_status status =
@@ -308,11 +325,17 @@ wz_status wz_cmd_tasks(const wz_cli *cli, const wz_command *self, int argc, cons
     bool has_form = rest.count > 0 && strchr(rest.items[0], '=') == NULL;
     const char *form = has_form ? rest.items[0] : "list";
     size_t taken = has_form;
-    if (strcmp(form, "export") == 0 || strcmp(form, "check") == 0) {
+    if (strcmp(form, "export") == 0 || strcmp(form, "check") == 0 || strcmp(form, "import") == 0) {
         if (rest.count < 2)
             return wz_fail(err, WZ_ERR_USAGE, "tasks %s needs a file: wavezero tasks %s FILE", form, form);
         request.file = rest.items[taken++];
     }
-    status = configure(&request, file, rest.items + taken, rest.count - taken, err);
+    request.files = rest.items + 1;
+    while (strcmp(form, "import") == 0 && taken < rest.count && strchr(rest.items[taken], '=') == NULL)
+        taken++;
+    request.file_count = taken - 1;
+    request.overrides = rest.items + taken;
+    request.override_count = rest.count - taken;
+    status = configure(&request, file, request.overrides, request.override_count, err);
     return status == WZ_OK ? run_form(cli, &request, form, err) : status;
 }

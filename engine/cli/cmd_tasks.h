@@ -5,6 +5,7 @@
 #include "engine/cli/cli.h"
 #include "engine/core/json.h"
 #include "engine/run/config.h"
+#include "engine/run/problem_set.h"
 #include "rewards/published.h"
 #include "rewards/verifier.h"
 
@@ -18,9 +19,14 @@ typedef struct wz_tasks_request {
     const char *only; /* published: of this task; NULL: of all */
     bool all;         /* baselines: of every task */
     bool json;
-    const char *file;  /* the problem set of export and check */
-    const char *gains; /* export: a user's own channels; NULL: generated problems */
-    bool coefficients; /* of gains: h, not |h|^2 */
+    const char *file;         /* the problem set of export and check */
+    const char *gains;        /* export: a user's own channels; NULL: generated problems */
+    bool coefficients;        /* of gains: h, not |h|^2 */
+    const char *const *files; /* import: what to read */
+    size_t file_count;
+    const char *output;           /* import: the problem set to write */
+    const char *const *overrides; /* key=value, as given */
+    size_t override_count;
 } wz_tasks_request;
 
 /* Problem number `first + offset`, with its reference. Clear *problem with wz_problem_clear. */
@@ -44,6 +50,11 @@ bool wz_tasks_same_setting(const wz_published *a, const wz_published *b);
 
 /* Writes the problem set request->file; says how many problems it holds, and its digest. */
 wz_status wz_tasks_export(const wz_cli *cli, const wz_tasks_request *request, wz_text *out, wz_error *err);
+/* Verifies the problems of the sets request->files, makes some of the channels among them, and writes request->output. */
+wz_status wz_tasks_import(const wz_tasks_request *request, wz_text *out, wz_error *err);
+/* Adds a user's own channels; *added counts them. */
+wz_status wz_tasks_add_gains(const wz_tasks_request *request, const char *path, wz_set_writer *writer,
+                             int64_t *added, wz_error *err);
 /* Reads and verifies the problem set request->file; says what is in it. */
 wz_status wz_tasks_check(const wz_tasks_request *request, wz_text *out, wz_error *err);
 

@@ -14,6 +14,7 @@
 #include "engine/cli/options.h"
 #include "engine/core/clock.h"
 #include "engine/core/json.h"
+#include "engine/run/evaluation_text.h"
 #include "tasks/task_json.h"
 
 #define ROWS (WZ_MAX_BASELINES + 2)
@@ -58,11 +59,15 @@ static wz_status add_problem(const wz_tasks_request *request, int64_t offset, ba
     }
     for (size_t i = 0; i < verifier->baseline_count && status == WZ_OK; ++i) {
         status = wz_baseline_run(verifier, i, &problem, seed, &outcome, err);
+        if (status == WZ_OK && verifier->baselines[i].solve == NULL)
+            status = wz_reference_check(verifier, &problem, &reference, &outcome, err);
         if (status == WZ_OK)
             add_result(&table->rows[i + 1], &outcome, &reference);
     }
     if (status == WZ_OK)
         status = wz_random_best(verifier, &problem, seed, (size_t)request->best_of, &outcome, err);
+    if (status == WZ_OK)
+        status = wz_reference_check(verifier, &problem, &reference, &outcome, err);
     if (status == WZ_OK)
         add_result(&table->rows[table->count - 1], &outcome, &reference);
     wz_problem_clear(&problem);
@@ -127,11 +132,12 @@ static wz_status write_table(const wz_tasks_request *request, const baseline_tab
             "mean of ratios", "ratio of means", head, "feasible", "exact optimum", "mean");
     for (size_t i = 0; i < table->count && status == WZ_OK; ++i) {
         const table_row *row = &table->rows[i];
-        status =
-            wz_text_printf(out, err, "%-20s %14.4f %14.4f %14.2f %8.1f%% %13.1f%% %10.4f\n", row->name,
-                           row->ratio_sum / count, row->objective_sum / table->rows[0].objective_sum,
-                           100.0 * row->objective_sum / field, 100.0 * (double)row->feasible_count / count,
-                           100.0 * (double)row->optimum_count / count, row->objective_sum / count);
+        char percent[32];
+        status = wz_text_printf(out, err, "%-20s %14.4f %14.4f %14s %8.1f%% %13.1f%% %10.4f\n", row->name,
+                                row->ratio_sum / count, row->objective_sum / table->rows[0].objective_sum,
+                                wz_write_finite(100.0 * row->objective_sum / field, 2, percent),
+                                100.0 * (double)row->feasible_count / count,
+                                100.0 * (double)row->optimum_count / count, row->objective_sum / count);
     }
     return status;
 }

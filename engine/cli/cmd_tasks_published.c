@@ -13,6 +13,7 @@
 #include "engine/core/json.h"
 #include "engine/core/suggest.h"
 #include "rewards/published.h"
+#include "rewards/sun_figures.h"
 
 #define RANDOM_BEST "random_best_of_"
 #define RANDOM_BEST_LENGTH (sizeof RANDOM_BEST - 1)
@@ -31,6 +32,9 @@ typedef struct figures {
     figure *items;
     size_t count;
     int64_t problems; /* of all settings */
+    wz_sun_figure sun[WZ_SUN_FIGURES];
+    size_t sun_count; /* 0: not asked for */
+    int sun_samples;
 } figures;
 
 /* What one problem has shown so far; baselines are run once, whichever figures ask for them. */
@@ -88,7 +92,7 @@ static wz_status plan_figure(figure *f, const wz_tasks_request *request, wz_erro
     f->baseline = find_baseline(verifier, p->baseline);
     if (strncmp(p->baseline, RANDOM_BEST, RANDOM_BEST_LENGTH) == 0)
         f->tries = (size_t)strtoul(p->baseline + RANDOM_BEST_LENGTH, NULL, 10);
-    if (f->baseline == SIZE_MAX && f->tries == 0 && strcmp(p->baseline, "reference") != 0)
+    if (f->baseline == SIZE_MAX && f->tries == 0 && strcmp(p->baseline, "reference") != 0 && p->problems > 0)
         return wz_fail(err, WZ_ERR_RUNTIME, "%s: a published figure names the unknown algorithm %s", p->task,
                        p->baseline);
     if (p->figure == WZ_PUBLISHED_PERCENT && find_baseline(verifier, verifier->field_algorithm) == SIZE_MAX)
@@ -257,10 +261,15 @@ static wz_status measure(const wz_cli *cli, wz_tasks_request *request, figures *
 
 /* ---- writing ---- */
 
+static bool is_check(const figure *f)
+{
+    return !isnan(f->published->tolerance);
+}
+
 static bool is_within(const figure *f)
 {
     const wz_published *p = f->published;
-    return f->measured >= p->low - p->tolerance && f->measured <= p->high + p->tolerance;
+    return is_check(f) && f->measured >= p->low - p->tolerance && f->measured <= p->high + p->tolerance;
 }
 
 static void name_figure(const wz_published *p, char out[48])
@@ -272,23 +281,71 @@ static void name_figure(const wz_published *p, char out[48])
         (void)snprintf(out, 48, "%s", names[p->figure]);
 }
 
+/* A number, or "-" where there is none. */
+static void write_number(const char *format, double value, char out[32])
+{
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+    (void)snprintf(out, 32, isfinite(value) ? format : "-", value);
+#pragma GCC diagnostic pop
+}
+
 static wz_status write_figure(const figure *f, wz_text *out, wz_error *err)
 {
     const wz_published *p = f->published;
-    char name[48], range[48];
+    char name[48], range[48], measured[32], error[32];
     name_figure(p, name);
+    write_number("%.5g", f->measured, measured);
+    write_number("%.2g", f->error, error);
     if (p->low == p->high)
         (void)snprintf(range, sizeof range, "%.5g", p->low);
     else
         (void)snprintf(range, sizeof range, "%.5g to %.5g", p->low, p->high);
-    return wz_text_printf(out, err, "  %-20s %-16s %14s %10.5g %8.2g %6lld  %-7s  %s\n", p->baseline, name,
-                          range, f->measured, f->error, (long long)f->problems,
-                          is_within(f) ? "within" : "OUTSIDE", p->source);
+    return wz_text_printf(out, err, "  %-20s %-16s %14s %10s %8s %6lld  %-8s  %s\n", p->baseline, name, range,
+                          measured, error, (long long)f->problems,
+                          !is_check(f)   ? "no check"
+                          : is_within(f) ? "within"
+                                         : "OUTSIDE",
+                          p->source);
 }
 
-static wz_status write_table(const figures *all, size_t within, wz_text *out, wz_error *err)
+/* How many figures are what they are said to be. */
+typedef struct verdicts {
+    size_t within, checks, all;
+} verdicts;
+
+static verdicts count_verdicts(const figures *all)
 {
-    wz_status status = wz_text_printf(out, err, "  %-20s %-16s %14s %10s %8s %6s  %-7s  %s\n", "algorithm",
+    verdicts v = {.all = all->count + all->sun_count};
+    for (size_t i = 0; i < all->count; i++) {
+        v.within += is_within(&all->items[i]);
+        v.checks += is_check(&all->items[i]);
+    }
+    for (size_t i = 0; i < all->sun_count; i++)
+        v.within += wz_sun_figure_is_within(&all->sun[i]);
+    v.checks += all->sun_count;
+    return v;
+}
+
+static wz_status write_sun(const figures *all, wz_text *out, wz_error *err)
+{
+    wz_status status = WZ_OK;
+    if (all->sun_count > 0)
+        status = wz_text_printf(
+            out, err, "power_control: the test samples of Sun et al. 2018 themselves, not rounded\n");
+    for (size_t i = 0; i < all->sun_count && status == WZ_OK; i++) {
+        const wz_sun_figure *f = &all->sun[i];
+        status = wz_text_printf(out, err, "  links=%-2zu %-36s %s%7.5g %10.5g %8.2g %6d  %s\n", f->links,
+                                f->name, f->is_most ? "<= " : "   ", f->published, f->measured, f->error,
+                                all->sun_samples, wz_sun_figure_is_within(f) ? "within" : "OUTSIDE");
+    }
+    return status;
+}
+
+static wz_status write_table(const figures *all, wz_text *out, wz_error *err)
+{
+    const verdicts v = count_verdicts(all);
+    wz_status status = wz_text_printf(out, err, "  %-20s %-16s %14s %10s %8s %6s  %-8s  %s\n", "algorithm",
                                       "figure", "published", "measured", "s.e.", "of", "verdict", "source");
     for (size_t i = 0; i < all->count && status == WZ_OK; i++) {
         if (all->items[i].setting != i)
@@ -300,7 +357,12 @@ static wz_status write_table(const figures *all, size_t within, wz_text *out, wz
                 status = write_figure(&all->items[k], out, err);
     }
     if (status == WZ_OK)
-        status = wz_text_printf(out, err, "%zu of %zu figures within their tolerance\n", within, all->count);
+        status = write_sun(all, out, err);
+    if (status == WZ_OK)
+        status = wz_text_printf(
+            out, err,
+            "%zu of %zu figures within their tolerance, %zu not reproduced; %zu more are no check\n",
+            v.within, v.checks, v.checks - v.within, v.all - v.checks);
     return status;
 }
 
@@ -320,13 +382,34 @@ static void write_figure_json(const figure *f, wz_json *json)
     wz_json_field_integer(json, "problems", f->problems);
     wz_json_field_number(json, "measured", f->measured);
     wz_json_field_number(json, "standard_error", f->error);
-    wz_json_field_boolean(json, "within", is_within(f));
+    if (is_check(f))
+        wz_json_field_boolean(json, "within", is_within(f));
     wz_json_field_string(json, "source", p->source);
     wz_json_end_object(json);
 }
 
-static wz_status write_json(const figures *all, size_t within, wz_text *out, wz_error *err)
+static void write_sun_json(const figures *all, wz_json *json)
 {
+    wz_json_key(json, "sun_test_set");
+    wz_json_begin_array(json);
+    for (size_t i = 0; i < all->sun_count; i++) {
+        const wz_sun_figure *f = &all->sun[i];
+        wz_json_begin_object(json);
+        wz_json_field_string(json, "figure", f->name);
+        wz_json_field_integer(json, "links", (int64_t)f->links);
+        wz_json_field_number(json, f->is_most ? "at_most" : "published", f->published);
+        wz_json_field_number(json, "tolerance", f->tolerance + 4 * f->error);
+        wz_json_field_integer(json, "problems", all->sun_samples);
+        wz_json_field_number(json, "measured", f->measured);
+        wz_json_field_boolean(json, "within", wz_sun_figure_is_within(f));
+        wz_json_end_object(json);
+    }
+    wz_json_end_array(json);
+}
+
+static wz_status write_json(const figures *all, wz_text *out, wz_error *err)
+{
+    const verdicts v = count_verdicts(all);
     wz_json json;
     wz_json_start(&json, out, err);
     wz_json_begin_object(&json);
@@ -335,8 +418,10 @@ static wz_status write_json(const figures *all, size_t within, wz_text *out, wz_
     for (size_t i = 0; i < all->count; i++)
         write_figure_json(&all->items[i], &json);
     wz_json_end_array(&json);
-    wz_json_field_integer(&json, "within", (int64_t)within);
-    wz_json_field_integer(&json, "outside", (int64_t)(all->count - within));
+    write_sun_json(all, &json);
+    wz_json_field_integer(&json, "within", (int64_t)v.within);
+    wz_json_field_integer(&json, "outside", (int64_t)(v.checks - v.within));
+    wz_json_field_integer(&json, "no_check", (int64_t)(v.all - v.checks));
     wz_json_end_object(&json);
     wz_status status = wz_json_finish(&json);
     return status == WZ_OK ? wz_text_append(out, "\n", 1, err) : status;
@@ -361,16 +446,18 @@ static wz_status check_only(const char *only, wz_error *err)
 wz_status wz_tasks_published(const wz_cli *cli, wz_tasks_request *request, wz_text *out, wz_error *err)
 {
     figures all = {0};
-    size_t within = 0;
     wz_status status = check_only(request->only, err);
     if (status == WZ_OK)
         status = plan_figures(request, &all, err);
     if (status == WZ_OK)
         status = measure(cli, request, &all, err);
-    for (size_t i = 0; i < all.count && status == WZ_OK; i++)
-        within += is_within(&all.items[i]);
+    if (status == WZ_OK && (request->only == NULL || strcmp(request->only, "power_control") == 0)) {
+        all.sun_samples = request->problems > 0 && request->problems < 1000 ? (int)request->problems : 1000;
+        all.sun_count = WZ_SUN_FIGURES;
+        wz_sun_figures_measure(all.sun_samples, all.sun);
+    }
     if (status == WZ_OK)
-        status = (request->json ? write_json : write_table)(&all, within, out, err);
+        status = (request->json ? write_json : write_table)(&all, out, err);
     free(all.items);
     return status;
 }

@@ -1,12 +1,10 @@
 /* `wavezero tasks export` and `check`: problem sets in files. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "engine/cli/cmd_tasks.h"
 #include "engine/core/clock.h"
 #include "engine/core/json.h"
 #include "engine/run/problem_set.h"
-#include "tasks/gains.h"
 #include "tasks/task_json.h"
 
 /* ---- export ---- */
@@ -47,22 +45,6 @@ static wz_status export_generated(exporter *e, const wz_mixture *mixture, wz_err
     return status;
 }
 
-static wz_status export_gains(exporter *e, wz_error *err)
-{
-    const wz_tasks_request *request = e->request;
-    wz_problem *problems = NULL;
-    size_t count = 0;
-    wz_status status = wz_gains_problems(request->config.task, request->config.task_values, request->gains,
-                                         request->coefficients, &problems, &count, err);
-    for (size_t i = 0; i < count; i++)
-        if (status == WZ_OK)
-            status = export_problem(e, &problems[i], WZ_SET_NO_SEED, err);
-        else
-            wz_problem_clear(&problems[i]);
-    free(problems);
-    return status;
-}
-
 wz_status wz_tasks_export(const wz_cli *cli, const wz_tasks_request *request, wz_text *out, wz_error *err)
 {
     char digest[WZ_DIGEST_HEX] = "";
@@ -77,7 +59,8 @@ wz_status wz_tasks_export(const wz_cli *cli, const wz_tasks_request *request, wz
         return status;
     wz_progress_start(&e.progress, cli->progress.is_terminal && request->gains == NULL ? cli->log : NULL,
                       &cli->progress, "problem", 0, request->problems * (int64_t)mixture.count, wz_now_s());
-    status = request->gains != NULL ? export_gains(&e, err) : export_generated(&e, &mixture, err);
+    status = request->gains != NULL ? wz_tasks_add_gains(request, request->gains, e.writer, &e.count, err)
+                                    : export_generated(&e, &mixture, err);
     wz_progress_finish(&e.progress, e.count, NULL, 0.0, NULL, wz_now_s());
     if (status == WZ_OK)
         status = wz_set_writer_finish(e.writer, digest, err);
@@ -109,6 +92,7 @@ static wz_status write_summary_json(const wz_problem_set *set, wz_text *out, wz_
         wz_task_json_options(&json, group->task, group->values);
         wz_json_field_integer(&json, "size", (int64_t)group->values[group->task->size_option]);
         wz_json_field_integer(&json, "problems", (int64_t)group->count);
+        wz_json_field_integer(&json, "own_numbers", (int64_t)group->own);
         wz_json_field_string(&json, "reference", wz_reference_kind_name(group->kind));
         wz_json_end_object(&json);
     }
@@ -127,7 +111,11 @@ static wz_status write_summary(const wz_problem_set *set, wz_text *out, wz_error
         if (status == WZ_OK)
             status = wz_set_write_options(group->task, group->values, out, err);
         if (status == WZ_OK)
-            status = wz_text_printf(out, err, " (%s)\n", wz_reference_kind_name(group->kind));
+            status = wz_text_printf(out, err, " (%s)", wz_reference_kind_name(group->kind));
+        if (status == WZ_OK && group->own > 0)
+            status = wz_text_printf(out, err, ", %zu of them a user's own numbers", group->own);
+        if (status == WZ_OK)
+            status = wz_text_append(out, "\n", 1, err);
     }
     if (status == WZ_OK)
         status =

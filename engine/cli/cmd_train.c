@@ -5,6 +5,7 @@
 #include "engine/cli/cli.h"
 #include "engine/cli/options.h"
 #include "engine/run/train.h"
+#include "rewards/external.h"
 
 const char wz_train_details[] =
     "Trains a policy as the YAML file CONFIG says and makes a run directory (output_dir). Any key can be\n"
@@ -33,6 +34,7 @@ static void catch_signals(void)
     (void)sigemptyset(&action.sa_mask);
     (void)sigaction(SIGINT, &action, NULL);
     (void)sigaction(SIGTERM, &action, NULL);
+    wz_external_watch(&asked_to_stop);
 }
 
 static wz_status finish(wz_status status, int number)

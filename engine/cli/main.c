@@ -22,9 +22,16 @@ const wz_command wz_commands[] = {
      "wavezero generate CHECKPOINT [options] [key=value ...]", wz_generate_details, wz_cmd_generate},
     {"tasks",
      "list problem families, print problems, write problem sets, measure baselines and published figures",
-     "wavezero tasks [list | print | baselines | published | export FILE | check FILE] [options] [key=value "
-     "...]",
+     "wavezero tasks [list | print | baselines | published | export FILE | import FILE.. -o SET | check "
+     "FILE] "
+     "[options] [key=value ...]",
      wz_tasks_details, wz_cmd_tasks},
+    {"import", "make a checkpoint of a pretrained model", "wavezero import PATH [options] [key=value ...]",
+     wz_import_details, wz_cmd_import},
+    {"export", "write a policy for llama.cpp, ONNX Runtime or transformers",
+     "wavezero export CHECKPOINT --format NAME [options] [key=value ...]", wz_export_details, wz_cmd_export},
+    {"report", "write a run, or a comparison of runs, as an HTML page",
+     "wavezero report RUN [RUN ...] [-o FILE] [--no-eval] [key=value ...]", wz_report_details, wz_cmd_report},
     {"inspect", "look inside a checkpoint", "wavezero inspect FILE [--json]", wz_inspect_details,
      wz_cmd_inspect},
     {"bench", "time training steps against the machine's sgemm rate",
@@ -65,17 +72,41 @@ wz_status wz_cli_print(const wz_cli *cli, wz_text *text, wz_status status, wz_er
     return status;
 }
 
+/* 0: unknown. A terminal of few lines counts as a narrow one: there is no room for more than a line of progress. */
+static int terminal_columns(void)
+{
+    struct winsize size = {0};
+    if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0)
+        return 0;
+    const bool is_low = size.ws_row > 0 && size.ws_row < 8;
+    return is_low && size.ws_col >= WZ_PANEL_COLUMNS ? WZ_PANEL_COLUMNS - 1 : size.ws_col;
+}
+
+/* Whether the locale that the environment names writes UTF-8. */
+static bool has_utf8(void)
+{
+    static const char *const names[] = {"LC_ALL", "LC_CTYPE", "LANG"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const char *value = getenv(names[i]);
+        if (value != NULL && value[0] != '\0')
+            return strcasestr(value, "utf-8") != NULL || strcasestr(value, "utf8") != NULL;
+    }
+    return false;
+}
+
 static wz_cli describe_process(void)
 {
     wz_cli cli = {.out = stdout, .log = stderr, .openblas_coretype = getenv("OPENBLAS_CORETYPE")};
     const char *no_color = getenv("NO_COLOR");
     const char *term = getenv("TERM");
     bool dumb = term == NULL || strcmp(term, "dumb") == 0;
-    struct winsize size = {0};
     cli.progress.is_terminal = isatty(STDERR_FILENO) == 1 && !dumb;
     cli.progress.color = cli.progress.is_terminal && (no_color == NULL || no_color[0] == '\0');
-    if (cli.progress.is_terminal && ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0)
-        cli.progress.columns = size.ws_col;
+    cli.progress.utf8 = has_utf8();
+    if (cli.progress.is_terminal) {
+        cli.progress.measure = terminal_columns;
+        cli.progress.columns = terminal_columns();
+    }
     return cli;
 }
 
@@ -116,5 +147,8 @@ int main(int argc, char **argv)
         status = write_failed(&err);
     if (status != WZ_OK && err.text[0] != '\0')
         (void)fprintf(stderr, "wavezero: error: %s\n", err.text);
+    else if (status > WZ_OK && status <= WZ_ERR_DEVICE) /* a task library's, say */
+        (void)fprintf(stderr, "wavezero: error: something failed with status %d and no message\n",
+                      (int)status);
     return (int)status;
 }

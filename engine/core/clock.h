@@ -4,5 +4,7 @@
 
 /* Seconds since some fixed moment, monotonic. */
 double wz_now_s(void);
+/* Seconds since 1970, for time stamps. */
+double wz_wall_s(void);
 
 #endif

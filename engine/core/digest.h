@@ -12,6 +12,9 @@
 /* Digest of bytes in memory, as `xxhsum -H2` prints it. */
 void wz_digest_bytes(const void *bytes, size_t length, char hex[WZ_DIGEST_HEX]);
 
+/* Of a whole file, read in blocks. */
+wz_status wz_digest_file(const char *path, char hex[WZ_DIGEST_HEX], wz_error *err);
+
 /* Digest of several pieces in order. create -> add ... -> finish (any number of times) -> destroy. */
 typedef struct wz_digest wz_digest;
 wz_status wz_digest_create(wz_digest **out, wz_error *err);

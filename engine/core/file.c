@@ -141,6 +141,26 @@ wz_status wz_file_read(const char *path, size_t limit, wz_text *out, wz_error *e
     return status;
 }
 
+wz_status wz_file_read_at(int descriptor, const char *path, uint64_t offset, void *out, size_t count,
+                          wz_error *err)
+{
+    char *to = out;
+    while (count > 0) {
+        const ssize_t got = pread(descriptor, to, count, (off_t)offset);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return wz_file_fail_errno(err, errno, "read", path);
+        if (got == 0)
+            return wz_fail(err, WZ_ERR_CORRUPT, "%s ends at byte %llu, before what it holds does", path,
+                           (unsigned long long)offset);
+        to += got;
+        offset += (uint64_t)got;
+        count -= (size_t)got;
+    }
+    return WZ_OK;
+}
+
 /* Makes a rename durable. Some file systems cannot sync a directory and say EINVAL: they need no sync. */
 static wz_status sync_parent(const char *path, wz_error *err)
 {

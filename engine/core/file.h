@@ -14,6 +14,9 @@
 
 /* Appends the whole file to out (left as it was on failure). More than `limit` bytes: WZ_ERR_CORRUPT. */
 wz_status wz_file_read(const char *path, size_t limit, wz_text *out, wz_error *err);
+/* Exactly `count` bytes from `offset` on, of a file that is open; fewer are WZ_ERR_CORRUPT. */
+wz_status wz_file_read_at(int descriptor, const char *path, uint64_t offset, void *out, size_t count,
+                          wz_error *err);
 /* temp -> write -> fsync -> close -> rename -> fsync directory: at any moment path is the old or the new
  * file, whole. The temporary is path.tmp, removed on failure. */
 wz_status wz_file_replace(const char *path, const char *data, size_t length, wz_error *err);
@@ -22,6 +25,11 @@ wz_status wz_file_replace(const char *path, const char *data, size_t length, wz_
 wz_status wz_file_commit(const char *temporary, const char *path, wz_error *err);
 /* Creates a directory and its parents; an existing directory is fine. */
 wz_status wz_directory_create(const char *path, wz_error *err);
+/* Its first bytes, at most `size`. */
+wz_status wz_file_read_head(const char *path, void *bytes, size_t size, size_t *length, wz_error *err);
+/* Fails (WZ_ERR_USAGE) for what is there but is no regular file: reading a pipe that nobody writes to never ends. */
+wz_status wz_file_check_regular(const char *path, wz_error *err);
+#define WZ_BYTE_ORDER_MARK "\xEF\xBB\xBF" /* of UTF-8, as spreadsheets and editors write it */
 bool wz_path_exists(const char *path);
 bool wz_path_is_directory(const char *path);
 /* Bytes a writer may still use on the file system that holds path, which need not exist yet. */

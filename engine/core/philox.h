@@ -27,7 +27,9 @@ typedef enum wz_purpose {
     WZ_PURPOSE_TOOL = 11,    /* benchmarks and tests */
     WZ_PURPOSE_MIXTURE = 12, /* which families a step trains */
     WZ_PURPOSE_REORDER = 13, /* the order of a held-out problem's parts */
-    WZ_PURPOSE_SIGN_FLIP = 14
+    WZ_PURPOSE_SIGN_FLIP = 14,
+    WZ_PURPOSE_ADAPTER = 15, /* low-rank adapters */
+    WZ_PURPOSE_SHUFFLE = 16  /* the order of supervised pairs in an epoch */
 } wz_purpose;
 
 typedef struct wz_draw_key {

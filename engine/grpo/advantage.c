@@ -16,7 +16,7 @@ void wz_mean_std(const double *values, size_t count, double *mean, double *std)
     *std = count > 1 ? sqrt(squares / (double)(count - 1)) : 0.0;
 }
 
-static bool is_flat(const double *reward, size_t count)
+bool wz_rewards_are_equal(const double *reward, size_t count)
 {
     double low = reward[0], high = reward[0];
     for (size_t i = 1; i < count; i++) {
@@ -35,7 +35,7 @@ size_t wz_advantages(wz_reward_scale scale, bool leave_one_out, size_t groups, s
     for (size_t g = 0; g < groups; g++) {
         const double *r = reward + g * generations;
         double mean = 0.0, std = 0.0, factor = 1.0;
-        flat[g] = is_flat(r, generations);
+        flat[g] = wz_rewards_are_equal(r, generations);
         flat_groups += flat[g];
         wz_mean_std(r, generations, &mean, &std);
         if (leave_one_out && generations > 1)

@@ -18,6 +18,9 @@ typedef enum wz_reward_scale {
 size_t wz_advantages(wz_reward_scale scale, bool leave_one_out, size_t groups, size_t generations,
                      const double *reward, double *advantage, uint8_t *flat);
 
+/* Whether rewards are equal up to rounding, as above. */
+bool wz_rewards_are_equal(const double *reward, size_t count);
+
 /* Mean and Bessel-corrected standard deviation (0 for one value). */
 void wz_mean_std(const double *values, size_t count, double *mean, double *std);
 

@@ -10,6 +10,8 @@ static int64_t head_floats(const wz_model_config *c)
 
 static int64_t float_count(const wz_model_config *c, bool with_lessons)
 {
+    if (c->lora.rank > 0) /* head, norm and embedding are frozen */
+        return 0;
     return (with_lessons ? head_floats(c) + c->hidden_size : 0) +
            (c->tie_word_embeddings ? head_floats(c) : 0);
 }

@@ -1,8 +1,10 @@
 #include "engine/grpo/batch.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "engine/backend/token_sets.h"
+#include "engine/grpo/tries.h"
 #include "engine/rollout/decode.h"
 
 static void give_up(wz_problem *problems, int64_t made)
@@ -62,9 +64,11 @@ static wz_status allocate(wz_batch *batch, wz_error *err)
     } const parts[] = {
         {(void **)&batch->verifiers, groups, sizeof *batch->verifiers},
         {(void **)&batch->references, groups, sizeof *batch->references},
+        {(void **)&batch->best, groups, WZ_MAX_SLOTS * sizeof *batch->best},
         {(void **)&batch->prompts, groups, sizeof *batch->prompts},
         {(void **)&batch->bounds, groups, sizeof *batch->bounds},
         {(void **)&batch->starts, groups, sizeof *batch->starts},
+        {(void **)&batch->tries, groups, sizeof *batch->tries},
         {(void **)&batch->packs, (size_t)batch->pack_count, sizeof *batch->packs},
         {(void **)&batch->completions, completions, sizeof *batch->completions},
         {(void **)&batch->verdicts, completions, sizeof *batch->verdicts},
@@ -78,6 +82,23 @@ static wz_status allocate(wz_batch *batch, wz_error *err)
     return WZ_OK;
 }
 
+/* A problem as its family prints it. */
+static wz_status print_problem(const wz_batch *batch, int64_t group, wz_text *out, wz_error *err)
+{
+    return (wz_thinking_on(&batch->policy->thinking) ? wz_problem_print_to_think : wz_problem_print)(
+        &batch->problems[group], batch->style, out, err);
+}
+
+wz_status wz_batch_print_prompt(const wz_batch *batch, int64_t group, wz_text *out, wz_error *err)
+{
+    wz_text printed = {0};
+    wz_status status = print_problem(batch, group, &printed, err);
+    if (status == WZ_OK)
+        status = wz_chat_prompt(&batch->policy->chat, &printed, out, err);
+    wz_text_clear(&printed);
+    return status;
+}
+
 /* Reference, prompt tokens and answer bounds of one problem. */
 static wz_status prepare_problem(wz_batch *batch, int64_t g, wz_text *text, wz_error *err)
 {
@@ -86,18 +107,21 @@ static wz_status prepare_problem(wz_batch *batch, int64_t g, wz_text *text, wz_e
     if (verifier == NULL)
         return wz_fail(err, WZ_ERR_RUNTIME, "task %s has no verifier", problem->task->name);
     batch->verifiers[g] = verifier;
-    wz_status status = wz_reference_find(verifier, problem, batch->effort, NULL, &batch->references[g], err);
+    wz_status status = wz_reference_find(verifier, problem, batch->effort, batch->best + g * WZ_MAX_SLOTS,
+                                         &batch->references[g], err);
     text->length = 0;
     if (status == WZ_OK)
-        status = wz_problem_print(problem, batch->style, text, err);
+        status = print_problem(batch, g, text, err);
     if (status == WZ_OK)
-        status = wz_tokenizer_encode(batch->policy->tokenizer, text->data, text->length, true,
-                                     &batch->prompts[g], err);
+        status =
+            wz_chat_encode(&batch->policy->chat, batch->policy->tokenizer, text, &batch->prompts[g], err);
     text->length = 0;
     if (status == WZ_OK)
         status = wz_problem_answer_pattern(problem, batch->style, text, err);
     if (status == WZ_OK)
         status = wz_policy_bounds(batch->policy, text->data, &batch->bounds[g], err);
+    if (status == WZ_OK && batch->policy->thinking.tries > 0)
+        status = wz_batch_add_tries(batch, g, err);
     batch->starts[g] = batch->bounds[g].start;
     const int64_t positions = batch->policy->model->config.max_position_embeddings;
     const int64_t need = (int64_t)batch->prompts[g].length + batch->bounds[g].longest;
@@ -158,6 +182,8 @@ wz_status wz_batch_create(wz_policy *policy, const wz_batch_options *options, wz
     batch->groups_per_pack = options->groups_per_pack < groups ? options->groups_per_pack : groups;
     batch->pack_count = (groups + batch->groups_per_pack - 1) / batch->groups_per_pack;
     status = allocate(batch, err);
+    if (status == WZ_OK && policy->thinking.tries > 0)
+        status = wz_longest_reply(policy->tokenizer, &batch->insertion, err);
     for (int64_t g = 0; status == WZ_OK && g < groups; g++)
         status = prepare_problem(batch, g, &text, err);
     wz_text_clear(&text);
@@ -169,6 +195,28 @@ wz_status wz_batch_create(wz_policy *policy, const wz_batch_options *options, wz
     }
     *out = batch;
     return WZ_OK;
+}
+
+wz_status wz_batch_replace(wz_batch *batch, int64_t g, wz_problem *problem, wz_error *err)
+{
+    wz_text text = {0};
+    wz_problem_clear(&batch->problems[g]);
+    batch->problems[g] = *problem;
+    memset(problem, 0, sizeof *problem);
+    wz_ids_clear(&batch->prompts[g]);
+    const wz_status status = prepare_problem(batch, g, &text, err);
+    wz_text_clear(&text);
+    return status;
+}
+
+wz_status wz_batch_renew_pack(wz_batch *batch, int64_t p, wz_error *err)
+{
+    const int64_t first = p * batch->groups_per_pack * batch->generations;
+    for (int64_t c = 0; c < batch->packs[p]->completions; c++)
+        batch->completions[first + c].length = 0;
+    wz_pack_destroy(batch->packs[p]);
+    batch->packs[p] = NULL;
+    return create_pack(batch, p, err);
 }
 
 void wz_batch_destroy(wz_batch *batch)
@@ -187,9 +235,11 @@ void wz_batch_destroy(wz_batch *batch)
     free(batch->problems);
     free(batch->verifiers);
     free(batch->references);
+    free(batch->best);
     free(batch->prompts);
     free(batch->bounds);
     free(batch->starts);
+    free(batch->tries);
     free(batch->packs);
     free(batch->completions);
     free(batch->verdicts);
@@ -215,6 +265,7 @@ static wz_rollout_options completed(const wz_policy *policy, wz_rollout_options 
     options.end_tokens = policy->end_tokens;
     options.end_token_count = policy->end_token_count;
     options.paths = policy->paths;
+    options.thinking = wz_thinking_on(&policy->thinking) ? &policy->thinking : NULL;
     return options;
 }
 
@@ -240,7 +291,8 @@ wz_status wz_batch_bounds(const wz_batch *batch, const wz_sampling *sampling, bo
 {
     const wz_model *model = batch->policy->model;
     const int64_t vocab = model->config.vocab_size;
-    const bool is_free = batch->policy->grammar == NULL, cuts = sampling_cuts(sampling);
+    const bool is_free = batch->policy->grammar == NULL || batch->policy->thinking.budget > 0,
+               cuts = sampling_cuts(sampling);
     int64_t group_rows = 0, own_rows = 0, longest = 0, set = 0;
     for (int64_t g = 0; g < batch->groups; g++) {
         const wz_pattern_bounds *bounds = &batch->bounds[g];
@@ -251,8 +303,10 @@ wz_status wz_batch_bounds(const wz_batch *batch, const wz_sampling *sampling, bo
         longest = larger(longest, bounds->longest);
         set = larger(set, bounds->set);
     }
-    if (is_free) /* sets are what top-k, top-p and min-p leave of the vocabulary */
-        set = !cuts ? 0 : sampling->top_k > 0 && sampling->top_k < vocab ? sampling->top_k : vocab;
+    if (batch->policy->grammar == NULL)
+        set = 0;
+    if (is_free && cuts) /* sets are what top-k, top-p and min-p leave of the vocabulary */
+        set = larger(set, sampling->top_k > 0 && sampling->top_k < vocab ? sampling->top_k : vocab);
     const int64_t completions = batch->groups_per_pack * batch->generations;
     wz_model_op_bounds(&model->config, b);
     b->rows = larger(b->rows, batch->groups_per_pack * group_rows);
@@ -266,7 +320,7 @@ wz_status wz_batch_bounds(const wz_batch *batch, const wz_sampling *sampling, bo
     const wz_status status = add_decode_bounds(batch, sampling, b, err);
     if (status != WZ_OK || !training)
         return status;
-    b->floats = model->floats;
+    b->floats = model->trained;
     /* a completion's decisions are predicted from its rows and from the prompt's last */
     b->entries = larger(b->entries, batch->groups_per_pack * (own_rows + batch->generations));
     if (batch->lessons > 0) /* each token's set, and each decision's if it was cut */
@@ -322,7 +376,11 @@ wz_status wz_batch_rollout(wz_batch *batch, int64_t p, wz_activations *activatio
                            const wz_rollout_options *options, wz_error *err)
 {
     const wz_policy *policy = batch->policy;
-    const wz_rollout_options complete = completed(policy, *options);
+    wz_rollout_options complete = completed(policy, *options);
+    wz_try_context context = {batch, p * batch->groups_per_pack};
+    const wz_insertion insertion = {wz_batch_reply, &context, batch->insertion};
+    complete.tries = batch->tries + p * batch->groups_per_pack;
+    complete.insertion = &insertion;
     return wz_rollout_run(policy->model, activations, batch->packs[p], policy->grammar,
                           batch->starts + p * batch->groups_per_pack, &complete, err);
 }
@@ -338,8 +396,9 @@ static wz_status verify_completion(wz_batch *batch, int64_t g, int64_t j, wz_err
         status = wz_tokenizer_decode(batch->policy->tokenizer, pack->tokens + c * pack->completion_stride,
                                      (size_t)pack->length[c], true, text, err);
     if (status == WZ_OK)
-        status = wz_verify(batch->verifiers[g], &batch->problems[g], &batch->references[g], batch->style,
-                           text->data, text->length, &batch->verdicts[number], err);
+        status = (wz_thinking_on(&batch->policy->thinking) ? wz_verify_thought : wz_verify)(
+            batch->verifiers[g], &batch->problems[g], &batch->references[g], batch->style, text->data,
+            text->length, &batch->verdicts[number], err);
     return status;
 }
 

@@ -23,9 +23,12 @@ typedef struct wz_batch {
     wz_problem *problems;          /* [groups] owned; of one family or several */
     const wz_verifier **verifiers; /* [groups] */
     wz_reference *references;      /* [groups] */
+    unsigned *best;                /* [groups][WZ_MAX_SLOTS] the references' decisions, unused slots 0 */
     wz_ids *prompts;               /* [groups] token ids */
     wz_pattern_bounds *bounds;     /* [groups] */
     wz_grammar_state *starts;      /* [groups] theirs, side by side */
+    wz_try_states *tries;          /* [groups] of candidates, where the policy tries */
+    int64_t insertion;             /* tokens of the longest reply to a candidate */
     int64_t groups_per_pack, pack_count;
     wz_pack **packs;      /* [pack_count]; pack p holds groups from p * groups_per_pack */
     wz_text *completions; /* [groups * generations] text */
@@ -42,6 +45,15 @@ wz_status wz_batch_copy(const wz_problem *given, int64_t groups, wz_problem **ou
 wz_status wz_batch_create(wz_policy *policy, const wz_batch_options *options, wz_problem *problems,
                           int64_t groups, wz_batch **out, wz_error *err);
 void wz_batch_destroy(wz_batch *batch);
+
+/* Appends the prompt of a group's problem as the policy reads it. */
+wz_status wz_batch_print_prompt(const wz_batch *batch, int64_t group, wz_text *out, wz_error *err);
+/* Puts another problem, which it takes over, in place of group g's. */
+wz_status wz_batch_replace(wz_batch *batch, int64_t g, wz_problem *problem, wz_error *err);
+/* Pack p as it was before its rollout, of the present problems of its groups. */
+wz_status wz_batch_renew_pack(wz_batch *batch, int64_t p, wz_error *err);
+/* Appends the prompt of a group's problem as the policy reads it, in its chat template. */
+wz_status wz_batch_print_prompt(const wz_batch *batch, int64_t group, wz_text *out, wz_error *err);
 
 /* Most rows of one pack, for sizing activations. */
 int64_t wz_batch_rows(const wz_batch *batch);

@@ -68,10 +68,14 @@ static wz_status decisions_backward(const wz_pack_update *u, wz_pack_scores *sco
                                      .completion = d->completion,
                                      .logp = scores->logp,
                                      .old_logp = d->logp,
+                                     .ref_logp = u->ref_logp,
                                      .entropy = scores->entropy,
                                      .advantage = u->advantage,
                                      .left_out = u->left_out};
-        wz_grpo_loss(u->loss, &input, u->totals, scores->sums, dlogp, dentropy);
+        if (u->loss != NULL)
+            wz_grpo_loss(u->loss, &input, u->totals, scores->sums, dlogp, dentropy);
+        else
+            wz_supervised_loss(&input, scores->sums, dlogp, dentropy);
         ops->head_score_backward(u->model->backend, vectors(u, entries.dhidden, d->count),
                                  wz_model_head_gradient(u->model), dlogp, dentropy, scores->logp,
                                  scores->entropy, vectors(u, entries.hidden, d->count), &head, d->target,
@@ -87,7 +91,7 @@ static wz_status lessons_backward(const wz_pack_update *u, wz_pack_scores *score
 {
     const wz_lessons *l = &u->pack->lessons;
     const wz_backend_ops *ops = u->model->backend->ops;
-    const wz_linear head = wz_model_head(u->model);
+    const wz_linear head = wz_model_whole_head(u->model);
     head_entries entries;
     void *slopes = NULL;
     if (l->count == 0 || u->grammar_weight == 0.0)
@@ -102,7 +106,7 @@ static wz_status lessons_backward(const wz_pack_update *u, wz_pack_scores *score
         ops->head_allowed_forward(u->model->backend, scores->lesson_logp,
                                   vectors(u, entries.hidden, l->count), &head, l->mask, &u->pack->mask_table);
         ops->head_allowed_backward(u->model->backend, vectors(u, entries.dhidden, l->count),
-                                   wz_model_head_gradient(&u->apart->lessons), dlogp,
+                                   wz_model_whole_head_gradient(&u->apart->lessons), dlogp,
                                    vectors(u, entries.hidden, l->count), &head, l->mask, &u->pack->mask_table,
                                    &entries.groups.view);
         return_gradient(u, &u->apart->lessons, &entries);
@@ -162,35 +166,45 @@ void wz_pack_scores_clear(wz_pack_scores *scores)
     memset(scores, 0, sizeof *scores);
 }
 
-size_t wz_pack_exactness_bytes(const wz_model_config *config, int64_t decisions)
+size_t wz_pack_score_bytes(const wz_model_config *config, int64_t decisions)
 {
     return (size_t)(decisions * (config->hidden_size + 1)) * sizeof(float);
+}
+
+wz_status wz_pack_score(const wz_model *model, wz_activations *activations, const wz_pack *pack,
+                        float temperature, float *logp, float *entropy, wz_error *err)
+{
+    const int64_t count = pack->decisions.count;
+    void *memory = NULL;
+    wz_status status = model->backend->ops->alloc(model->backend, wz_pack_score_bytes(&model->config, count),
+                                                  "scores of decisions", &memory, err);
+    if (status != WZ_OK)
+        return status;
+    float *hidden = memory;
+    wz_model_forward(model, activations, &pack->segments, pack->row_token, 0, pack->segments.rows);
+    status = wz_rollout_score(model, activations, pack, temperature, hidden,
+                              hidden + count * model->config.hidden_size, logp, entropy, err);
+    model->backend->ops->release(model->backend, memory);
+    return status;
 }
 
 wz_status wz_pack_exactness(const wz_model *model, wz_activations *activations, const wz_pack *pack,
                             float temperature, int64_t *changed, double *largest, double *sum, wz_error *err)
 {
     const wz_decisions *d = &pack->decisions;
-    void *host = NULL, *memory = NULL;
+    void *host = NULL;
     wz_status status = wz_alloc(&host, (size_t)d->count, 2 * sizeof(float), "an exactness check", err);
-    if (status == WZ_OK)
-        status = model->backend->ops->alloc(model->backend, wz_pack_exactness_bytes(&model->config, d->count),
-                                            "an exactness check", &memory, err);
-    if (status == WZ_OK) {
-        float *logp = host, *entropy = logp + d->count, *hidden = memory;
-        wz_model_forward(model, activations, &pack->segments, pack->row_token, 0, pack->segments.rows);
-        status = wz_rollout_score(model, activations, pack, temperature, hidden,
-                                  hidden + d->count * model->config.hidden_size, logp, entropy, err);
-        for (int64_t i = 0; status == WZ_OK && i < d->count; i++) {
-            const double difference = fabs((double)logp[i] - (double)d->logp[i]);
-            *changed += memcmp(&logp[i], &d->logp[i], sizeof(float)) != 0 ||
-                        memcmp(&entropy[i], &d->entropy[i], sizeof(float)) != 0;
-            *largest = difference > *largest || isnan(difference) ? difference : *largest;
-            *sum += difference;
-        }
+    if (status != WZ_OK)
+        return status;
+    float *logp = host, *entropy = logp + d->count;
+    status = wz_pack_score(model, activations, pack, temperature, logp, entropy, err);
+    for (int64_t i = 0; status == WZ_OK && i < d->count; i++) {
+        const double difference = fabs((double)logp[i] - (double)d->logp[i]);
+        *changed += memcmp(&logp[i], &d->logp[i], sizeof(float)) != 0 ||
+                    memcmp(&entropy[i], &d->entropy[i], sizeof(float)) != 0;
+        *largest = difference > *largest || isnan(difference) ? difference : *largest;
+        *sum += difference;
     }
-    if (memory != NULL)
-        model->backend->ops->release(model->backend, memory);
     free(host);
     return status;
 }

@@ -23,8 +23,9 @@ typedef struct wz_pack_update {
     bool recompute;
     bool rescore; /* score decisions again; else the sampled logp and entropy are the present ones */
     float temperature;
-    const wz_loss_options *loss;
+    const wz_loss_options *loss; /* NULL: wz_supervised_loss, which reads none of what follows */
     const wz_loss_totals *totals;
+    const float *ref_logp;   /* [decisions] under the reference; NULL where there is none */
     const double *advantage; /* [completions] */
     const uint8_t *left_out; /* [completions] or NULL */
     double grammar_weight;   /* of each lesson: grammar_coef / lessons of the batch; 0: none */
@@ -35,8 +36,11 @@ typedef struct wz_pack_update {
 wz_status wz_pack_gradients(const wz_pack_update *update, wz_pack_scores *scores, wz_error *err);
 void wz_pack_scores_clear(wz_pack_scores *scores);
 
-/* Bytes that wz_pack_exactness takes of the backend's memory for this many decisions. */
-size_t wz_pack_exactness_bytes(const wz_model_config *config, int64_t decisions);
+/* Forward pass of a pack that was rolled out, and logp and entropy [decisions] of its decisions under the model; and the bytes
+ * that this takes of the backend's memory for this many decisions. */
+wz_status wz_pack_score(const wz_model *model, wz_activations *activations, const wz_pack *pack,
+                        float temperature, float *logp, float *entropy, wz_error *err);
+size_t wz_pack_score_bytes(const wz_model_config *config, int64_t decisions);
 /* Runs the pack's forward pass again in place and compares: number of decisions whose logp or entropy changed a bit,
  * and the largest and mean |difference| of logp. The activations are the same bytes afterwards if all is well. */
 wz_status wz_pack_exactness(const wz_model *model, wz_activations *activations, const wz_pack *pack,

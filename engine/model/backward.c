@@ -97,6 +97,17 @@ static void qkv_backward(void *context, int64_t row0, int64_t end)
                                    wz_working(be, p->backward->dqkv, row0, rows, w.qkv.weight.rows), &w.qkv);
 }
 
+/* Gradients of a linear layer's weights, or of its pairs. */
+static void weight_backward(const pass *p, const wz_linear *gradient, const wz_linear *linear, wz_tensor dy,
+                            wz_tensor x, const wz_row_groups *groups)
+{
+    wz_backend *be = p->model->backend;
+    if (gradient->weight.data != NULL)
+        be->ops->linear_backward_weight(be, gradient, dy, x, groups);
+    if (linear->pairs > 0)
+        be->ops->linear_backward_pairs(be, gradient, linear, dy, x, groups);
+}
+
 /* The layer's second half, from its output's gradient dy [count], which stands where products read it, to those of the
  * residual stream (in place) and of attention's result. norm2 is computed again beside its gradient. */
 static void finish_backward(pass *p, wz_tensor dy, const wz_row_groups *groups)
@@ -115,13 +126,13 @@ static void finish_backward(pass *p, wz_tensor dy, const wz_row_groups *groups)
 
     p->dy = as_products_read(p, dy);
     ops->for_row_blocks(be, rows, mlp_backward, p);
-    ops->linear_backward_weight(be, &g.down, p->dy, wz_working(be, a->swiglu, 0, rows, ff), groups);
-    ops->rmsnorm_backward(be, dy, stream_copy(p, dy), norm2, model->gradients + at->post_norm,
+    weight_backward(p, &g.down, &w.down, p->dy, wz_working(be, a->swiglu, 0, rows, ff), groups);
+    ops->rmsnorm_backward(be, dy, stream_copy(p, dy), norm2, wz_model_gradient(model, at->post_norm),
                           wz_working(be, b->dnorm, 0, rows, hidden), wz_matrix(a->middle, rows, hidden), NULL,
                           a->rstd2, model->weights + at->post_norm, groups);
-    ops->linear_backward_weight(be, &g.gate_up, wz_working(be, b->dgate_up, 0, rows, 2 * ff), norm2, groups);
+    weight_backward(p, &g.gate_up, &w.gate_up, wz_working(be, b->dgate_up, 0, rows, 2 * ff), norm2, groups);
     ops->linear_backward_input(be, wz_working(be, b->dattention, 0, rows, q), p->dy, &w.o);
-    ops->linear_backward_weight(be, &g.o, p->dy, wz_working(be, a->attention, 0, rows, q), groups);
+    weight_backward(p, &g.o, &w.o, p->dy, wz_working(be, a->attention, 0, rows, q), groups);
 }
 
 /* The first half, from the gradients of attention's result and the residual stream to that of the layer's input, which then
@@ -135,7 +146,8 @@ static void begin_backward(const pass *p, const wz_row_groups *groups)
     const wz_layer_activations *a = &p->activations->layers[p->layer];
     const wz_backward *b = p->backward;
     const wz_layer_offsets *at = &model->layers[p->layer];
-    const wz_layer_linears g = wz_model_linears(model, model->gradients, p->layer);
+    const wz_layer_linears w = wz_model_linears(model, model->weights, p->layer),
+                           g = wz_model_linears(model, model->gradients, p->layer);
     const wz_attention attention = wz_model_attention(c);
     const int64_t rows = p->segments->rows, hidden = c->hidden_size, q = g.o.weight.columns,
                   qkv = g.qkv.weight.rows;
@@ -148,14 +160,14 @@ static void begin_backward(const pass *p, const wz_row_groups *groups)
     ops->rope(be, dqkv, p->segments->row_position, model->rope_table, &attention, true);
     if (c->use_qk_norm)
         ops->qk_norm_backward(
-            be, dqkv, model->gradients + at->q_norm, model->gradients + at->k_norm,
+            be, dqkv, wz_model_gradient(model, at->q_norm), wz_model_gradient(model, at->k_norm),
             wz_working(be, a->qk_raw, 0, rows, (attention.heads + attention.kv_heads) * attention.head_dim),
             a->qk_rstd, &attention, model->weights + at->q_norm, model->weights + at->k_norm, groups);
     ops->for_row_blocks(be, rows, qkv_backward, (void *)p);
-    ops->rmsnorm_backward(be, dx, stream_copy(p, dx), norm1, model->gradients + at->input_norm,
+    ops->rmsnorm_backward(be, dx, stream_copy(p, dx), norm1, wz_model_gradient(model, at->input_norm),
                           wz_working(be, b->dnorm, 0, rows, hidden), wz_matrix(a->x, rows, hidden), NULL,
                           a->rstd1, model->weights + at->input_norm, groups);
-    ops->linear_backward_weight(be, &g.qkv, dqkv, norm1, groups);
+    weight_backward(p, &g.qkv, &w.qkv, dqkv, norm1, groups);
 }
 
 void wz_model_backward(const wz_model *model, const wz_activations *activations, wz_backward *backward,
@@ -183,6 +195,8 @@ void wz_model_backward(const wz_model *model, const wz_activations *activations,
         }
         begin_backward(&p, rows);
     }
-    ops->embedding_backward(
-        model->backend, wz_matrix(model->embedding_gradient, c->vocab_size, c->hidden_size), dx, token, rows);
+    if (model->embedding_gradient != NULL)
+        ops->embedding_backward(model->backend,
+                                wz_matrix(model->embedding_gradient, c->vocab_size, c->hidden_size), dx,
+                                token, rows);
 }

@@ -2,6 +2,9 @@
 
 const char *const wz_model_type_names[] = {"llama", "qwen2", "qwen3", NULL};
 
+const char *const wz_lora_target_names[] = {"q_proj",    "k_proj",  "v_proj",    "o_proj",
+                                            "gate_proj", "up_proj", "down_proj", NULL};
+
 static wz_status check_positive(const char *key, int64_t value, wz_error *err)
 {
     if (value >= 1)
@@ -40,6 +43,28 @@ double wz_model_config_parameters(const wz_model_config *config)
         hidden * (heads * (double)config->head_dim + 3.0 * (double)config->intermediate_size);
     return (config->tie_word_embeddings ? 1.0 : 2.0) * vocab * hidden +
            (double)config->num_hidden_layers * layer;
+}
+
+void wz_lora_target_shape(const wz_model_config *c, wz_lora_target target, int64_t *out, int64_t *in)
+{
+    const int64_t q = c->num_attention_heads * c->head_dim, kv = c->num_key_value_heads * c->head_dim,
+                  hidden = c->hidden_size, inner = c->intermediate_size;
+    const int64_t shape[WZ_LORA_TARGETS][2] = {{q, hidden},     {kv, hidden},    {kv, hidden},   {hidden, q},
+                                               {inner, hidden}, {inner, hidden}, {hidden, inner}};
+    *out = shape[target][0];
+    *in = shape[target][1];
+}
+
+double wz_model_config_adapter_parameters(const wz_model_config *config)
+{
+    double sum = 0.0;
+    for (int t = 0; t < WZ_LORA_TARGETS; t++) {
+        int64_t out = 0, in = 0;
+        wz_lora_target_shape(config, (wz_lora_target)t, &out, &in);
+        if (config->lora.target[t])
+            sum += (double)config->lora.rank * ((double)out + (double)in);
+    }
+    return sum * (double)config->num_hidden_layers;
 }
 
 /* Sizes whose products stay far inside 64 bits, and counts that BLAS's 32-bit arguments hold. */
@@ -133,10 +158,33 @@ static wz_status check_initialisation(const wz_model_config *config, wz_error *e
     return WZ_OK;
 }
 
+#define LORA_RANK_MAX 4096
+
+static wz_status check_adapters(const wz_model_config *config, wz_error *err)
+{
+    const wz_lora_config *lora = &config->lora;
+    bool any = false;
+    if (config->frozen_dtype < 0 || config->frozen_dtype > 1)
+        return wz_fail(err, WZ_ERR_USAGE, "frozen_dtype is number %d, which names no type",
+                       config->frozen_dtype);
+    if (lora->rank < 0 || lora->rank > LORA_RANK_MAX)
+        return wz_fail(err, WZ_ERR_USAGE, "lora_rank is %lld; it must be from 0 (no adapters) to %d",
+                       (long long)lora->rank, LORA_RANK_MAX);
+    if (lora->rank == 0)
+        return WZ_OK;
+    if (!(lora->alpha > 0.0))
+        return wz_fail(err, WZ_ERR_USAGE, "lora_alpha is %g; it must be above 0", lora->alpha);
+    for (int t = 0; t < WZ_LORA_TARGETS; t++)
+        any = any || lora->target[t];
+    return any ? WZ_OK
+               : wz_fail(err, WZ_ERR_USAGE, "lora_target_modules is empty: name layers, q_proj among others");
+}
+
 wz_status wz_model_config_check(const wz_model_config *config, wz_error *err)
 {
     wz_status (*const checks[])(const wz_model_config *, wz_error *) = {
-        check_sizes, check_limits, check_attention, check_rope_scaling, check_type, check_initialisation,
+        check_sizes, check_limits,         check_attention, check_rope_scaling,
+        check_type,  check_initialisation, check_adapters,
     };
     for (size_t i = 0; i < sizeof checks / sizeof checks[0]; ++i) {
         wz_status status = checks[i](config, err);

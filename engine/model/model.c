@@ -1,10 +1,9 @@
-/* Parameters: layout, creation, initialisation. */
+/* Parameters: layout and creation. */
 #include "engine/model/model.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 /* Views start on a cache line; views that one op reads together follow each other without a gap. */
 static int64_t aligned(int64_t offset)
@@ -21,9 +20,12 @@ static int64_t add_param(wz_model *model, const char *name, int64_t rows, int64_
     param->shape[0] = rows;
     param->shape[1] = columns;
     param->count = columns > 0 ? rows * columns : rows;
-    param->offset = joins ? model->floats : aligned(model->floats);
+    param->is_frozen = model->freezes;
+    param->type = model->freezes && columns > 0 ? (wz_dtype)model->config.frozen_dtype : WZ_F32;
+    int64_t *end = param->type == WZ_F32 ? &model->floats : &model->half_count;
+    param->offset = joins ? *end : aligned(*end);
     param->decays = decays;
-    model->floats = param->offset + param->count;
+    *end = param->offset + param->count;
     return param->offset;
 }
 
@@ -61,9 +63,52 @@ static void add_layer(wz_model *model, int64_t l)
     at->down = add_layer_param(model, l, "mlp.down_proj.weight", c->hidden_size, c->intermediate_size, false);
 }
 
+/* The adapters of all layers. Those of q, k and v need not be neighbours: each pair has products of its own. */
+static void add_adapters(wz_model *model)
+{
+    static const char *const module[WZ_LORA_TARGETS] = {"self_attn", "self_attn", "self_attn", "self_attn",
+                                                        "mlp",       "mlp",       "mlp"};
+    const wz_lora_config *lora = &model->config.lora;
+    for (int64_t l = 0; lora->rank > 0 && l < model->config.num_hidden_layers; l++)
+        for (int t = 0; t < WZ_LORA_TARGETS; t++) {
+            char name[sizeof model->params->name];
+            int64_t out = 0, in = 0, *at = model->layers[l].pair[t];
+            if (!lora->target[t])
+                continue;
+            wz_lora_target_shape(&model->config, (wz_lora_target)t, &out, &in);
+            for (int b = 0; b < 2; b++) {
+                (void)snprintf(name, sizeof name, "base_model.model.model.layers.%lld.%s.%s.lora_%c.weight",
+                               (long long)l, module[t], wz_lora_target_names[t], b == 0 ? 'A' : 'B');
+                at[b] =
+                    add_param(model, name, b == 0 ? lora->rank : out, b == 0 ? in : lora->rank, true, false);
+            }
+        }
+    model->adapter_params = model->param_count;
+    model->trained = aligned(model->floats);
+}
+
+static void add_parameters(wz_model *model, bool training)
+{
+    const wz_model_config *c = &model->config;
+    add_adapters(model);
+    model->freezes = c->lora.rank > 0 || !training;
+    model->embedding =
+        add_param(model, "model.embed_tokens.weight", c->vocab_size, c->hidden_size, false, false);
+    for (int64_t l = 0; l < c->num_hidden_layers; l++)
+        add_layer(model, l);
+    model->final_norm = add_param(model, "model.norm.weight", c->hidden_size, 0, false, false);
+    model->head = c->tie_word_embeddings
+                      ? model->embedding
+                      : add_param(model, "lm_head.weight", c->vocab_size, c->hidden_size, true, false);
+    model->floats = aligned(model->floats);
+    model->half_count = aligned(model->half_count);
+    if (c->lora.rank == 0)
+        model->trained = model->floats;
+}
+
 /* Angles of llama3 scaling (transformers' _compute_llama3_parameters): low frequencies are divided by factor, high
  * ones kept, those between interpolated. */
-static double scaled_frequency(const wz_model_config *c, double frequency)
+double wz_model_rope_frequency(const wz_model_config *c, double frequency)
 {
     if (c->rope_scaling_factor <= 0.0)
         return frequency;
@@ -79,6 +124,18 @@ static double scaled_frequency(const wz_model_config *c, double frequency)
     return (1.0 - smooth) * frequency / c->rope_scaling_factor + smooth * frequency;
 }
 
+void wz_model_rope_angles(const wz_model_config *c, int64_t position, float *cosines, float *sines)
+{
+    for (int64_t d = 0; d < c->head_dim / 2; d++) {
+        const double f =
+            wz_model_rope_frequency(c, pow(c->rope_theta, -2.0 * (double)d / (double)c->head_dim));
+        if (cosines != NULL)
+            cosines[d] = (float)cos((double)position * f);
+        if (sines != NULL)
+            sines[d] = (float)sin((double)position * f);
+    }
+}
+
 static wz_status make_rope_table(wz_model *model, wz_error *err)
 {
     const wz_model_config *c = &model->config;
@@ -92,7 +149,7 @@ static wz_status make_rope_table(wz_model *model, wz_error *err)
     if (status == WZ_OK) {
         float *values = host;
         for (int64_t d = 0; d < half; d++) {
-            double f = scaled_frequency(c, pow(c->rope_theta, -2.0 * (double)d / (double)c->head_dim));
+            double f = wz_model_rope_frequency(c, pow(c->rope_theta, -2.0 * (double)d / (double)c->head_dim));
             for (int64_t p = 0; p < positions; p++) {
                 values[p * c->head_dim + d] = (float)cos((double)p * f);
                 values[p * c->head_dim + half + d] = (float)sin((double)p * f);
@@ -117,6 +174,7 @@ void wz_model_op_bounds(const wz_model_config *c, wz_op_bounds *bounds)
     bounds->hidden = c->hidden_size;
     bounds->intermediate = c->intermediate_size;
     bounds->vocab = c->vocab_size;
+    bounds->rank = c->lora.rank;
 }
 
 /* Whether the backend can compute it. */
@@ -130,7 +188,82 @@ static wz_status check_backend(const wz_model_config *config, const wz_backend *
             "model.head_dim is %lld; on this GPU it can be %lld at most: take more and smaller heads, or "
             "device: cpu",
             (long long)config->head_dim, (long long)info.most_head_dim);
+    if (config->lora.rank > 0 && !backend->ops->supports_low_rank(backend))
+        return wz_fail(
+            err, WZ_ERR_USAGE,
+            "lora_rank is %lld, but the %s backend has no adapters: set device: cpu or lora_rank: 0",
+            (long long)config->lora.rank, backend->ops->name);
+    if (!backend->ops->supports_type(backend, (wz_dtype)config->frozen_dtype))
+        return wz_fail(err, WZ_ERR_USAGE,
+                       "frozen_dtype is bf16, which the %s backend cannot read here: set device: cpu or "
+                       "frozen_dtype: fp32",
+                       backend->ops->name);
     return WZ_OK;
+}
+
+/* Names, shapes and places of all parameters. */
+static wz_status lay_out(wz_model *model, bool training, wz_error *err)
+{
+    const wz_model_config *config = &model->config;
+    const size_t layers = (size_t)config->num_hidden_layers;
+    void *block = NULL;
+    wz_status status = wz_alloc(&block, layers, sizeof(wz_layer_offsets), "the model", err);
+    if (status != WZ_OK)
+        return status;
+    model->layers = block;
+    status =
+        wz_alloc(&block, 3 + layers * (14 + 2 * (size_t)WZ_LORA_TARGETS), sizeof(wz_param), "the model", err);
+    if (status != WZ_OK)
+        return status;
+    model->params = block;
+    add_parameters(model, training);
+    return WZ_OK;
+}
+
+wz_status wz_model_list_params(const wz_model_config *config, wz_param **out, size_t *count, wz_error *err)
+{
+    wz_model model = {.config = *config};
+    wz_status status = wz_model_config_check(config, err);
+    if (status == WZ_OK)
+        status = lay_out(&model, true, err);
+    free(model.layers);
+    if (status != WZ_OK) {
+        free(model.params);
+        return status;
+    }
+    *out = model.params;
+    *count = model.param_count;
+    return WZ_OK;
+}
+
+/* The arrays. */
+static wz_status allocate(wz_model *model, bool training, wz_error *err)
+{
+    wz_backend *be = model->backend;
+    const size_t trained = (size_t)model->trained * sizeof(float);
+    const struct {
+        float **place;
+        size_t bytes;
+        const char *what;
+    } arrays[4] = {{&model->weights, (size_t)model->floats * sizeof(float), "the weights"},
+                   {&model->gradients, trained, "the gradients"},
+                   {&model->adam_m, trained, "AdamW's first moments"},
+                   {&model->adam_v, trained, "AdamW's second moments"}};
+    wz_status status = WZ_OK;
+    for (int i = 0; status == WZ_OK && i < (training ? 4 : 1); i++) {
+        void *block = NULL;
+        status = be->ops->alloc(be, arrays[i].bytes, arrays[i].what, &block, err);
+        *arrays[i].place = block;
+    }
+    if (status == WZ_OK && model->half_count > 0)
+        status = be->ops->alloc(be, (size_t)model->half_count * wz_type_bytes(WZ_BF16), "the frozen weights",
+                                &model->halves, err);
+    if (status == WZ_OK && training && model->config.lora.rank == 0) {
+        model->head_gradient = model->gradients + model->head;
+        model->final_norm_gradient = model->gradients + model->final_norm;
+        model->embedding_gradient = model->gradients + model->embedding;
+    }
+    return status;
 }
 
 wz_status wz_model_create(const wz_model_config *config, wz_backend *backend, bool training, wz_model **out,
@@ -148,40 +281,14 @@ wz_status wz_model_create(const wz_model_config *config, wz_backend *backend, bo
         return status;
     wz_model *model = block;
     model->config = *config;
+    model->tokens = config->vocab_size;
     model->backend = backend;
-    const size_t layers = (size_t)config->num_hidden_layers;
-    status = wz_alloc(&block, layers, sizeof(wz_layer_offsets), "the model", err);
+    status = lay_out(model, training, err);
     if (status != WZ_OK)
         goto fail;
-    model->layers = block;
-    status = wz_alloc(&block, 3 + layers * 14, sizeof(wz_param), "the model", err);
-    if (status != WZ_OK)
-        goto fail;
-    model->params = block;
-    model->embedding =
-        add_param(model, "model.embed_tokens.weight", config->vocab_size, config->hidden_size, false, false);
-    for (int64_t l = 0; l < config->num_hidden_layers; l++)
-        add_layer(model, l);
-    model->final_norm = add_param(model, "model.norm.weight", config->hidden_size, 0, false, false);
-    model->head = config->tie_word_embeddings ? model->embedding
-                                              : add_param(model, "lm_head.weight", config->vocab_size,
-                                                          config->hidden_size, true, false);
-    model->floats = aligned(model->floats);
-    float **arrays[4] = {&model->weights, &model->gradients, &model->adam_m, &model->adam_v};
-    const char *names[4] = {"the weights", "the gradients", "AdamW's first moments",
-                            "AdamW's second moments"};
-    for (int i = 0; i < (training ? 4 : 1); i++) {
-        status = backend->ops->alloc(backend, (size_t)model->floats * sizeof(float), names[i], &block, err);
-        if (status != WZ_OK)
-            goto fail;
-        *arrays[i] = block;
-    }
-    if (training) {
-        model->head_gradient = model->gradients + model->head;
-        model->final_norm_gradient = model->gradients + model->final_norm;
-        model->embedding_gradient = model->gradients + model->embedding;
-    }
-    status = make_rope_table(model, err);
+    status = allocate(model, training, err);
+    if (status == WZ_OK)
+        status = make_rope_table(model, err);
     if (status == WZ_OK)
         status = wz_model_allocate_prepared(model, err);
     if (status != WZ_OK)
@@ -197,125 +304,12 @@ void wz_model_destroy(wz_model *model)
 {
     if (model == NULL)
         return;
-    void *const arrays[6] = {model->weights, model->gradients,  model->adam_m,
-                             model->adam_v,  model->rope_table, model->prepared};
-    for (int i = 0; i < 6; i++)
+    void *const arrays[7] = {model->weights, model->gradients,  model->adam_m,  model->adam_v,
+                             model->halves,  model->rope_table, model->prepared};
+    for (int i = 0; i < 7; i++)
         if (arrays[i] != NULL)
             model->backend->ops->release(model->backend, arrays[i]);
     free(model->params);
     free(model->layers);
     free(model);
-}
-
-const wz_param *wz_model_find_param(const wz_model *model, const char *name)
-{
-    for (size_t i = 0; i < model->param_count; i++)
-        if (strcmp(model->params[i].name, name) == 0)
-            return &model->params[i];
-    return NULL;
-}
-
-int64_t wz_model_parameter_count(const wz_model *model)
-{
-    int64_t count = 0;
-    for (size_t i = 0; i < model->param_count; i++)
-        count += model->params[i].count;
-    return count;
-}
-
-size_t wz_model_bytes(const wz_model *model)
-{
-    size_t arrays = model->gradients != NULL ? 4 : 1;
-    return ((size_t)model->floats * arrays +
-            (size_t)(model->config.max_position_embeddings * model->config.head_dim)) *
-               sizeof(float) +
-           model->prepared_layer_bytes * (size_t)model->config.num_hidden_layers + model->prepared_head_bytes;
-}
-
-static void fill_normal(float *values, int64_t count, double deviation, uint64_t seed, uint32_t purpose,
-                        uint32_t tensor)
-{
-    for (int64_t i = 0; i < count; i += 2) {
-        uint32_t words[4];
-        double pair[2];
-        wz_draw_init_words(seed, purpose, tensor, (uint64_t)i, words);
-        wz_normal_pair(words, pair);
-        for (int64_t j = 0; j < 2 && i + j < count; j++)
-            values[i + j] = (float)(pair[j] * deviation);
-    }
-}
-
-#define SMOOTH_WAVES 6
-
-static void smooth_embedding(float *row, int64_t width, const float *projection, int64_t n)
-{
-    double feature[2 * SMOOTH_WAVES];
-    for (int w = 0; w < SMOOTH_WAVES; w++) {
-        const double tau = ldexp(2.0, w);
-        feature[w] = sin((double)n / tau);
-        feature[SMOOTH_WAVES + w] = cos((double)n / tau);
-    }
-    for (int64_t d = 0; d < width; d++) {
-        double sum = 0.0;
-        for (int f = 0; f < 2 * SMOOTH_WAVES; f++)
-            sum += feature[f] * (double)projection[f * width + d];
-        row[d] = (float)sum;
-    }
-}
-
-static wz_status init_embedding(const wz_model *model, float *values, uint64_t seed, const int64_t *integer,
-                                wz_error *err)
-{
-    const wz_model_config *c = &model->config;
-    const int64_t width = c->hidden_size;
-    void *projection = NULL;
-    fill_normal(values, c->vocab_size * width, c->embedding_range, seed, WZ_PURPOSE_INIT, 0);
-    if (!c->smooth_number_embeddings || integer == NULL)
-        return WZ_OK;
-    wz_status status =
-        wz_alloc(&projection, (size_t)(2 * SMOOTH_WAVES * width), sizeof(float), "number embeddings", err);
-    if (status != WZ_OK)
-        return status;
-    fill_normal(projection, 2 * SMOOTH_WAVES * width, 0.1 / sqrt((double)SMOOTH_WAVES), seed,
-                WZ_PURPOSE_SMOOTH, 0);
-    for (int64_t t = 0; t < c->vocab_size; t++)
-        if (integer[t] >= 0)
-            smooth_embedding(values + t * width, width, projection, integer[t]);
-    free(projection);
-    return WZ_OK;
-}
-
-wz_status wz_model_init_weights(wz_model *model, uint64_t seed, const int64_t *integer, wz_error *err)
-{
-    void *block = NULL;
-    wz_status status = wz_alloc(&block, (size_t)model->floats, sizeof(float), "initial weights", err);
-    if (status != WZ_OK)
-        return status;
-    float *host = block;
-    for (size_t i = 0; i < model->param_count && status == WZ_OK; i++) {
-        const wz_param *param = &model->params[i];
-        float *values = host + param->offset;
-        if (param->rank == 1) {
-            const char *dot_name = strrchr(param->name, '.');
-            for (int64_t j = 0; j < param->count; j++)
-                values[j] = dot_name != NULL && strcmp(dot_name, ".bias") == 0 ? 0.0f : 1.0f;
-        } else if (param->offset == model->embedding) {
-            status = init_embedding(model, values, seed, integer, err);
-        } else if (param->offset != model->head || !model->config.zero_init_head) {
-            fill_normal(values, param->count, model->config.initializer_range, seed, WZ_PURPOSE_INIT,
-                        (uint32_t)i);
-        }
-    }
-    if (status == WZ_OK) {
-        model->backend->ops->upload(model->backend, model->weights, host,
-                                    (size_t)model->floats * sizeof(float));
-        wz_model_weights_changed(model);
-    }
-    free(block);
-    return status;
-}
-
-wz_tensor wz_model_head_gradient(const wz_model *model)
-{
-    return wz_matrix(model->head_gradient, model->config.vocab_size, model->config.hidden_size);
 }

@@ -1,7 +1,11 @@
 /* The decoder: RMSNorm, RoPE, grouped-query attention, SwiGLU; written once, in backend ops.
  *
  * Parameters live in one flat fp32 array with a table of named views. Names, shapes and [out, in] layout are
- * Hugging Face's; q, k, v (and gate, up) stand next to each other so that one linear op does all of them. */
+ * Hugging Face's; q, k, v (and gate, up) stand next to each other so that one linear op does all of them.
+ *
+ * With adapters (config.lora.rank > 0) these stand first, in the array and in the table, under PEFT's names; gradients and
+ * moments exist of them alone, and all else is frozen. Frozen matrices may be stored as bf16: wz_model_get_param and
+ * wz_model_set_param read and write a parameter however it is stored. */
 #ifndef WZ_MODEL_MODEL_H
 #define WZ_MODEL_MODEL_H
 
@@ -13,12 +17,15 @@ typedef struct wz_param {
     char name[80];
     size_t rank;
     int64_t shape[2];      /* [out, in], or [n] */
-    int64_t offset, count; /* floats in the flat array */
-    bool decays;           /* weight decay applies: matrices, not norms, biases or embeddings */
+    int64_t offset, count; /* numbers in model->weights, or, of type WZ_BF16, in model->halves */
+    wz_dtype type;
+    bool is_frozen; /* not trained: has no gradient and no moments */
+    bool decays;    /* weight decay applies: matrices, not norms, biases or embeddings */
 } wz_param;
 
 typedef struct wz_layer_offsets {
     int64_t input_norm, qkv, qkv_bias, q_norm, k_norm, o, post_norm, gate_up, down;
+    int64_t pair[WZ_LORA_TARGETS][2]; /* A and B of the adapters that there are */
 } wz_layer_offsets;
 
 typedef struct wz_model {
@@ -26,13 +33,20 @@ typedef struct wz_model {
     wz_backend *backend;
     wz_param *params;
     size_t param_count;
-    int64_t floats;                      /* of the flat array, padding included */
+    size_t adapter_params; /* the first of params: A and B of each adapter in turn */
+    int64_t floats;        /* of the flat array, padding included */
+    int64_t
+        trained; /* the first of these, which gradients and moments are kept of; all, where nothing is frozen */
+    void *halves; /* frozen matrices in bf16, on the backend; NULL: there are none */
+    int64_t half_count;
+    bool freezes;                        /* parameters added to the table from now on are frozen */
     int64_t embedding, final_norm, head; /* offsets; head = embedding when tied */
+    int64_t tokens; /* rows of the head that stand for tokens; those after them (padding) are never sampled */
     wz_layer_offsets *layers;
     float *weights, *gradients, *adam_m,
-        *adam_v; /* flat, on the backend; the last three NULL without training */
+        *adam_v; /* flat, on the backend; the last three [trained], NULL without training */
     /* Where the backward pass adds the gradients of the head, the final norm and the embedding: within `gradients`, unless
-     * a trainer keeps a part of them apart (engine/grpo/apart.h). */
+     * a trainer keeps a part of them apart (engine/grpo/apart.h); NULL: frozen. */
     float *head_gradient, *final_norm_gradient, *embedding_gradient;
     float *rope_table; /* [max_position_embeddings][head_dim], on the backend */
     /* Copies of the weights of linear layers, layer by layer, and then of the head, as the backend's `prepare` makes them;
@@ -45,13 +59,26 @@ typedef struct wz_layer_linears {
     wz_linear qkv, o, gate_up, down;
 } wz_layer_linears;
 
-/* Allocates parameters (zero) and the RoPE table. training: gradients and AdamW moments too. */
+/* Allocates parameters (zero) and the RoPE table. training: gradients and AdamW moments too; without, and with adapters,
+ * matrices are stored as config->frozen_dtype says. */
 wz_status wz_model_create(const wz_model_config *config, wz_backend *backend, bool training, wz_model **out,
                           wz_error *err);
 void wz_model_destroy(wz_model *model);
+/* The parameters that a model of these sizes has, without making one; free *out with free(). */
+wz_status wz_model_list_params(const wz_model_config *config, wz_param **out, size_t *count, wz_error *err);
 const wz_param *wz_model_find_param(const wz_model *model, const char *name);
-int64_t wz_model_parameter_count(const wz_model *model); /* without padding */
+int64_t wz_model_parameter_count(const wz_model *model); /* without padding and adapters */
+int64_t wz_model_trained_count(const wz_model *model);   /* of what is trained */
 size_t wz_model_bytes(const wz_model *model);
+/* Numbers of the largest parameter. */
+size_t wz_model_largest_param(const wz_model *model);
+/* host [param->count] from and to the backend; to a bf16 parameter rounded to nearest, ties to even. After setting,
+ * wz_model_weights_changed is due. */
+void wz_model_get_param(const wz_model *model, const wz_param *param, float *host);
+/* Numbers [first, first + count) of it. */
+void wz_model_get_numbers(const wz_model *model, const wz_param *param, int64_t first, int64_t count,
+                          float *host);
+void wz_model_set_param(const wz_model *model, const wz_param *param, const float *host);
 /* The linear layers of layer `layer` in model->weights or in model->gradients. */
 wz_layer_linears wz_model_linears(const wz_model *model, float *flat, int64_t layer);
 /* Within wz_model_create: room for the copies of weights, where the backend wants such. */
@@ -59,11 +86,38 @@ wz_status wz_model_allocate_prepared(wz_model *model, wz_error *err);
 /* To be called after every change of model->weights, before the next forward pass: makes those copies anew. */
 void wz_model_weights_changed(const wz_model *model);
 
+/* RoPE's frequency (radians a position) after llama3 scaling: transformers' _compute_llama3_parameters. */
+double wz_model_rope_frequency(const wz_model_config *config, double frequency);
+/* A row of the table: cosines and sines (head_dim / 2 each; either may be NULL) of a position's angles. */
+void wz_model_rope_angles(const wz_model_config *config, int64_t position, float *cosines, float *sines);
+
 /* Random weights: linear layers N(0, initializer_range^2), norms 1, biases 0, head zero if so configured, embeddings
  * N(0, embedding_range^2); with smooth_number_embeddings the token of integer n (integer[token] = n, else -1)
  * gets [sin(n/tau), cos(n/tau)], tau = 2, 4, 8, 16, 32, 64, times one 12 x hidden Gaussian matrix of standard
  * deviation 0.1/sqrt(6). A function of the seed and names' order alone. */
 wz_status wz_model_init_weights(wz_model *model, uint64_t seed, const int64_t *integer, wz_error *err);
+
+/* Adapters as PEFT starts them: A uniform in +-1/sqrt(in) (Kaiming with a = sqrt(5)), B zero, so that the model computes what
+ * it would without them. A function of the seed and the adapter's place alone. */
+wz_status wz_model_init_adapters(wz_model *model, uint64_t seed, wz_error *err);
+
+/* A low-rank adapter, for those that write or show them: the layer computes W x + scale B (A x). */
+typedef struct wz_adapter {
+    const wz_param *a, *b; /* [rank, in], [out, rank], under PEFT's names */
+    const wz_param *base;  /* W [out, in] */
+    int64_t layer;
+    wz_lora_target target;
+    int64_t rank;
+    double alpha, scale; /* scale = alpha / rank */
+} wz_adapter;
+size_t wz_model_adapter_count(const wz_model *model);
+void wz_model_adapter(const wz_model *model, size_t index, wz_adapter *out);
+/* The model without its adapters: a view that shares everything, for forward passes and for reading parameters. */
+wz_model wz_model_without_adapters(const wz_model *model);
+/* host = rows [row0, row0 + rows) of a parameter with its adapter folded in, where it has one: W + scale B A, in fp32; products
+ * and their sums over the rank in double, rounded once. What exports write. Fails on no memory only. */
+wz_status wz_model_get_merged(const wz_model *model, const wz_param *param, int64_t row0, int64_t rows,
+                              float *host, wz_error *err);
 
 /* What a forward pass keeps of each layer; layers share buffers for the rest. The backward pass computes what is missing
  * again with the same ops, so gradients have the same bits either way. */
@@ -168,8 +222,18 @@ void wz_model_backward(const wz_model *model, const wz_activations *activations,
 wz_attention wz_model_attention(const wz_model_config *config);
 /* Sets the widths in *bounds. */
 void wz_model_op_bounds(const wz_model_config *config, wz_op_bounds *bounds);
-wz_linear wz_model_head(const wz_model *model); /* [vocab, hidden] */
+/* The head over the model's tokens [tokens, hidden], for sampling and scores: softmaxes know of no other row, nor do their
+ * gradients. And over all rows [vocab_size, hidden], as other programs will read it: what lessons of the grammar are about. */
+wz_linear wz_model_head(const wz_model *model);
+wz_tensor wz_model_embedding(const wz_model *model);
+/* A vector (norm) at this offset of the flat gradients; NULL: frozen. */
+static inline float *wz_model_gradient(const wz_model *model, int64_t offset)
+{
+    return model->config.lora.rank > 0 ? NULL : model->gradients + offset;
+}
 wz_tensor wz_model_head_gradient(const wz_model *model);
+wz_linear wz_model_whole_head(const wz_model *model);
+wz_tensor wz_model_whole_head_gradient(const wz_model *model);
 static inline wz_tensor wz_matrix(float *data, int64_t rows, int64_t columns)
 {
     return (wz_tensor){data, rows, columns, columns, WZ_F32};

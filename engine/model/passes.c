@@ -93,9 +93,8 @@ static void between_attentions(void *context, int64_t first, int64_t end)
     const int64_t row0 = p->row0 + first, rows = end - first, hidden = model->config.hidden_size;
     float *x = p->activations->layers[p->layer].x;
     if (p->layer == 0)
-        model->backend->ops->embedding_forward(
-            model->backend, block(x, row0, rows, hidden),
-            wz_matrix(model->weights + model->embedding, model->config.vocab_size, hidden), p->token + row0);
+        model->backend->ops->embedding_forward(model->backend, block(x, row0, rows, hidden),
+                                               wz_model_embedding(model), p->token + row0);
     else
         finish_layer(p, p->layer - 1, x, row0, rows);
     wz_pass_begin_layer(p, p->layer, row0, rows);

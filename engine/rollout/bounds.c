@@ -79,6 +79,34 @@ wz_status wz_rollout_bounds(wz_grammar_set *grammar, wz_grammar_state start, int
     return status;
 }
 
+/* Every way on ends somewhere, so each leaf costs no more steps than its own tokens. */
+static wz_status count_leaves(wz_grammar_set *grammar, wz_grammar_state state, int64_t most, int64_t depth,
+                              int64_t *count, wz_error *err)
+{
+    wz_mask mask;
+    wz_status status = wz_grammar_mask(grammar, state, &mask, err);
+    if (status != WZ_OK)
+        return status;
+    if (mask.count == 0)
+        ++*count;
+    if (depth == 0)
+        *count = most; /* endless */
+    for (uint32_t i = 0; status == WZ_OK && i < mask.count && *count < most; i++) {
+        wz_grammar_state next = 0;
+        status = wz_grammar_step(grammar, state, mask.tokens[i], &next, err);
+        if (status == WZ_OK)
+            status = count_leaves(grammar, next, most, depth - 1, count, err);
+    }
+    return status;
+}
+
+wz_status wz_rollout_count(wz_grammar_set *grammar, wz_grammar_state state, int64_t most, int64_t limit,
+                           int64_t *count, wz_error *err)
+{
+    *count = 0;
+    return count_leaves(grammar, state, most, limit, count, err);
+}
+
 int64_t wz_rollout_group_rows(int64_t longest, int64_t rows, int64_t generations, int64_t lessons)
 {
     lessons = lessons < generations ? lessons : generations;

@@ -24,9 +24,9 @@ typedef struct decoding {
 /* Whether the device could, as far as the options say. */
 static bool may_drive(const decoding *d, bool has_grammar, const wz_rollout_options *options)
 {
-    return d->ops != NULL && !options->host_drives && !sampling_cuts(&options->sampling) &&
-           wz_draw_key_valid(&d->pack.key) && (!has_grammar || options->paths != NULL) &&
-           options->end_token_count <= WZ_DECODE_ENDS;
+    return d->ops != NULL && !options->host_drives && options->thinking == NULL &&
+           !sampling_cuts(&options->sampling) && wz_draw_key_valid(&d->pack.key) &&
+           (!has_grammar || options->paths != NULL) && options->end_token_count <= WZ_DECODE_ENDS;
 }
 
 /* What of the options the device is told. */
@@ -47,7 +47,7 @@ static wz_decode describe(const decoding *d, const wz_rollout_options *options, 
                        .lessons = options->lessons,
                        .end_tokens = options->end_tokens,
                        .end_token_count = options->end_token_count,
-                       .vocab = d->model->config.vocab_size,
+                       .vocab = d->model->tokens,
                        .attention = wz_model_attention(&d->model->config),
                        .steps = longest + 1};
 }

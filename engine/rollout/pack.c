@@ -32,8 +32,8 @@ static wz_status allocate(wz_pack *pack, const pack_sizes *sizes, wz_error *err)
 {
     const int64_t rows = sizes->rows, c = pack->completions, g = pack->groups, stride = sizes->longest;
     void *block = NULL;
-    const int64_t words = 7 * rows + 4 * g + g * sizes->group_rows + 2 * c + 3 * c * stride;
-    wz_status status = wz_alloc(&block, (size_t)words * sizeof(int32_t) + (size_t)(c * stride + c), 1,
+    const int64_t words = 7 * rows + 4 * g + g * sizes->group_rows + 4 * c + 3 * c * stride;
+    wz_status status = wz_alloc(&block, (size_t)words * sizeof(int32_t) + (size_t)(c * stride + 2 * c), 1,
                                 "a pack's row tables", err);
     if (status != WZ_OK)
         return status;
@@ -55,11 +55,14 @@ static wz_status allocate(wz_pack *pack, const pack_sizes *sizes, wz_error *err)
     pack->group_rows = take(&at, g * sizes->group_rows);
     pack->completion_row_count = take(&at, c);
     pack->length = take(&at, c);
+    pack->think_length = take(&at, c);
+    pack->tries = take(&at, c);
     pack->completion_rows = take(&at, c * stride);
     pack->tokens = take(&at, c * stride);
     pack->masks = take(&at, c * stride);
     pack->origins = (uint8_t *)at;
     pack->finished = pack->origins + c * stride;
+    pack->think_cut = pack->finished + c;
     pack->segments = (wz_segments){.groups = g,
                                    .completions = c,
                                    .row_group = pack->row_group,
@@ -155,8 +158,8 @@ void wz_pack_destroy(wz_pack *pack)
 size_t wz_pack_bytes(const wz_pack *pack)
 {
     const size_t words = (size_t)(7 * pack->row_capacity + pack->groups * (4 + pack->segments.group_stride) +
-                                  pack->completions * (2 + 3 * pack->completion_stride));
-    return words * 4 + (size_t)(pack->completions * (pack->completion_stride + 1)) +
+                                  pack->completions * (4 + 3 * pack->completion_stride));
+    return words * 4 + (size_t)(pack->completions * (pack->completion_stride + 2)) +
            (size_t)(pack->decisions.capacity * 28 + pack->lessons.capacity * 12) +
            (pack->mask_offset_capacity + pack->mask_token_capacity) * 4;
 }

@@ -50,9 +50,13 @@ typedef struct wz_pack {
     int64_t completion_stride; /* longest completion, tokens */
     uint32_t *tokens;          /* [completions][completion_stride] */
     uint8_t *origins;          /* [completions][completion_stride] wz_origin */
-    uint32_t *masks;           /* [completions][completion_stride] set each token was taken from */
-    int32_t *length;           /* [completions] */
-    uint8_t *finished;         /* [completions] reached the end by itself, not the length limit */
+    uint32_t *masks; /* [completions][completion_stride] set each token was taken from; 0: every token, or one
+                                  that was appended without asking the grammar */
+    int32_t *length; /* [completions] */
+    uint8_t *finished;     /* [completions] reached the end by itself, not the length limit */
+    int32_t *think_length; /* [completions] tokens of thinking, without a closing that was appended */
+    int32_t *tries;        /* [completions] candidates among them */
+    uint8_t *think_cut;    /* [completions] the thinking ended with its budget */
     wz_decisions decisions;
     wz_lessons lessons;
     /* mask table: set 0 is every token */

@@ -1,37 +1,12 @@
-#include "engine/rollout/decode.h"
-
 #include <stdlib.h>
 #include <string.h>
 
 #include "engine/backend/token_sets.h"
 #include "engine/core/clock.h"
-
-typedef struct rollout {
-    const wz_model *model;
-    wz_activations *activations;
-    wz_pack *pack;
-    wz_grammar_set *grammar;
-    const wz_rollout_options *options;
-    wz_grammar_state *state; /* [completions] */
-    uint8_t *going;          /* [completions] still decoding */
-    uint32_t *set_id;        /* grammar mask id -> pack mask id, 0: not yet copied */
-    size_t set_capacity;
-    /* one decode step: */
-    wz_sample_request *request; /* [completions] */
-    int32_t *asker;             /* [completions] completion of each request */
-    int32_t *gather;            /* [completions] site of each hidden vector */
-    wz_sample_result *result;   /* [completions] */
-    uint32_t *kept;             /* [completions][kept_stride], with top-k, top-p or min-p */
-    int64_t kept_stride;
-    float *hidden, *rstd; /* backend: [completions][hidden_size], [completions] */
-    void *block;
-    /* where the device drove: */
-    wz_decoded decoded;
-    int32_t *taken; /* [completions] results taken over */
-} rollout;
+#include "engine/rollout/rollout_internal.h"
 
 /* The pack's copy of a grammar's token set. */
-static wz_status pack_set(rollout *r, const wz_mask *mask, uint32_t *id, wz_error *err)
+static wz_status pack_set(wz_rollout *r, const wz_mask *mask, uint32_t *id, wz_error *err)
 {
     const size_t old = r->set_capacity;
     void *ids = r->set_id;
@@ -47,38 +22,25 @@ static wz_status pack_set(rollout *r, const wz_mask *mask, uint32_t *id, wz_erro
     return status;
 }
 
-/* Appends a token to a completion and moves its grammar state on. */
-static wz_status append(rollout *r, int64_t c, uint32_t token, uint32_t set, wz_origin origin, wz_error *err)
+void wz_rollout_append(wz_rollout *r, int64_t c, uint32_t token, uint32_t set, wz_origin origin)
 {
     wz_pack *pack = r->pack;
     const int64_t at = c * pack->completion_stride + pack->length[c]++;
     pack->tokens[at] = token;
     pack->origins[at] = (uint8_t)origin;
     pack->masks[at] = set;
-    if (r->grammar != NULL)
-        return wz_grammar_step(r->grammar, r->state[c], token, &r->state[c], err);
-    for (size_t i = 0; i < r->options->end_token_count; i++)
-        if (token == r->options->end_tokens[i]) {
-            pack->finished[c] = 1;
-            r->going[c] = 0;
-        }
-    return WZ_OK;
 }
 
-/* Appends what the grammar leaves no choice about. Ends the completion at a final state or the length limit; else
- * *set is the token set to sample from. */
-static wz_status follow_grammar(rollout *r, int64_t c, uint32_t *set, wz_error *err)
+wz_status wz_rollout_follow_grammar(wz_rollout *r, int64_t c, uint32_t *set, bool *ended, wz_error *err)
 {
     wz_pack *pack = r->pack;
-    *set = 0;
+    *ended = false;
     for (;;) {
         wz_mask mask = {0};
-        if (pack->length[c] >= r->options->max_completion_length)
+        if (pack->length[c] >= r->options->max_completion_length) {
             r->going[c] = 0;
-        if (!r->going[c])
             return WZ_OK;
-        if (r->grammar == NULL)
-            return WZ_OK;
+        }
         wz_status status = wz_grammar_mask(r->grammar, r->state[c], &mask, err);
         if (status != WZ_OK)
             return status;
@@ -88,31 +50,67 @@ static wz_status follow_grammar(rollout *r, int64_t c, uint32_t *set, wz_error *
                 err, WZ_ERR_RUNTIME,
                 "the answer grammar allows a completion to end and to go on at the same place; end the "
                 "pattern with a closing tag");
-        if (mask.count == 0) {
-            pack->finished[c] = accepts;
-            r->going[c] = 0;
+        *ended = mask.count == 0;
+        if (*ended)
             return accepts ? WZ_OK
                            : wz_fail(err, WZ_ERR_RUNTIME,
                                      "the answer grammar has no admissible token after %d tokens",
                                      pack->length[c]);
-        }
         status = pack_set(r, &mask, set, err);
         if (status != WZ_OK || mask.count > 1)
             return status;
-        status = append(r, c, mask.tokens[0], *set, WZ_ORIGIN_FORCED, err);
+        wz_rollout_append(r, c, mask.tokens[0], *set, WZ_ORIGIN_FORCED);
+        status = wz_grammar_step(r->grammar, r->state[c], mask.tokens[0], &r->state[c], err);
         if (status != WZ_OK)
             return status;
     }
 }
 
-static bool teaches(const rollout *r, int64_t c)
+/* Appends what follows without a choice. Ends the completion where nothing may follow or at the length limit; else *set is
+ * the token set to sample from. */
+static wz_status go_on(wz_rollout *r, int64_t c, uint32_t *set, wz_error *err)
+{
+    wz_status status = WZ_OK;
+    bool answers = true, ended = false;
+    *set = 0;
+    if (wz_thinks(r, c))
+        status = wz_think_on(r, c, set, &answers, err);
+    if (status != WZ_OK || !answers || !r->going[c])
+        return status;
+    if (r->pack->length[c] >= r->options->max_completion_length)
+        r->going[c] = 0;
+    else if (r->grammar != NULL)
+        status = wz_rollout_follow_grammar(r, c, set, &ended, err);
+    if (status == WZ_OK && ended) {
+        r->pack->finished[c] = 1;
+        r->going[c] = 0;
+    }
+    return status;
+}
+
+/* A sampled token has been appended. */
+static wz_status take(wz_rollout *r, int64_t c, uint32_t token, wz_error *err)
+{
+    if (wz_thinks(r, c))
+        return wz_thought_take(r, c, token, err);
+    if (r->grammar != NULL)
+        return wz_grammar_step(r->grammar, r->state[c], token, &r->state[c], err);
+    for (size_t i = 0; i < r->options->end_token_count; i++)
+        if (token == r->options->end_tokens[i]) {
+            r->pack->finished[c] = 1;
+            r->going[c] = 0;
+        }
+    return WZ_OK;
+}
+
+static bool teaches(const wz_rollout *r, int64_t c)
 {
     return c % r->pack->generations < r->options->lessons;
 }
 
 /* Tokens that something will be predicted from become rows: all of them while the completion goes on; at its end none,
  * or all but the last when it teaches the grammar. */
-static void add_rows(rollout *r, int64_t c)
+static void add_rows(wz_rollout *r, int64_t c)
 {
     wz_pack *pack = r->pack;
     int32_t need = pack->length[c];
@@ -128,7 +126,7 @@ typedef struct asked {
 } asked;
 
 /* Rows for what is known, and a request for every completion still going. */
-static wz_status ask(rollout *r, asked *out, wz_error *err)
+static wz_status ask(wz_rollout *r, asked *out, wz_error *err)
 {
     wz_pack *pack = r->pack;
     int64_t requests = 0, vectors = 0;
@@ -136,7 +134,7 @@ static wz_status ask(rollout *r, asked *out, wz_error *err)
         uint32_t set = 0;
         if (!r->going[c])
             continue;
-        wz_status status = follow_grammar(r, c, &set, err);
+        wz_status status = go_on(r, c, &set, err);
         if (status != WZ_OK)
             return status;
         add_rows(r, c);
@@ -161,7 +159,7 @@ static wz_status ask(rollout *r, asked *out, wz_error *err)
 }
 
 /* Computes the rows from row0 on and samples what is asked for. */
-static wz_status sample(rollout *r, int64_t row0, const asked *a, wz_error *err)
+static wz_status sample(wz_rollout *r, int64_t row0, const asked *a, wz_error *err)
 {
     const wz_pack *pack = r->pack;
     const wz_backend_ops *ops = r->model->backend->ops;
@@ -175,14 +173,13 @@ static wz_status sample(rollout *r, int64_t row0, const asked *a, wz_error *err)
                             a->requests, &pack->mask_table, &r->options->sampling, err);
 }
 
-static uint32_t tokens_allowed(const rollout *r, uint32_t set)
+static uint32_t tokens_allowed(const wz_rollout *r, uint32_t set)
 {
-    return set == 0 ? (uint32_t)r->model->config.vocab_size
-                    : r->pack->mask_offset[set + 1] - r->pack->mask_offset[set];
+    return set == 0 ? (uint32_t)r->model->tokens : r->pack->mask_offset[set + 1] - r->pack->mask_offset[set];
 }
 
 /* The same from what the device drew. */
-static void recall(rollout *r, const asked *a)
+static void recall(wz_rollout *r, const asked *a)
 {
     for (int64_t i = 0; i < a->requests; i++) {
         const int64_t c = r->asker[i];
@@ -192,7 +189,7 @@ static void recall(rollout *r, const asked *a)
 }
 
 /* One decode step: rows for what is known, then one sampled token for every completion still going. */
-static wz_status decode_step(rollout *r, bool *any, wz_error *err)
+static wz_status decode_step(wz_rollout *r, bool *any, wz_error *err)
 {
     wz_pack *pack = r->pack;
     const int64_t row0 = pack->segments.rows;
@@ -212,24 +209,29 @@ static wz_status decode_step(rollout *r, bool *any, wz_error *err)
         if (status == WZ_OK)
             status = wz_pack_add_decision(pack, c, r->gather[r->request[i].row], result->token, set,
                                           result->logp, result->entropy, err);
-        if (status == WZ_OK)
-            status = append(r, c, result->token, r->request[i].mask, WZ_ORIGIN_SAMPLED, err);
+        if (status != WZ_OK)
+            return status;
+        wz_rollout_append(r, c, result->token, r->request[i].mask, WZ_ORIGIN_SAMPLED);
+        status = take(r, c, result->token, err);
     }
     return status;
 }
 
-static wz_status add_lessons(rollout *r, wz_error *err)
+/* Of every place where the grammar spoke. */
+static wz_status add_lessons(wz_rollout *r, wz_error *err)
 {
     wz_pack *pack = r->pack;
     wz_status status = WZ_OK;
     for (int64_t c = 0; c < pack->completions && r->grammar != NULL; c++)
-        for (int64_t i = 0; status == WZ_OK && teaches(r, c) && i < pack->length[c]; i++)
-            status = wz_pack_add_lesson(pack, c, wz_pack_site(pack, c, i),
-                                        pack->masks[c * pack->completion_stride + i], err);
+        for (int64_t i = 0; status == WZ_OK && teaches(r, c) && i < pack->length[c]; i++) {
+            const uint32_t set = pack->masks[c * pack->completion_stride + i];
+            if (set != 0)
+                status = wz_pack_add_lesson(pack, c, wz_pack_site(pack, c, i), set, err);
+        }
     return status;
 }
 
-static wz_status prepare(rollout *r, const wz_grammar_state *start, wz_error *err)
+static wz_status prepare(wz_rollout *r, wz_error *err)
 {
     wz_pack *pack = r->pack;
     wz_backend *backend = r->model->backend;
@@ -253,10 +255,11 @@ static wz_status prepare(rollout *r, const wz_grammar_state *start, wz_error *er
     r->going = (uint8_t *)(r->state + n + n * (size_t)r->kept_stride);
     for (size_t c = 0; c < n; c++) {
         r->going[c] = 1;
-        r->state[c] = r->grammar != NULL ? start[c / (size_t)pack->generations] : 0;
+        r->state[c] = r->grammar != NULL ? r->start[c / (size_t)pack->generations] : 0;
     }
-    if (r->decoded.result != NULL)
-        return WZ_OK;
+    status = wz_thoughts_create(r, err);
+    if (status != WZ_OK || r->decoded.result != NULL)
+        return status;
     void *memory = NULL;
     status = backend->ops->alloc(backend, n * (size_t)(r->model->config.hidden_size + 1) * sizeof(float),
                                  "a decode step", &memory, err);
@@ -281,14 +284,18 @@ wz_status wz_rollout_run(const wz_model *model, wz_activations *activations, wz_
                          wz_grammar_set *grammar, const wz_grammar_state *start,
                          const wz_rollout_options *options, wz_error *err)
 {
-    rollout r = {
-        .model = model, .activations = activations, .pack = pack, .grammar = grammar, .options = options};
+    wz_rollout r = {.model = model,
+                    .activations = activations,
+                    .pack = pack,
+                    .grammar = grammar,
+                    .start = start,
+                    .options = options};
     wz_status status = compute_prompts(model, activations, pack, options, err);
     if (status == WZ_OK)
         status = wz_decode_pack(model, activations, pack, grammar != NULL ? start : NULL, options, &r.decoded,
                                 err);
     if (status == WZ_OK)
-        status = prepare(&r, start, err);
+        status = prepare(&r, err);
     for (bool any = true; status == WZ_OK && any;)
         status = decode_step(&r, &any, err);
     if (status == WZ_OK && r.decoded.result != NULL && r.decoded.rows != pack->segments.rows)
@@ -299,6 +306,8 @@ wz_status wz_rollout_run(const wz_model *model, wz_activations *activations, wz_
     if (r.hidden != NULL)
         model->backend->ops->release(model->backend, r.hidden);
     free(r.block);
+    free(r.thoughts);
+    wz_ids_clear(&r.fresh);
     free(r.set_id);
     free(r.decoded.result);
     return status;

@@ -37,6 +37,8 @@ wz_status wz_bench_model_open(const wz_config *config, bool training, FILE *log,
 {
     memset(out, 0, sizeof *out);
     out->config = *config;
+    out->config.model.lora.rank = 0; /* times every weight's training */
+    out->config.model.frozen_dtype = WZ_F32;
     wz_status status = wz_config_check(&out->config, err);
     if (status == WZ_OK)
         status = set_vocabulary(&out->config.model, err);

@@ -6,6 +6,7 @@
 
 #include "engine/core/clock.h"
 #include "engine/grpo/update.h"
+#include "engine/run/run.h"
 
 /* One layout's pack. Both use the same activations, one after the other. */
 typedef struct layout {
@@ -133,13 +134,10 @@ static wz_status time_prompts(const sharing *s, const layout *l, double *seconds
 /* A step on the model's own samples knows their scores from sampling; `score`: made-up ones are scored first, and keep that. */
 static wz_status time_training(const sharing *s, const layout *l, bool score, double *seconds, wz_error *err)
 {
-    const wz_config *c = &s->bench.config;
-    const wz_loss_options loss = {.type = (wz_loss_type)c->loss_type,
-                                  .epsilon = c->epsilon,
-                                  .epsilon_high = c->epsilon_high > 0.0 ? c->epsilon_high : c->epsilon,
-                                  .entropy_coef = c->entropy_coef,
-                                  .max_completion_length = c->max_completion_length};
-    const wz_loss_totals totals = {l->pack->completions, l->pack->decisions.count, 1};
+    wz_loss_options loss = wz_run_loss_options(&s->bench.config);
+    loss.beta = 0.0; /* there is no reference here */
+    const wz_loss_totals totals = {
+        .completions = l->pack->completions, .tokens = l->pack->decisions.count, .micro_batches = 1};
     const wz_pack_update update = {.model = s->bench.model,
                                    .apart = &s->apart,
                                    .activations = s->activations,

@@ -44,6 +44,7 @@ wz_status wz_bench_open(const wz_config *config, FILE *log, wz_bench *b, wz_erro
     if (status != WZ_OK)
         return status;
     wz_run_trainer_options(&b->config, &mixture, 1, &b->options);
+    b->options.sft = (wz_sft_options){0}; /* GRPO's steps are what is measured */
     b->options.curriculum_enabled = false;
     b->options.exactness_check_steps = 0;
     status = wz_run_plan_memory(b->policy, &b->config, false, &b->options, &b->memory, &b->plan, err);

@@ -11,6 +11,7 @@
 #include "engine/core/status.h"
 #include "engine/grpo/mixture.h"
 #include "engine/model/config.h"
+#include "engine/text/chat.h"
 #include "tasks/task.h"
 
 #define WZ_PATH_MAX 512
@@ -37,12 +38,20 @@ typedef struct wz_config {
     double verifier_timeout_s;
     char task_mixture[WZ_LIST_MAX]; /* "name option=value weight=2 start=3, ...": in place of task */
 
-    wz_model_config model; /* model.* */
+    wz_model_config
+        model; /* model.*, lora_rank, lora_alpha, frozen_dtype; lora.target is set by wz_config_model */
+    char lora_target_modules[WZ_LIST_MAX]; /* of wz_lora_target_names */
 
     /* tokenizer and prompt */
-    char tokenizer_file[WZ_PATH_MAX]; /* tokenizer_file: "" = built-in vocabulary */
-    int prompt_style;                 /* prompt_style: compact | full */
-    bool answer_grammar;              /* answer_grammar */
+    char tokenizer_file[WZ_PATH_MAX];         /* tokenizer_file: "" = built-in vocabulary */
+    char eos_token_id[WZ_LIST_MAX];           /* eos_token_id: ids; "" = the tokenizer's own end token */
+    int prompt_style;                         /* prompt_style: compact | full */
+    int chat_template;                        /* chat_template: wz_chat_template */
+    char system_prompt[WZ_SYSTEM_PROMPT_MAX]; /* system_prompt: "" = the built-in one */
+    bool answer_grammar;                      /* answer_grammar */
+    int64_t thinking_budget;                  /* free tokens before the answer; 0: none */
+    int64_t verifier_tries;                   /* candidates before the answer; 0: none */
+    int verifier_answer;                      /* verifier_answer: best | chosen */
 
     /* training */
     int64_t max_steps;
@@ -53,14 +62,32 @@ typedef struct wz_config {
     double temperature, top_p, min_p;
     int64_t top_k;
     int64_t num_iterations;
-    int loss_type;     /* wz_loss_type order: grpo | dapo | bnpo | dr_grpo */
-    int scale_rewards; /* group | batch | none */
+    int64_t steps_per_generation,
+        gradient_accumulation_steps; /* their quotient: optimiser batches of a rollout */
+    bool dynamic_sampling;
+    int64_t dynamic_sampling_max_tries;
+    int loss_type;                 /* wz_loss_type order: grpo | dapo | bnpo | dr_grpo | cispo | sapo */
+    int importance_sampling_level; /* token | sequence */
+    int scale_rewards;             /* group | batch | none */
     bool leave_one_out;
     double epsilon;
-    double epsilon_high; /* 0 = epsilon */
+    double epsilon_high;     /* 0 = epsilon; with cispo 5 */
+    double delta, dual_clip; /* 0: none */
+    double sapo_temperature_pos, sapo_temperature_neg;
+    double top_entropy_quantile;
+    double beta;      /* 0: no reference */
+    int kl_estimator; /* wz_kl_estimator order: k1 | k2 | k3 */
+    bool use_bias_correction_kl;
+    bool sync_ref_model;
+    double ref_model_mixup_alpha;
+    int64_t ref_model_sync_steps;
     double entropy_coef; /* start value */
     double entropy_coef_final;
-    int entropy_schedule; /* constant | linear | cosine: from entropy_coef to entropy_coef_final */
+    int entropy_schedule;      /* constant | linear | cosine: from entropy_coef to entropy_coef_final */
+    int entropy_schedule_span; /* wz_entropy_span order: run | stage | last_stage */
+    int64_t entropy_stage_steps;
+    bool use_adaptive_entropy;
+    double entropy_target, entropy_coef_min, entropy_coef_max, entropy_coef_delta;
     double grammar_coef;
     int64_t grammar_generations; /* completions of each group that teach the grammar */
     bool mask_truncated_completions;
@@ -68,6 +95,14 @@ typedef struct wz_config {
     char reward_weights[WZ_LIST_MAX]; /* as many numbers; empty: all 1 */
     double reward_shaping;            /* weight at the start */
     int64_t reward_shaping_steps;     /* until it is 0; 0 = max_steps */
+    int64_t overlong_buffer;          /* tokens before max_completion_length; 0: none */
+    double overlong_penalty;          /* at max_completion_length */
+
+    /* supervised cold start */
+    int64_t sft_steps;          /* 0: none */
+    char sft_file[WZ_PATH_MAX]; /* "": solved problems of the run's tasks */
+    int64_t sft_batch_size;
+    double sft_learning_rate; /* 0 = learning_rate */
 
     /* optimiser */
     double learning_rate;
@@ -75,7 +110,11 @@ typedef struct wz_config {
     int lr_scheduler_type;          /* constant | linear | cosine */
     int64_t warmup_steps;
     double adam_beta1, adam_beta2, adam_epsilon, weight_decay,
-        max_grad_norm;              /* max_grad_norm 0: no clipping */
+        max_grad_norm; /* max_grad_norm 0: no clipping */
+    double embedding_learning_rate_ratio, head_learning_rate_ratio;
+    bool weight_decay_embeddings;
+    double ema_decay; /* 0: no averaged weights */
+    bool eval_ema;
     bool gradient_checkpointing;    /* keep of each layer what its backward pass can start from */
     bool reuse_rollout_activations; /* the first update's backward pass reads the rollout's activations */
     int64_t exactness_check_steps;  /* recompute the forward pass and compare every N steps; 0 = never */
@@ -96,12 +135,22 @@ typedef struct wz_config {
     int64_t eval_batch_size; /* problems at once */
     int64_t save_steps;      /* 0 = only at the end */
     int64_t save_total_limit;
+
+    /* alarm.*: signs of a run that goes wrong; engine/run/alarm.h */
+    bool alarm_enabled;
+    int64_t alarm_patience, alarm_evaluations;
+    double alarm_entropy_share, alarm_answer_margin, alarm_clipped_ratio, alarm_dead_groups,
+        alarm_reward_rise, alarm_solved, alarm_before;
 } wz_config;
 
 enum { WZ_DEVICE_AUTO, WZ_DEVICE_CPU, WZ_DEVICE_CUDA };
 enum { WZ_PRECISION_FP32, WZ_PRECISION_BF16 };
 enum { WZ_SCHEDULE_CONSTANT, WZ_SCHEDULE_LINEAR, WZ_SCHEDULE_COSINE };
+enum { WZ_VERIFIER_ANSWER_BEST, WZ_VERIFIER_ANSWER_CHOSEN };
 enum { WZ_SCALE_GROUP, WZ_SCALE_BATCH, WZ_SCALE_NONE };
+
+/* The model as it is to be made: config->model with the adapters' targets. */
+wz_model_config wz_config_model(const wz_config *config);
 
 /* The next item of a list from *at on, without the comma; false at the end. */
 bool wz_config_next_item(const char **at, char item[WZ_LIST_MAX]);
@@ -133,5 +182,13 @@ wz_status wz_config_reference(bool markdown, wz_text *out, wz_error *err);
 /* Names the first key that differs and that resume may not change; NULL when resume is allowed.
  * Resume accepts changed keys that say where and how to compute (device, precision, threads, memory), saving and logging. */
 const char *wz_config_resume_conflict(const wz_config *saved, const wz_config *now);
+
+/* Whether task.* was set to something, and task_mixture takes its place. */
+bool wz_config_mixture_hides_task(const wz_config *config);
+
+/* Fails (WZ_ERR_USAGE) where a command line asks for "task.links=5" and a problem that was made of a user's file has another
+ * value there; config: with the overrides in it. */
+wz_status wz_config_check_given(const wz_config *config, const char *const *overrides, size_t count,
+                                const wz_problem *problem, wz_error *err);
 
 #endif

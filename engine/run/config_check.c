@@ -1,4 +1,6 @@
 /* Rules that join several keys; each message says how to satisfy the rule. */
+#include <string.h>
+
 #include "engine/run/config_schema.h"
 #include "rewards/reward.h"
 
@@ -30,13 +32,40 @@ static wz_status check_files(const wz_config *config, wz_error *err)
     return WZ_OK;
 }
 
+static wz_status check_prompt(const wz_config *config, wz_error *err)
+{
+    if (config->chat_template != WZ_CHAT_NONE || config->system_prompt[0] == '\0')
+        return WZ_OK;
+    return wz_fail(
+        err, WZ_ERR_USAGE,
+        "system_prompt is set, but chat_template: none has no place for it; choose a template (plain "
+        "for models that know none) or remove it");
+}
+
+wz_model_config wz_config_model(const wz_config *config)
+{
+    wz_model_config model = config->model;
+    char item[WZ_LIST_MAX];
+    for (int t = 0; t < WZ_LORA_TARGETS; t++)
+        model.lora.target[t] = false;
+    for (const char *at = config->lora_target_modules; wz_config_next_item(&at, item);)
+        for (int t = 0; t < WZ_LORA_TARGETS; t++)
+            if (strcmp(item, wz_lora_target_names[t]) == 0)
+                model.lora.target[t] = true;
+    return model;
+}
+
 /* vocab_size 0 stands for the tokenizer's, which is at least 1. */
 static wz_status check_model(const wz_config *config, wz_error *err)
 {
-    wz_model_config model = config->model;
+    wz_model_config model = wz_config_model(config);
     if (model.vocab_size == 0)
         model.vocab_size = 1;
     wz_status status = wz_model_config_check(&model, err);
+    if (status == WZ_OK && model.frozen_dtype != WZ_PRECISION_FP32 && model.lora.rank == 0)
+        return wz_fail(err, WZ_ERR_USAGE,
+                       "frozen_dtype is bf16, but without adapters no weight is frozen: set lora_rank, or "
+                       "frozen_dtype: fp32");
     if (status == WZ_OK && config->max_completion_length >= model.max_position_embeddings)
         return wz_fail(err, WZ_ERR_USAGE,
                        "max_completion_length (%lld) leaves no room for a prompt within "
@@ -82,6 +111,39 @@ static wz_status check_loss(const wz_config *config, wz_error *err)
     return WZ_OK;
 }
 
+static wz_status check_thinking(const wz_config *config, wz_error *err)
+{
+    if (config->thinking_budget > 0 && config->verifier_tries > 0)
+        return wz_fail(
+            err, WZ_ERR_USAGE,
+            "thinking_budget (%lld) and verifier_tries (%lld) are both set, but a completion thinks "
+            "freely or tries candidates: set one of them to 0",
+            (long long)config->thinking_budget, (long long)config->verifier_tries);
+    if (config->verifier_tries > 0 && !config->answer_grammar)
+        return wz_fail(err, WZ_ERR_USAGE,
+                       "verifier_tries (%lld) needs candidates that can be read: set answer_grammar: true",
+                       (long long)config->verifier_tries);
+    if (config->thinking_budget > 0 && config->chat_template == WZ_CHAT_QWEN3_NO_THINKING)
+        return wz_fail(
+            err, WZ_ERR_USAGE,
+            "thinking_budget (%lld) is set, but chat_template: qwen3_no_thinking tells the model not "
+            "to think: set thinking_budget: 0 or chat_template: qwen3",
+            (long long)config->thinking_budget);
+    if (config->thinking_budget >= config->max_completion_length)
+        return wz_fail(
+            err, WZ_ERR_USAGE,
+            "thinking_budget (%lld) leaves no room for an answer within max_completion_length (%lld): "
+            "lower the one or raise the other",
+            (long long)config->thinking_budget, (long long)config->max_completion_length);
+    if (config->overlong_buffer >= config->max_completion_length)
+        return wz_fail(
+            err, WZ_ERR_USAGE,
+            "overlong_buffer (%lld) must be less than max_completion_length (%lld), of which it is the "
+            "last part",
+            (long long)config->overlong_buffer, (long long)config->max_completion_length);
+    return WZ_OK;
+}
+
 static size_t count_items(const char *list)
 {
     char item[WZ_LIST_MAX];
@@ -103,6 +165,24 @@ static wz_status check_rewards(const wz_config *config, wz_error *err)
     return WZ_OK;
 }
 
+/* A part that the whole run asks less than one problem of is a mistake in its weight. */
+static wz_status check_shares(const wz_config *config, const wz_mixture *mixture, wz_error *err)
+{
+    const int64_t groups = config->generation_batch_size / config->num_generations;
+    const double problems = (double)groups * (double)config->max_steps;
+    double sum = 0;
+    for (size_t p = 0; p < mixture->count; p++)
+        sum += mixture->parts[p].weight;
+    for (size_t p = 0; p < mixture->count; p++)
+        if (problems * mixture->parts[p].weight < sum)
+            return wz_fail(err, WZ_ERR_USAGE,
+                           "task_mixture: %s has weight %g of %g: %.2g problems in the whole run; raise its "
+                           "weight or leave it out",
+                           mixture->parts[p].name, mixture->parts[p].weight, sum,
+                           problems * mixture->parts[p].weight / sum);
+    return WZ_OK;
+}
+
 static wz_status check_mixture(const wz_config *config, wz_error *err)
 {
     wz_mixture mixture;
@@ -114,7 +194,7 @@ static wz_status check_mixture(const wz_config *config, wz_error *err)
     if (status == WZ_OK && (int64_t)mixture.count > problems)
         return wz_fail(err, WZ_ERR_USAGE, "task_mixture lists %zu tasks, but a step has %lld problems (%s)",
                        mixture.count, (long long)problems, "generation_batch_size / num_generations");
-    return status;
+    return status == WZ_OK && mixture.count > 1 ? check_shares(config, &mixture, err) : status;
 }
 
 static wz_status check_curriculum(const wz_config *config, wz_error *err)
@@ -138,8 +218,8 @@ static wz_status check_curriculum(const wz_config *config, wz_error *err)
 wz_status wz_config_check(const wz_config *config, wz_error *err)
 {
     wz_status (*const checks[])(const wz_config *, wz_error *) = {
-        check_ranges, check_files,   check_model,      check_batches,
-        check_loss,   check_rewards, check_curriculum, check_mixture,
+        check_ranges,  check_files,      check_prompt,  check_model,          check_batches,  check_loss,
+        check_rewards, check_curriculum, check_mixture, wz_config_check_grpo, check_thinking,
     };
     for (size_t i = 0; i < sizeof checks / sizeof checks[0]; ++i) {
         wz_status status = checks[i](config, err);

@@ -8,6 +8,34 @@
 
 static const char separators[] = " :";
 
+/* A plain decimal number above 0, up to `most`. */
+static wz_status set_number(const wz_task *task, const char *name, const char *text, bool is_whole,
+                            double most, double *value, wz_error *err)
+{
+    char *end = NULL;
+    const size_t plain = strspn(text, is_whole ? "0123456789" : "+-.0123456789eE");
+    *value = strtod(text, &end);
+    if (plain == strlen(text) && plain > 0 && *end == '\0' && *value > 0 && *value <= most)
+        return WZ_OK;
+    return wz_fail(err, WZ_ERR_USAGE, "%s: %s must be a %s above 0, at most %g, found '%.32s'", task->name,
+                   name, is_whole ? "whole number" : "number", most, text);
+}
+
+/* What stands before the equals sign, once in an item. */
+static wz_status check_once(const char *item, const char *word, const wz_task *task, wz_error *err)
+{
+    const size_t length = strcspn(word, "=") + 1;
+    size_t times = 0;
+    for (const char *at = item + strspn(item, separators); *at != '\0';) {
+        times += strncmp(at, word, length) == 0;
+        at += strcspn(at, separators);
+        at += strspn(at, separators);
+    }
+    return times <= 1 ? WZ_OK
+                      : wz_fail(err, WZ_ERR_USAGE, "%s: '%.*s' is given twice", task->name,
+                                (int)(length > 64 ? 64 : length - 1), word);
+}
+
 /* One `name=value` of an item: its weight, its curriculum's first size, or an option of its family. */
 static wz_status set_option(wz_mixture_part *part, const char *assignment, wz_error *err)
 {
@@ -19,18 +47,13 @@ static wz_status set_option(wz_mixture_part *part, const char *assignment, wz_er
         return wz_fail(err, WZ_ERR_USAGE, "'%.64s' is no option=value of %s", assignment, task->name);
     memcpy(name, assignment, (size_t)(equals - assignment));
     name[equals - assignment] = '\0';
-    if (strcmp(name, "weight") == 0 || strcmp(name, "start") == 0) {
-        char *end = NULL;
-        const double value = strtod(equals + 1, &end);
-        const bool is_weight = name[0] == 'w';
-        if (end == equals + 1 || *end != '\0' || !(value > 0.0 && value <= (is_weight ? 1e6 : 255.0)))
-            return wz_fail(err, WZ_ERR_USAGE, "%s: %s must be a number above 0, found '%.32s'", task->name,
-                           name, equals + 1);
-        if (is_weight)
-            part->weight = value;
-        else
-            part->first = (int64_t)value;
-        return WZ_OK;
+    if (strcmp(name, "weight") == 0)
+        return set_number(task, name, equals + 1, false, 1e6, &part->weight, err);
+    if (strcmp(name, "start") == 0) {
+        double start = 0;
+        const wz_status status = set_number(task, name, equals + 1, true, 255, &start, err);
+        part->first = (int64_t)start;
+        return status;
     }
     /* the option's value as task.* reads it */
     wz_config scratch;
@@ -55,6 +78,10 @@ static wz_status read_part(const char *item, wz_mixture_part *part, wz_error *er
 {
     char text[WZ_LIST_MAX], *rest = NULL;
     wz_suggestion nearest = {0};
+    if (strpbrk(item, "[]") != NULL)
+        return wz_fail(err, WZ_ERR_USAGE,
+                       "'%.64s': on a command line the list has no brackets: task_mixture=\"a x=1, b\"",
+                       item);
     (void)snprintf(text, sizeof text, "%s", item);
     const char *word = strtok_r(text, separators, &rest);
     *part = (wz_mixture_part){.task = wz_task_find(word != NULL ? word : ""), .weight = 1.0};
@@ -66,8 +93,11 @@ static wz_status read_part(const char *item, wz_mixture_part *part, wz_error *er
                        nearest.best != NULL ? nearest.best : "", nearest.best != NULL ? "'?)" : "");
     wz_task_default_values(part->task, part->values);
     wz_status status = WZ_OK;
-    while (status == WZ_OK && (word = strtok_r(NULL, separators, &rest)) != NULL)
-        status = set_option(part, word, err);
+    while (status == WZ_OK && (word = strtok_r(NULL, separators, &rest)) != NULL) {
+        status = check_once(item, word, part->task, err);
+        if (status == WZ_OK)
+            status = set_option(part, word, err);
+    }
     return status == WZ_OK ? wz_task_check_values(part->task, part->values, err) : status;
 }
 
@@ -95,6 +125,16 @@ static int64_t default_first(const wz_config *config, const wz_mixture_part *par
     const int64_t least = (int64_t)part->task->options[size].minimum, most = (int64_t)part->values[size];
     const int64_t first = config->curriculum_start > least ? config->curriculum_start : least;
     return first < most ? first : most;
+}
+
+bool wz_config_mixture_hides_task(const wz_config *config)
+{
+    double values[WZ_TASK_MAX_OPTIONS] = {0};
+    if (config->task_mixture[0] == '\0')
+        return false;
+    wz_task_default_values(config->task, values);
+    return config->task != wz_tasks[0] ||
+           memcmp(values, config->task_values, config->task->option_count * sizeof *values) != 0;
 }
 
 wz_status wz_config_mixture(const wz_config *config, wz_mixture *out, wz_error *err)

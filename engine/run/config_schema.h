@@ -10,7 +10,7 @@ typedef enum wz_key_type {
     WZ_KEY_REAL,    /* double */
     WZ_KEY_BOOLEAN, /* bool */
     WZ_KEY_ENUM,    /* int: index into names */
-    WZ_KEY_TEXT,    /* char [WZ_PATH_MAX] */
+    WZ_KEY_TEXT,    /* char [WZ_PATH_MAX], or [integer_max + 1] where that is set */
     WZ_KEY_LIST, /* char [WZ_LIST_MAX]: items joined by ", ": names, what check_item takes, or else numbers */
     WZ_KEY_TASK  /* const wz_task *: a family by its name; its options follow as task.<option> */
 } wz_key_type;
@@ -35,6 +35,11 @@ extern const size_t wz_config_key_count;
 
 /* Whether an item of task_mixture is one. */
 wz_status wz_mixture_check_item(const char *item, wz_error *err);
+/* An item of a list of token ids: decimal digits. */
+wz_status wz_config_check_id(const char *item, wz_error *err);
+
+/* Part of wz_config_check: options of the loss, the reference, the slices of a rollout and the optimiser. */
+wz_status wz_config_check_grpo(const wz_config *config, wz_error *err);
 
 /* Where a dotted name leads: a row of the table, or an option of the present task (key NULL). */
 typedef struct wz_config_place {

@@ -119,17 +119,24 @@ static bool parse_real(const char *text, double *out)
     return *at == '\0' && end == at && errno == 0;
 }
 
-/* Printable UTF-8 without control characters, shorter than WZ_PATH_MAX bytes. */
-static bool is_plain_text(const char *value)
+/* Bytes of a text's field. */
+static size_t text_room(const wz_config_key *key)
 {
+    return key->integer_max > 0 ? (size_t)key->integer_max + 1 : WZ_PATH_MAX;
+}
+
+/* Printable UTF-8 that fits its field, without control characters; line feeds where there is room for paragraphs. */
+static bool is_plain_text(const wz_config_key *key, const char *value)
+{
+    const bool prose = key->integer_max > 0;
     size_t length = strlen(value);
-    if (length >= WZ_PATH_MAX)
+    if (length >= text_room(key))
         return false;
     for (size_t at = 0; at < length;) {
         utf8proc_int32_t code = 0;
         utf8proc_ssize_t step =
             utf8proc_iterate((const utf8proc_uint8_t *)value + at, (utf8proc_ssize_t)(length - at), &code);
-        if (step <= 0 || code < 0x20 || code == 0x7f)
+        if (step <= 0 || (code < 0x20 && !(prose && code == '\n')) || code == 0x7f)
             return false;
         at += (size_t)step;
     }
@@ -188,6 +195,27 @@ static bool may_hold(const wz_config_key *key, const char *item, wz_suggestion *
     return false;
 }
 
+/* A comma with nothing on one side of it. */
+static bool has_empty_item(const char *list)
+{
+    bool is_empty = true, has_comma = false;
+    for (const char *c = list; *c != '\0'; c++) {
+        if (*c == ',' && is_empty)
+            return true;
+        has_comma |= *c == ',';
+        is_empty = *c == ',' || (is_empty && *c == ' ');
+    }
+    return has_comma && is_empty;
+}
+
+wz_status wz_config_check_id(const char *item, wz_error *err)
+{
+    const size_t digits = strspn(item, "0123456789");
+    return digits > 0 && digits < 10 && item[digits] == '\0'
+               ? WZ_OK
+               : wz_fail(err, WZ_ERR_USAGE, "'%.40s' is no token id, a whole number from 0 on", item);
+}
+
 static wz_status set_list(wz_config *config, const wz_config_place *place, const char *value, wz_error *err)
 {
     char *field = field_at(config, place), item[WZ_LIST_MAX], joined[WZ_LIST_MAX] = "";
@@ -195,6 +223,9 @@ static wz_status set_list(wz_config *config, const wz_config_place *place, const
     size_t used = 0;
     if (strlen(value) >= WZ_LIST_MAX / 2) /* separators may take a second byte */
         return fail_expected(place, value, NULL, err);
+    if (has_empty_item(value))
+        return wz_fail(err, WZ_ERR_USAGE, "%s: an empty item: remove a comma from '%.64s'", place->key->name,
+                       value);
     while (wz_config_next_item(&at, item)) {
         wz_suggestion suggestion = {0};
         if (place->key->check_item != NULL) {
@@ -259,7 +290,7 @@ wz_status wz_config_set(wz_config *config, const wz_config_place *place, const c
     case WZ_KEY_ENUM:
         return set_enum(config, place, value, err);
     case WZ_KEY_TEXT:
-        if (!is_plain_text(value))
+        if (!is_plain_text(place->key, value))
             return fail_expected(place, value, NULL, err);
         if (place->key->check_item != NULL && value[0] != '\0') {
             const wz_status status = place->key->check_item(value, err);
@@ -306,6 +337,8 @@ static wz_status format_text(const char *value, wz_text *out, wz_error *err)
                       code == 0xfffe || code == 0xffff;
         if (code == '"' || code == '\\')
             status = wz_text_printf(out, err, "\\%c", (int)code);
+        else if (code == '\n')
+            status = wz_text_printf(out, err, "\\n");
         else if (escape)
             status = wz_text_printf(out, err, "\\u%04X", (unsigned)code);
         else
@@ -366,10 +399,12 @@ wz_status wz_config_describe(const wz_config_place *place, wz_text *out, wz_erro
     if (type == WZ_KEY_BOOLEAN)
         return wz_text_printf(out, err, "true or false");
     if (type == WZ_KEY_TEXT)
-        return wz_text_printf(out, err, "text of at most %d bytes", WZ_PATH_MAX - 1);
+        return wz_text_printf(out, err, "text of at most %zu bytes", text_room(place->key) - 1);
     if (type == WZ_KEY_LIST && place->key->check_item != NULL)
-        return wz_text_printf(out, err,
-                              "a list of tasks with options, as in [power_control links=5 weight=2]");
+        return wz_text_printf(out, err, "%s",
+                              place->key->check_item == wz_config_check_id
+                                  ? "a list of token ids, as in [151645, 151643]"
+                                  : "a list of tasks with options, as in [power_control links=5 weight=2]");
     if (type == WZ_KEY_LIST && names_of(place) == NULL)
         return wz_text_printf(out, err, "a list of numbers from %.15g to %.15g", place->key->real_min,
                               place->key->real_max);
@@ -406,7 +441,7 @@ static bool in_range(const wz_config *config, const wz_config_place *place)
                 return true;
         return false;
     case WZ_KEY_TEXT:
-        return memchr(field, '\0', WZ_PATH_MAX) != NULL && is_plain_text(field);
+        return memchr(field, '\0', text_room(key)) != NULL && is_plain_text(key, field);
     case WZ_KEY_LIST:
         return memchr(field, '\0', WZ_LIST_MAX) != NULL;
     case WZ_KEY_TASK:

@@ -82,6 +82,19 @@ void wz_memory_size(uint64_t *total, uint64_t *available)
     wz_text_clear(&text);
 }
 
+uint64_t wz_memory_resident(void)
+{
+    char line[128], *at = line; /* pages: of the address space, then resident */
+    FILE *statm = fopen("/proc/self/statm", "r");
+    if (statm == NULL)
+        return 0;
+    if (fgets(line, sizeof line, statm) == NULL)
+        line[0] = '\0';
+    (void)fclose(statm);
+    (void)strtoull(at, &at, 10);
+    return strtoull(at, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
 static void optional_string(wz_json *json, const char *key, const char *value)
 {
     if (value != NULL && value[0] != '\0')

@@ -37,5 +37,7 @@ wz_status wz_cpu_model(wz_text *out, wz_error *err);
 int64_t wz_cpu_count(void);
 /* Physical memory in bytes, and what is available without swapping; 0: unknown. */
 void wz_memory_size(uint64_t *total, uint64_t *available);
+/* What this process holds of it now. */
+uint64_t wz_memory_resident(void);
 
 #endif

@@ -7,6 +7,7 @@
 #include "engine/core/clock.h"
 #include "engine/run/reorder.h"
 #include "engine/run/score.h"
+#include "engine/run/try_scores.h"
 
 /* What one contestant reached on each problem. */
 typedef struct results {
@@ -14,7 +15,7 @@ typedef struct results {
     uint8_t *feasible, *optimal; /* [problems] */
 } results;
 
-enum { POLICY, BEST, RANDOM_BEST, RANDOM_TIMED, REORDERED, BASELINES };
+enum { POLICY, GREEDY, BEST, RANDOM_BEST, RANDOM_TIMED, REORDERED, BASELINES };
 
 typedef struct tally {
     wz_eval_options options;
@@ -23,6 +24,7 @@ typedef struct tally {
     double *reference;                   /* [problems] */
     int64_t changed, same, same_changed; /* problems in another order */
     wz_activations *activations;         /* for the largest batch so far */
+    wz_try_tally *tries;                 /* NULL: the policy proposes no candidates */
     results contestants[BASELINES + WZ_MAX_BASELINES];
     void *block;
 } tally;
@@ -87,9 +89,11 @@ static wz_status take_baseline(tally *t, size_t which, const wz_batch *batch, in
 {
     wz_outcome outcome;
     const double start = wz_now_s();
-    const wz_status status =
+    wz_status status =
         wz_baseline_run(t->verifier, which, &batch->problems[g], t->options.seed, &outcome, err);
     *seconds += wz_now_s() - start;
+    if (status == WZ_OK && t->verifier->baselines[which].decide != NULL)
+        status = wz_reference_check(t->verifier, &batch->problems[g], &batch->references[g], &outcome, err);
     if (status == WZ_OK)
         take_outcome(&t->contestants[BASELINES + which], place, &outcome, &batch->references[g]);
     return status;
@@ -116,6 +120,8 @@ static wz_status take_baselines(tally *t, const wz_batch *batch, int64_t g, int6
     status =
         wz_random_best(t->verifier, &batch->problems[g], t->options.seed, (size_t)t->samples, &outcome, err);
     out->random_best_s += wz_now_s() - start;
+    if (status == WZ_OK)
+        status = wz_reference_check(t->verifier, &batch->problems[g], &batch->references[g], &outcome, err);
     if (status == WZ_OK)
         take_outcome(&t->contestants[RANDOM_BEST], place, &outcome, &batch->references[g]);
     return status;
@@ -165,11 +171,12 @@ static wz_status take_problems(const wz_eval_options *o, int64_t first, int64_t 
 }
 
 /* Completions of the problems, which are taken over, and their verdicts; *seconds: of decoding. */
-static wz_status answer(tally *t, wz_policy *policy, const wz_batch_options *options, wz_problem *problems,
-                        int64_t count, wz_batch **out, double *seconds, wz_error *err)
+static wz_status answer(tally *t, wz_policy *policy, const wz_batch_options *options,
+                        const wz_sampling *sampling, wz_problem *problems, int64_t count, wz_batch **out,
+                        double *seconds, wz_error *err)
 {
     const wz_eval_options *o = &t->options;
-    const wz_rollout_options rollout = {.sampling = o->sampling,
+    const wz_rollout_options rollout = {.sampling = *sampling,
                                         .seed = o->seed,
                                         .purpose = WZ_PURPOSE_EVAL_SAMPLE,
                                         .max_completion_length = o->max_completion_length};
@@ -178,7 +185,7 @@ static wz_status answer(tally *t, wz_policy *policy, const wz_batch_options *opt
         return status;
     if (t->activations == NULL || t->activations->rows < wz_batch_rows(*out)) {
         wz_activations_destroy(t->activations);
-        status = wz_batch_decode_memory(*out, &o->sampling, &t->activations, err);
+        status = wz_batch_decode_memory(*out, sampling, &t->activations, err);
     }
     const double start = wz_now_s();
     if (status == WZ_OK)
@@ -200,7 +207,8 @@ static wz_status run_reordered(tally *t, wz_policy *policy, const wz_batch *batc
     options.generations = 1;
     wz_status status = wz_reorder_problems(batch->problems, batch->groups, t->options.seed, &problems, err);
     if (status == WZ_OK)
-        status = answer(t, policy, &options, problems, batch->groups, &reordered, &seconds, err);
+        status = answer(t, policy, &options, &t->options.sampling, problems, batch->groups, &reordered,
+                        &seconds, err);
     for (int64_t g = 0; status == WZ_OK && g < batch->groups; g++) {
         const int64_t place = first + g;
         const double before = t->contestants[POLICY].objective[place];
@@ -219,6 +227,29 @@ static wz_status run_reordered(tally *t, wz_policy *policy, const wz_batch *batc
     return status;
 }
 
+/* Beside several samples, the one answer that greedy decoding gives to each of the batch's problems. */
+static wz_status run_greedy(tally *t, wz_policy *policy, const wz_batch *batch, int64_t first,
+                            wz_evaluation *out, wz_error *err)
+{
+    const wz_sampling sampling = {.temperature = 0.0f, .top_p = 1.0f};
+    wz_batch_options options = batch_options(&t->options, batch->groups);
+    wz_problem *problems = NULL;
+    wz_batch *greedy = NULL;
+    double seconds = 0.0;
+    options.generations = 1;
+    wz_status status = wz_batch_copy(batch->problems, batch->groups, &problems, err);
+    if (status == WZ_OK)
+        status = answer(t, policy, &options, &sampling, problems, batch->groups, &greedy, &seconds, err);
+    for (int64_t g = 0; status == WZ_OK && g < batch->groups; g++) {
+        const wz_verdict *v = &greedy->verdicts[g];
+        set_result(&t->contestants[GREEDY], first + g, v->kind == WZ_VERDICT_FEASIBLE, v->objective,
+                   v->is_optimum);
+    }
+    out->greedy_s += seconds;
+    wz_batch_destroy(greedy);
+    return status;
+}
+
 static wz_status run_batch(tally *t, wz_policy *policy, int64_t first, int64_t count, wz_evaluation *out,
                            wz_error *err)
 {
@@ -229,16 +260,20 @@ static wz_status run_batch(tally *t, wz_policy *policy, int64_t first, int64_t c
     double seconds = 0.0;
     wz_status status = take_problems(o, first, count, &problems, err);
     if (status == WZ_OK)
-        status = answer(t, policy, &options, problems, count, &batch, &seconds, err);
+        status = answer(t, policy, &options, &o->sampling, problems, count, &batch, &seconds, err);
     out->model_s += seconds;
     for (int64_t g = 0; status == WZ_OK && g < count; g++) {
         take_verdicts(t, batch, g, first + g);
         if (batch->references[g].kind > out->reference_kind)
             out->reference_kind = batch->references[g].kind;
         status = take_baselines(t, batch, g, first + g, out, err);
+        if (status == WZ_OK && t->tries != NULL)
+            status = wz_try_tally_take(t->tries, batch, g, first + g, o->seed, err);
         if (status == WZ_OK && o->timing)
             status = take_times(t, batch, g, first + g, seconds / (double)count, out, err);
     }
+    if (status == WZ_OK && t->samples > 1 && o->ratios == NULL)
+        status = run_greedy(t, policy, batch, first, out, err);
     if (status == WZ_OK && out->reordered)
         status = run_reordered(t, policy, batch, first, err);
     wz_batch_destroy(batch);
@@ -253,16 +288,21 @@ static const double *field_of(const tally *t)
     return t->reference;
 }
 
-static wz_status score(const tally *t, size_t contestant, wz_score *out, wz_error *err)
+static wz_score_input input_of(const tally *t, size_t contestant)
 {
     const results *r = &t->contestants[contestant];
-    const wz_score_input input = {.problems = t->options.problems,
-                                  .objective = r->objective,
-                                  .reference = t->reference,
-                                  .field = field_of(t),
-                                  .feasible = r->feasible,
-                                  .optimal = r->optimal,
-                                  .seed = t->options.seed};
+    return (wz_score_input){.problems = t->options.problems,
+                            .objective = r->objective,
+                            .reference = t->reference,
+                            .field = field_of(t),
+                            .feasible = r->feasible,
+                            .optimal = r->optimal,
+                            .seed = t->options.seed};
+}
+
+static wz_status score(const tally *t, size_t contestant, wz_score *out, wz_error *err)
+{
+    const wz_score_input input = input_of(t, contestant);
     return wz_score_problems(&input, out, err);
 }
 
@@ -286,16 +326,52 @@ static wz_status score_consistency(const tally *t, wz_order_consistency *out, wz
     return score(t, REORDERED, &out->score, err);
 }
 
+/* The policy's score on the problems that it was not trained on. */
+static wz_status score_unseen(const tally *t, wz_evaluation *out, wz_error *err)
+{
+    const int64_t n = t->options.problems;
+    const results *r = &t->contestants[POLICY];
+    const double *field = field_of(t);
+    void *block = NULL;
+    int64_t kept = 0;
+    wz_status status = wz_alloc(&block, (size_t)n, 3 * sizeof(double) + 2, "the problems not seen", err);
+    if (status != WZ_OK)
+        return status;
+    double *numbers = block;
+    uint8_t *flags = (uint8_t *)(numbers + 3 * n);
+    for (int64_t i = 0; i < n; i++) {
+        if (t->options.seen[i])
+            continue;
+        numbers[kept] = r->objective[i];
+        numbers[n + kept] = t->reference[i];
+        numbers[2 * n + kept] = field[i];
+        flags[kept] = r->feasible[i];
+        flags[n + kept++] = r->optimal[i];
+    }
+    out->seen = (double)(n - kept) / (double)n;
+    const wz_score_input input = {kept,  numbers,   numbers + n,    numbers + 2 * n,
+                                  flags, flags + n, t->options.seed};
+    if (kept > 0 && kept < n)
+        status = wz_score_problems(&input, &out->unseen, err);
+    free(block);
+    return status;
+}
+
 static wz_status score_all(const tally *t, wz_evaluation *out, wz_error *err)
 {
     const double problems = (double)t->options.problems;
     wz_status status = score(t, POLICY, &out->policy, err);
+    if (status == WZ_OK && t->samples > 1)
+        status = score(t, GREEDY, &out->greedy, err);
     if (status == WZ_OK && t->samples > 1)
         status = score(t, BEST, &out->best_of, err);
     if (status == WZ_OK && t->samples > 1)
         status = score(t, RANDOM_BEST, &out->random_best_of, err);
     if (status == WZ_OK && t->options.timing)
         status = score(t, RANDOM_TIMED, &out->random_timed, err);
+    const wz_score_input policy = input_of(t, POLICY);
+    if (status == WZ_OK && t->tries != NULL)
+        status = wz_try_tally_score(t->tries, &policy, &out->tries, err);
     if (status == WZ_OK && out->reordered)
         status = score_consistency(t, &out->consistency, err);
     for (size_t b = 0; status == WZ_OK && t->options.baselines && b < t->verifier->baseline_count; b++) {
@@ -305,12 +381,16 @@ static wz_status score_all(const tally *t, wz_evaluation *out, wz_error *err)
         baseline->seconds /= problems;
         status = score(t, BASELINES + b, &baseline->score, err);
     }
+    out->seen_state = t->options.seen_state;
+    if (status == WZ_OK && out->seen_state == WZ_SEEN_COUNTED)
+        status = score_unseen(t, out, err);
     const results *kept = &t->contestants[t->samples > 1 ? BEST : POLICY];
     for (int64_t i = 0; t->options.ratios != NULL && i < t->options.problems; i++)
         t->options.ratios[i] = kept->objective[i] / t->reference[i];
     out->reference_percent = reference_percent(t);
     out->timed = t->options.timing;
     out->model_s /= problems;
+    out->greedy_s /= problems;
     out->field_s /= problems;
     out->reference_s /= problems;
     out->random_best_s /= problems;
@@ -360,6 +440,8 @@ wz_status wz_evaluate(wz_policy *policy, const wz_eval_options *options, wz_eval
         out->reordered = options->reorder && wz_can_reorder(options->task);
         out->fixed_order = options->reorder && !out->reordered;
     }
+    if (status == WZ_OK && policy->thinking.tries > 0)
+        status = wz_try_tally_create(policy->thinking.tries, options->problems, &t.tries, err);
     for (int64_t first = 0; status == WZ_OK && first < options->problems; first += options->batch_size) {
         const int64_t left = options->problems - first;
         const int64_t count = left < options->batch_size ? left : options->batch_size;
@@ -370,6 +452,7 @@ wz_status wz_evaluate(wz_policy *policy, const wz_eval_options *options, wz_eval
     if (status == WZ_OK)
         status = score_all(&t, out, err);
     wz_activations_destroy(t.activations);
+    wz_try_tally_destroy(t.tries);
     free(t.block);
     return status;
 }

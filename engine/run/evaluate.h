@@ -8,6 +8,9 @@
 #include "engine/core/json.h"
 #include "engine/grpo/batch.h"
 
+/* Whether it is known which problems the policy was trained on (engine/run/seen.h). */
+typedef enum wz_seen_state { WZ_SEEN_UNASKED, WZ_SEEN_TOO_MANY, WZ_SEEN_COUNTED } wz_seen_state;
+
 typedef struct wz_eval_options {
     const wz_task *task;
     const double *values; /* task options */
@@ -24,6 +27,8 @@ typedef struct wz_eval_options {
     bool
         reorder; /* each problem once more with its parts in a random order, where the family leaves them one */
     bool timing; /* the reference solver and random search in the model's time too, which takes that time */
+    wz_seen_state seen_state;
+    const uint8_t *seen; /* [problems] if counted: 1 where the policy was trained on the same numbers */
     double *
         ratios; /* [problems] receives each problem's ratio: of the answer, or of the best of samples; or NULL */
 } wz_eval_options;
@@ -55,6 +60,13 @@ typedef struct wz_order_consistency {
     wz_score score;         /* of the answers in the other order */
 } wz_order_consistency;
 
+/* Of a policy that proposes candidates before it answers: the best of its first k, and of k random decisions. */
+typedef struct wz_try_scores {
+    int64_t tries;                                       /* most candidates; 0: it proposes none */
+    double made;                                         /* candidates of a problem, in the mean */
+    wz_score policy[WZ_TRIES_MAX], random[WZ_TRIES_MAX]; /* [k - 1] */
+} wz_try_scores;
+
 typedef struct wz_evaluation {
     int64_t problems;
     wz_reference_kind reference_kind; /* the weakest of all */
@@ -63,9 +75,14 @@ typedef struct wz_evaluation {
     bool sampled;             /* the policy's answers are drawn, not greedy */
     wz_score policy;
     int64_t samples;
-    wz_score best_of, random_best_of; /* with samples >= 2 */
+    wz_score greedy, best_of,
+        random_best_of; /* with samples >= 2; greedy: unless options.ratios are asked for */
+    wz_try_scores tries;
     wz_eval_baseline baselines[WZ_MAX_BASELINES];
     size_t baseline_count;
+    wz_seen_state seen_state;
+    double seen;      /* if counted: share of the problems that the policy was trained on, at most */
+    wz_score unseen;  /* of the policy's answers to the others, where there are both */
     bool fixed_order; /* options.reorder was asked for, but the family's parts have a fixed order */
     bool reordered;   /* or else: */
     wz_order_consistency consistency;
@@ -74,6 +91,7 @@ typedef struct wz_evaluation {
     double random_tries;               /* of them in that time, in the mean */
     double reference_s, random_best_s; /* seconds per problem */
     double model_s, field_s;           /* the same, always; model_s: of all samples */
+    double greedy_s;                   /* of the greedy answer beside them */
 } wz_evaluation;
 
 /* The baseline of a kind with the largest mean ratio; NULL: there is none. */

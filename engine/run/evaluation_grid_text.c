@@ -72,15 +72,15 @@ static wz_status write_row(const columns *c, const wz_grid_row *row, wz_text *ou
 {
     const wz_evaluation *e = &row->evaluation;
     const wz_score *s = &e->policy;
-    char trivial[80], algorithm[80];
+    char trivial[80], algorithm[80], percent[32];
     if (row->failure[0] != '\0')
         return wz_text_printf(out, err, "%-*s not evaluated: %s\n", c->setting, row->setting, row->failure);
     describe_strongest(e, WZ_BASELINE_TRIVIAL, trivial);
     describe_strongest(e, WZ_BASELINE_ALGORITHM, algorithm);
     wz_status status = wz_text_printf(
-        out, err, "%-*s %8.4f  %.4f..%.4f %*.2f %9.4f  %-*s  %-*s %8.4f %8.4f %8.4f", c->setting,
-        row->setting, s->mean, s->ci_low, s->ci_high, c->percent, s->percent_of_field, s->feasible,
-        c->trivial, trivial, c->algorithm, algorithm, s->gap_p50, s->gap_p90, s->gap_p99);
+        out, err, "%-*s %8.4f  %.4f..%.4f %*s %9.4f  %-*s  %-*s %8.4f %8.4f %8.4f", c->setting, row->setting,
+        s->mean, s->ci_low, s->ci_high, c->percent, wz_write_finite(s->percent_of_field, 2, percent),
+        s->feasible, c->trivial, trivial, c->algorithm, algorithm, s->gap_p50, s->gap_p90, s->gap_p99);
     if (status == WZ_OK && e->samples > 1)
         status = wz_text_printf(out, err, " %8.4f %8.4f", e->best_of.mean, e->random_best_of.mean);
     if (status == WZ_OK && e->reordered)

@@ -118,11 +118,36 @@ static void write_consistency(wz_json *json, const wz_evaluation *e)
     wz_json_end_object(json);
 }
 
+static void write_tries(wz_json *json, const wz_evaluation *e)
+{
+    const struct {
+        const char *name;
+        const wz_score *scores;
+    } contests[] = {{"best_of", e->tries.policy}, {"random_best_of", e->tries.random}};
+    wz_json_key(json, "tries");
+    wz_json_begin_object(json);
+    wz_json_field_integer(json, "most", e->tries.tries);
+    wz_json_field_number(json, "mean", e->tries.made);
+    for (size_t i = 0; i < sizeof contests / sizeof contests[0]; i++) { /* [k - 1]: of k */
+        wz_json_key(json, contests[i].name);
+        wz_json_begin_array(json);
+        for (int64_t k = 0; k < e->tries.tries; k++) {
+            wz_json_begin_object(json);
+            write_score(json, &contests[i].scores[k], e->field_algorithm);
+            wz_json_end_object(json);
+        }
+        wz_json_end_array(json);
+    }
+    wz_json_end_object(json);
+}
+
 static void write_times(wz_json *json, const wz_evaluation *e)
 {
     wz_json_field_number(json, "model_seconds_per_problem", e->model_s);
     wz_json_field_number(json, "field_algorithm_seconds_per_problem", e->field_s);
     wz_json_field_number(json, "reference_seconds_per_problem", e->reference_s);
+    if (e->samples > 1)
+        wz_json_field_number(json, "greedy_seconds_per_problem", e->greedy_s);
     if (e->samples > 1)
         wz_json_field_number(json, "random_best_of_seconds_per_problem", e->random_best_s);
     wz_json_key(json, "random_in_model_time");
@@ -132,15 +157,34 @@ static void write_times(wz_json *json, const wz_evaluation *e)
     wz_json_end_object(json);
 }
 
+/* "seen_in_training": null where it was not counted. */
+static void write_seen(wz_json *json, const wz_evaluation *e)
+{
+    if (e->seen_state == WZ_SEEN_UNASKED)
+        return;
+    wz_json_key(json, "seen_in_training");
+    if (e->seen_state == WZ_SEEN_TOO_MANY) {
+        wz_json_null(json);
+        return;
+    }
+    wz_json_number(json, e->seen);
+    if (e->seen > 0 && e->seen < 1)
+        wz_score_write_named(json, "unseen", &e->unseen, e->field_algorithm);
+}
+
 void wz_evaluation_write_fields(wz_json *json, const wz_evaluation *e)
 {
     write_score(json, &e->policy, e->field_algorithm);
     wz_evaluation_write_reference(json, e);
     if (e->samples > 1) {
         wz_json_field_integer(json, "samples", e->samples);
+        wz_score_write_named(json, "greedy", &e->greedy, e->field_algorithm);
         wz_score_write_named(json, "best_of", &e->best_of, e->field_algorithm);
         wz_score_write_named(json, "random_best_of", &e->random_best_of, e->field_algorithm);
     }
+    if (e->tries.tries > 0)
+        write_tries(json, e);
+    write_seen(json, e);
     if (e->reordered || e->fixed_order)
         write_consistency(json, e);
     wz_baselines_write_field(json, e);

@@ -2,12 +2,22 @@
 #include "engine/run/evaluation_text.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 const char *wz_evaluation_reference_name(const wz_evaluation *e)
 {
     return e->reference_kind == WZ_REFERENCE_OPTIMUM ? "exact optimum"
                                                      : wz_reference_kind_name(e->reference_kind);
+}
+
+const char *wz_write_finite(double value, int decimals, char out[32])
+{
+    if (isfinite(value))
+        (void)snprintf(out, 32, "%.*f", decimals, value);
+    else
+        (void)snprintf(out, 32, "-");
+    return out;
 }
 
 wz_score_columns wz_score_columns_of(const wz_evaluation *e)
@@ -35,10 +45,11 @@ wz_status wz_score_write_head(const wz_score_columns *columns, const wz_evaluati
 wz_status wz_score_write_row(const wz_score_columns *columns, const char *name, const wz_score *s,
                              double seconds, wz_text *out, wz_error *err)
 {
-    wz_status status =
-        wz_text_printf(out, err, "%-*s %8.4f  %.4f..%.4f %*.2f %9.4f %9.4f %8.4f %8.4f %8.4f", columns->name,
-                       name, s->mean, s->ci_low, s->ci_high, columns->percent, s->percent_of_field,
-                       s->feasible, s->exact_optimum, s->gap_p50, s->gap_p90, s->gap_p99);
+    char percent[32];
+    wz_status status = wz_text_printf(out, err, "%-*s %8.4f  %.4f..%.4f %*s %9.4f %9.4f %8.4f %8.4f %8.4f",
+                                      columns->name, name, s->mean, s->ci_low, s->ci_high, columns->percent,
+                                      wz_write_finite(s->percent_of_field, 2, percent), s->feasible,
+                                      s->exact_optimum, s->gap_p50, s->gap_p90, s->gap_p99);
     if (status == WZ_OK && columns->timing)
         status = isnan(seconds) ? wz_text_printf(out, err, " %11s", "-")
                                 : wz_text_printf(out, err, " %11.1f", seconds * 1e6);
@@ -112,6 +123,40 @@ static wz_status write_consistency(const wz_score_columns *columns, const wz_eva
     return status == WZ_OK ? wz_text_append(out, "\n", 1, err) : status;
 }
 
+static wz_status write_seen(const wz_evaluation *e, wz_text *out, wz_error *err)
+{
+    if (e->seen_state == WZ_SEEN_TOO_MANY)
+        return wz_text_printf(out, err,
+                              "too many problems to count which of them were among those of training\n");
+    if (e->seen_state != WZ_SEEN_COUNTED || e->seen == 0)
+        return WZ_OK;
+    wz_status status = wz_text_printf(out, err, "up to %.2f%% of these problems were among those of training",
+                                      100.0 * e->seen);
+    if (status == WZ_OK && e->seen < 1)
+        status = wz_text_printf(out, err, "; ratio of the policy on the others: %.4f (%.4f..%.4f)",
+                                e->unseen.mean, e->unseen.ci_low, e->unseen.ci_high);
+    return status == WZ_OK ? wz_text_append(out, "\n", 1, err) : status;
+}
+
+/* Candidates beside as many random decisions. */
+static wz_status write_tries(const wz_score_columns *columns, const wz_evaluation *e, wz_text *out,
+                             wz_error *err)
+{
+    wz_status status = WZ_OK;
+    for (int64_t k = 0; status == WZ_OK && k < e->tries.tries; k++) {
+        status = wz_score_write_counted(columns, "tried, best of", (double)k + 1, &e->tries.policy[k], NAN,
+                                        out, err);
+        if (status == WZ_OK)
+            status = wz_score_write_counted(columns, "random best of", (double)k + 1, &e->tries.random[k],
+                                            NAN, out, err);
+    }
+    if (status == WZ_OK && e->tries.tries > 0)
+        status = wz_text_printf(out, err,
+                                "tried: the best of the policy's first candidates, of %.2f in the mean\n",
+                                e->tries.made);
+    return status;
+}
+
 wz_status wz_evaluation_write_table(const wz_evaluation *e, wz_text *out, wz_error *err)
 {
     const wz_score_columns columns = wz_score_columns_of(e);
@@ -121,6 +166,8 @@ wz_status wz_evaluation_write_table(const wz_evaluation *e, wz_text *out, wz_err
                        (long long)e->problems, wz_evaluation_reference_name(e));
     if (status == WZ_OK)
         status = wz_score_write_head(&columns, e, out, err);
+    if (status == WZ_OK && e->samples > 1)
+        status = wz_score_write_row(&columns, "policy, greedy", &e->greedy, e->greedy_s, out, err);
     if (status == WZ_OK) /* of several samples, the time is that of all */
         status = wz_score_write_row(&columns, e->sampled ? "policy, sampled" : "policy", &e->policy,
                                     e->samples > 1 ? NAN : e->model_s, out, err);
@@ -132,6 +179,8 @@ wz_status wz_evaluation_write_table(const wz_evaluation *e, wz_text *out, wz_err
     if (status == WZ_OK && e->samples > 1)
         status = wz_score_write_counted(&columns, "random best of", samples, &e->random_best_of,
                                         e->random_best_s, out, err);
+    if (status == WZ_OK)
+        status = write_tries(&columns, e, out, err);
     if (status == WZ_OK && e->timed) /* the model's time is what it was given */
         status = wz_score_write_counted(&columns, "random, best of", e->random_tries, &e->random_timed,
                                         e->model_s, out, err);
@@ -139,5 +188,7 @@ wz_status wz_evaluation_write_table(const wz_evaluation *e, wz_text *out, wz_err
         status = write_consistency(&columns, e, out, err);
     if (status == WZ_OK && e->fixed_order)
         status = wz_text_printf(out, err, "these problems' parts have a fixed order: no other was tried\n");
-    return status == WZ_OK ? wz_evaluation_write_foot(e, out, err) : status;
+    if (status == WZ_OK)
+        status = wz_evaluation_write_foot(e, out, err);
+    return status == WZ_OK ? write_seen(e, out, err) : status;
 }

@@ -10,6 +10,8 @@ typedef struct wz_score_columns {
     bool timing; /* a column of microseconds per problem */
 } wz_score_columns;
 
+/* The value with so many decimals, or "-" where it is no number. Returns out. */
+const char *wz_write_finite(double value, int decimals, char out[32]);
 /* For the names of an evaluation. */
 wz_score_columns wz_score_columns_of(const wz_evaluation *evaluation);
 /* "exact optimum", "upper bound", "best known" */

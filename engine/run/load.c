@@ -9,6 +9,7 @@
 #include "engine/run/snapshot.h"
 #include "rewards/external.h"
 #include "rewards/library.h"
+#include "rewards/tries.h"
 
 #define TOKENIZER_LIMIT ((size_t)64 << 20) /* bytes of a tokenizer.json */
 
@@ -115,16 +116,63 @@ static wz_status make_tokenizer(const wz_config *config, wz_tokenizer **out, wz_
  * (plan.c) counts the rest later. */
 static wz_status check_memory(const wz_config *config, const wz_backend *backend, wz_error *err)
 {
-    const double need = 4.0 * sizeof(float) * wz_model_config_parameters(&config->model);
+    const wz_model_config model = wz_config_model(config);
+    const bool has_adapters = model.lora.rank > 0;
+    const double parameters = wz_model_config_parameters(&model),
+                 trained = has_adapters ? wz_model_config_adapter_parameters(&model) : parameters,
+                 frozen =
+                     has_adapters ? parameters * (double)wz_type_bytes((wz_dtype)model.frozen_dtype) : 0.0,
+                 need = 4.0 * sizeof(float) * trained + frozen;
     const double limit = (double)wz_run_memory(config, backend);
     if (need <= limit)
         return WZ_OK;
     return wz_fail(
         err, WZ_ERR_RESOURCE,
-        "weights, gradients and AdamW moments of %.4g parameters need %.1f MiB of memory, more than the %.1f "
+        "weights of %.4g parameters, gradients and AdamW moments need %.1f MiB of memory, more than the %.1f "
         "MiB the run may use: lower model.hidden_size, model.intermediate_size or model.num_hidden_layers, "
         "or raise memory_limit_gb",
-        wz_model_config_parameters(&config->model), need / 1048576.0, limit / 1048576.0);
+        parameters, need / 1048576.0, limit / 1048576.0);
+}
+
+/* A policy's settings that its weights and tokenizer do not tell. */
+static wz_status apply_settings(const wz_config *config, wz_policy *policy, wz_error *err)
+{
+    char item[WZ_LIST_MAX];
+    int64_t ends[WZ_MAX_ENDS + 1]; /* one too many is the policy's to refuse */
+    size_t count = 0;
+    const char *at = config->eos_token_id;
+    while (count <= WZ_MAX_ENDS && wz_config_next_item(&at, item))
+        ends[count++] = strtoll(item, NULL, 10);
+    const wz_thinking_options thinking = {.budget = config->thinking_budget,
+                                          .tries = config->verifier_tries,
+                                          .chooses = config->verifier_answer == WZ_VERIFIER_ANSWER_CHOSEN,
+                                          .separator =
+                                              wz_answer_separator((wz_prompt_style)config->prompt_style),
+                                          .lead = WZ_TRY_LEAD,
+                                          .stop = WZ_TRY_STOP};
+    wz_status status = count > 0 ? wz_policy_set_ends(policy, ends, count, err) : WZ_OK;
+    if (status == WZ_OK)
+        status =
+            wz_policy_set_chat(policy, (wz_chat_template)config->chat_template, config->system_prompt, err);
+    return status == WZ_OK && (thinking.budget > 0 || thinking.tries > 0)
+               ? wz_policy_think(policy, &thinking, err)
+               : status;
+}
+
+wz_status wz_policy_make(const wz_config *config, wz_model *model, wz_tokenizer *tokenizer, wz_policy **out,
+                         wz_error *err)
+{
+    wz_policy *policy = NULL;
+    *out = NULL;
+    wz_status status = wz_policy_create(model, tokenizer, config->answer_grammar,
+                                        config->max_completion_length, &policy, err);
+    if (status == WZ_OK)
+        status = apply_settings(config, policy, err);
+    if (status == WZ_OK)
+        *out = policy;
+    else
+        wz_policy_destroy(policy);
+    return status;
 }
 
 static wz_status from_random(wz_config *config, wz_backend *backend, wz_policy **out, wz_error *err)
@@ -137,19 +185,19 @@ static wz_status from_random(wz_config *config, wz_backend *backend, wz_policy *
         return status;
     if (config->model.vocab_size == 0)
         config->model.vocab_size = (int64_t)wz_tokenizer_vocab_size(tokenizer);
-    status = wz_model_config_check(&config->model, err);
+    const wz_model_config shape = wz_config_model(config);
+    status = wz_model_config_check(&shape, err);
     if (status == WZ_OK)
         status = check_memory(config, backend, err);
     if (status == WZ_OK)
-        status = wz_model_create(&config->model, backend, true, &model, err);
+        status = wz_model_create(&shape, backend, true, &model, err);
     if (status == WZ_OK)
         status = wz_policy_integers(tokenizer, config->model.vocab_size, &integer, err);
     if (status == WZ_OK)
         status = wz_model_init_weights(model, (uint64_t)config->seed, integer, err);
     free(integer);
     if (status == WZ_OK)
-        return wz_policy_create(model, tokenizer, config->answer_grammar, config->max_completion_length, out,
-                                err);
+        return wz_policy_make(config, model, tokenizer, out, err);
     wz_model_destroy(model);
     wz_tokenizer_destroy(tokenizer);
     return status;
@@ -171,66 +219,19 @@ wz_status wz_policy_from_config(wz_config *config, wz_backend *backend, wz_polic
     if (status == WZ_OK)
         status = wz_config_from_checkpoint(checkpoint, config->init_from, false, &source, err);
     if (status == WZ_OK) {
+        const wz_model_config own = config->model; /* adapters are the new run's */
         config->model = source.model;
-        status = wz_policy_from_checkpoint(checkpoint, config, backend, true, out, err);
+        if (config->eos_token_id[0] ==
+            '\0') /* what ends a text belongs to the tokenizer, which is the checkpoint's */
+            memcpy(config->eos_token_id, source.eos_token_id, sizeof config->eos_token_id);
+        config->model.lora = own.lora;
+        config->model.frozen_dtype = own.frozen_dtype;
+        status = source.model.lora.rank > 0
+                     ? wz_policy_from_adapters(checkpoint, &source, config, backend, out, err)
+                     : wz_policy_from_checkpoint(checkpoint, config, backend, true, out, err);
     }
     wz_checkpoint_close(checkpoint);
     return status == WZ_OK ? WZ_OK : wz_fail_prefix(err, status, "init_from: ");
-}
-
-wz_status wz_config_from_checkpoint(wz_checkpoint *checkpoint, const char *path, bool is_own,
-                                    wz_config *config, wz_error *err)
-{
-    wz_text text = {0};
-    wz_config_default(config);
-    wz_status status = wz_checkpoint_read_text(checkpoint, "config", &text, err);
-    if (status == WZ_OK)
-        status = (is_own ? wz_config_read_text : wz_config_read_foreign)(config, path, text.data, text.length,
-                                                                         err);
-    wz_text_clear(&text);
-    return status;
-}
-
-wz_status wz_read_tensors(wz_checkpoint *checkpoint, const wz_model *model, const char *group, float *flat,
-                          wz_error *err)
-{
-    void *block = NULL;
-    wz_status status = wz_alloc(&block, (size_t)model->floats, sizeof(float), "reading a checkpoint", err);
-    if (status != WZ_OK)
-        return status;
-    float *host = block;
-    for (size_t i = 0; status == WZ_OK && i < model->param_count; i++)
-        status = wz_checkpoint_read(checkpoint, group, model->params[i].name, host + model->params[i].offset,
-                                    (size_t)model->params[i].count, err);
-    if (status == WZ_OK)
-        model->backend->ops->upload(model->backend, flat, host, (size_t)model->floats * sizeof(float));
-    free(block);
-    return status;
-}
-
-wz_status wz_policy_from_checkpoint(wz_checkpoint *checkpoint, const wz_config *config, wz_backend *backend,
-                                    bool training, wz_policy **out, wz_error *err)
-{
-    wz_text json = {0};
-    wz_tokenizer *tokenizer = NULL;
-    wz_model *model = NULL;
-    *out = NULL;
-    wz_status status = wz_checkpoint_read_text(checkpoint, "tokenizer", &json, err);
-    if (status == WZ_OK)
-        status = wz_tokenizer_create(json.data, json.length, &tokenizer, err);
-    wz_text_clear(&json);
-    if (status == WZ_OK)
-        status = wz_model_create(&config->model, backend, training, &model, err);
-    if (status == WZ_OK)
-        status = wz_read_tensors(checkpoint, model, "weights", model->weights, err);
-    if (status == WZ_OK)
-        wz_model_weights_changed(model);
-    if (status == WZ_OK)
-        return wz_policy_create(model, tokenizer, config->answer_grammar, config->max_completion_length, out,
-                                err);
-    wz_model_destroy(model);
-    wz_tokenizer_destroy(tokenizer);
-    return status;
 }
 
 /* What task.* means where several tasks were trained: the first of them. */
@@ -249,8 +250,9 @@ static wz_status name_first_task(wz_config *config, wz_error *err)
 static wz_status override_for_inference(wz_config *config, const char *assignment, wz_error *err)
 {
     static const char *const allowed[] = {
-        "task.",   "task_library=", "verifier_",        "seed=",         "threads=",
-        "device=", "precision=",    "memory_limit_gb=", "prompt_style=", "max_completion_length="};
+        "task.",     "task_library=",  "verifier_",        "seed=",         "threads=",
+        "device=",   "precision=",     "memory_limit_gb=", "prompt_style=", "max_completion_length=",
+        "eval_ema=", "chat_template=", "system_prompt=",   "frozen_dtype=", "thinking_budget="};
     for (size_t i = 0; i < sizeof allowed / sizeof allowed[0]; i++)
         if (strncmp(assignment, allowed[i], strlen(allowed[i])) == 0) {
             if (i == 0)
@@ -261,11 +263,15 @@ static wz_status override_for_inference(wz_config *config, const char *assignmen
     wz_status status = wz_config_override(&scratch, assignment, err);
     return status != WZ_OK
                ? status
-               : wz_fail(err, WZ_ERR_USAGE,
-                         "%s: a checkpoint's policy is used as it was trained; only task.*, seed, "
-                         "prompt_style, max_completion_length, device, precision, threads and "
-                         "memory_limit_gb can be given here (see --help for options)",
-                         assignment);
+               : wz_fail(
+                     err, WZ_ERR_USAGE,
+                     "%s: a checkpoint's policy is used as it was trained; only task.*, seed, "
+                     "prompt_style, chat_template, system_prompt, eval_ema, max_completion_length, "
+                     "thinking_budget, verifier_*, "
+                     "device, "
+                     "precision, frozen_dtype, threads and memory_limit_gb can be given here (see --help for "
+                     "options)",
+                     assignment);
 }
 
 /* What a checkpoint would have run here must be asked for: libraries before its configuration is read, */
@@ -296,6 +302,20 @@ static wz_status check_verifier(const char *path, const wz_config *config, const
         path, config->verifier_command);
 }
 
+/* The averaged weights in place of the last ones. */
+static wz_status read_average(wz_checkpoint *checkpoint, const char *path, const wz_config *config,
+                              const wz_policy *policy, wz_error *err)
+{
+    if (config->ema_decay == 0.0)
+        return wz_fail(err, WZ_ERR_USAGE,
+                       "%s holds no averaged weights (its ema_decay is 0): set eval_ema=false", path);
+    const wz_status status =
+        wz_read_tensors(checkpoint, policy->model, WZ_AVERAGE_GROUP, policy->model->weights, err);
+    if (status == WZ_OK)
+        wz_model_weights_changed(policy->model);
+    return status;
+}
+
 wz_status wz_load_for_inference(const char *path, const char *const *overrides, size_t override_count,
                                 FILE *log, wz_config *config, wz_backend **backend, wz_policy **policy,
                                 wz_error *err)
@@ -322,6 +342,8 @@ wz_status wz_load_for_inference(const char *path, const char *const *overrides, 
         (void)fprintf(log, "%s: precision is bf16, which the CPU has not: it computes in fp32\n", path);
     if (status == WZ_OK)
         status = wz_policy_from_checkpoint(checkpoint, config, *backend, false, policy, err);
+    if (status == WZ_OK && config->eval_ema)
+        status = read_average(checkpoint, path, config, *policy, err);
     wz_checkpoint_close(checkpoint);
     return status;
 }

@@ -25,17 +25,28 @@ const char *wz_precision_name(const wz_backend *backend);
  * backend has none.  model.vocab_size 0 is set to the tokenizer's. */
 wz_status wz_policy_from_config(wz_config *config, wz_backend *backend, wz_policy **out, wz_error *err);
 
+/* A policy of these weights, with the configuration's grammar, end tokens, chat template and thinking; takes over both, also on
+ * failure. */
+wz_status wz_policy_make(const wz_config *config, wz_model *model, wz_tokenizer *tokenizer, wz_policy **out,
+                         wz_error *err);
+
 /* The configuration a checkpoint carries. is_own: of a run of the user's, whose task_library is loaded again; any other
  * checkpoint may come from anybody. */
 wz_status wz_config_from_checkpoint(wz_checkpoint *checkpoint, const char *path, bool is_own,
                                     wz_config *config, wz_error *err);
 
-/* The policy a checkpoint carries; config is that of the checkpoint, perhaps changed. training: gradients and AdamW moments
+/* The policy a checkpoint carries; config is that of the checkpoint, perhaps changed. Where it asks for adapters and the
+ * checkpoint has none, new ones stand on its weights (base.h). training: gradients and AdamW moments
  * are allocated too. */
 wz_status wz_policy_from_checkpoint(wz_checkpoint *checkpoint, const wz_config *config, wz_backend *backend,
                                     bool training, wz_policy **out, wz_error *err);
 
-/* Reads a group ("weights", "adam_m", "adam_v") into a flat array laid out as the model's. */
+/* A policy to train whose weights are those of a checkpoint of adapters (source: its configuration) with these folded in; with
+ * new adapters where config asks for them. No checkpoint has these weights. */
+wz_status wz_policy_from_adapters(wz_checkpoint *checkpoint, const wz_config *source, const wz_config *config,
+                                  wz_backend *backend, wz_policy **out, wz_error *err);
+
+/* Reads of a group ("adam_m", "adam_v") what is trained, into a flat array laid out as the model's. */
 wz_status wz_read_tensors(wz_checkpoint *checkpoint, const wz_model *model, const char *group, float *flat,
                           wz_error *err);
 

@@ -1,5 +1,6 @@
 #include "engine/run/metrics.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -53,6 +54,33 @@ wz_status wz_metrics_end(wz_metrics *metrics, wz_error *err)
     if (status == WZ_OK)
         status = wz_log_append(&metrics->log, metrics->line.data, metrics->line.length, err);
     return status;
+}
+
+static void add_figure(wz_metrics *metrics, const wz_figure *figure)
+{
+    if (figure->kind == WZ_FIGURE_INTEGER)
+        wz_metrics_add_integer(metrics, figure->name, (int64_t)figure->value);
+    else if (figure->kind == WZ_FIGURE_NUMBER ||
+             (figure->kind == WZ_FIGURE_OPTIONAL && !isnan(figure->value)))
+        wz_metrics_add(metrics, figure->name, figure->value);
+    if (figure->kind != WZ_FIGURE_LIST)
+        return;
+    wz_json_key(&metrics->json, figure->name);
+    wz_json_begin_array(&metrics->json);
+    for (size_t i = 0; i < figure->count; i++)
+        wz_json_number(&metrics->json, figure->list[i]);
+    wz_json_end_array(&metrics->json);
+}
+
+wz_status wz_metrics_add_row(wz_metrics *metrics, const wz_row *row, wz_error *err)
+{
+    if (row->status != WZ_OK)
+        return row->status;
+    wz_metrics_begin(metrics, err);
+    wz_metrics_add_integer(metrics, "step", row->step);
+    for (size_t i = 0; i < row->count; i++)
+        add_figure(metrics, &row->figures[i]);
+    return wz_metrics_end(metrics, err);
 }
 
 wz_status wz_metrics_sync(wz_metrics *metrics, uint64_t *offset, wz_error *err)

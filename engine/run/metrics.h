@@ -9,6 +9,7 @@
 
 #include "engine/core/file.h"
 #include "engine/core/json.h"
+#include "engine/run/row.h"
 
 #define WZ_METRICS_FILE "metrics.jsonl"
 #define WZ_COMPLETIONS_FILE "completions.jsonl"
@@ -18,12 +19,6 @@ typedef struct wz_metrics {
     wz_text line;
     wz_json json;
 } wz_metrics;
-
-/* A (name, value) pair of a row. */
-typedef struct wz_metric {
-    const char *name;
-    double value;
-} wz_metric;
 
 /* Opens run_dir/file after cutting it to `offset` bytes (0: start anew). A file shorter than that is an
  * error. Initialises *metrics in every case. */
@@ -39,6 +34,8 @@ void wz_metrics_add_integer(wz_metrics *metrics, const char *name, int64_t value
 /* Text of any bytes; what is no UTF-8 becomes U+FFFD. */
 void wz_metrics_add_text(wz_metrics *metrics, const char *name, const char *text, size_t length);
 wz_status wz_metrics_end(wz_metrics *metrics, wz_error *err);
+/* All of a row at once. */
+wz_status wz_metrics_add_row(wz_metrics *metrics, const wz_row *row, wz_error *err);
 
 /* Syncs the file; *offset = its length, for the checkpoint. */
 wz_status wz_metrics_sync(wz_metrics *metrics, uint64_t *offset, wz_error *err);

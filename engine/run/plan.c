@@ -8,8 +8,8 @@
 static wz_reward_options reward_options(const wz_config *c)
 {
     wz_reward_options out = {.shaping = c->reward_shaping,
-                             .shaping_steps =
-                                 c->reward_shaping_steps > 0 ? c->reward_shaping_steps : c->max_steps};
+                             .shaping_steps = c->reward_shaping_steps > 0 ? c->reward_shaping_steps
+                                                                          : c->max_steps - c->sft_steps};
     char item[WZ_LIST_MAX];
     for (const char *at = c->reward_funcs; out.count < WZ_REWARD_FUNCS && wz_config_next_item(&at, item);) {
         out.weight[out.count] = 1.0;
@@ -21,6 +21,51 @@ static wz_reward_options reward_options(const wz_config *c)
     return out;
 }
 
+wz_loss_options wz_run_loss_options(const wz_config *c)
+{
+    const double high = c->loss_type == WZ_LOSS_CISPO ? 5.0 : c->epsilon;
+    return (wz_loss_options){.type = (wz_loss_type)c->loss_type,
+                             .epsilon = c->epsilon,
+                             .epsilon_high = c->epsilon_high > 0.0 ? c->epsilon_high : high,
+                             .entropy_coef = c->entropy_coef,
+                             .max_completion_length = c->max_completion_length,
+                             .sequence_level = c->importance_sampling_level == 1,
+                             .delta = c->delta,
+                             .dual_clip = c->dual_clip,
+                             .sapo_temperature_pos = c->sapo_temperature_pos,
+                             .sapo_temperature_neg = c->sapo_temperature_neg,
+                             .beta = c->beta,
+                             .kl = (wz_kl_estimator)c->kl_estimator,
+                             .bias_correction = c->use_bias_correction_kl};
+}
+
+static wz_entropy_options entropy_options(const wz_config *c)
+{
+    return (wz_entropy_options){.first = c->entropy_coef,
+                                .last = c->entropy_coef_final,
+                                .schedule = (wz_schedule)c->entropy_schedule,
+                                .span = (wz_entropy_span)c->entropy_schedule_span,
+                                .stage_steps = c->entropy_stage_steps,
+                                .adaptive = c->use_adaptive_entropy,
+                                .target = c->entropy_target,
+                                .minimum = c->entropy_coef_min,
+                                .maximum = c->entropy_coef_max,
+                                .delta = c->entropy_coef_delta};
+}
+
+static int64_t updates_of_a_pass(const wz_config *c)
+{
+    return c->steps_per_generation > 0 ? c->steps_per_generation / c->gradient_accumulation_steps : 1;
+}
+
+static wz_sft_options supervised_options(const wz_config *c)
+{
+    return (wz_sft_options){.steps = c->sft_steps,
+                            .batch = c->sft_batch_size,
+                            .learning_rate =
+                                c->sft_learning_rate > 0.0 ? c->sft_learning_rate : c->learning_rate};
+}
+
 void wz_run_trainer_options(const wz_config *c, const wz_mixture *mixture, int64_t groups_per_pack,
                             wz_trainer_options *out)
 {
@@ -28,30 +73,37 @@ void wz_run_trainer_options(const wz_config *c, const wz_mixture *mixture, int64
         (wz_trainer_options){.mixture = *mixture,
                              .style = (wz_prompt_style)c->prompt_style,
                              .seed = (uint64_t)c->seed,
-                             .max_steps = c->max_steps,
+                             .sft = supervised_options(c),
+                             .max_steps = c->max_steps - c->sft_steps,
                              .problems = c->generation_batch_size / c->num_generations,
                              .generations = c->num_generations,
                              .groups_per_pack = groups_per_pack,
                              .max_completion_length = c->max_completion_length,
                              .sampling = {(float)c->temperature, c->top_k, (float)c->top_p, (float)c->min_p},
                              .num_iterations = c->num_iterations,
-                             .loss = {.type = (wz_loss_type)c->loss_type,
-                                      .epsilon = c->epsilon,
-                                      .epsilon_high = c->epsilon_high > 0.0 ? c->epsilon_high : c->epsilon,
-                                      .max_completion_length = c->max_completion_length},
-                             .entropy_first = c->entropy_coef,
-                             .entropy_last = c->entropy_coef_final,
-                             .entropy_schedule = c->entropy_schedule,
+                             .slices = updates_of_a_pass(c),
+                             .dynamic_tries = c->dynamic_sampling ? c->dynamic_sampling_max_tries : 0,
+                             .loss = wz_run_loss_options(c),
+                             .top_entropy_quantile = c->top_entropy_quantile,
+                             .entropy = entropy_options(c),
+                             .reference = {.mixup_alpha = c->ref_model_mixup_alpha,
+                                           .sync_steps = c->sync_ref_model ? c->ref_model_sync_steps : 0},
                              .scale_rewards = c->scale_rewards,
                              .leave_one_out = c->leave_one_out,
                              .mask_truncated = c->mask_truncated_completions,
                              .reward = reward_options(c),
+                             .overlong_buffer = c->overlong_buffer,
+                             .overlong_penalty = c->overlong_penalty,
                              .grammar_coef = c->grammar_coef,
                              .grammar_generations = c->grammar_generations,
                              .adamw = {.beta1 = (float)c->adam_beta1,
                                        .beta2 = (float)c->adam_beta2,
                                        .epsilon = (float)c->adam_epsilon,
                                        .weight_decay = (float)c->weight_decay},
+                             .embedding_rate = c->embedding_learning_rate_ratio,
+                             .head_rate = c->head_learning_rate_ratio,
+                             .decay_embeddings = c->weight_decay_embeddings,
+                             .ema_decay = c->ema_decay,
                              .learning_rate = c->learning_rate,
                              .final_ratio = c->min_learning_rate_ratio,
                              .schedule = c->lr_scheduler_type,
@@ -60,6 +112,7 @@ void wz_run_trainer_options(const wz_config *c, const wz_mixture *mixture, int64
                              .gradient_checkpointing = c->gradient_checkpointing,
                              .reuse_activations = c->reuse_rollout_activations,
                              .exactness_check_steps = c->exactness_check_steps,
+                             .report_steps = c->logging_steps,
                              .curriculum_enabled = c->curriculum_enabled,
                              .curriculum = {.threshold = c->curriculum_threshold,
                                             .decay = c->curriculum_decay,
@@ -83,7 +136,8 @@ void wz_run_eval_options(const wz_config *c, const wz_mixture_part *part, wz_eva
 size_t wz_memory_plan_total(const wz_memory_plan *plan)
 {
     const wz_trainer_memory *t = &plan->trainer;
-    return plan->model + t->activations + t->backward + t->vectors + t->passing + plan->own;
+    return plan->model + t->activations + t->backward + t->vectors + t->passing + t->reference + t->average +
+           plan->own;
 }
 
 /* evaluations: the configuration they follow; NULL: none. */
@@ -113,32 +167,51 @@ static wz_status write_plan(const wz_policy *policy, const wz_trainer_options *o
                             const wz_memory_plan *plan, wz_text *table, wz_error *err)
 {
     const wz_trainer_memory *t = &plan->trainer;
-    const size_t flat = (size_t)policy->model->floats * sizeof(float);
-    return wz_text_printf(
+    const wz_model *model = policy->model;
+    const size_t flat = (size_t)model->trained * sizeof(float);
+    wz_status status = wz_text_printf(table, err, "memory plan (MiB)\n");
+    if (status == WZ_OK && model->adapter_params > 0)
+        status = wz_text_printf(
+            table, err, "  frozen weights        %10.1f   %lld parameters, matrices in %s\n",
+            mebibytes((size_t)(model->floats - model->trained) * sizeof(float) +
+                      (size_t)model->half_count * wz_type_bytes(WZ_BF16)),
+            (long long)wz_model_parameter_count(model), model->halves != NULL ? "bf16" : "fp32");
+    if (status != WZ_OK)
+        return status;
+    status = wz_text_printf(
         table, err,
-        "memory plan (MiB)\n"
-        "  weights               %10.1f   %lld parameters\n"
+        "  %s%10.1f   %lld parameters\n"
         "  gradients             %10.1f\n"
         "  AdamW moments         %10.1f\n"
         "  activations           %10.1f   %lld rows in %s of %lld packs, %s%s\n"
         "  backward pass         %10.1f\n"
-        "  decisions, rollouts   %10.1f\n"
-        "  buffers of the device %10.1f\n"
-        "  total                 %10.1f   of %.1f\n",
-        mebibytes(flat), (long long)wz_model_parameter_count(policy->model), mebibytes(flat),
-        mebibytes(2 * flat), mebibytes(t->activations), (long long)t->rows,
-        wz_trainer_keeps_rollouts(options) ? "each" : "one",
+        "  decisions, rollouts   %10.1f\n",
+        model->adapter_params > 0 ? "adapters              " : "weights               ", mebibytes(flat),
+        (long long)wz_model_trained_count(model), mebibytes(flat), mebibytes(2 * flat),
+        mebibytes(t->activations), (long long)t->rows, wz_trainer_keeps_rollouts(options) ? "each" : "one",
         (long long)((options->problems + options->groups_per_pack - 1) / options->groups_per_pack),
-        options->reuse_activations ? "kept from rollout to update" : "computed twice",
+        options->reuse_activations && options->slices == 1 ? "kept from rollout to update" : "computed twice",
         options->gradient_checkpointing ? ", layers computed again" : "", mebibytes(t->backward),
-        mebibytes(t->vectors + t->passing), mebibytes(plan->own), mebibytes(wz_memory_plan_total(plan)),
-        mebibytes(plan->limit));
+        mebibytes(t->vectors + t->passing));
+    if (status == WZ_OK && t->reference > 0)
+        status = wz_text_printf(table, err, "  reference policy      %10.1f\n", mebibytes(t->reference));
+    if (status == WZ_OK && t->average > 0)
+        status = wz_text_printf(table, err, "  averaged weights      %10.1f\n", mebibytes(t->average));
+    return status != WZ_OK ? status
+                           : wz_text_printf(table, err,
+                                            "  buffers of the device %10.1f\n"
+                                            "  total                 %10.1f   of %.1f\n",
+                                            mebibytes(plan->own), mebibytes(wz_memory_plan_total(plan)),
+                                            mebibytes(plan->limit));
 }
 
 /* Names the shortfall and three remedies. */
-static wz_status refuse(const wz_trainer_options *options, const wz_memory_plan *plan, wz_error *err)
+static wz_status refuse(const wz_model *model, const wz_trainer_options *options, const wz_memory_plan *plan,
+                        wz_error *err)
 {
     const bool can_cut = options->groups_per_pack > 1;
+    const bool could_halve = model->adapter_params > 0 && model->halves == NULL &&
+                             model->backend->ops->supports_type(model->backend, WZ_BF16);
     return wz_fail(
         err, WZ_ERR_RESOURCE,
         "the run needs %.1f MiB, %.1f MiB more than the %.1f MiB it may use: lower %s (now %lld), %s, or "
@@ -146,7 +219,9 @@ static wz_status refuse(const wz_trainer_options *options, const wz_memory_plan 
         mebibytes(wz_memory_plan_total(plan)), mebibytes(wz_memory_plan_total(plan) - plan->limit),
         mebibytes(plan->limit), can_cut ? "per_device_train_batch_size" : "num_generations",
         (long long)(options->groups_per_pack * options->generations),
-        options->gradient_checkpointing ? "lower model.hidden_size" : "set gradient_checkpointing: true",
+        !options->gradient_checkpointing ? "set gradient_checkpointing: true"
+        : could_halve                    ? "set frozen_dtype: bf16"
+                                         : "lower model.hidden_size",
         plan->is_free_memory ? "end what else uses the GPU (nvidia-smi)" : "raise memory_limit_gb");
 }
 
@@ -156,6 +231,16 @@ static int64_t micro_batch(const wz_config *config, const wz_backend_info *info)
     if (config->per_device_train_batch_size > 0)
         return config->per_device_train_batch_size;
     return config->loss_type == WZ_LOSS_BNPO ? BNPO_MICRO_BATCH : info->micro_batch;
+}
+
+/* No pack reaches past an optimiser batch, and several of these have packs of one size. */
+static void fit_slices(wz_trainer_options *options)
+{
+    const int64_t problems = options->problems / options->slices;
+    if (options->groups_per_pack > problems)
+        options->groups_per_pack = problems;
+    while (options->slices > 1 && problems % options->groups_per_pack != 0)
+        options->groups_per_pack--;
 }
 
 wz_status wz_run_plan_memory(wz_policy *policy, const wz_config *config, bool evaluates,
@@ -171,8 +256,7 @@ wz_status wz_run_plan_memory(wz_policy *policy, const wz_config *config, bool ev
     options->groups_per_pack = micro_batch(config, &info) / config->num_generations;
     if (options->groups_per_pack < 1)
         options->groups_per_pack = 1;
-    if (options->groups_per_pack > options->problems)
-        options->groups_per_pack = options->problems;
+    fit_slices(options);
     const bool may_cut = config->per_device_train_batch_size == 0 && config->loss_type != WZ_LOSS_BNPO;
     wz_status status = plan_for(policy, options, evaluations, plan, err);
     /* Smaller packs shrink the backward pass; forgetting the rollout's activations shrinks the rest. */
@@ -181,6 +265,7 @@ wz_status wz_run_plan_memory(wz_policy *policy, const wz_config *config, bool ev
         if (wz_trainer_keeps_rollouts(options))
             options->reuse_activations = false;
         options->groups_per_pack = (options->groups_per_pack + 1) / 2;
+        fit_slices(options);
         status = plan_for(policy, options, evaluations, plan, err);
     }
     if (status == WZ_OK && wz_memory_plan_total(plan) > plan->limit && wz_trainer_keeps_rollouts(options)) {
@@ -190,6 +275,6 @@ wz_status wz_run_plan_memory(wz_policy *policy, const wz_config *config, bool ev
     if (status == WZ_OK)
         status = write_plan(policy, options, plan, table, err);
     if (status == WZ_OK && wz_memory_plan_total(plan) > plan->limit)
-        return refuse(options, plan, err);
+        return refuse(policy->model, options, plan, err);
     return status;
 }

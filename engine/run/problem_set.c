@@ -4,7 +4,8 @@
 #include <string.h>
 #include <strings.h>
 
-#include "engine/run/problem_set_internal.h"
+#include "engine/core/file.h"
+#include "engine/run/problem_set_hdf5.h"
 
 static const wz_set_format *format_of(const char *path)
 {
@@ -69,6 +70,33 @@ void wz_set_writer_destroy(wz_set_writer *writer)
 
 /* ---- reader ---- */
 
+static bool is_set_in_hdf5(const char *path)
+{
+    char format[sizeof WZ_SET_FORMAT] = "";
+    wz_hdf5_prepare();
+    hid_t file = wz_hdf5_open(path);
+    const bool is_set = file >= 0 && wz_hdf5_read_string(file, "format", format, sizeof format) &&
+                        strcmp(format, WZ_SET_FORMAT) == 0;
+    (void)wz_hdf5_close(H5Fclose, file);
+    (void)H5Eclear2(H5E_DEFAULT);
+    return is_set;
+}
+
+wz_status wz_problem_set_recognise(const char *path, bool *is_set, wz_error *err)
+{
+    char head[512];
+    size_t length = 0;
+    *is_set = false;
+    if (!wz_path_exists(path)) /* "file.h5:/name", or missing: whoever reads channels says so */
+        return WZ_OK;
+    wz_status status = wz_file_read_head(path, head, sizeof head, &length, err);
+    if (status != WZ_OK)
+        return status;
+    const size_t mark = length >= 3 && memcmp(head, WZ_BYTE_ORDER_MARK, 3) == 0 ? 3 : 0;
+    *is_set = (length > mark && head[mark] == '{') || is_set_in_hdf5(path);
+    return WZ_OK;
+}
+
 struct wz_set_reader {
     const wz_set_format *format;
     void *state;
@@ -87,8 +115,10 @@ wz_status wz_set_reader_create(const char *path, wz_set_reader **out, wz_error *
     wz_set_reader *reader = block;
     reader->format = format_of(path);
     reader->path = strdup(path);
-    status = reader->path != NULL ? wz_digest_create(&reader->digest, err)
-                                  : wz_fail(err, WZ_ERR_RESOURCE, "out of memory for a path");
+    status = wz_file_check_regular(path, err);
+    if (status == WZ_OK)
+        status = reader->path != NULL ? wz_digest_create(&reader->digest, err)
+                                      : wz_fail(err, WZ_ERR_RESOURCE, "out of memory for a path");
     if (status == WZ_OK)
         status = reader->format->open(path, &reader->state, err);
     if (status != WZ_OK)
@@ -183,6 +213,7 @@ static wz_status take_entry(wz_problem_set *set, wz_set_entry *entry, bool keep,
     }
     if (entry->reference.kind > group->kind)
         group->kind = entry->reference.kind;
+    group->own += entry->seed == WZ_SET_NO_SEED;
     group->count++;
     set->count++;
     return WZ_OK;

@@ -8,12 +8,13 @@
  *     {"task": "power_control", "options": {"links": 3, "levels": 8, "snr_db": 10}, "split": "test", "index": 0, "seed": 1,
  *      "numbers": [43, ...], "prompt_style": "compact", "prompt": "...", "reference": 5.1, "reference_kind": "optimum",
  *      "decision": [7, 0, 3], "decision_objective": 5.1, "best_trivial": 4.2, "text_version": 3, "digest": "..."}
- * split, index and seed name the draws that the problem was made from. Of numbers of a user's own seed is null, and
- * "rows": [2, 1, 3] says which row of the user's table, from 1, each part of the problem is, "clipped": n how many of the
- * table's numbers the prompt could not print as they were.
+ * split, index and seed name the draws that the problem was made from: a reader draws it again. Of numbers of a user's
+ * own seed is null, split and index are mere names, "rows": [2, 1, 3] says which row of the user's table, from 1, each part
+ * of the problem is, "clipped": n how many of the table's numbers the prompt could not print as they were.
  *
  * digest is XXH3-128 of the problem without its prose, written "power_control 3 links=3 levels=8 snr_db=10: 43 ...":
- * family, text version, options in the family's order, numbers; numbers as in the line. The digest of a set is that of
+ * family, text version, options in the family's order, numbers; numbers as in the line; of a user's own "; rows 2 1 3;
+ * clipped 0" follows. Split, index and seed it leaves out: drawing anew verifies these. The digest of a set is that of
  * its problems' digests, each behind a line break's place: "<digest>\n<digest>\n...". */
 #ifndef WZ_RUN_PROBLEM_SET_H
 #define WZ_RUN_PROBLEM_SET_H
@@ -63,7 +64,7 @@ typedef struct wz_set_record {
 } wz_set_record;
 
 /* The entry that a record states, made anew and compared. WZ_ERR_CORRUPT, without the place, where they differ: a digest,
- * prompt or text version that is not this build's; a decision that is infeasible or not worth what is stated; an optimum
+ * prompt or text version that is not this build's; numbers that seed, split and index do not draw; a decision that is infeasible or not worth what is stated; an optimum
  * or best trivial answer off by more than 1e-9, or an upper bound by more than WZ_FEASIBILITY_TOLERANCE, relative. A best
  * known reference is any feasible decision's. */
 wz_status wz_set_entry_check(const wz_set_record *record, wz_set_entry *out, wz_error *err);
@@ -86,6 +87,10 @@ wz_status wz_set_reader_create(const char *path, wz_set_reader **out, wz_error *
 wz_status wz_set_reader_next(wz_set_reader *reader, wz_set_entry *out, bool *done, wz_error *err);
 void wz_set_reader_destroy(wz_set_reader *reader);
 
+/* Whether a file is a problem set and no table of channels: its first character is "{", or it is an HDF5 file that says so.
+ * WZ_ERR_USAGE for what is no regular file. */
+wz_status wz_problem_set_recognise(const char *path, bool *is_set, wz_error *err);
+
 /* ---- whole sets ---- */
 
 /* The problems of one family with the same options, in the file's order. */
@@ -95,6 +100,7 @@ typedef struct wz_set_group {
     wz_problem *problems; /* [count]; NULL where only a summary was asked for */
     size_t count, capacity;
     wz_reference_kind kind; /* the weakest of its references */
+    size_t own;             /* problems that are a user's own numbers: nothing can say where they come from */
 } wz_set_group;
 
 typedef struct wz_problem_set {

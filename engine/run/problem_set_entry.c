@@ -92,8 +92,18 @@ wz_status wz_set_write_options(const wz_task *task, const double *values, wz_tex
     return status == WZ_OK ? write_values(task, values, false, out, err) : status;
 }
 
+/* Where numbers of a user's own come from: "; rows 2 1; clipped 0". */
+static wz_status write_origin(const wz_problem *problem, wz_text *out, wz_error *err)
+{
+    wz_status status = wz_text_printf(out, err, "; rows");
+    for (size_t i = 0; status == WZ_OK && i < problem->size; i++)
+        status = wz_text_printf(out, err, " %d", problem->source[i] + 1);
+    return status == WZ_OK ? wz_text_printf(out, err, "; clipped %zu", problem->clipped) : status;
+}
+
 /* The text that problem_set.h states. */
-static wz_status digest_problem(const wz_problem *problem, char hex[WZ_DIGEST_HEX], wz_error *err)
+static wz_status digest_problem(const wz_problem *problem, int64_t seed, char hex[WZ_DIGEST_HEX],
+                                wz_error *err)
 {
     wz_text text = {0};
     wz_status status = wz_text_printf(&text, err, "%s %d", problem->task->name, problem->task->text_version);
@@ -101,6 +111,8 @@ static wz_status digest_problem(const wz_problem *problem, char hex[WZ_DIGEST_HE
         status = write_values(problem->task, problem->values, true, &text, err);
     for (size_t i = 0; status == WZ_OK && i < problem->number_count; i++)
         status = wz_text_printf(&text, err, "%s %d", i == 0 ? ":" : "", (int)problem->numbers[i]);
+    if (status == WZ_OK && seed == WZ_SET_NO_SEED)
+        status = write_origin(problem, &text, err);
     if (status == WZ_OK)
         wz_digest_bytes(text.data, text.length, hex);
     wz_text_clear(&text);
@@ -124,7 +136,7 @@ wz_status wz_set_entry_make(wz_problem *problem, int64_t seed, wz_prompt_style s
     if (status == WZ_OK)
         status = wz_problem_print(&out->problem, style, &out->prompt, err);
     if (status == WZ_OK)
-        status = digest_problem(&out->problem, out->digest, err);
+        status = digest_problem(&out->problem, seed, out->digest, err);
     if (status != WZ_OK) {
         wz_set_entry_clear(out);
         return status;
@@ -207,6 +219,27 @@ static wz_status check_reference(const wz_set_record *record, const wz_set_entry
     return status;
 }
 
+/* The numbers are those that seed, split and index draw: a problem of the train split cannot pass for one of the test's. */
+static wz_status check_draws(const wz_set_record *record, const wz_problem *problem, wz_error *err)
+{
+    wz_problem drawn = {0};
+    if (record->rows != NULL || record->clipped != 0)
+        return wz_fail(
+            err, WZ_ERR_CORRUPT,
+            "'rows' and 'clipped' belong to numbers of a user's own, whose seed is null; it is %lld",
+            (long long)record->seed);
+    wz_status status = wz_problem_generate(record->task, record->values, (uint64_t)record->seed,
+                                           record->split, record->index, &drawn, err);
+    if (status == WZ_OK &&
+        memcmp(drawn.numbers, problem->numbers, problem->number_count * sizeof *problem->numbers) != 0)
+        status = wz_fail(err, WZ_ERR_CORRUPT,
+                         "seed %lld, split %s and index %u draw other numbers in this build: the line was "
+                         "changed, or another generator made it",
+                         (long long)record->seed, wz_split_name(record->split), (unsigned)record->index);
+    wz_problem_clear(&drawn);
+    return status;
+}
+
 /* rows: a permutation of 1 .. size. */
 static wz_status take_rows(const wz_set_record *record, wz_problem *problem, wz_error *err)
 {
@@ -215,7 +248,10 @@ static wz_status take_rows(const wz_set_record *record, wz_problem *problem, wz_
         return wz_fail(err, WZ_ERR_CORRUPT, "'clipped' is %lld; the problem has %zu numbers",
                        (long long)record->clipped, problem->number_count);
     if (record->rows == NULL)
-        return WZ_OK;
+        return wz_fail(
+            err, WZ_ERR_CORRUPT,
+            "'rows' is missing: where seed is null it says which row of the user's table each part "
+            "of the problem is");
     if (record->row_count != problem->size)
         return wz_fail(err, WZ_ERR_CORRUPT, "'rows' has %zu numbers; the problem has %zu parts",
                        record->row_count, problem->size);
@@ -243,7 +279,8 @@ static wz_status make_stated(const wz_set_record *record, wz_set_entry *out, wz_
                                                record->number_count, &problem, err);
     if (status != WZ_OK)
         return status;
-    status = take_rows(record, &problem, err);
+    if (record->seed == WZ_SET_NO_SEED)
+        status = take_rows(record, &problem, err);
     if (status != WZ_OK) {
         wz_problem_clear(&problem);
         return status;
@@ -252,6 +289,18 @@ static wz_status make_stated(const wz_set_record *record, wz_set_entry *out, wz_
     problem.split = record->split;
     problem.clipped = (size_t)record->clipped;
     return wz_set_entry_make(&problem, record->seed, record->style, out, err);
+}
+
+/* A best known decision of a stronger search than this build's stays known. */
+static void take_stronger(const wz_set_record *record, wz_set_entry *entry)
+{
+    if (record->reference.kind != WZ_REFERENCE_BEST_KNOWN ||
+        record->reference.decided <= entry->reference.decided)
+        return;
+    entry->reference.objective = record->reference.objective;
+    entry->reference.decided = record->reference.decided;
+    for (size_t i = 0; i < entry->decision_count; i++)
+        entry->decision[i] = (unsigned)record->decision[i];
 }
 
 wz_status wz_set_entry_check(const wz_set_record *record, wz_set_entry *out, wz_error *err)
@@ -268,6 +317,10 @@ wz_status wz_set_entry_check(const wz_set_record *record, wz_set_entry *out, wz_
                              "the prompt is not the one that belongs to the numbers: the line was changed");
         else
             status = check_reference(record, out, err);
+        if (status == WZ_OK && record->seed != WZ_SET_NO_SEED)
+            status = check_draws(record, &out->problem, err);
+        if (status == WZ_OK)
+            take_stronger(record, out);
         if (status != WZ_OK)
             wz_set_entry_clear(out);
     }

@@ -358,6 +358,14 @@ static wz_status next(void *state, wz_set_record *record, wz_text *place, bool *
     *done = line == NULL;
     if (status != WZ_OK || *done)
         return status;
+    if (r->lines.number == 1 && strncmp(line, WZ_BYTE_ORDER_MARK, 3) == 0) {
+        line += 3;
+        length -= 3;
+    }
+    if (strspn(line, " \t") == length)
+        return wz_fail(err, WZ_ERR_CORRUPT,
+                       "%s:%zu: a blank line; a set has one problem on each line: remove it", r->path,
+                       r->lines.number);
     status = wz_json_parse_from(r->path, r->lines.number, line, length, &r->line, err);
     if (status != WZ_OK)
         return status;

@@ -89,10 +89,58 @@ void wz_progress_render(const wz_progress *progress, int64_t done, const char *s
         out[progress->style.columns - 1] = '\0';
 }
 
+#define PANEL_BYTES 4096
+
+/* Goes to the start of what stands on the terminal and clears it. After a change of width nobody knows how the terminal
+ * broke the lines: then they stay where they are, and what follows begins below. */
+static void erase_panel(wz_progress *progress, int columns)
+{
+    if (progress->lines > 1 && columns == progress->drawn_columns)
+        (void)fprintf(progress->stream, "\x1b[%dA\r\x1b[J", progress->lines - 1);
+    else if (progress->lines > 0)
+        (void)fprintf(progress->stream, columns == progress->drawn_columns ? "\r\x1b[J" : "\n\r\x1b[J");
+    progress->lines = 0;
+}
+
+/* Bar and panel, the cursor at the end of the last line. */
+static void draw_panel(wz_progress *progress, const char *line)
+{
+    char text[PANEL_BYTES];
+    const wz_progress_style *style = &progress->style;
+    erase_panel(progress, style->columns);
+    wz_panel_write(progress->panel, style->columns, style->color, style->utf8, text, sizeof text);
+    (void)fprintf(progress->stream, "%s%s%s%s%s", style->color ? "\x1b[36m" : "", line,
+                  style->color ? "\x1b[0m" : "", text[0] != '\0' ? "\n" : "", text);
+    progress->lines = 1 + (text[0] != '\0');
+    for (const char *at = text; *at != '\0'; at++)
+        progress->lines += *at == '\n';
+    progress->drawn_columns = style->columns;
+    progress->is_shown = true;
+}
+
+static void measure(wz_progress *progress)
+{
+    if (!progress->style.is_terminal || progress->style.measure == NULL)
+        return;
+    const int columns = progress->style.measure();
+    progress->style.columns = columns > 0 ? columns : progress->style.columns;
+}
+
 static void draw(wz_progress *progress, int64_t done, const char *score_name, double score, const char *note,
                  double now_s)
 {
     char line[512];
+    measure(progress);
+    if (progress->panel != NULL && progress->style.is_terminal &&
+        progress->style.columns >= WZ_PANEL_COLUMNS) {
+        wz_progress_render(progress, done, score_name, NAN, NULL, now_s, line, sizeof line);
+        progress->shown_s = now_s;
+        draw_panel(progress, line);
+        (void)fflush(progress->stream);
+        return;
+    }
+    if (progress->lines > 0)
+        erase_panel(progress, progress->style.columns);
     wz_progress_render(progress, done, score_name, score, note, now_s, line, sizeof line);
     progress->shown_s = now_s;
     if (!progress->style.is_terminal)
@@ -118,10 +166,14 @@ static void leave_line(wz_progress *progress, bool erase)
 {
     if (!progress->is_shown)
         return;
-    if (erase)
+    if (erase && progress->lines > 0) {
+        measure(progress);
+        erase_panel(progress, progress->style.columns);
+    } else if (erase)
         (void)fprintf(progress->stream, "\r%-*s\r", progress->style.columns - 1, "");
     else
         (void)fprintf(progress->stream, "\n");
+    progress->lines = 0;
     progress->is_shown = false;
 }
 

@@ -1,5 +1,5 @@
-/* Progress of a long job on a log stream: a bar redrawn in place on a terminal, else a plain line now and
- * then. The caller says whether the stream is a terminal and passes the time, so that nothing here reads
+/* Progress of a long job on a log stream: a bar redrawn in place on a terminal, perhaps with a panel below it, else a plain
+ * line now and then. The caller says whether the stream is a terminal and passes the time, so that nothing here reads
  * the environment or a clock. */
 #ifndef WZ_RUN_PROGRESS_H
 #define WZ_RUN_PROGRESS_H
@@ -9,11 +9,15 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "engine/run/panel.h"
+
 typedef struct wz_progress_style {
-    bool is_terminal;  /* redraw one line in place */
-    bool color;        /* ANSI colours; only on a terminal */
-    int columns;       /* of the terminal; 0: 80 */
-    double interval_s; /* between plain lines (a terminal is redrawn ten times a second at most); 0: 10 */
+    bool is_terminal;     /* redraw one line in place */
+    bool color;           /* ANSI colours; only on a terminal */
+    int columns;          /* of the terminal; 0: 80 */
+    double interval_s;    /* between plain lines (a terminal is redrawn ten times a second at most); 0: 10 */
+    bool utf8;            /* a terminal that shows more than ASCII */
+    int (*measure)(void); /* columns of the terminal now, for one that is resized; NULL: they stay the same */
 } wz_progress_style;
 
 typedef struct wz_progress {
@@ -23,6 +27,9 @@ typedef struct wz_progress {
     int64_t first, total;
     double started_s, shown_s;
     bool is_shown; /* a bar stands on the terminal's line */
+    const wz_panel *
+        panel; /* shown below the bar on a terminal that is wide enough; NULL: none. Set it after the start */
+    int lines, drawn_columns; /* of bar and panel as they stand there */
 } wz_progress;
 
 /* From `first` (units done before, e.g. on resume: left out of the speed) to `total`. stream NULL: silent. */

@@ -2,12 +2,14 @@
 #ifndef WZ_RUN_RUN_H
 #define WZ_RUN_RUN_H
 
-#include "engine/grpo/trainer.h"
+#include "engine/grpo/report.h"
+#include "engine/run/alarm.h"
 #include "engine/run/evaluate.h"
 #include "engine/run/load.h"
 #include "engine/run/metrics.h"
 #include "engine/run/rundir.h"
 #include "engine/run/snapshot.h"
+#include "engine/run/table.h"
 #include "engine/run/train.h"
 
 typedef struct wz_run {
@@ -17,7 +19,13 @@ typedef struct wz_run {
     wz_backend *backend;
     wz_policy *policy;
     wz_trainer *trainer;
+    wz_pairs pairs; /* of sft_file, while its steps last */
     wz_metrics metrics, completions;
+    wz_table table;
+    wz_events events;
+    wz_alarm alarm;
+    wz_panel panel;      /* what a terminal shows */
+    wz_row row;          /* being written */
     wz_text environment; /* JSON */
     char date[32];       /* of the start */
     size_t algorithms;   /* length of the backend's list of them in `environment` */
@@ -27,6 +35,8 @@ typedef struct wz_run {
     double last_score; /* running objective ratio of sampled answers */
 } wz_run;
 
+/* The loss from the configuration; its entropy_coef is the one at the start. */
+wz_loss_options wz_run_loss_options(const wz_config *config);
 /* The trainer's options from the configuration; groups_per_pack as configured or as memory allows. */
 void wz_run_trainer_options(const wz_config *config, const wz_mixture *mixture, int64_t groups_per_pack,
                             wz_trainer_options *out);
@@ -47,12 +57,26 @@ wz_status wz_run_plan_memory(wz_policy *policy, const wz_config *config, bool ev
                              wz_trainer_options *options, wz_memory_plan *plan, wz_text *table,
                              wz_error *err);
 
-/* One row of metrics.jsonl. */
+/* Logs as long as run->state says they were; the trainer must be there. */
+wz_status wz_run_open_logs(wz_run *run, wz_error *err);
+/* Syncs them and notes their lengths in run->state. */
+wz_status wz_run_sync_logs(wz_run *run, wz_error *err);
+void wz_run_close_logs(wz_run *run);
+/* Reads sft_file where steps with it are still to come: the pairs that the run began with. */
+wz_status wz_run_open_pairs(wz_run *run, wz_error *err);
+/* The next step, one of the first sft_steps, and its row of metrics. */
+wz_status wz_run_supervised_step(wz_run *run, wz_error *err);
+wz_status wz_run_log_supervised(wz_run *run, const wz_sft_report *report, double step_s, wz_error *err);
+/* One row of metrics. */
 wz_status wz_run_log_step(wz_run *run, int64_t step, const wz_step_report *report, double step_s,
                           wz_error *err);
 /* evaluations: one for each part of the mixture; score: of all. */
 wz_status wz_run_log_evaluation(wz_run *run, int64_t step, const wz_evaluation *evaluations, double score,
                                 wz_error *err);
+/* What a terminal shows. */
+void wz_run_start_panel(wz_run *run);
+void wz_run_show_step(wz_run *run, const wz_step_report *report, double completions_per_s);
+void wz_run_show_evaluation(wz_run *run, const wz_evaluation *evaluations, double score);
 /* Some of the step's completions, with their verdicts. */
 wz_status wz_run_log_completions(wz_run *run, int64_t step, wz_error *err);
 

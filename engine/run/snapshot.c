@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "engine/core/json.h"
+#include "engine/run/base.h"
 
 static void write_parts(const wz_snapshot *s, const wz_mixture *mixture, wz_json *json)
 {
@@ -34,9 +35,29 @@ static wz_status write_state(const wz_snapshot *s, const wz_mixture *mixture, wz
     wz_json_field_number(&json, "tokens", s->tokens);
     wz_json_field_integer(&json, "metrics_bytes", (int64_t)s->metrics_bytes);
     wz_json_field_integer(&json, "completions_bytes", (int64_t)s->completions_bytes);
+    wz_json_field_integer(&json, "table_bytes", (int64_t)s->table_bytes);
+    wz_json_field_integer(&json, "events_file", s->events.file);
+    wz_json_field_integer(&json, "events_bytes", (int64_t)s->events.bytes);
     write_parts(s, mixture, &json);
+    if (s->has_entropy) {
+        wz_json_key(&json, "entropy");
+        wz_json_begin_object(&json);
+        wz_json_field_number(&json, "coef", s->entropy.coef);
+        wz_json_field_number(&json, "measured", s->entropy.measured);
+        wz_json_end_object(&json);
+    }
+    if (s->pairs_digest[0] != '\0')
+        wz_json_field_string(&json, "pairs_digest", s->pairs_digest);
     wz_json_end_object(&json);
     return wz_json_finish(&json);
+}
+
+wz_status wz_snapshot_write_state(const wz_snapshot *snapshot, const wz_config *config, wz_text *out,
+                                  wz_error *err)
+{
+    wz_mixture mixture;
+    const wz_status status = wz_config_mixture(config, &mixture, err);
+    return status == WZ_OK ? write_state(snapshot, &mixture, out, err) : status;
 }
 
 static wz_status read_state(wz_checkpoint *checkpoint, const char *path, json_t **out, wz_error *err)
@@ -96,6 +117,51 @@ static wz_status read_parts(const json_t *state, const char *path, wz_snapshot *
     return status;
 }
 
+static wz_status read_entropy(const json_t *state, const char *path, wz_snapshot *s, wz_error *err)
+{
+    const json_t *entropy = json_object_get(state, "entropy");
+    s->has_entropy = entropy != NULL;
+    if (!s->has_entropy)
+        return WZ_OK;
+    const wz_status status = wz_json_get_number(entropy, path, "coef", &s->entropy.coef, err);
+    return status == WZ_OK ? wz_json_get_number(entropy, path, "measured", &s->entropy.measured, err)
+                           : status;
+}
+
+/* Lengths of logs that runs of earlier builds did not write. */
+static wz_status read_later_logs(const json_t *state, const char *path, wz_snapshot *s, wz_error *err)
+{
+    int64_t table = 0, events = 0;
+    struct {
+        const char *key;
+        int64_t *place;
+    } const lengths[] = {
+        {"table_bytes", &table}, {"events_file", &s->events.file}, {"events_bytes", &events}};
+    wz_status status = WZ_OK;
+    for (size_t i = 0; status == WZ_OK && i < sizeof lengths / sizeof *lengths; i++)
+        if (json_object_get(state, lengths[i].key) != NULL)
+            status = wz_json_get_integer(state, path, lengths[i].key, lengths[i].place, err);
+    if (status == WZ_OK && (table < 0 || events < 0 || s->events.file < 0))
+        status = wz_fail(err, WZ_ERR_CORRUPT, "%s: the run's state has negative lengths of logs", path);
+    s->table_bytes = (uint64_t)table;
+    s->events.bytes = (uint64_t)events;
+    return status;
+}
+
+/* Only runs with an sft_file have it. */
+static wz_status read_pairs_digest(const json_t *state, const char *path, wz_snapshot *s, wz_error *err)
+{
+    const char *digest = "";
+    if (json_object_get(state, "pairs_digest") == NULL)
+        return WZ_OK;
+    const wz_status status = wz_json_get_string(state, path, "pairs_digest", &digest, err);
+    if (status == WZ_OK && strlen(digest) != WZ_DIGEST_HEX - 1)
+        return wz_fail(err, WZ_ERR_CORRUPT, "%s: the run's state has a digest of pairs that is none", path);
+    if (status == WZ_OK)
+        memcpy(s->pairs_digest, digest, sizeof s->pairs_digest);
+    return status;
+}
+
 wz_status wz_snapshot_read(wz_checkpoint *checkpoint, const char *path, wz_snapshot *s, wz_error *err)
 {
     json_t *state = NULL;
@@ -119,6 +185,12 @@ wz_status wz_snapshot_read(wz_checkpoint *checkpoint, const char *path, wz_snaps
         status = wz_json_get_number(state, path, numbers[i].key, numbers[i].place, err);
     if (status == WZ_OK)
         status = read_parts(state, path, s, err);
+    if (status == WZ_OK)
+        status = read_entropy(state, path, s, err);
+    if (status == WZ_OK)
+        status = read_later_logs(state, path, s, err);
+    if (status == WZ_OK)
+        status = read_pairs_digest(state, path, s, err);
     json_decref(state);
     if (status == WZ_OK && (s->step < 0 || s->updates < 0 || metrics < 0 || completions < 0))
         return wz_fail(err, WZ_ERR_CORRUPT, "%s: the run's state has negative counts", path);
@@ -127,46 +199,74 @@ wz_status wz_snapshot_read(wz_checkpoint *checkpoint, const char *path, wz_snaps
     return status;
 }
 
+#define GROUPS 5 /* of tensors, at most */
+
 typedef struct tensor_list {
     wz_checkpoint_tensor *items;
     size_t count;
-    float *host[3];
+    char *host[GROUPS];
 } tensor_list;
 
 static void clear_tensors(tensor_list *list)
 {
     free(list->items);
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < GROUPS; i++)
         free(list->host[i]);
 }
 
-/* Views of the flat arrays, downloaded. */
-static wz_status list_tensors(const wz_model *model, bool with_optimiser, tensor_list *list, wz_error *err)
+/* The first parameters of the table: adapters where there are any, else all. */
+static size_t kept_params(const wz_model *model)
 {
-    static const char *const groups[3] = {"weights", "adam_m", "adam_v"};
-    const float *const arrays[3] = {model->weights, model->adam_m, model->adam_v};
-    const int group_count = with_optimiser ? 3 : 1;
+    return model->adapter_params > 0 ? model->adapter_params : model->param_count;
+}
+
+/* The kept parameters' numbers as they lie in `array`; frozen ones of a base that is kept, as they are stored. */
+static wz_status list_array(const wz_model *model, const char *group, const float *array, tensor_list *list,
+                            char **host, wz_error *err)
+{
+    const wz_backend *be = model->backend;
+    size_t bytes = 0;
+    void *block = NULL;
+    for (size_t i = 0; i < kept_params(model); i++)
+        bytes += (size_t)model->params[i].count * wz_type_bytes(model->params[i].type);
+    const wz_status status = wz_alloc(&block, bytes, 1, "a checkpoint", err);
+    char *to = *host = block;
+    for (size_t i = 0; status == WZ_OK && i < kept_params(model); i++) {
+        const wz_param *param = &model->params[i];
+        const size_t size = (size_t)param->count * wz_type_bytes(param->type);
+        const bool is_half = param->type == WZ_BF16;
+        const void *from =
+            is_half ? (const void *)((const uint16_t *)model->halves + param->offset) : array + param->offset;
+        be->ops->download(model->backend, to, from, size);
+        list->items[list->count++] =
+            (wz_checkpoint_tensor){.group = group,
+                                   .name = param->name,
+                                   .rank = param->rank,
+                                   .shape = {(size_t)param->shape[0], (size_t)param->shape[1]},
+                                   .type = is_half ? WZ_NUMBER_BF16 : WZ_NUMBER_F32,
+                                   .data = to};
+        to += size;
+    }
+    return status;
+}
+
+/* What a checkpoint keeps of a model, downloaded. */
+static wz_status list_tensors(const wz_snapshot *snapshot, const wz_model *model, bool with_optimiser,
+                              tensor_list *list, wz_error *err)
+{
+    static const char *const groups[GROUPS] = {"weights", "adam_m", "adam_v", WZ_REFERENCE_GROUP,
+                                               WZ_AVERAGE_GROUP};
+    const float *const arrays[GROUPS] = {model->weights, with_optimiser ? model->adam_m : NULL,
+                                         with_optimiser ? model->adam_v : NULL, snapshot->reference,
+                                         snapshot->average};
     void *block = NULL;
     memset(list, 0, sizeof *list);
-    wz_status status = wz_alloc(&block, model->param_count * 3, sizeof *list->items, "a checkpoint", err);
+    wz_status status =
+        wz_alloc(&block, kept_params(model) * GROUPS, sizeof *list->items, "a checkpoint", err);
     list->items = block;
-    for (int g = 0; status == WZ_OK && g < group_count; g++) {
-        status = wz_alloc(&block, (size_t)model->floats, sizeof(float), "a checkpoint", err);
-        if (status != WZ_OK)
-            break;
-        list->host[g] = block;
-        model->backend->ops->download(model->backend, block, arrays[g],
-                                      (size_t)model->floats * sizeof(float));
-        for (size_t i = 0; i < model->param_count; i++) {
-            const wz_param *param = &model->params[i];
-            list->items[list->count++] =
-                (wz_checkpoint_tensor){.group = groups[g],
-                                       .name = param->name,
-                                       .rank = param->rank,
-                                       .shape = {(size_t)param->shape[0], (size_t)param->shape[1]},
-                                       .data = list->host[g] + param->offset};
-        }
-    }
+    for (int g = 0; status == WZ_OK && g < GROUPS; g++)
+        if (arrays[g] != NULL)
+            status = list_array(model, groups[g], arrays[g], list, &list->host[g], err);
     return status;
 }
 
@@ -175,28 +275,34 @@ wz_status wz_snapshot_write(const char *path, const wz_snapshot *snapshot, const
                             wz_error *err)
 {
     tensor_list tensors = {0};
-    wz_text state = {0}, yaml = {0}, tokenizer = {0};
-    wz_mixture mixture;
-    wz_status status = wz_config_mixture(config, &mixture, err);
+    wz_text state = {0}, yaml = {0}, tokenizer = {0}, base = {0};
+    wz_status status = list_tensors(snapshot, policy->model, with_optimiser, &tensors, err);
+    if (status == WZ_OK && wz_model_adapter_count(policy->model) > 0)
+        status = wz_base_write(policy, &base, err);
     if (status == WZ_OK)
-        status = list_tensors(policy->model, with_optimiser, &tensors, err);
-    if (status == WZ_OK)
-        status = write_state(snapshot, &mixture, &state, err);
+        status = wz_snapshot_write_state(snapshot, config, &state, err);
     if (status == WZ_OK)
         status = wz_config_write(config, &yaml, err);
     if (status == WZ_OK)
         status = wz_tokenizer_write_json(policy->tokenizer, &tokenizer, err);
     if (status == WZ_OK) {
-        const wz_checkpoint_text texts[4] = {{"config", yaml.data, yaml.length},
+        wz_checkpoint_text kept[6];
+        const wz_checkpoint_text texts[6] = {{"config", yaml.data, yaml.length},
                                              {"state", state.data, state.length},
                                              {"tokenizer", tokenizer.data, tokenizer.length},
-                                             {"env", environment, strlen(environment)}};
-        const wz_checkpoint_content content = {snapshot->step, tensors.items, tensors.count, texts, 4};
+                                             {"env", environment, strlen(environment)},
+                                             {"origin", policy->origin.data, policy->origin.length},
+                                             {WZ_BASE_TEXT, base.data, base.length}};
+        wz_checkpoint_content content = {snapshot->step, tensors.items, tensors.count, kept, 0};
+        for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+            if (texts[i].length > 0)
+                kept[content.text_count++] = texts[i];
         status = wz_checkpoint_write(path, &content, err);
     }
     clear_tensors(&tensors);
     wz_text_clear(&state);
     wz_text_clear(&yaml);
     wz_text_clear(&tokenizer);
+    wz_text_clear(&base);
     return status;
 }

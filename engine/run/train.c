@@ -7,6 +7,7 @@
 
 #include "engine/core/clock.h"
 #include "engine/core/file.h"
+#include "engine/run/base.h"
 #include "engine/run/run.h"
 
 static void say(const wz_run *run, const char *text)
@@ -19,9 +20,9 @@ static void say(const wz_run *run, const char *text)
 
 static void close_run(wz_run *run)
 {
-    wz_metrics_close(&run->metrics);
-    wz_metrics_close(&run->completions);
+    wz_run_close_logs(run);
     wz_trainer_destroy(run->trainer);
+    wz_pairs_clear(&run->pairs);
     wz_policy_destroy(run->policy);
     if (run->backend != NULL)
         run->backend->ops->destroy(run->backend);
@@ -106,7 +107,13 @@ static wz_status start_run(wz_run *run, wz_error *err)
     wz_status status = wz_config_mixture(&run->config, &mixture, err);
     if (status != WZ_OK)
         return status;
+    if (wz_config_mixture_hides_task(&run->config))
+        say(run, "task_mixture takes the place of task.*, which is not used\n");
+    status = wz_run_open_pairs(run, err);
+    if (status != WZ_OK)
+        return status;
     wz_run_trainer_options(&run->config, &mixture, 1, &options);
+    options.sft.pairs = run->pairs.count > 0 ? &run->pairs : NULL;
     status = wz_run_plan_memory(run->policy, &run->config, true, &options, &memory, &plan, err);
     keep_cut(run, &options);
     if (plan.data != NULL)
@@ -121,12 +128,9 @@ static wz_status start_run(wz_run *run, wz_error *err)
     if (status == WZ_OK)
         status = wz_rundir_write_config(&run->directory, &run->config, err);
     if (status == WZ_OK)
-        status = wz_metrics_open(&run->metrics, run->directory.path, WZ_METRICS_FILE,
-                                 run->state.metrics_bytes, err);
-    if (status == WZ_OK)
-        status = wz_metrics_open(&run->completions, run->directory.path, WZ_COMPLETIONS_FILE,
-                                 run->state.completions_bytes, err);
-    return status;
+        status =
+            wz_base_keep(run->policy, &run->directory, &run->config, &run->state, run->environment.data, err);
+    return status == WZ_OK ? wz_run_open_logs(run, err) : status;
 }
 
 static wz_status save(wz_run *run, bool is_best, wz_error *err)
@@ -135,11 +139,13 @@ static wz_status save(wz_run *run, bool is_best, wz_error *err)
     run->state.updates = *wz_trainer_updates(run->trainer);
     run->state.parts = wz_trainer_settings(run->trainer)->mixture.count;
     memcpy(run->state.curricula, wz_trainer_curricula(run->trainer), sizeof run->state.curricula);
+    run->state.has_entropy = run->config.use_adaptive_entropy;
+    run->state.entropy = *wz_trainer_entropy(run->trainer);
+    run->state.reference = wz_trainer_ref_weights(run->trainer);
+    run->state.average = wz_trainer_average(run->trainer);
     wz_status status = update_environment(run, err);
     if (status == WZ_OK)
-        status = wz_metrics_sync(&run->metrics, &run->state.metrics_bytes, err);
-    if (status == WZ_OK)
-        status = wz_metrics_sync(&run->completions, &run->state.completions_bytes, err);
+        status = wz_run_sync_logs(run, err);
     if (status == WZ_OK)
         status = is_best ? wz_rundir_file(&run->directory, "checkpoints/best.h5", path, err)
                          : wz_rundir_checkpoint_file(&run->directory, run->state.step, path, err);
@@ -151,21 +157,33 @@ static wz_status save(wz_run *run, bool is_best, wz_error *err)
     return status;
 }
 
+static wz_status evaluate_parts(wz_run *run, wz_evaluation *evaluations, wz_error *err)
+{
+    const wz_mixture *mixture = &wz_trainer_settings(run->trainer)->mixture;
+    wz_status status = run->config.eval_ema ? wz_trainer_exchange_average(run->trainer, err) : WZ_OK;
+    for (size_t p = 0; status == WZ_OK && p < mixture->count; p++) {
+        wz_eval_options options;
+        wz_run_eval_options(&run->config, &mixture->parts[p], &options);
+        options.baselines = run->state.best_score < 0.0; /* once: they meet the same problems each time */
+        status = wz_evaluate(run->policy, &options, NULL, NULL, &evaluations[p], err);
+    }
+    if (status == WZ_OK && run->config.eval_ema)
+        status = wz_trainer_exchange_average(run->trainer, err);
+    return status;
+}
+
 /* Each part of the mixture by itself; the score of all is their mean by weight. */
 static wz_status evaluate(wz_run *run, wz_error *err)
 {
     const wz_mixture *mixture = &wz_trainer_settings(run->trainer)->mixture;
-    wz_evaluation evaluations[WZ_MIXTURE_MAX];
+    wz_evaluation evaluations[WZ_MIXTURE_MAX] = {0};
     double score = 0.0, weights = 0.0;
     char line[200];
-    wz_status status = WZ_OK;
-    for (size_t p = 0; status == WZ_OK && p < mixture->count; p++) {
-        wz_eval_options options;
-        wz_evaluation *e = &evaluations[p];
-        wz_run_eval_options(&run->config, &mixture->parts[p], &options);
-        status = wz_evaluate(run->policy, &options, NULL, NULL, e, err);
-        if (status != WZ_OK)
-            return status;
+    wz_status status = evaluate_parts(run, evaluations, err);
+    if (status != WZ_OK)
+        return status;
+    for (size_t p = 0; p < mixture->count; p++) {
+        const wz_evaluation *e = &evaluations[p];
         score += mixture->parts[p].weight * e->policy.mean;
         weights += mixture->parts[p].weight;
         (void)snprintf(line, sizeof line, "step %lld: %s%sheld-out objective ratio %.4f, %.2f%% of %s",
@@ -175,6 +193,7 @@ static wz_status evaluate(wz_run *run, wz_error *err)
         wz_progress_message(&run->progress, line);
     }
     score /= weights;
+    wz_run_show_evaluation(run, evaluations, score);
     status = wz_run_log_evaluation(run, run->state.step, evaluations, score, err);
     if (status == WZ_OK && score > run->state.best_score) {
         run->state.best_score = score;
@@ -201,6 +220,8 @@ static wz_status one_step(wz_run *run, wz_error *err)
 {
     const wz_config *c = &run->config;
     const int64_t step = run->state.step;
+    if (step < c->sft_steps)
+        return wz_run_supervised_step(run, err);
     wz_step_report report;
     char note[96];
     const double start = wz_now_s();
@@ -215,6 +236,7 @@ static wz_status one_step(wz_run *run, wz_error *err)
         status = wz_run_log_step(run, step, &report, seconds, err);
     if (status == WZ_OK && c->log_completions_steps > 0 && run->state.step % c->log_completions_steps == 0)
         status = wz_run_log_completions(run, step, err);
+    wz_run_show_step(run, &report, (double)c->generation_batch_size / seconds);
     (void)snprintf(note, sizeof note, "size %lld  entropy %.3f  %.0f completions/s",
                    (long long)report.parts[0].size, report.entropy,
                    (double)c->generation_batch_size / seconds);
@@ -238,6 +260,7 @@ static wz_status loop(wz_run *run, int *signal, wz_error *err)
     wz_progress_start(&run->progress, run->io->log, &run->io->progress, "step", run->state.step, c->max_steps,
                       wz_now_s());
     run->last_score = NAN;
+    wz_run_start_panel(run);
     *signal = 0;
     if (!is_saved) { /* from here on resume can take over, and a full disk is known before the first step */
         status = save(run, false, err);
@@ -321,6 +344,29 @@ static wz_status resumed_config(wz_checkpoint *checkpoint, const char *path, con
     return wz_config_check(out, err);
 }
 
+/* What the trainer holds beside the policy. */
+static wz_status restore_trainer(wz_run *run, wz_checkpoint *checkpoint, const char *path, wz_error *err)
+{
+    const wz_model *model = run->policy->model;
+    float *const arrays[2] = {wz_trainer_ref_weights(run->trainer), wz_trainer_average(run->trainer)};
+    static const char *const groups[2] = {WZ_REFERENCE_GROUP, WZ_AVERAGE_GROUP};
+    wz_status status = WZ_OK;
+    *wz_trainer_updates(run->trainer) = run->state.updates;
+    memcpy(wz_trainer_curricula(run->trainer), run->state.curricula, sizeof run->state.curricula);
+    if (run->config.use_adaptive_entropy && !run->state.has_entropy)
+        return wz_fail(
+            err, WZ_ERR_CORRUPT,
+            "%s: the run's state lacks the entropy coefficient that use_adaptive_entropy had reached", path);
+    if (run->config.use_adaptive_entropy)
+        *wz_trainer_entropy(run->trainer) = run->state.entropy;
+    for (int i = 0; status == WZ_OK && i < 2; i++)
+        if (arrays[i] != NULL)
+            status = wz_read_tensors(checkpoint, model, groups[i], arrays[i], err);
+    if (status == WZ_OK && arrays[0] != NULL)
+        wz_trainer_ref_weights_changed(run->trainer);
+    return status;
+}
+
 static wz_status restore(wz_run *run, wz_checkpoint *checkpoint, const char *path, wz_error *err)
 {
     wz_status status = wz_snapshot_check_text(checkpoint, path, &run->config, err);
@@ -336,11 +382,7 @@ static wz_status restore(wz_run *run, wz_checkpoint *checkpoint, const char *pat
         status = wz_checkpoint_read_text(checkpoint, "env", &run->resumed_in, err);
     if (status == WZ_OK)
         status = start_run(run, err);
-    if (status == WZ_OK) {
-        *wz_trainer_updates(run->trainer) = run->state.updates;
-        memcpy(wz_trainer_curricula(run->trainer), run->state.curricula, sizeof run->state.curricula);
-    }
-    return status;
+    return status == WZ_OK ? restore_trainer(run, checkpoint, path, err) : status;
 }
 
 wz_status wz_run_resume(const char *directory, const char *const *overrides, size_t override_count,

@@ -32,8 +32,19 @@ void wz_added_index(wz_tokenizer *tokenizer)
     }
 }
 
-bool wz_added_find(const wz_tokenizer *tokenizer, wz_added_class classes, const char *text, size_t length,
-                   size_t *start, uint32_t *id)
+bool wz_quotes_overlap(const wz_quotes *quotes, const char *text, size_t length)
+{
+    if (quotes == NULL || quotes->all || quotes->count == 0)
+        return quotes != NULL && quotes->all;
+    const size_t start = (size_t)(text - quotes->base), end = start + length;
+    for (size_t i = 0; i < quotes->count; i++)
+        if (start < quotes->ranges[i].end && end > quotes->ranges[i].start)
+            return true;
+    return false;
+}
+
+bool wz_added_find(const wz_tokenizer *tokenizer, wz_added_class classes, const wz_quotes *quotes,
+                   const char *text, size_t length, size_t *start, uint32_t *id)
 {
     if (tokenizer->added_count == 0)
         return false;
@@ -45,7 +56,8 @@ bool wz_added_find(const wz_tokenizer *tokenizer, wz_added_class classes, const 
             const char *bytes = bytes_of(tokenizer, added, &size);
             if (!(classes & (added->normalized ? WZ_ADDED_NORMALIZED : WZ_ADDED_RAW)))
                 continue;
-            if (size <= length - i && memcmp(text + i, bytes, size) == 0) {
+            if (size <= length - i && memcmp(text + i, bytes, size) == 0 &&
+                !(added->special && wz_quotes_overlap(quotes, text + i, size))) {
                 *start = i;
                 *id = added->id;
                 return true;

@@ -103,7 +103,8 @@ wz_status wz_path_encodes(const wz_tokenizer *tokenizer, const wz_path *path, co
     for (size_t at = 0; status == WZ_OK && at < text.length && !c.differs && c.matched < path->count;) {
         size_t start = 0;
         uint32_t id = 0;
-        bool found = wz_added_find(tokenizer, WZ_ADDED_ANY, text.data + at, text.length - at, &start, &id);
+        bool found =
+            wz_added_find(tokenizer, WZ_ADDED_ANY, NULL, text.data + at, text.length - at, &start, &id);
         size_t plain = found ? start : text.length - at;
         status = wz_tokenizer_pieces(tokenizer, text.data + at, plain, true, compare_piece, &c, err);
         at += plain;
@@ -174,7 +175,7 @@ static wz_status compare_certain(comparison *c, const char *text, size_t length,
     uint32_t id = 0;
     wz_status status = WZ_OK;
     while (status == WZ_OK && !c->differs && c->matched < c->path->count &&
-           wz_added_find(c->tokenizer, WZ_ADDED_ANY, text + at, length - at, &start, &id) &&
+           wz_added_find(c->tokenizer, WZ_ADDED_ANY, NULL, text + at, length - at, &start, &id) &&
            start < wz_added_may_start(c->tokenizer, text + at, length - at)) {
         status = wz_tokenizer_pieces(c->tokenizer, text + at, start, true, compare_piece, c, err);
         at += start;

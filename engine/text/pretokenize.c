@@ -37,40 +37,49 @@ static wz_status expand_white_space(const char *pattern, wz_text *out, wz_error 
     return status;
 }
 
-wz_status wz_pretokenizer_init_regex(wz_pretokenizer *step, const char *pattern, wz_error *err)
+/* In the regular expressions of the `tokenizers` package, ^ and $ are of lines, which end in \n alone. */
+static wz_status compile(wz_pretokenizer *step, const wz_text *expanded, wz_error *err)
 {
-    memset(step, 0, sizeof *step);
-    step->kind = WZ_PRE_REGEX;
-    wz_text expanded = {0};
-    wz_status status = expand_white_space(pattern, &expanded, err);
-    if (status != WZ_OK)
-        goto done;
-    step->pattern = strdup(pattern);
-    if (step->pattern == NULL) {
-        status = wz_fail(err, WZ_ERR_RESOURCE, "out of memory for a pre-tokenizer pattern");
-        goto done;
-    }
     int code = 0;
     PCRE2_SIZE offset = 0;
-    step->code = pcre2_compile((PCRE2_SPTR)expanded.data, expanded.length,
-                               PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C, &code, &offset, NULL);
-    if (step->code == NULL) {
-        PCRE2_UCHAR message[128] = {0};
-        pcre2_get_error_message(code, message, sizeof message);
-        status = wz_fail(err, WZ_ERR_CORRUPT, "pre-tokenizer pattern '%.200s' cannot be compiled: %s",
-                         pattern, (const char *)message);
-        goto done;
+    PCRE2_UCHAR message[128] = {0};
+    pcre2_compile_context *context = pcre2_compile_context_create(NULL);
+    if (context == NULL || pcre2_set_newline(context, PCRE2_NEWLINE_LF) != 0) {
+        pcre2_compile_context_free(context);
+        return wz_fail(err, WZ_ERR_RESOURCE, "out of memory for a pre-tokenizer pattern");
     }
+    step->code = pcre2_compile((PCRE2_SPTR)expanded->data, expanded->length,
+                               PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C, &code,
+                               &offset, context);
+    pcre2_compile_context_free(context);
+    if (step->code != NULL)
+        return WZ_OK;
+    pcre2_get_error_message(code, message, sizeof message);
+    return wz_fail(err, WZ_ERR_CORRUPT, "pre-tokenizer pattern '%.200s' cannot be compiled: %s",
+                   step->pattern, (const char *)message);
+}
+
+wz_status wz_pretokenizer_init_regex(wz_pretokenizer *step, const char *pattern, wz_error *err)
+{
+    wz_text expanded = {0};
     uint32_t behind = 0;
-    pcre2_pattern_info(step->code, PCRE2_INFO_MAXLOOKBEHIND, &behind);
+    memset(step, 0, sizeof *step);
+    step->kind = WZ_PRE_REGEX;
+    wz_status status = expand_white_space(pattern, &expanded, err);
+    if (status == WZ_OK && (step->pattern = strdup(pattern)) == NULL)
+        status = wz_fail(err, WZ_ERR_RESOURCE, "out of memory for a pre-tokenizer pattern");
+    if (status == WZ_OK)
+        status = compile(step, &expanded, err);
+    if (status == WZ_OK)
+        pcre2_pattern_info(step->code, PCRE2_INFO_MAXLOOKBEHIND, &behind);
     if (behind > 0)
-        status =
-            wz_fail(err, WZ_ERR_CORRUPT,
-                    "pre-tokenizer pattern '%.200s' looks behind (lookbehind or \\b), which is not supported",
-                    pattern);
+        status = wz_fail(err, WZ_ERR_CORRUPT,
+                         "pre-tokenizer pattern '%.200s' looks behind (lookbehind, \\b or ^), which is not "
+                         "supported",
+                         pattern);
     /* Without a just-in-time compiler the interpreter gives the same matches, more slowly. */
-    (void)pcre2_jit_compile(step->code, PCRE2_JIT_COMPLETE | PCRE2_JIT_PARTIAL_HARD);
-done:
+    if (status == WZ_OK)
+        (void)pcre2_jit_compile(step->code, PCRE2_JIT_COMPLETE | PCRE2_JIT_PARTIAL_HARD);
     wz_text_clear(&expanded);
     if (status != WZ_OK)
         wz_pretokenizer_clear(step);

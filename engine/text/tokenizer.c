@@ -158,6 +158,7 @@ wz_status wz_tokenizer_encode_piece(const wz_tokenizer *tokenizer, const char *p
 typedef struct encoder {
     const wz_tokenizer *tokenizer;
     wz_ids *out;
+    wz_quotes quotes;
 } encoder;
 
 static wz_status take_piece(void *user, const char *piece, size_t length, bool *stop, wz_error *err)
@@ -168,13 +169,14 @@ static wz_status take_piece(void *user, const char *piece, size_t length, bool *
 }
 
 /* Normalised text without added tokens of the raw kind. */
-static wz_status encode_normalized(encoder *e, const char *text, size_t length, wz_error *err)
+static wz_status encode_normalized(encoder *e, const wz_quotes *quotes, const char *text, size_t length,
+                                   wz_error *err)
 {
     wz_status status = WZ_OK;
     while (length > 0 && status == WZ_OK) {
         size_t start = 0, size = 0;
         uint32_t id = 0;
-        bool found = wz_added_find(e->tokenizer, WZ_ADDED_NORMALIZED, text, length, &start, &id);
+        bool found = wz_added_find(e->tokenizer, WZ_ADDED_NORMALIZED, quotes, text, length, &start, &id);
         status = wz_tokenizer_pieces(e->tokenizer, text, found ? start : length, true, take_piece, e, err);
         if (!found || status != WZ_OK)
             break;
@@ -235,37 +237,55 @@ static bool is_ascii(const char *text, size_t length)
 static wz_status encode_raw(encoder *e, const char *text, size_t length, wz_error *err)
 {
     if (!e->tokenizer->nfc || is_ascii(text, length))
-        return encode_normalized(e, text, length, err);
+        return encode_normalized(e, &e->quotes, text, length, err);
+    /* places are lost: one quoted range quotes all of it */
+    const wz_quotes copied = {.all = wz_quotes_overlap(&e->quotes, text, length)};
     wz_text composed = {0};
     wz_status status = normalize(text, length, &composed, err);
     if (status == WZ_OK)
-        status = encode_normalized(e, composed.data, composed.length, err);
+        status = encode_normalized(e, &copied, composed.data, composed.length, err);
     wz_text_clear(&composed);
+    return status;
+}
+
+static wz_status encode(encoder *e, const char *text, size_t length, wz_error *err)
+{
+    wz_status status = WZ_OK;
+    while (length > 0 && status == WZ_OK) {
+        size_t start = 0, size = 0;
+        uint32_t id = 0;
+        bool found = wz_added_find(e->tokenizer, WZ_ADDED_RAW, &e->quotes, text, length, &start, &id);
+        status = encode_raw(e, text, found ? start : length, err);
+        if (!found || status != WZ_OK)
+            break;
+        status = wz_ids_append(e->out, &id, 1, err);
+        (void)wz_tokenizer_token_bytes(e->tokenizer, id, &size);
+        text += start + size;
+        length -= start + size;
+    }
+    return status;
+}
+
+wz_status wz_tokenizer_encode_quoting(const wz_tokenizer *tokenizer, const char *text, size_t length,
+                                      bool add_special, const wz_text_range *quoted, size_t count,
+                                      wz_ids *out, wz_error *err)
+{
+    encoder e = {
+        .tokenizer = tokenizer, .out = out, .quotes = {.base = text, .ranges = quoted, .count = count}};
+    wz_status status = WZ_OK;
+    if (add_special)
+        status = wz_ids_append(out, tokenizer->before.data, tokenizer->before.length, err);
+    if (status == WZ_OK)
+        status = encode(&e, text, length, err);
+    if (status == WZ_OK && add_special)
+        status = wz_ids_append(out, tokenizer->after.data, tokenizer->after.length, err);
     return status;
 }
 
 wz_status wz_tokenizer_encode(const wz_tokenizer *tokenizer, const char *text, size_t length,
                               bool add_special, wz_ids *out, wz_error *err)
 {
-    encoder e = {.tokenizer = tokenizer, .out = out};
-    wz_status status = WZ_OK;
-    if (add_special)
-        status = wz_ids_append(out, tokenizer->before.data, tokenizer->before.length, err);
-    while (length > 0 && status == WZ_OK) {
-        size_t start = 0, size = 0;
-        uint32_t id = 0;
-        bool found = wz_added_find(tokenizer, WZ_ADDED_RAW, text, length, &start, &id);
-        status = encode_raw(&e, text, found ? start : length, err);
-        if (!found || status != WZ_OK)
-            break;
-        status = wz_ids_append(out, &id, 1, err);
-        (void)wz_tokenizer_token_bytes(tokenizer, id, &size);
-        text += start + size;
-        length -= start + size;
-    }
-    if (status == WZ_OK && add_special)
-        status = wz_ids_append(out, tokenizer->after.data, tokenizer->after.length, err);
-    return status;
+    return wz_tokenizer_encode_quoting(tokenizer, text, length, add_special, NULL, 0, out, err);
 }
 
 wz_status wz_tokenizer_decode(const wz_tokenizer *tokenizer, const uint32_t *ids, size_t count,

@@ -35,6 +35,15 @@ wz_status wz_tokenizer_write_json(const wz_tokenizer *tokenizer, wz_text *out, w
  * `tokenizers` package does. add_special: apply the post-processor (e.g. Llama 3's leading token). */
 wz_status wz_tokenizer_encode(const wz_tokenizer *tokenizer, const char *text, size_t length,
                               bool add_special, wz_ids *out, wz_error *err);
+/* A range of a text, in bytes. */
+typedef struct wz_text_range {
+    size_t start, end;
+} wz_text_range;
+/* The same of a text of which parts come from elsewhere: special tokens are recognised only outside of these ranges, and are
+ * spelled out in them; other added tokens (<think>) are recognised everywhere. */
+wz_status wz_tokenizer_encode_quoting(const wz_tokenizer *tokenizer, const char *text, size_t length,
+                                      bool add_special, const wz_text_range *quoted, size_t count,
+                                      wz_ids *out, wz_error *err);
 /* Appends the bytes of ids; special tokens are written as their text unless skip_special. */
 wz_status wz_tokenizer_decode(const wz_tokenizer *tokenizer, const uint32_t *ids, size_t count,
                               bool skip_special, wz_text *out, wz_error *err);

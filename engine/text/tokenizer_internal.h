@@ -102,12 +102,22 @@ wz_status wz_tokenizer_pieces(const wz_tokenizer *tokenizer, const char *text, s
 wz_status wz_tokenizer_encode_piece(const wz_tokenizer *tokenizer, const char *piece, size_t length,
                                     wz_ids *out, wz_error *err);
 
+/* Where special tokens are text: ranges of the text that begins at `base`, or all of it. */
+typedef struct wz_quotes {
+    const char *base;
+    const wz_text_range *ranges;
+    size_t count;
+    bool all;
+} wz_quotes;
+
 typedef enum wz_added_class { WZ_ADDED_RAW = 1, WZ_ADDED_NORMALIZED = 2, WZ_ADDED_ANY = 3 } wz_added_class;
 /* Sorts the added tokens and fills added_start. */
 void wz_added_index(wz_tokenizer *tokenizer);
-/* Leftmost, then longest added token of the classes; false when there is none. */
-bool wz_added_find(const wz_tokenizer *tokenizer, wz_added_class classes, const char *text, size_t length,
-                   size_t *start, uint32_t *id);
+/* Leftmost, then longest added token of the classes; false when there is none. quotes may be NULL. */
+bool wz_added_find(const wz_tokenizer *tokenizer, wz_added_class classes, const wz_quotes *quotes,
+                   const char *text, size_t length, size_t *start, uint32_t *id);
+/* Whether quotes reach into text[0..length). */
+bool wz_quotes_overlap(const wz_quotes *quotes, const char *text, size_t length);
 /* Whether text[0..length) is a proper prefix of an added token. */
 bool wz_added_is_prefix(const wz_tokenizer *tokenizer, const char *text, size_t length);
 

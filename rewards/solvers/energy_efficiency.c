@@ -117,14 +117,24 @@ static bool improve(const wz_consumer *c, double q, size_t k, unsigned *level, d
     return level[k] != before;
 }
 
-/* Dinkelbach's method from given levels. */
-static double climb(const wz_consumer *c, unsigned *level)
+/* What sets one link's level: what the others do to each link, then a pass over the links for each level. */
+static double cost_of_step(const wz_consumer *c)
 {
+    return (double)c->channel.links * (double)(c->channel.links + c->levels);
+}
+
+double wz_energy_climb(const wz_consumer *c, double *work, unsigned *level)
+{
+    const double step = cost_of_step(c);
     double power[WZ_MAX_LINKS], q = wz_energy_efficiency_of(c, level);
+    assert(c->channel.links <= WZ_MAX_LINKS);
     wz_levels_to_power(&c->channel, c->levels, level, power);
     for (;;) {
         bool improved = false;
         for (size_t since = 0, k = 0; since < c->channel.links; k = (k + 1) % c->channel.links) {
+            if (*work < step)
+                return wz_energy_efficiency_of(c, level);
+            *work -= step;
             const bool here = improve(c, q, k, level, power);
             since = here ? 0 : since + 1;
             improved |= here;
@@ -135,16 +145,20 @@ static double climb(const wz_consumer *c, unsigned *level)
     }
 }
 
-double wz_dinkelbach(const wz_consumer *consumer, unsigned *level)
+/* From the best single link first, which the others then join: if there is work for one start only, it is the best. Then full
+ * power of all, then each link alone. */
+double wz_dinkelbach(const wz_consumer *consumer, double work, unsigned *level)
 {
     const size_t links = consumer->channel.links;
     unsigned tried[WZ_MAX_LINKS];
-    double best = -1;
+    double best = wz_energy_single(consumer, level);
     assert(links <= WZ_MAX_LINKS);
-    for (size_t start = 0; start <= links; start++) {
+    for (size_t start = 0; start <= links + 1 && work >= cost_of_step(consumer); start++) {
         for (size_t i = 0; i < links; i++)
-            tried[i] = start == links || i == start ? (unsigned)consumer->levels - 1 : 0;
-        const double efficiency = climb(consumer, tried);
+            tried[i] = start == 0                     ? level[i]
+                       : start == 1 || i == start - 2 ? (unsigned)consumer->levels - 1
+                                                      : 0;
+        const double efficiency = wz_energy_climb(consumer, &work, tried);
         if (efficiency > best) {
             best = efficiency;
             memcpy(level, tried, links * sizeof *level);

@@ -38,4 +38,6 @@ def answer(question):
 
 
 for line in sys.stdin:
-    print(json.dumps(answer(json.loads(line))), flush=True)
+    question = json.loads(line)
+    # the answer says which question it is of; anything else that is printed belongs on standard error
+    print(json.dumps({"id": question["id"], **answer(question)}), flush=True)

@@ -45,6 +45,8 @@ static const char *const variants[] = {
     ("model.tie_word_embeddings=true model.zero_init_head=false grammar_coef=0.1 grammar_generations=3 "
      "model.model_type=qwen2 model.attention_bias=true"),
     "scale_rewards=batch per_device_train_batch_size=8 top_k=1 num_iterations=2",
+    ("lora_rank=4 weight_decay=0.1 model.model_type=qwen3 model.use_qk_norm=true model.zero_init_head=false "
+     "exactness_check_steps=1"),
     ("answer_grammar=false max_completion_length=3 generation_batch_size=8 eval_problems=2 top_p=0.9 "
      "per_device_train_batch_size=8"),
     "answer_grammar=false max_completion_length=3 generation_batch_size=8 eval_problems=2 "

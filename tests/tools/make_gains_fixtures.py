@@ -44,11 +44,11 @@ def numpy_files():
             np.lib.format.write_array(file, stack, version=(version, 0))
     np.save(path("complex.npy"), complexes)
     np.save(path("complex64.npy"), complexes.astype(np.complex64))
+    np.save(path("f2.npy"), matrix.astype(np.float16))
     # refused
     np.save(path("object.npy"), np.array([[{"a": 1}, 2], [3, 4]], dtype=object), allow_pickle=True)
     np.save(path("records.npy"), np.zeros((2, 2), dtype=[("a", "<f8"), ("b", "<f8")]))
     np.save(path("bool.npy"), whole[0] > 3)
-    np.save(path("f2.npy"), matrix.astype(np.float16))
     np.save(path("vector.npy"), matrix[0])
     np.save(path("scalar.npy"), np.float64(1.0))
     np.save(path("empty.npy"), np.zeros((0, 3)))

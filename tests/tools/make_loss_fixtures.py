@@ -8,7 +8,7 @@ agree in value and in gradient, else the script stops ("trl": true marks those c
     pip install -r scripts/compare/requirements.txt
     python3 tests/tools/make_loss_fixtures.py             # writes beside ../data, deterministic
 
-{"loss_cases": [...], "advantage_cases": [...]}
+{"loss_cases": [...], "advantage_cases": [...], "adaptive_cases": [...]}
 
 A loss case is one optimiser batch (C completions, N tokens in order of completion, then position):
     name
@@ -50,6 +50,10 @@ An advantage case: rewards [groups][G], scale_rewards (group | batch | none), le
 none), advantages [groups][G], zero_std [groups] (1: equal rewards, no signal). Standard deviations have
 Bessel's correction and get 1e-4 added; batch takes the raw rewards of all groups. Rewards that differ by
 rounding only are equal: the advantages are 0.
+
+An adaptive case is TRL's own controller of the entropy bonus (use_adaptive_entropy), update after update:
+coef (at the start), minimum, maximum, delta, target, entropies [updates] (mean over the tokens of each),
+applied [updates] (the coefficient that update's loss had), coefs [updates] (the one it left behind).
 """
 
 import collections
@@ -335,6 +339,103 @@ def variant_cases(rng):
                       top_entropy_quantile=0.5, entropy_coef=0.1)
 
 
+EDGE_VARIANTS = {
+    "cispo": dict(loss_type="cispo", epsilon_high=2.0),
+    "sapo": dict(loss_type="sapo"),
+    "gspo": dict(loss_type="grpo", importance_sampling_level="sequence", epsilon=0.01, epsilon_high=0.02),
+    "gspo_dapo": dict(loss_type="dapo", importance_sampling_level="sequence", epsilon=0.01,
+                      epsilon_high=0.02),
+    "delta": dict(loss_type="dapo", delta=1.5),
+    "dual_clip": dict(loss_type="dr_grpo", dual_clip=1.5),
+    "top_entropy": dict(loss_type="dapo", top_entropy_quantile=0.3),
+    "k1_bias_correction": dict(loss_type="bnpo", kl_estimator="k1", use_bias_correction_kl=True, beta=0.3)}
+
+
+def variant_edge_cases(rng):
+    for name, config in EDGE_VARIANTS.items():
+        case = random_case(f"{name}_zero_advantages", rng, [2, 4, 3], **config)
+        case["advantages"] = [0.0] * 3
+        yield case
+        yield random_case(f"{name}_one_completion", rng, [6], **{"beta": 0.1, **config})
+        yield random_case(f"{name}_one_token", rng, [1], uncounted=0.0, **config)
+        case = random_case(f"{name}_completion_without_counted_token", rng, [3, 4, 2], [2, 1],
+                           **{"beta": 0.1, **config}, entropy_coef=0.1)
+        case["mask"] = [0, 0, 0, 1, 0, 1, 1, 0, 0]
+        yield case
+        case = random_case(f"{name}_no_counted_token", rng, [3, 2], **{"beta": 0.1, **config},
+                           entropy_coef=0.1)
+        case["mask"] = [0] * 5
+        yield case
+        # Ratios around every edge there is: 1 +- epsilon, the caps 1.5 and 2, one grid step to either side;
+        # log 1.2 = .18232, log .8 = -.22314, log 1.5 = .40547, log 2 = .69315; and exactly 1.
+        steps = [0, 746, 747, -913, -914, 1660, 1661, 2839, 2840]
+        case = random_case(f"{name}_ratio_around_edges", rng, [9, 9], uncounted=0.0, drift=0.0, **config)
+        case["advantages"] = [1.0, -1.0]
+        case["old_logp"] = [x - s / 4096 for x, s in zip(case["logp"], steps * 2)]
+        yield case
+        # Sequence level: mean log ratios around log 1.02 = .0198026 and log .99 = -.0100503.
+        case = random_case(f"{name}_sequence_ratio_around_edges", rng, [2] * 8, uncounted=0.0, **config)
+        case["advantages"] = [1.0, -1.0] * 4
+        case["old_logp"] = [x - (s + d) / 4096 for s, x, d in
+                            zip(np.repeat([81, 81, 82, 82, -41, -41, -42, -42], 2).tolist(), case["logp"],
+                                [500, -500] * 8)]
+        yield case
+
+
+def combined_cases(rng):
+    """Options together, at random."""
+    for i in range(16):
+        loss_type = ("grpo", "dapo", "bnpo", "dr_grpo", "cispo", "sapo")[i % 6]
+        clips = loss_type not in ("cispo", "sapo")
+        yield random_case(
+            f"combined_{i}", rng, rng.integers(1, 7, 6).tolist(), [[6], [2, 4], [3, 3], [1, 2, 3]][i % 4],
+            drift=0.6, loss_type=loss_type, importance_sampling_level=("token", "sequence")[i // 3 % 2],
+            epsilon=0.1, epsilon_high=1.5 if loss_type == "cispo" else 0.25,
+            delta=1.4 if clips and i % 4 == 0 else None, dual_clip=1.8 if clips and i % 4 == 2 else None,
+            beta=(0.0, 0.07, 0.2)[i % 3], kl_estimator=("k1", "k2", "k3")[i // 2 % 3],
+            use_bias_correction_kl=bool(i // 4 % 2), entropy_coef=(0.0, 0.03)[i // 5 % 2],
+            top_entropy_quantile=(1.0, 0.4)[i // 7 % 2])
+
+
+# ---- the entropy bonus's controller -----------------------------------------------------------------
+
+def adaptive_case(rng, target, coef, delta):
+    """TRL's _compute_loss over 40 updates of two micro-batches whose entropy wanders about the target."""
+    from trl import GRPOTrainer
+
+    case = {"coef": coef, "minimum": 0.0, "maximum": 0.03, "delta": delta, "target": target, "entropies": [],
+            "applied": [], "coefs": []}
+    same = types.SimpleNamespace(gather=lambda x: x, reduce=lambda x, reduction=None: x, num_processes=1)
+    stub = types.SimpleNamespace(
+        accelerator=same, aux_loss_enabled=False, beta=0.0, epsilon_low=0.2, epsilon_high=0.2,
+        importance_sampling_level="token", loss_type="dapo", max_completion_length=16, use_vllm=False,
+        off_policy_mask_threshold=None, top_entropy_quantile=1.0, current_gradient_accumulation_steps=2,
+        model=types.SimpleNamespace(training=True), vllm_importance_sampling_correction=False,
+        use_adaptive_entropy=True, entropy_coef=coef, _entropy_bonus_enabled=True,
+        _entropy_window_stats=None, _last_world_entropy=float("inf"),
+        args=types.SimpleNamespace(delta=None, steps_per_generation=2, entropy_target=target,
+                                   entropy_coef_delta=delta, entropy_coef_min=0.0, entropy_coef_max=0.03),
+        _metrics={"train": collections.defaultdict(list)})
+    mask, level = torch.ones(2, 3), target
+    for _ in range(40):
+        level = max(level + 0.1 * rng.standard_normal(), 0.01)
+        slopes, values = 0.0, []
+        for last in (False, True):
+            same.sync_gradients = last
+            entropy = torch.tensor(on_grid(level * rng.uniform(0.5, 1.5, 6), 4096)).view(2, 3)
+            entropy.requires_grad_()
+            stub._get_per_token_logps_and_entropies = lambda *a, e=entropy, **k: (e * 0, e, None)
+            loss = GRPOTrainer._compute_loss(stub, None, {
+                "prompt_ids": torch.zeros(2, 0), "prompt_mask": torch.zeros(2, 0), "completion_ids": mask,
+                "completion_mask": mask, "advantages": torch.zeros(2), "num_items_in_batch": 2 * mask.sum()})
+            slopes -= torch.autograd.grad(loss, entropy)[0].sum().item()
+            values += entropy.flatten().tolist()
+        case["entropies"].append(statistics.fmean(values))
+        case["applied"].append(slopes)
+        case["coefs"].append(stub.entropy_coef)
+    return case
+
+
 # ---- advantages -----------------------------------------------------------------------------------------
 
 def equal_up_to_rounding(values):
@@ -383,7 +484,10 @@ if __name__ == "__main__":
     random = np.random.default_rng(20260102)
     cases = [solve(c) for make in (plain_cases, edge_cases, variant_cases) for c in make(random)]
     groups = list(advantage_cases(random))
+    cases += [solve(c) for make in (variant_edge_cases, combined_cases) for c in make(random)]
+    adaptive = [adaptive_case(random, *at) for at in ((0.2, 0.005, 0.005), (1.0, 0.0, 0.01))]
     path = DATA / "loss_cases.json"
-    path.write_text(f'{{"loss_cases": [\n{lines(cases)}\n],\n"advantage_cases": [\n{lines(groups)}\n]}}\n')
+    path.write_text(f'{{"loss_cases": [\n{lines(cases)}\n],\n"advantage_cases": [\n{lines(groups)}\n],\n'
+                    f'"adaptive_cases": [\n{lines(adaptive)}\n]}}\n')
     print(f"{path.name}: {path.stat().st_size} bytes, {len(cases)} loss cases ({sum(c['trl'] for c in cases)} "
-          f"confirmed by TRL), {len(groups)} advantage cases")
+          f"confirmed by TRL), {len(groups)} advantage cases, {len(adaptive)} adaptive cases")

@@ -201,12 +201,16 @@ def flat(parts):
     return np.array([x for p in parts for x in p], dtype=np.int32)
 
 
-def make(name):
+def make(name, adapt=None, file=None):
+    """adapt(model, config): puts adapters on the model, returns what evaluates it and the names of its parameters."""
     config, temperature = CONFIGS[name], TEMPERATURE[name]
     rng = np.random.default_rng([20260101, list(CONFIGS).index(name)])
     model = build_model(config)
     fill_weights(model, rng)
-    weights = {k: p.detach().numpy().copy() for k, p in model.named_parameters()}
+    inner, name_of = model, lambda k: k
+    if adapt is not None:
+        model, name_of = adapt(model, config)
+    weights = {name_of(k): p.detach().numpy().copy() for k, p in model.named_parameters()}
     prompts, completions, groups = make_pack(config["vocab_size"], rng)
     targets = flat(completions)
     masks, of_token = make_masks(targets.tolist(), config["vocab_size"], rng)
@@ -218,7 +222,7 @@ def make(name):
 
     with torch.no_grad():
         unmodified = all_logits()
-    make_float64(model, config)
+    make_float64(inner, config)
     logits = all_logits()
     error = (unmodified.double() - logits).abs().max().item()
     assert error < 1e-4, f"{name}: the float64 model differs from the unmodified one by {error}"
@@ -229,7 +233,7 @@ def make(name):
     loss = (torch.from_numpy(w) * logp + torch.from_numpy(v) * entropy).sum()
     loss.backward()
 
-    path = DATA / f"model_{name}.h5"
+    path = DATA / f"model_{file or name}.h5"
     with h5py.File(path, "w") as out:
         out.attrs["config"] = json.dumps(config)
         out.attrs["temperature"] = temperature
@@ -237,7 +241,8 @@ def make(name):
         for key, value in weights.items():
             out[f"weights/{key}"] = value
         for key, parameter in model.named_parameters():
-            out[f"grads/{key}"] = parameter.grad.numpy()
+            if parameter.requires_grad:
+                out[f"grads/{name_of(key)}"] = parameter.grad.numpy()
         out["pack/prompt_ids"], out["pack/prompt_offsets"] = flat(prompts), offsets(prompts)
         out["pack/completion_ids"], out["pack/completion_offsets"] = targets, offsets(completions)
         out["pack/completion_group"] = np.array(groups, dtype=np.int32)

@@ -59,13 +59,13 @@ static wz_status cpu_reserve(wz_backend *backend, const wz_op_bounds *bounds, si
 static bool cpu_supports_type(const wz_backend *backend, wz_dtype type)
 {
     (void)backend;
-    return type == WZ_F32;
+    return type == WZ_F32 || type == WZ_BF16; /* the latter of frozen matrices */
 }
 
 static bool cpu_supports_low_rank(const wz_backend *backend)
 {
     (void)backend;
-    return false;
+    return true;
 }
 
 static wz_status cpu_alloc(wz_backend *backend, size_t bytes, const char *what, void **out, wz_error *err)
@@ -207,6 +207,7 @@ static const wz_backend_ops cpu_ops = {
     .linear_forward = cpu_linear_forward,
     .linear_backward_input = cpu_linear_backward_input,
     .linear_backward_weight = cpu_linear_backward_weight,
+    .linear_backward_pairs = cpu_linear_backward_pairs,
     .qk_norm_forward = cpu_qk_norm_forward,
     .qk_norm_backward = cpu_qk_norm_backward,
     .rope = cpu_rope,
@@ -221,6 +222,7 @@ static const wz_backend_ops cpu_ops = {
     .head_allowed_backward = cpu_head_allowed_backward,
     .sum_squares = cpu_sum_squares,
     .adamw = cpu_adamw,
+    .blend = cpu_blend,
 };
 
 #define BLAS_BUFFER                                                                                          \

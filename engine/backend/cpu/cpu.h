@@ -29,10 +29,19 @@ typedef enum gemm_form {
     GEMM_SLICED /* slices of gemm_plan.columns columns one after another, each [in, columns of the slice] */
 } gemm_form;
 
-/* How a product over rows is cut into sgemm calls: a function of shape, form and OpenBLAS's kernels alone. */
+/* The second operand as it is stored. Numbers of type WZ_BF16 are widened block by block, and the blocks multiplied. */
+typedef struct gemm_operand {
+    const void *data;
+    int64_t stride; /* not read with GEMM_SLICED */
+    wz_dtype type;
+} gemm_operand;
+
+/* How a product over rows is cut into sgemm calls: a function of shape, form, type and OpenBLAS's kernels alone. Plans that
+ * differ in the type alone give the same bits. */
 typedef struct gemm_plan {
     int64_t in, out;
     gemm_form form;
+    wz_dtype type;                /* of the second operand */
     int64_t tile;                 /* most rows at once */
     int64_t tail;                 /* fewer rows may come in any multiple of this, bit for bit the same */
     int64_t rows, columns, depth; /* of one call; the calls of a row's depths add up in order */
@@ -87,16 +96,27 @@ static inline int64_t task_end(size_t task, int64_t rows)
 }
 
 /* The plan of a shape; probes it when new. false on no memory. */
-bool gemm_plan_for(cpu_backend *cpu, int64_t in, int64_t out, gemm_form form, gemm_plan *plan);
-/* C [m, out] (+)= A [m, in] B; m is a height that the plan allows. ldb is not read with GEMM_SLICED. */
-void gemm_rows(const gemm_plan *plan, int64_t m, const float *a, int64_t lda, const float *b, int64_t ldb,
+bool gemm_plan_for(cpu_backend *cpu, int64_t in, int64_t out, gemm_form form, wz_dtype type, gemm_plan *plan);
+/* C [m, out] (+)= A [m, in] B; m is a height that the plan allows. room: gemm_room(plan) floats. */
+void gemm_rows(const gemm_plan *plan, int64_t m, const float *a, int64_t lda, gemm_operand b, float *room,
                bool accumulate, float *c, int64_t ldc);
+/* Floats that widening takes of a thread's scratch memory. */
+int64_t gemm_room(const gemm_plan *plan);
 /* Whether OpenBLAS's kernels on this machine have the calls of SMALL_GEMM. */
 bool gemm_has_small(void);
 /* The size of a part when `count` is cut into as few as `most` allows, as evenly as multiples of `step` do. */
 int64_t gemm_part(int64_t count, int64_t most, int64_t step);
 /* Rows rounded up to a height the plan allows (rows <= plan->tile). */
 int64_t gemm_height(const gemm_plan *plan, int64_t rows);
+/* The same for any number of rows: those that the plan does not allow alone are computed beside rows of zeros. room:
+ * gemm_product_room(plan) floats. */
+void gemm_product(const gemm_plan *plan, int64_t rows, const float *a, int64_t lda, gemm_operand b,
+                  float *room, bool accumulate, float *c, int64_t ldc);
+int64_t gemm_product_room(const gemm_plan *plan);
+/* to[0 .. n) = the bf16 numbers from[0 .. n). */
+void widen_floats(float *to, const uint16_t *from, int64_t n);
+/* Row `row` of a matrix of either type; room [columns] is used where it must be widened. */
+const float *widened_row(wz_tensor tensor, int64_t row, float *room);
 
 /* The most work per second that a task done by every thread, `*calls` times each, reaches within `seconds`; `work` is that of
  * all threads in one call. */
@@ -119,6 +139,8 @@ void cpu_linear_forward(wz_backend *backend, wz_tensor y, wz_tensor x, const wz_
 void cpu_linear_backward_input(wz_backend *backend, wz_tensor dx, wz_tensor dy, const wz_linear *linear);
 void cpu_linear_backward_weight(wz_backend *backend, const wz_linear *gradient, wz_tensor dy, wz_tensor x,
                                 const wz_row_groups *groups);
+void cpu_linear_backward_pairs(wz_backend *backend, const wz_linear *gradient, const wz_linear *linear,
+                               wz_tensor dy, wz_tensor x, const wz_row_groups *groups);
 void cpu_qk_norm_forward(wz_backend *backend, wz_tensor qkv, wz_tensor raw, float *rstd,
                          const wz_attention *attention, const float *q_weight, const float *k_weight,
                          float eps);
@@ -155,5 +177,6 @@ void cpu_head_allowed_backward(wz_backend *backend, wz_tensor dhidden, wz_tensor
 double cpu_sum_squares(wz_backend *backend, const float *values, int64_t count);
 void cpu_adamw(wz_backend *backend, float *weight, float *m, float *v, const float *gradient, int64_t count,
                float gradient_scale, const wz_adamw *adamw);
+void cpu_blend(wz_backend *backend, float *to, const float *from, int64_t count, float share);
 
 #endif

@@ -9,7 +9,10 @@ void cpu_embedding_forward(wz_backend *backend, wz_tensor y, wz_tensor table, co
 {
     (void)backend;
     for (int64_t i = 0; i < y.rows; i++)
-        memcpy(row_of(y, i), row_of(table, token[i]), (size_t)y.columns * sizeof(float));
+        if (table.type == WZ_F32)
+            memcpy(row_of(y, i), row_of(table, token[i]), (size_t)y.columns * sizeof(float));
+        else
+            (void)widened_row(table, token[i], row_of(y, i));
 }
 
 void cpu_embedding_backward(wz_backend *backend, wz_tensor dtable, wz_tensor dy, const int32_t *token,

@@ -38,14 +38,18 @@ typedef struct vocab_walk {
     gemm_plan plan[2];
     int64_t chunks;
 } vocab_walk;
-#define VOCAB_WALK_FLOATS(width)                                                                             \
-    (TILE_MAX * ((width) + VOCAB_CHUNK)) /* scratch of one walk: a tile and its logits */
+/* Floats of scratch of one walk: a tile, its logits, and behind these a chunk of the head where it must be widened. */
+int64_t vocab_walk_floats(wz_tensor head);
 
 bool vocab_walk_begin(vocab_walk *walk, cpu_backend *cpu, wz_tensor hidden, wz_tensor head);
 /* Gathers hidden rows index[0 .. rows), rows <= TILE_MAX, into tile, zero rows below. */
 void vocab_walk_gather(const vocab_walk *walk, float *tile, const int32_t *index, int64_t rows);
+/* y += a head[token]. */
+void add_head_row(float *y, float a, wz_tensor head, uint32_t token);
 /* logits [TILE_MAX][VOCAB_CHUNK] of the tile's rows for one chunk; returns the chunk's width. */
 int64_t vocab_walk_logits(const vocab_walk *walk, float *logits, const float *tile, int64_t rows,
                           int64_t chunk);
+/* That chunk of the head [width, hidden], as vocab_walk_logits read it. */
+gemm_operand vocab_walk_chunk(const vocab_walk *walk, const float *logits, int64_t chunk);
 
 #endif

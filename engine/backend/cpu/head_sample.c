@@ -233,7 +233,7 @@ static void whole_cut_task(void *argument, size_t task, size_t thread)
     const sample_job *job = argument;
     const int32_t number = job->whole[task];
     float *tile = cpu_scratch(job->cpu, thread), *logits = tile + TILE_MAX * job->hidden.columns;
-    ranked *list = (ranked *)(void *)(logits + TILE_MAX * VOCAB_CHUNK);
+    ranked *list = (ranked *)(void *)(tile + vocab_walk_floats(job->head));
     float *few = (float *)(void *)(list + sort_room(job));
     vocab_walk_gather(&job->walk, tile, &job->request[number].row, 1);
     for (int64_t chunk = 0; chunk < job->walk.chunks; chunk++) {
@@ -276,7 +276,7 @@ wz_status cpu_head_sample(wz_backend *backend, wz_sample_result *result, uint32_
     const int64_t room = sort_room(&job);
     size_t floats = (size_t)(2 * room + WZ_LANES) + (size_t)room * sizeof(ranked) / sizeof(float);
     if (job.wholes > 0)
-        floats += (size_t)VOCAB_WALK_FLOATS(hidden.columns);
+        floats += (size_t)vocab_walk_floats(head->weight);
     if ((job.wholes == 0 || vocab_walk_begin(&job.walk, job.cpu, hidden, head->weight)) &&
         cpu_scratch_reserve(job.cpu, floats * sizeof(float))) {
         wz_pool_run(job.cpu->pool, small_task, &job, (size_t)requests);

@@ -80,7 +80,7 @@ static void slope_task(void *argument, size_t task, size_t thread)
                          set_place(job->masks, set, (uint32_t)job->target[i]));
         memset(dhidden, 0, (size_t)job->hidden.columns * sizeof(float));
         for (int64_t j = 0; j < count; j++)
-            axpy(dhidden, slope[j], row_of(job->head, tokens[j]), job->hidden.columns);
+            add_head_row(dhidden, slope[j], job->head, tokens[j]);
     }
 }
 

@@ -136,7 +136,7 @@ static void input_task(void *argument, size_t task, size_t thread)
     const int32_t *entry = job->entry + (int64_t)task * TILE_MAX;
     entry_stats *stats = job->stats + (int64_t)task * TILE_MAX;
     float *tile = cpu_scratch(score->cpu, thread), *logits = tile + TILE_MAX * width;
-    float *sum = logits + TILE_MAX * VOCAB_CHUNK;
+    float *sum = tile + vocab_walk_floats(job->walk.head);
     tile_stats(job, entry, rows, tile, logits, stats, NULL);
     memset(sum, 0, (size_t)(TILE_MAX * width) * sizeof(float));
     for (int64_t chunk = 0; chunk < job->walk.chunks; chunk++) {
@@ -147,8 +147,7 @@ static void input_task(void *argument, size_t task, size_t thread)
                            logits + r * VOCAB_CHUNK);
         for (int64_t row = 0; row < rows; row += plan->tile)
             gemm_rows(plan, gemm_height(plan, rows - row), logits + row * VOCAB_CHUNK, VOCAB_CHUNK,
-                      row_of(score->head, chunk * VOCAB_CHUNK), score->head.stride, true, sum + row * width,
-                      width);
+                      vocab_walk_chunk(&job->walk, logits, chunk), NULL, true, sum + row * width, width);
     }
     for (int64_t r = 0; r < rows; r++)
         memcpy(row_of(score->dhidden, entry[r]), sum + r * width, (size_t)width * sizeof(float));
@@ -216,7 +215,7 @@ static bool make_plans(vocab_job *job)
     if (!vocab_walk_begin(&job->walk, score->cpu, score->hidden, score->head))
         return false;
     for (int i = 0; i < 2; i++)
-        if (!gemm_plan_for(score->cpu, job->walk.plan[i].out, score->hidden.columns, GEMM_PLAIN,
+        if (!gemm_plan_for(score->cpu, job->walk.plan[i].out, score->hidden.columns, GEMM_PLAIN, WZ_F32,
                            &job->input_plan[i]))
             return false;
     return true;
@@ -230,7 +229,7 @@ static bool begin(vocab_job *job, const score_job *score)
         return false;
     void *block =
         score->lists != NULL ? score->lists : cpu_shared_reserve(score->cpu, vocab_lists_bytes(score));
-    if (block == NULL || !cpu_scratch_reserve(score->cpu, (size_t)(VOCAB_WALK_FLOATS(score->hidden.columns) +
+    if (block == NULL || !cpu_scratch_reserve(score->cpu, (size_t)(vocab_walk_floats(score->head) +
                                                                    TILE_MAX * score->hidden.columns) *
                                                               sizeof(float)))
         return false;

@@ -188,7 +188,9 @@ void cpu_qk_norm_backward(wz_backend *backend, wz_tensor dqkv, float *dq_weight,
                          .partial = partial};
     wz_pool_run(cpu->pool, head_norm_backward_task, &job, (size_t)groups->groups);
     for (int64_t g = 0; g < groups->groups; g++) {
-        axpy(dq_weight, 1.0f, partial + g * 2 * hd, hd);
-        axpy(dk_weight, 1.0f, partial + g * 2 * hd + hd, hd);
+        if (dq_weight != NULL)
+            axpy(dq_weight, 1.0f, partial + g * 2 * hd, hd);
+        if (dk_weight != NULL)
+            axpy(dk_weight, 1.0f, partial + g * 2 * hd + hd, hd);
     }
 }

@@ -1,4 +1,4 @@
-/* Gradient norm and AdamW. */
+/* Gradient norm, AdamW and averages of weights. */
 #include "engine/backend/cpu/cpu.h"
 
 #include <math.h>
@@ -82,4 +82,26 @@ void cpu_adamw(wz_backend *backend, float *weight, float *m, float *v, const flo
                      .inverse_root2 = (float)(1.0 / sqrt(1.0 - pow((double)adamw->beta2, t))),
                      .adamw = adamw};
     wz_pool_run(cpu_of(backend)->pool, adamw_task, &job, (size_t)((count + BLOCK - 1) / BLOCK));
+}
+
+typedef struct blend_job {
+    float *to;
+    const float *from;
+    int64_t count;
+    float share, rest;
+} blend_job;
+
+static void blend_task(void *argument, size_t task, size_t thread)
+{
+    const blend_job *job = argument;
+    int64_t begin = (int64_t)task * BLOCK, end = begin + BLOCK < job->count ? begin + BLOCK : job->count;
+    (void)thread;
+    for (int64_t i = begin; i < end; i++)
+        job->to[i] = job->rest * job->to[i] + job->share * job->from[i];
+}
+
+void cpu_blend(wz_backend *backend, float *to, const float *from, int64_t count, float share)
+{
+    blend_job job = {to, from, count, share, 1.0f - share};
+    wz_pool_run(cpu_of(backend)->pool, blend_task, &job, (size_t)((count + BLOCK - 1) / BLOCK));
 }

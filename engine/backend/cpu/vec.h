@@ -53,6 +53,16 @@ static inline void v16_store_n(float *p, v16 v, int64_t n)
         memcpy(p, &v, (size_t)n * sizeof(float));
 }
 
+/* 16 bf16 numbers, exactly. */
+static inline v16 v16_widen(const uint16_t *p)
+{
+    typedef uint16_t halves __attribute__((vector_size(32)));
+    typedef uint32_t words __attribute__((vector_size(64)));
+    halves half;
+    memcpy(&half, p, sizeof half);
+    return (v16)(__builtin_convertvector(half, words) << 16);
+}
+
 /* memcpy of n floats, without a call: rows are short. */
 static inline void copy_floats(float *to, const float *from, int64_t n)
 {

@@ -1,0 +1,34 @@
+/* Numbers of the fields and types of ONNX's messages that are written and read here, as in onnx.proto. */
+#ifndef WZ_CHECKPOINTS_ONNX_FIELDS_H
+#define WZ_CHECKPOINTS_ONNX_FIELDS_H
+
+enum { MODEL_VERSION = 1, MODEL_PRODUCER = 2, MODEL_GRAPH = 7, MODEL_OPSET = 8 };
+enum { GRAPH_NODE = 1, GRAPH_NAME = 2, GRAPH_INITIALIZER = 5, GRAPH_INPUT = 11, GRAPH_OUTPUT = 12 };
+enum { NODE_INPUT = 1, NODE_OUTPUT = 2, NODE_NAME = 3, NODE_TYPE = 4, NODE_ATTRIBUTE = 5, NODE_DOMAIN = 7 };
+enum {
+    ATTRIBUTE_NAME = 1,
+    ATTRIBUTE_F = 2,
+    ATTRIBUTE_I = 3,
+    ATTRIBUTE_T = 5,
+    ATTRIBUTE_INTS = 8,
+    ATTRIBUTE_TYPE = 20
+};
+enum { ATTRIBUTE_IS_FLOAT = 1, ATTRIBUTE_IS_INT = 2, ATTRIBUTE_IS_TENSOR = 4, ATTRIBUTE_IS_INTS = 7 };
+enum {
+    TENSOR_DIMS = 1,
+    TENSOR_TYPE = 2,
+    TENSOR_NAME = 8,
+    TENSOR_RAW = 9,
+    TENSOR_EXTERNAL = 13,
+    TENSOR_LOCATION = 14
+};
+enum {
+    ELEMENT_FLOAT = 1,
+    ELEMENT_UINT8 = 2,
+    ELEMENT_INT64 = 7,
+    ELEMENT_BOOL = 9,
+    ELEMENT_FLOAT16 = 10,
+    ELEMENT_BFLOAT16 = 16
+};
+
+#endif

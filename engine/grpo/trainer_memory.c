@@ -1,0 +1,171 @@
+/* What a trainer needs of memory, and taking it. */
+#include "engine/grpo/trainer_internal.h"
+#include "engine/grpo/update.h"
+
+static wz_keep keep_of(const wz_trainer_options *options)
+{
+    return options->gradient_checkpointing ? WZ_KEEP_INPUTS : WZ_KEEP_ALL;
+}
+
+/* Packs whose activations are held at once. */
+static int64_t packs_held(const wz_trainer_options *options, const wz_batch *batch)
+{
+    return wz_trainer_keeps_rollouts(options) ? batch->pack_count : 1;
+}
+
+/* Each size of each part has a grammar of its own, none larger than the largest. */
+static void count_sizes(const wz_trainer_options *options, wz_decode_bounds *bounds)
+{
+    int64_t sizes = 0;
+    for (size_t p = 0; p < options->mixture.count; p++) {
+        const wz_curriculum_options c = wz_trainer_curriculum_of(options, p);
+        sizes += options->curriculum_enabled ? c.last - c.first + 1 : 1;
+    }
+    bounds->choices *= sizes;
+    bounds->edges *= sizes;
+    bounds->forced *= sizes;
+}
+
+static int64_t larger(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* Supervised packs take the rows that GRPO's have, and more only where one pair needs them. */
+static void widen_for_pairs(const wz_trainer_options *options, const wz_batch *batch, wz_op_bounds *b)
+{
+    const wz_sft_options *sft = &options->sft;
+    int64_t rows = 0, longest = 1;
+    if (sft->steps == 0)
+        return;
+    for (int64_t g = 0; sft->pairs == NULL && g < batch->groups; g++) {
+        longest = larger(longest, batch->bounds[g].longest);
+        rows = larger(rows, (int64_t)batch->prompts[g].length + batch->bounds[g].longest - 1);
+    }
+    if (sft->pairs != NULL) {
+        longest = sft->pairs->longest_completion;
+        rows = sft->pairs->longest_rows;
+    }
+    b->rows = larger(b->rows, rows);
+    const int64_t pairs = sft->batch < b->rows ? sft->batch : b->rows;
+    const bool is_whole = sft->pairs != NULL || batch->policy->grammar == NULL;
+    b->groups = larger(b->groups, pairs);
+    b->completions = larger(b->completions, pairs);
+    b->completion_stride = larger(b->completion_stride, longest);
+    b->requests = larger(b->requests, WZ_SUPERVISED_REQUESTS);
+    b->entries = larger(b->entries, b->rows / longest > pairs ? pairs * longest : b->rows);
+    b->whole = b->whole || is_whole;
+}
+
+wz_status wz_trainer_plan(wz_policy *policy, const wz_trainer_options *options, wz_trainer_memory *out,
+                          wz_error *err)
+{
+    wz_batch *batch = NULL;
+    *out = (wz_trainer_memory){0};
+    wz_status status = wz_trainer_largest_batch(policy, options, &batch, err);
+    if (status != WZ_OK)
+        return status;
+    const wz_model_config *c = &policy->model->config;
+    wz_op_bounds *bounds = &out->bounds;
+    status = wz_batch_bounds(batch, &options->sampling, true, bounds, err);
+    count_sizes(options, &bounds->decode);
+    widen_for_pairs(options, batch, bounds);
+    out->rows = bounds->rows;
+    if (bounds->decode.steps > 0) {
+        out->step_rows = bounds->decode.step_rows > 0 ? bounds->decode.step_rows : 1;
+        out->requests = bounds->requests;
+    }
+    out->entries = bounds->entries;
+    out->activations = (size_t)packs_held(options, batch) *
+                       (wz_activations_bytes(policy->model, bounds->rows, keep_of(options)) +
+                        wz_batch_step_bytes(policy->model, bounds));
+    out->backward =
+        wz_backward_bytes(policy->model, bounds->rows) + wz_apart_bytes(c, options->grammar_coef > 0.0);
+    out->vectors = wz_backward_entry_bytes(c, bounds->entries);
+    out->passing = wz_batch_rollout_bytes(bounds);
+    const bool scores =
+        options->exactness_check_steps > 0 || options->loss.beta > 0.0 || options->top_entropy_quantile < 1.0;
+    if (scores && wz_pack_score_bytes(c, bounds->entries) > out->passing)
+        out->passing = wz_pack_score_bytes(c, bounds->entries);
+    if (options->loss.beta > 0.0)
+        out->reference = wz_ref_model_bytes(policy->model, bounds->rows);
+    if (options->ema_decay > 0.0)
+        out->average = (size_t)policy->model->trained * sizeof(float);
+    wz_batch_destroy(batch);
+    return status;
+}
+
+static int64_t activations_of(const wz_trainer *trainer, int64_t pack)
+{
+    return wz_trainer_keeps_rollouts(&trainer->options) ? pack : 0;
+}
+
+static wz_status reserve_backward(wz_trainer *trainer, int64_t rows, wz_error *err)
+{
+    if (trainer->backward != NULL && trainer->backward->rows >= rows)
+        return WZ_OK;
+    wz_backward_destroy(trainer->backward);
+    trainer->backward = NULL;
+    return wz_backward_create(trainer->policy->model, rows, &trainer->backward, err);
+}
+
+static wz_status reserve_activations(wz_trainer *trainer, int64_t i, int64_t rows, wz_error *err)
+{
+    if (i < trainer->activation_count && trainer->activations[i]->rows >= rows)
+        return WZ_OK;
+    if (i < trainer->activation_count)
+        wz_activations_destroy(trainer->activations[i]);
+    trainer->activations[i] = NULL;
+    const wz_status status = wz_activations_create(trainer->policy->model, rows, keep_of(&trainer->options),
+                                                   &trainer->activations[i], err);
+    if (i == trainer->activation_count && status == WZ_OK)
+        trainer->activation_count++;
+    return status;
+}
+
+wz_status wz_trainer_make_activations(wz_trainer *trainer, int64_t pack, int64_t rows, wz_error *err)
+{
+    const wz_status status = reserve_backward(trainer, rows, err);
+    return status == WZ_OK ? reserve_activations(trainer, activations_of(trainer, pack), rows, err) : status;
+}
+
+/* Activations of `rows` rows for `packs` packs, and the backward pass; those that are there are kept or replaced by larger
+ * ones. */
+static wz_status reserve_rows(wz_trainer *trainer, int64_t rows, int64_t packs, wz_error *err)
+{
+    wz_status status = reserve_backward(trainer, rows, err);
+    for (int64_t i = 0; status == WZ_OK && i < packs; i++)
+        status = reserve_activations(trainer, i, rows, err);
+    return status;
+}
+
+wz_status wz_trainer_reserve_batch(wz_trainer *trainer, wz_error *err)
+{
+    return reserve_rows(trainer, wz_batch_rows(trainer->batch), packs_held(&trainer->options, trainer->batch),
+                        err);
+}
+
+wz_status wz_trainer_reserve(wz_trainer *trainer, const wz_trainer_memory *memory, wz_error *err)
+{
+    const wz_trainer_options *o = &trainer->options;
+    const wz_model *model = trainer->policy->model;
+    const int64_t packs = wz_trainer_keeps_rollouts(o) ? wz_trainer_pack_count(o) : 1;
+    wz_entry_vectors unused;
+    trainer->most_rows = memory->rows;
+    wz_status status = reserve_rows(trainer, memory->rows, packs, err);
+    if (status == WZ_OK && trainer->ref_model.model != NULL)
+        status = wz_ref_model_reserve(&trainer->ref_model, memory->rows, err);
+    for (int64_t i = 0; status == WZ_OK && memory->requests > 0 && i < packs; i++)
+        status = wz_activations_make_step(model, trainer->activations[i], memory->step_rows, memory->requests,
+                                          err);
+    if (status == WZ_OK)
+        status = wz_backward_entries(model, trainer->backward, memory->entries, &unused, err);
+    if (status == WZ_OK)
+        status = model->backend->ops->reserve(model->backend, &memory->bounds, memory->passing, err);
+    return status;
+}
+
+wz_activations *wz_trainer_activations(const wz_trainer *trainer, int64_t pack)
+{
+    return trainer->activations[activations_of(trainer, pack)];
+}

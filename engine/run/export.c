@@ -1,0 +1,191 @@
+#include "engine/run/export.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/core/digest.h"
+#include "engine/core/file.h"
+#include "engine/core/folder.h"
+#include "engine/run/portable.h"
+#include "engine/text/gbnf.h"
+
+uint64_t wz_export_bytes(const wz_export *request)
+{
+    uint64_t sum = 0;
+    const wz_model *model = request->policy->model;
+    const bool adapters = request->format->is_adapters;
+    const size_t end = adapters ? model->adapter_params : model->param_count;
+    for (size_t i = adapters ? 0 : model->adapter_params; i < end; i++) {
+        const wz_param *param = &model->params[i];
+        size_t bytes = 0;
+        if (param->rank == 1)
+            bytes = (size_t)param->count * sizeof(float);
+        else if ((size_t)param->shape[1] % wz_number_block(request->type) != 0 ||
+                 !wz_number_bytes(request->type, (size_t)param->count, &bytes))
+            bytes = (size_t)param->count * 2; /* f16: its rows fill no blocks */
+        sum += bytes;
+    }
+    return sum;
+}
+
+static wz_status check_request(const wz_export *r, wz_error *err)
+{
+    uint64_t available = 0;
+    if ((r->format->types >> r->type & 1u) == 0)
+        return wz_fail(err, WZ_ERR_USAGE, "--format %s has no type %s; see `wavezero help export`",
+                       r->format->name, wz_number_type_names[r->type]);
+    if (r->format->is_adapters && wz_model_adapter_count(r->policy->model) == 0)
+        return wz_fail(err, WZ_ERR_USAGE,
+                       "%s: --format %s writes low-rank adapters, and this checkpoint has none: train with "
+                       "lora_rank, or export the whole policy with --format %s",
+                       r->checkpoint, r->format->name, strcmp(r->format->name, "peft") == 0 ? "hf" : "gguf");
+    if (r->grammar && wz_thinking_on(&r->policy->thinking))
+        return wz_fail(err, WZ_ERR_USAGE,
+                       "--grammar writes the grammar of answers, and this policy thinks before it answers: a "
+                       "runtime would keep it from that; export without --grammar");
+    const uint64_t need = wz_export_bytes(r) + ((uint64_t)16 << 20); /* tokenizer, card and headers */
+    wz_status status = wz_disk_free(r->folder, &available, err);
+    if (status == WZ_OK && available < need)
+        status = wz_fail(err, WZ_ERR_RESOURCE,
+                         "%s: the export needs %llu MB but the disk has %llu MB free: free some space or "
+                         "write elsewhere",
+                         r->folder, (unsigned long long)(need / 1000000),
+                         (unsigned long long)(available / 1000000));
+    return status;
+}
+
+static wz_status write_in(const char *folder, const char *name, const wz_text *text, wz_error *err)
+{
+    wz_text path = {0};
+    wz_status status = wz_text_printf(&path, err, "%s/%s", folder, name);
+    if (status == WZ_OK)
+        status = wz_file_replace(path.data, text->data, text->length, err);
+    wz_text_clear(&path);
+    return status;
+}
+
+/* Of the problems that the policy was trained on last: a mixture's first task. */
+static wz_status write_grammar(const wz_export *r, const char *folder, wz_error *err)
+{
+    wz_problem problem = {0};
+    wz_text pattern = {0}, grammar = {0};
+    wz_status status = wz_problem_generate(r->config->task, r->config->task_values, (uint64_t)r->config->seed,
+                                           WZ_SPLIT_TEST, 0, &problem, err);
+    if (status == WZ_OK)
+        status = wz_problem_answer_pattern(&problem, (wz_prompt_style)r->config->prompt_style, &pattern, err);
+    if (status == WZ_OK)
+        status = wz_gbnf_from_pattern(pattern.data, &grammar, err);
+    if (status == WZ_OK)
+        status = write_in(folder, WZ_GRAMMAR_FILE, &grammar, err);
+    wz_problem_clear(&problem);
+    wz_text_clear(&pattern);
+    wz_text_clear(&grammar);
+    return status;
+}
+
+static wz_status write_card(const wz_export *r, const wz_portable *model, const char *folder, wz_error *err)
+{
+    wz_text card = {0};
+    wz_status status = wz_export_card(r, model, &card, err);
+    if (status == WZ_OK)
+        status = write_in(folder, WZ_CARD_FILE, &card, err);
+    wz_text_clear(&card);
+    return status;
+}
+
+/* "<digest>  <name>" for each file, as `xxhsum -H2` prints it. */
+static wz_status write_checksums(const char *folder, wz_error *err)
+{
+    wz_names names;
+    wz_text sums = {0}, path = {0};
+    char hex[WZ_DIGEST_HEX];
+    wz_status status = wz_folder_list(folder, &names, err);
+    for (size_t i = 0; status == WZ_OK && i < names.count; i++) {
+        path.length = 0;
+        status = wz_text_printf(&path, err, "%s/%s", folder, names.items[i]);
+        if (status == WZ_OK)
+            status = wz_digest_file(path.data, hex, err);
+        if (status == WZ_OK)
+            status = wz_text_printf(&sums, err, "%s  %s\n", hex, names.items[i]);
+    }
+    wz_names_clear(&names);
+    if (status == WZ_OK)
+        status = write_in(folder, WZ_CHECKSUMS_FILE, &sums, err);
+    wz_text_clear(&sums);
+    wz_text_clear(&path);
+    return status;
+}
+
+/* What is written: the policy, under the name and licence that were asked for. */
+static wz_status describe(const wz_export *r, wz_portable *out, wz_error *err)
+{
+    const wz_status status = wz_portable_from_policy(r->policy, out, err);
+    if (status != WZ_OK)
+        return status;
+    if (r->name[0] != '\0')
+        (void)snprintf(out->name, sizeof out->name, "%s", r->name);
+    if (r->license[0] != '\0')
+        (void)snprintf(out->license, sizeof out->license, "%s", r->license);
+    return WZ_OK;
+}
+
+wz_status wz_export_run(const wz_export *r, const wz_byte_count *bytes, wz_error *err)
+{
+    wz_portable model;
+    wz_text temporary = {0};
+    wz_portable_init(&model);
+    wz_status status = check_request(r, err);
+    if (status == WZ_OK)
+        status = wz_folder_begin(r->folder, r->overwrite, WZ_CHECKSUMS_FILE, &temporary, err);
+    if (status != WZ_OK)
+        goto done;
+    status = describe(r, &model, err);
+    if (status == WZ_OK)
+        status = r->format->write(&model, r->type, temporary.data, bytes, err);
+    if (status == WZ_OK && r->grammar)
+        status = write_grammar(r, temporary.data, err);
+    if (status == WZ_OK)
+        status = write_card(r, &model, temporary.data, err);
+    if (status == WZ_OK)
+        status = write_checksums(temporary.data, err);
+    if (status == WZ_OK)
+        status = wz_folder_commit(temporary.data, r->folder, err);
+    else
+        (void)wz_folder_remove(temporary.data, NULL);
+done:
+    wz_portable_clear(&model);
+    wz_text_clear(&temporary);
+    return status;
+}
+
+static wz_status verify_answers(const wz_export *r, wz_portable *back, int64_t problems, wz_verification *out,
+                                wz_error *err)
+{
+    wz_config config = *r->config;
+    wz_policy *policy = NULL;
+    wz_status status = wz_policy_from_portable(back, &config, r->policy->model->backend, &policy, err);
+    if (status == WZ_OK)
+        status = wz_verify_answers(r->policy, policy, r->config, problems, out, err);
+    wz_policy_destroy(policy);
+    return status;
+}
+
+wz_status wz_export_verify(const wz_export *r, int64_t problems, wz_verification *out, wz_error *err)
+{
+    wz_portable meant, back;
+    memset(out, 0, sizeof *out);
+    wz_portable_init(&meant);
+    wz_portable_init(&back);
+    wz_status status = wz_portable_from_policy(r->policy, &meant, err);
+    if (status == WZ_OK)
+        status = r->format->open(r->folder, &back, err);
+    if (status == WZ_OK)
+        status = (r->format->is_adapters ? wz_verify_adapters : wz_verify_tensors)(&meant, &back, r->folder,
+                                                                                   out, err);
+    if (status == WZ_OK && back.tokenizer != NULL && problems > 0)
+        status = verify_answers(r, &back, problems, out, err);
+    wz_portable_clear(&meant);
+    wz_portable_clear(&back);
+    return status;
+}

@@ -1,0 +1,191 @@
+/* The model card of an export: what the policy is, how well it does, how to ask it, and how it was trained. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/core/file.h"
+#include "engine/run/environment.h"
+#include "engine/run/evaluate.h"
+#include "engine/run/export.h"
+#include "engine/run/portable.h"
+
+static const char *or_else(const char *text, const char *otherwise)
+{
+    return text[0] != '\0' ? text : otherwise;
+}
+
+/* A scalar of the front matter, in quotes where YAML would read it as something else. */
+static wz_status write_scalar(const char *key, const char *value, wz_text *out, wz_error *err)
+{
+    wz_status status = wz_text_printf(out, err, "%s: \"", key);
+    for (const char *c = value; status == WZ_OK && *c != '\0'; c++)
+        if ((unsigned char)*c >= 0x20)
+            status = wz_text_printf(out, err, "%s%c", *c == '"' || *c == '\\' ? "\\" : "", *c);
+    return status == WZ_OK ? wz_text_append(out, "\"\n", 2, err) : status;
+}
+
+static wz_status write_front_matter(const wz_export *r, const wz_portable *model, wz_text *out, wz_error *err)
+{
+    wz_status status = wz_text_printf(out, err, "---\n");
+    if (status == WZ_OK && model->license[0] != '\0')
+        status = write_scalar("license", model->license, out, err);
+    if (status == WZ_OK && model->base_model[0] != '\0')
+        status = write_scalar("base_model", model->base_model, out, err);
+    return status == WZ_OK ? wz_text_printf(out, err,
+                                            "pipeline_tag: text-generation\n"
+                                            "tags: [wavezero, grpo, wireless, %s]\n---\n\n",
+                                            r->config->task->name)
+                           : status;
+}
+
+static wz_status write_summary(const wz_export *r, const wz_portable *model, wz_text *out, wz_error *err)
+{
+    char name[sizeof model->name + 64];
+    (void)snprintf(name, sizeof name, "%s%s", model->name[0] != '\0' ? model->name : r->config->task->name,
+                   model->name[0] != '\0' ? "" : " policy");
+    const char *digest = r->policy->base_digest;
+    const wz_status status = wz_text_printf(
+        out, err,
+        "# %s\n\nA %s policy of %lld parameters for wireless optimisation (%s: %s), trained by reinforcement "
+        "learning with Wavezero's GRPO from %s for %lld steps; answers were scored by a verifier against a "
+        "reference optimum, and no demonstrations were used.\n\n"
+        "Licence: %s. Format: %s, type %s.\n\n",
+        name, wz_model_type_names[model->model.model_type],
+        (long long)wz_model_parameter_count(r->policy->model), r->config->task->name, r->config->task->title,
+        or_else(model->base_model, "random weights"), (long long)r->step,
+        or_else(model->license, "unknown (give one with --license)"), r->format->title,
+        wz_number_type_names[r->type]);
+    if (status != WZ_OK || !r->format->is_adapters)
+        return status;
+    return wz_text_printf(
+        out, err, "These are adapters alone (rank %lld, alpha %g): load them beside %s%s%s.\n\n",
+        (long long)model->lora.rank, model->lora.alpha,
+        or_else(model->adapted, "the weights that they were trained on"),
+        digest[0] != '\0' ? ", a model whose weights have in Wavezero the digest " : "", digest);
+}
+
+/* ---- how well it does ---- */
+
+static wz_status evaluate(const wz_export *r, wz_policy *policy, bool baselines, wz_text *out, wz_error *err)
+{
+    wz_evaluation evaluation;
+    const wz_eval_options options = {.task = r->config->task,
+                                     .values = r->config->task_values,
+                                     .style = (wz_prompt_style)r->config->prompt_style,
+                                     .seed = (uint64_t)r->config->seed,
+                                     .split = WZ_SPLIT_TEST,
+                                     .problems = r->eval_problems,
+                                     .batch_size = r->config->eval_batch_size,
+                                     .sampling = {.temperature = 0.0f, .top_p = 1.0f},
+                                     .samples = 1,
+                                     .baselines = baselines,
+                                     .max_completion_length = r->config->max_completion_length};
+    wz_status status = wz_evaluate(policy, &options, NULL, NULL, &evaluation, err);
+    if (status == WZ_OK)
+        status = wz_text_append(out, "```\n", 4, err);
+    if (status == WZ_OK)
+        status = wz_evaluation_write_table(&evaluation, out, err);
+    return status == WZ_OK ? wz_text_append(out, "```\n\n", 5, err) : status;
+}
+
+/* As trained, and, where that is under a grammar, as a runtime without one decodes. */
+static wz_status write_evaluation(const wz_export *r, wz_text *out, wz_error *err)
+{
+    if (r->eval_problems == 0)
+        return WZ_OK;
+    const bool has_grammar = r->policy->grammar != NULL;
+    wz_status status =
+        wz_text_printf(out, err,
+                       "## Held-out score\n\n%lld problems of the test split (seed %lld), greedy%s, of the "
+                       "weights before they were rounded to %s:\n\n",
+                       (long long)r->eval_problems, (long long)r->config->seed,
+                       has_grammar ? ", under the answer grammar" : "", wz_number_type_names[r->type]);
+    if (status == WZ_OK)
+        status = evaluate(r, r->policy, true, out, err);
+    if (status != WZ_OK || !has_grammar)
+        return status;
+    wz_policy free_policy = wz_policy_without_grammar(r->policy);
+    status = wz_text_printf(out, err, "The same, decoding freely, as a runtime without a grammar does:\n\n");
+    return status == WZ_OK ? evaluate(r, &free_policy, false, out, err) : status;
+}
+
+/* ---- how to ask ---- */
+
+static wz_status write_usage(const wz_export *r, wz_text *out, wz_error *err)
+{
+    wz_problem problem = {0};
+    wz_text printed = {0}, prompt = {0}, pattern = {0};
+    const wz_chat *chat = &r->policy->chat;
+    const wz_prompt_style style = (wz_prompt_style)r->config->prompt_style;
+    wz_status status = wz_problem_generate(r->config->task, r->config->task_values, (uint64_t)r->config->seed,
+                                           WZ_SPLIT_TEST, 0, &problem, err);
+    const bool thinks = wz_thinking_on(&r->policy->thinking);
+    if (status == WZ_OK)
+        status = (thinks ? wz_problem_print_to_think : wz_problem_print)(&problem, style, &printed, err);
+    if (status == WZ_OK)
+        status = wz_chat_prompt(chat, &printed, &prompt, err);
+    if (status == WZ_OK)
+        status = wz_problem_answer_pattern(&problem, style, &pattern, err);
+    if (status == WZ_OK)
+        status = wz_text_printf(
+            out, err,
+            "## Asking it\n\nGreedy decoding, the prompt as it stands here, %s; the completion ends with any "
+            "of the "
+            "model's end tokens. A prompt of this task:\n\n"
+            "```\n%s\n```\n\n%s is a string of this regular expression:\n\n```\n%s\n```\n\n%s",
+            chat->kind == WZ_CHAT_NONE ? "without a chat template"
+                                       : "which holds the chat template's frame and the answer's beginning",
+            prompt.data,
+            thinks
+                ? "The completion thinks (up to `thinking_budget` tokens, or `verifier_tries` candidates "
+                  "that are each told what they are worth, see below) and closes that with `</think>`; what "
+                  "follows the `<answer>` after it"
+                : "The completion",
+            pattern.data,
+            r->policy->grammar == NULL ? "The policy was trained to decode freely.\n\n"
+            : r->config->grammar_coef > 0.0
+                ? "The policy was trained under this grammar and taught to keep to it without one "
+                  "(`grammar_coef`).\n\n"
+                : "The policy was trained under this grammar alone: give the runtime the grammar "
+                  "(`wavezero export --grammar` writes it as GBNF), or train with `grammar_coef` above "
+                  "0.\n\n");
+    wz_problem_clear(&problem);
+    wz_text_clear(&printed);
+    wz_text_clear(&prompt);
+    wz_text_clear(&pattern);
+    return status;
+}
+
+/* ---- how it was trained ---- */
+
+static wz_status write_training(const wz_export *r, wz_text *out, wz_error *err)
+{
+    wz_text yaml = {0};
+    wz_status status = wz_config_write(r->config, &yaml, err);
+    if (status == WZ_OK)
+        status = wz_text_printf(out, err,
+                                "## Training\n\nStep %lld of `%s`, exported by Wavezero %s (%s). Wavezero "
+                                "repeats the run from this configuration:\n\n```yaml\n%s```\n",
+                                (long long)r->step, r->checkpoint, WZ_VERSION,
+                                or_else(wz_build_commit(), "no commit recorded"), yaml.data);
+    if (status == WZ_OK && r->environment[0] != '\0')
+        status = wz_text_printf(out, err, "\nWhere it ran:\n\n```json\n%s\n```\n", r->environment);
+    wz_text_clear(&yaml);
+    return status;
+}
+
+wz_status wz_export_card(const wz_export *r, const wz_portable *model, wz_text *out, wz_error *err)
+{
+    wz_status status = write_front_matter(r, model, out, err);
+    if (status == WZ_OK)
+        status = write_summary(r, model, out, err);
+    if (status == WZ_OK)
+        status = write_evaluation(r, out, err);
+    if (status == WZ_OK)
+        status = write_usage(r, out, err);
+    if (status == WZ_OK)
+        status = write_training(r, out, err);
+    return status == WZ_OK
+               ? wz_text_printf(out, err, "\nCheck the files with `xxhsum -c %s`.\n", WZ_CHECKSUMS_FILE)
+               : status;
+}

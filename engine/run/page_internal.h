@@ -1,0 +1,59 @@
+/* Parts of a report, shared by the files that write its sections. */
+#ifndef WZ_RUN_PAGE_INTERNAL_H
+#define WZ_RUN_PAGE_INTERNAL_H
+
+#include <jansson.h>
+
+#include "engine/grpo/batch.h"
+#include "engine/run/chart.h"
+#include "engine/run/config.h"
+#include "engine/run/evaluate.h"
+#include "engine/run/history.h"
+#include "engine/run/page.h"
+
+typedef struct wz_page_run {
+    char path[WZ_PATH_MAX];
+    const char *name; /* last part of the path */
+    wz_history history;
+    wz_text config_text; /* config.yaml; empty: none */
+    wz_config config;    /* if has_config */
+    bool has_config;
+    wz_error config_failure; /* why not */
+    json_t *environment;     /* NULL: none */
+    json_t *grid;            /* RUN/grid.json, from `wavezero eval --grid --json`; NULL: none */
+    size_t group;            /* runs of one group differ in seed and where they ran alone */
+} wz_page_run;
+
+/* What the best checkpoint answered. */
+typedef struct wz_page_evaluation {
+    wz_evaluation figures;
+    double *ratios; /* (figures.problems) */
+    wz_batch *samples;
+    wz_policy *policy;
+    wz_backend *backend;
+    wz_config config;
+    char checkpoint[WZ_PATH_MAX + 32];
+} wz_page_evaluation;
+
+extern const char *const wz_page_style[]; /* NULL-terminated */
+
+/* ---- sections; each appends to m ---- */
+
+/* reference: what 1 is, "optimum" say; NULL: nobody knows. */
+void wz_page_curves(wz_markup *m, const wz_page_run *runs, size_t count, size_t groups,
+                    const char *reference);
+void wz_page_figures(wz_markup *m, const wz_page_run *run);
+void wz_page_alarms(wz_markup *m, const wz_page_run *runs, size_t count);
+void wz_page_comparison(wz_markup *m, const wz_page_run *runs, size_t count);
+void wz_page_about(wz_markup *m, const wz_page_run *run);
+void wz_page_grid(wz_markup *m, const json_t *grid);
+wz_status wz_page_evaluate(const wz_page_run *run, const wz_page_options *options, wz_page_evaluation *out,
+                           wz_error *err);
+void wz_page_evaluation_clear(wz_page_evaluation *evaluation);
+void wz_page_evaluation_write(wz_markup *m, const wz_page_evaluation *evaluation);
+void wz_page_samples(wz_markup *m, const wz_batch *batch);
+
+/* The largest of the run's baselines of a kind; NULL: none is known. */
+const char *wz_page_best_baseline(const wz_page_run *run, int kind, double *ratio);
+
+#endif

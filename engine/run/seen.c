@@ -1,0 +1,146 @@
+#include "engine/run/seen.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/run/load.h"
+
+wz_status wz_training_past_read(const char *path, wz_training_past *out, wz_error *err)
+{
+    wz_checkpoint *checkpoint = NULL;
+    wz_config config;
+    *out = (wz_training_past){0};
+    wz_status status = wz_checkpoint_open(path, &checkpoint, err);
+    if (status == WZ_OK)
+        status = wz_config_from_checkpoint(checkpoint, path, false, &config, err);
+    if (status == WZ_OK)
+        status = wz_config_mixture(&config, &out->mixture, err);
+    if (status == WZ_OK) {
+        const int64_t steps = wz_checkpoint_step(checkpoint),
+                      a_step = config.generation_batch_size / config.num_generations;
+        out->seed = (uint64_t)config.seed;
+        if (steps > 0 && a_step > 0) /* numbers are below 2^32 */
+            out->problems = steps > (int64_t)UINT32_MAX / a_step ? (int64_t)UINT32_MAX : steps * a_step;
+    }
+    wz_checkpoint_close(checkpoint);
+    return status;
+}
+
+/* An evaluated problem by a hash of its numbers. */
+typedef struct key {
+    uint64_t hash;
+    int64_t place;
+} key;
+
+/* FNV-1a. */
+static uint64_t hash_of(const wz_problem *problem)
+{
+    uint64_t hash = 0xcbf29ce484222325u;
+    for (size_t i = 0; i < problem->number_count; i++)
+        hash = (hash ^ (uint32_t)problem->numbers[i]) * 0x100000001b3u;
+    return hash;
+}
+
+static int by_hash(const void *a, const void *b)
+{
+    const key *x = a, *y = b;
+    return (x->hash > y->hash) - (x->hash < y->hash);
+}
+
+/* The first key whose hash is not below this one. */
+static int64_t find_first(const key *keys, int64_t count, uint64_t hash)
+{
+    int64_t low = 0, high = count;
+    while (low < high) {
+        const int64_t middle = low + (high - low) / 2;
+        if (keys[middle].hash < hash)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static bool same_numbers(const wz_problem *a, const wz_problem *b)
+{
+    return a->number_count == b->number_count &&
+           memcmp(a->numbers, b->numbers, a->number_count * sizeof *a->numbers) == 0;
+}
+
+/* Marks the evaluated problems (count) that are among those of training. */
+static wz_status mark(const wz_training_past *past, const wz_eval_options *o, const wz_problem *problems,
+                      const key *keys, uint8_t *flags, wz_error *err)
+{
+    wz_status status = WZ_OK;
+    for (int64_t n = 0; status == WZ_OK && n < past->problems; n++) {
+        wz_problem trained = {0};
+        status =
+            wz_problem_generate(o->task, o->values, past->seed, WZ_SPLIT_TRAIN, (uint32_t)n, &trained, err);
+        if (status != WZ_OK)
+            break;
+        const uint64_t hash = hash_of(&trained);
+        for (int64_t k = find_first(keys, o->problems, hash); k < o->problems && keys[k].hash == hash; k++)
+            if (same_numbers(&trained, &problems[keys[k].place]))
+                flags[keys[k].place] = 1;
+        wz_problem_clear(&trained);
+    }
+    return status;
+}
+
+static wz_status compare(const wz_training_past *past, const wz_eval_options *o, uint8_t *flags,
+                         wz_error *err)
+{
+    wz_problem *made = NULL;
+    void *block = NULL;
+    wz_status status =
+        wz_alloc(&block, (size_t)o->problems, sizeof(key), "a list of evaluated problems", err);
+    if (status == WZ_OK && o->given == NULL)
+        status = wz_batch_generate(o->task, o->values, o->seed, o->split, 0, o->problems, &made, err);
+    const wz_problem *problems = o->given != NULL ? o->given : made;
+    key *keys = block;
+    for (int64_t i = 0; status == WZ_OK && i < o->problems; i++)
+        keys[i] = (key){hash_of(&problems[i]), i};
+    if (status == WZ_OK) {
+        qsort(keys, (size_t)o->problems, sizeof *keys, by_hash);
+        status = mark(past, o, problems, keys, flags, err);
+    }
+    for (int64_t i = 0; made != NULL && i < o->problems; i++)
+        wz_problem_clear(&made[i]);
+    free(made);
+    free(block);
+    return status;
+}
+
+static bool trained_on(const wz_training_past *past, const wz_eval_options *o)
+{
+    for (size_t p = 0; p < past->mixture.count; p++) {
+        const wz_mixture_part *part = &past->mixture.parts[p];
+        if (part->task == o->task &&
+            memcmp(part->values, o->values, o->task->option_count * sizeof *o->values) == 0)
+            return past->problems > 0;
+    }
+    return false;
+}
+
+wz_status wz_find_seen(const wz_training_past *past, wz_eval_options *options, uint8_t **flags, wz_error *err)
+{
+    void *block = NULL;
+    *flags = NULL;
+    options->seen_state = WZ_SEEN_UNASKED;
+    if (!trained_on(past, options))
+        return WZ_OK;
+    options->seen_state = WZ_SEEN_TOO_MANY;
+    if (past->problems > WZ_SEEN_MOST || options->problems > WZ_SEEN_MOST)
+        return WZ_OK;
+    wz_status status = wz_alloc(&block, (size_t)options->problems, 1, "marks of problems", err);
+    if (status == WZ_OK)
+        status = compare(past, options, block, err);
+    if (status != WZ_OK) {
+        free(block);
+        return status;
+    }
+    *flags = block;
+    options->seen_state = WZ_SEEN_COUNTED;
+    options->seen = *flags;
+    return WZ_OK;
+}

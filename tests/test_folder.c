@@ -1,0 +1,126 @@
+/* Folders that appear whole. */
+#include <check.h>
+#include <sys/stat.h>
+
+#include "engine/core/digest.h"
+#include "engine/core/file.h"
+#include "engine/core/folder.h"
+#include "tests/suite.h"
+#include "tests/temporary.h"
+
+static temporary where;
+static wz_error err;
+
+static void setup(void)
+{
+    temporary_create(&where);
+    memset(&err, 0, sizeof err);
+}
+
+static void teardown(void)
+{
+    temporary_remove(&where);
+}
+
+static void put(const char *folder, const char *name, const char *text)
+{
+    char path[600];
+    (void)snprintf(path, sizeof path, "%s/%s", folder, name);
+    ck_assert_msg(wz_file_replace(path, text, strlen(text), &err) == WZ_OK, "%s", err.text);
+}
+
+static bool has(const char *folder, const char *name)
+{
+    char path[600];
+    (void)snprintf(path, sizeof path, "%s/%s", folder, name);
+    return wz_path_exists(path);
+}
+
+START_TEST(a_folder_is_there_when_it_is_whole)
+{
+    wz_text made = {0};
+    wz_names names;
+    char target[128];
+    (void)snprintf(target, sizeof target, "%s/out", where.directory);
+    ck_assert_int_eq(wz_folder_begin(target, false, "mark", &made, &err), WZ_OK);
+    ck_assert(!wz_path_exists(target));
+    put(made.data, "b", "2");
+    put(made.data, "a", "1");
+    ck_assert_int_eq(wz_folder_commit(made.data, target, &err), WZ_OK);
+    ck_assert(wz_path_is_directory(target) && !wz_path_exists(made.data));
+    ck_assert_int_eq(wz_folder_list(target, &names, &err), WZ_OK);
+    ck_assert_uint_eq(names.count, 2);
+    ck_assert_str_eq(names.items[0], "a");
+    wz_names_clear(&names);
+    wz_text_clear(&made);
+}
+END_TEST
+
+/* An earlier one is replaced only when that is asked for and it is one of ours; what a killed writer left is removed. */
+START_TEST(a_folder_is_replaced_as_a_whole)
+{
+    wz_text made = {0};
+    char target[128], left[128];
+    (void)snprintf(target, sizeof target, "%s/out", where.directory);
+    (void)snprintf(left, sizeof left, "%s/out.tmp", where.directory);
+    ck_assert_int_eq(wz_directory_create(target, &err), WZ_OK);
+    put(target, "old", "1");
+    ck_assert_int_eq(wz_folder_begin(target, false, "mark", &made, &err), WZ_ERR_USAGE);
+    ck_assert_ptr_nonnull(strstr(err.text, "--overwrite"));
+    ck_assert_int_eq(wz_folder_begin(target, true, "mark", &made, &err), WZ_ERR_USAGE);
+    ck_assert_ptr_nonnull(strstr(err.text, "other things"));
+    put(target, "mark", "1");
+    ck_assert_int_eq(wz_directory_create(left, &err), WZ_OK);
+    put(left, "half", "1");
+    ck_assert_int_eq(wz_folder_begin(target, true, "mark", &made, &err), WZ_OK);
+    ck_assert(!has(made.data, "half") && has(target, "old"));
+    put(made.data, "new", "2");
+    ck_assert_int_eq(wz_folder_commit(made.data, target, &err), WZ_OK);
+    ck_assert(has(target, "new") && !has(target, "old") && !wz_path_exists(left));
+    wz_text_clear(&made);
+}
+END_TEST
+
+START_TEST(folders_in_a_folder_are_left_alone)
+{
+    wz_text made = {0};
+    char target[128], inner[160];
+    (void)snprintf(target, sizeof target, "%s/out", where.directory);
+    (void)snprintf(inner, sizeof inner, "%s/out.tmp/inner", where.directory);
+    ck_assert_int_eq(wz_directory_create(inner, &err), WZ_OK);
+    ck_assert_int_eq(wz_folder_begin(target, false, "mark", &made, &err), WZ_ERR_USAGE);
+    ck_assert_ptr_nonnull(strstr(err.text, "'inner'"));
+    ck_assert(wz_path_is_directory(inner));
+    put(where.directory, "file", "1");
+    made.length = 0;
+    (void)snprintf(target, sizeof target, "%s/file", where.directory);
+    ck_assert_int_eq(wz_folder_begin(target, true, "mark", &made, &err), WZ_ERR_USAGE);
+    ck_assert_ptr_nonnull(strstr(err.text, "no folder"));
+    wz_text_clear(&made);
+}
+END_TEST
+
+START_TEST(a_file_has_the_digest_of_its_bytes)
+{
+    char hex[WZ_DIGEST_HEX], expected[WZ_DIGEST_HEX];
+    put(where.directory, "file", "wavezero");
+    wz_digest_bytes("wavezero", 8, expected);
+    ck_assert_int_eq(wz_digest_file(temporary_path(&where, "file"), hex, &err), WZ_OK);
+    ck_assert_str_eq(hex, expected);
+    ck_assert_int_eq(wz_digest_file(temporary_path(&where, "none"), hex, &err), WZ_ERR_USAGE);
+    ck_assert_ptr_nonnull(strstr(err.text, "none"));
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("folder");
+    TCase *all = tcase_create("folder");
+    tcase_add_checked_fixture(all, setup, teardown);
+    tcase_add_test(all, a_folder_is_there_when_it_is_whole);
+    tcase_add_test(all, a_folder_is_replaced_as_a_whole);
+    tcase_add_test(all, folders_in_a_folder_are_left_alone);
+    tcase_add_test(all, a_file_has_the_digest_of_its_bytes);
+    suite_add_tcase(suite, all);
+    return run_suite(suite);
+}
