@@ -333,6 +333,36 @@ START_TEST(doctor_finds_this_machine_healthy)
 }
 END_TEST
 
+/* The kernels that `wavezero doctor` works with where OPENBLAS_CORETYPE says this (NULL: nothing), and the processor's
+ * vector units. */
+static void look_at_kernels(const char *core_type, char kernels[32], char units[32])
+{
+    if (core_type == NULL)
+        ck_assert_int_eq(unsetenv("OPENBLAS_CORETYPE"), 0);
+    else
+        ck_assert_int_eq(setenv("OPENBLAS_CORETYPE", core_type, 1), 0);
+    ck_assert_int_eq(run("doctor --json"), 0);
+    json_t *json = parse_output();
+    (void)snprintf(kernels, 32, "%s", json_string_value(json_object_get(json, "blas_core")));
+    (void)snprintf(units, 32, "%s", json_string_value(json_object_get(json, "vector_units")));
+    json_decref(json);
+}
+
+/* On processors that OpenBLAS does not know, too; and what the user names stands. */
+START_TEST(kernels_fit_the_processor)
+{
+    char kernels[32], units[32];
+    look_at_kernels(NULL, kernels, units);
+    if (strncmp(units, "AVX", 3) == 0) {
+        static const char *const old[] = {"Prescott", "Core2", "Penryn", "Dunnington", "Nehalem", "Atom"};
+        for (size_t i = 0; i < sizeof old / sizeof *old; i++)
+            ck_assert_str_ne(kernels, old[i]);
+        look_at_kernels("Nehalem", kernels, units);
+        ck_assert_str_eq(kernels, "Nehalem");
+    }
+}
+END_TEST
+
 /* ---- inspect ---- */
 
 static void write_checkpoint(const char *path, float last)
@@ -429,6 +459,7 @@ int main(void)
     tcase_add_test(tests, tasks_published_and_baselines_agree);
     tcase_add_test(tests, tasks_baselines_of_all_families);
     tcase_add_test(tests, doctor_finds_this_machine_healthy);
+    tcase_add_test(tests, kernels_fit_the_processor);
     tcase_add_test(tests, inspect_digest_differs_with_one_weight);
     tcase_add_test(tests, inspect_damaged_file_exits_3);
     suite_add_tcase(suite, tests);

@@ -339,5 +339,8 @@ struct wz_backend {
 /* CPU backend over OpenBLAS; threads 0: one per processor. */
 wz_status wz_backend_cpu_create(size_t threads, wz_backend **out, wz_error *err);
 const char *wz_backend_cpu_core_name(void); /* OpenBLAS's kernel family */
+/* The family that OPENBLAS_CORETYPE should name: OpenBLAS, which knows processors by their numbers, has taken one for
+ * processors without AVX and this one has AVX2 or AVX-512. NULL: its own choice will do, or cannot be changed. */
+const char *wz_backend_cpu_better_core(void);
 
 #endif

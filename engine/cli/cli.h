@@ -16,6 +16,7 @@ typedef struct wz_cli {
     FILE *log;                     /* progress and messages */
     wz_progress_style progress;    /* of log: terminal? colours (NO_COLOR, TERM=dumb)? width */
     const char *openblas_coretype; /* OPENBLAS_CORETYPE as it was found; NULL: not set */
+    bool own_coretype;             /* and it was wavezero that set it */
 } wz_cli;
 
 /* What a command returns that a signal made stop: the shells' convention. */

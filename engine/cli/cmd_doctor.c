@@ -91,9 +91,11 @@ static void add_libraries(doctor_report *report, const wz_cli *cli)
     unsigned release = 0;
     add(report, "openblas", "%s", openblas_get_config());
     add(report, "blas_core", "%s", openblas_get_corename());
-    add(report, "openblas_coretype", "%s",
-        cli->openblas_coretype != NULL ? cli->openblas_coretype
-                                       : "not set: OpenBLAS chooses the kernel itself");
+    if (cli->openblas_coretype == NULL)
+        add(report, "openblas_coretype", "not set: OpenBLAS chooses the kernel itself");
+    else
+        add(report, "openblas_coretype", "%s%s", cli->openblas_coretype,
+            cli->own_coretype ? ": set by wavezero, since OpenBLAS does not know this processor" : "");
     if (H5get_libversion(&major, &minor, &release) >= 0)
         add(report, "hdf5", "%u.%u.%u", major, minor, release);
     add(report, "yaml", "%s", yaml_get_version_string());

@@ -9,6 +9,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "engine/backend/backend.h"
 #include "engine/core/suggest.h"
 
 const wz_command wz_commands[] = {
@@ -94,9 +95,28 @@ static bool has_utf8(void)
     return false;
 }
 
+/* Set beside OPENBLAS_CORETYPE by the process that becomes this one. */
+#define OWN_CORETYPE "WAVEZERO_OWN_CORETYPE"
+
+/* OpenBLAS chooses its kernels while it is loaded, for processors it knows by number; on one newer than itself (0.3.21 on an
+ * Emerald Rapids) it takes those of 2004, a third as fast. Then the program starts once more and names better ones. Where that
+ * fails it goes on as it is. */
+static void take_better_kernels(char **argv)
+{
+    const char *core = getenv("OPENBLAS_CORETYPE") == NULL ? wz_backend_cpu_better_core() : NULL;
+    if (core == NULL || setenv("OPENBLAS_CORETYPE", core, 1) != 0 || setenv(OWN_CORETYPE, "1", 1) != 0)
+        return;
+    (void)execv("/proc/self/exe", argv);
+    (void)unsetenv("OPENBLAS_CORETYPE");
+    (void)unsetenv(OWN_CORETYPE);
+}
+
 static wz_cli describe_process(void)
 {
-    wz_cli cli = {.out = stdout, .log = stderr, .openblas_coretype = getenv("OPENBLAS_CORETYPE")};
+    wz_cli cli = {.out = stdout,
+                  .log = stderr,
+                  .openblas_coretype = getenv("OPENBLAS_CORETYPE"),
+                  .own_coretype = getenv(OWN_CORETYPE) != NULL};
     const char *no_color = getenv("NO_COLOR");
     const char *term = getenv("TERM");
     bool dumb = term == NULL || strcmp(term, "dumb") == 0;
@@ -135,6 +155,7 @@ static wz_status dispatch(const wz_cli *cli, int argc, char **argv, wz_error *er
 int main(int argc, char **argv)
 {
     wz_error err = {{0}};
+    take_better_kernels(argv);
     /* Steps allocate and free blocks of some MiB over and over: keep them, rather than return them to the kernel and take
      * page faults for them again. */
     (void)mallopt(M_MMAP_THRESHOLD, 32 << 20);

@@ -277,3 +277,27 @@ const char *wz_backend_cpu_core_name(void)
 {
     return openblas_get_corename();
 }
+
+/* What OpenBLAS falls back to; families for AVX and above it takes only where it knows the processor. */
+static bool is_for_sse(const char *core)
+{
+    static const char *const families[] = {"Prescott", "Core2", "Penryn", "Dunnington", "Nehalem", "Atom"};
+    for (size_t i = 0; i < sizeof families / sizeof *families; i++)
+        if (strcmp(core, families[i]) == 0)
+            return true;
+    return false;
+}
+
+const char *wz_backend_cpu_better_core(void)
+{
+#if defined(__x86_64__)
+    if (strstr(openblas_get_config(), "DYNAMIC_ARCH") == NULL || !is_for_sse(openblas_get_corename()))
+        return NULL;
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+        __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl"))
+        return "SkylakeX";
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+        return "Haswell";
+#endif
+    return NULL;
+}
