@@ -244,6 +244,22 @@ START_TEST(grid_rows_are_the_settings_alone)
 }
 END_TEST
 
+/* MIXED was trained with other links and other levels. */
+START_TEST(grid_over_what_parts_differ_in_has_each_setting_once)
+{
+    json_t *rows = evaluate(MIXED " --grid task.links=3,4");
+    ck_assert_uint_eq(json_array_size(rows), 4); /* of each part: levels are its own */
+    json_decref(rows);
+    rows = evaluate(MIXED " --grid task.links=3,4 --grid task.levels=2,4");
+    ck_assert_uint_eq(json_array_size(rows), 4);
+    for (size_t i = 0; i < 4; ++i) {
+        ck_assert_double_eq(number(json_array_get(rows, i), "options.links"), i < 2 ? 3 : 4);
+        ck_assert_double_eq(number(json_array_get(rows, i), "options.levels"), i % 2 == 0 ? 2 : 4);
+    }
+    json_decref(rows);
+}
+END_TEST
+
 /* 64 links: 64 * 129 table entries and labels are more than the model's 2048 positions. */
 START_TEST(grid_rows_that_cannot_be_evaluated_say_so)
 {
@@ -529,6 +545,7 @@ int main(void)
     tcase_add_test(tests, compare_scores_are_those_of_each_alone);
     tcase_add_test(tests, compare_and_permute_take_a_problem_set);
     tcase_add_test(tests, grid_rows_are_the_settings_alone);
+    tcase_add_test(tests, grid_over_what_parts_differ_in_has_each_setting_once);
     tcase_add_test(tests, grid_rows_that_cannot_be_evaluated_say_so);
     tcase_add_test(tests, grid_and_compare_misuse_exits_2);
     tcase_add_test(tests, permute_counts_problems_that_read_differently);

@@ -76,6 +76,35 @@ static wz_status name_one_task(wz_error *err, wz_status status)
     return status;
 }
 
+static bool is_same_part(const wz_task *task, const double *values, const wz_mixture_part *part)
+{
+    for (size_t i = 0; i < task->option_count; i++)
+        if (values[i] != part->values[i])
+            return false;
+    return task == part->task;
+}
+
+/* Parts of a mixture that differ only in what the grid sets, sizes say, are one here: the first stays. */
+static wz_status leave_out_twins(const wz_grid *grid, wz_mixture *mixture, wz_error *err)
+{
+    size_t kept = 0;
+    for (size_t p = 0; p < mixture->count; p++) {
+        wz_mixture_part part = mixture->parts[p];
+        wz_grid_row row;
+        size_t twin = 0;
+        wz_status status = wz_grid_set(grid, 0, part.task, part.values, &row, err);
+        if (status != WZ_OK)
+            return status;
+        memcpy(part.values, row.values, sizeof part.values); /* each setting will set these anew */
+        while (twin < kept && !is_same_part(part.task, part.values, &mixture->parts[twin]))
+            twin++;
+        if (twin == kept)
+            mixture->parts[kept++] = part;
+    }
+    mixture->count = kept;
+    return WZ_OK;
+}
+
 wz_status wz_eval_grid(const wz_cli *cli, const wz_eval_arguments *a, wz_policy *policy,
                        const wz_config *config, wz_text *out, wz_error *err)
 {
@@ -90,6 +119,9 @@ wz_status wz_eval_grid(const wz_cli *cli, const wz_eval_arguments *a, wz_policy 
         status = wz_grid_check(&grid, mixture.parts[p].task, err);
     if (status != WZ_OK)
         return mixture.count > 1 ? name_one_task(err, status) : status;
+    status = leave_out_twins(&grid, &mixture, err);
+    if (status != WZ_OK)
+        return status;
     const size_t count = mixture.count * grid.settings;
     status = wz_alloc(&rows, count, sizeof(wz_grid_row), "the settings of --grid", err);
     if (status != WZ_OK)
