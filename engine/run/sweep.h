@@ -61,9 +61,9 @@ wz_status wz_sweep_open(wz_sweep *sweep, wz_error *err);
 void wz_sweep_close(wz_sweep *sweep);
 
 /* Trains what is not complete, `jobs` runs at once, each in a process of `program` (the path of this one). A run that fails is
- * reported with the end of its log, and the others go on: runs[].failed. On an interrupt the runs save and end, and *signal is
+ * reported with the end of its log, and the others go on: runs[].failed. On an interrupt the runs save and end, and *number is
  * its number. Should this process be killed, its runs save and end, too. */
-wz_status wz_sweep_train(wz_sweep *sweep, const char *program, const wz_run_io *io, int *signal,
+wz_status wz_sweep_train(wz_sweep *sweep, const char *program, const wz_run_io *io, int *number,
                          wz_error *err);
 
 #endif

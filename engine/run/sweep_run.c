@@ -1,12 +1,10 @@
 /* The processes of a sweep. */
-#include <errno.h>
 #include <fcntl.h>
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -14,16 +12,14 @@
 
 #include "engine/core/clock.h"
 #include "engine/core/file.h"
-#include "engine/run/config_schema.h"
 #include "engine/run/history.h"
 #include "engine/run/metrics.h"
-#include "engine/run/sweep.h"
+#include "engine/run/sweep_internal.h"
 
 #define TAIL_BYTES 16384 /* of a file whose end is read */
 #define SHOWN_LINES 5    /* of the log of a run that failed */
 #define LOOK_S 0.5       /* between looks at how far the runs are */
 #define PLAIN_LINE_S 60.0
-#define RELEASE_S 60.0 /* that a run of a sweep that was killed may take to save */
 
 typedef struct slot {
     wz_sweep_run *run; /* NULL: free */
@@ -90,141 +86,6 @@ static void print_end(wz_progress *progress, char *text)
     }
 }
 
-/* ---- starting ---- */
-
-/* What a child is told. */
-typedef struct command_line {
-    const char **items; /* (capacity), NULL at the end */
-    size_t count, capacity;
-    wz_text threads;
-} command_line;
-
-static wz_status put(command_line *line, const char *item, wz_error *err)
-{
-    void *grown = line->items;
-    const wz_status status =
-        wz_grow(&grown, &line->capacity, line->count + 2, sizeof *line->items, "a command line", err);
-    line->items = grown;
-    if (status != WZ_OK)
-        return status;
-    line->items[line->count++] = item;
-    line->items[line->count] = NULL;
-    return WZ_OK;
-}
-
-/* Those of the assignments that a resumed run may take. */
-static wz_status put_free_keys(command_line *line, const wz_text *assignments, wz_error *err)
-{
-    wz_status status = WZ_OK;
-    for (const char *at = NULL; status == WZ_OK && (at = wz_sweep_next(assignments, at)) != NULL;)
-        for (size_t k = 0; status == WZ_OK && k < wz_config_key_count; k++) {
-            const wz_config_key *key = &wz_config_keys[k];
-            const size_t length = key->type == WZ_KEY_HEADING ? 0 : strlen(key->name);
-            if (length > 0 && key->resume_may_change && strncmp(at, key->name, length) == 0 &&
-                at[length] == '=')
-                status = put(line, at, err);
-        }
-    return status;
-}
-
-static wz_status compose(const wz_sweep *sweep, const wz_sweep_run *run, const char *asked,
-                         command_line *line, wz_error *err)
-{
-    wz_config config;
-    const bool resumes = run->state == WZ_SWEEP_PARTIAL;
-    wz_status status = wz_sweep_config(sweep, run, &config, err);
-    if (status == WZ_OK)
-        status = put(line, "wavezero", err);
-    if (status == WZ_OK)
-        status = put(line, resumes ? "resume" : "train", err);
-    if (status == WZ_OK)
-        status = put(line, resumes ? run->directory : asked, err);
-    if (status != WZ_OK || !resumes)
-        return status;
-    status = put_free_keys(line, &sweep->grid.fixed, err);
-    if (status == WZ_OK)
-        status = put_free_keys(line, &sweep->grid.points[run->point].assignments, err);
-    if (status == WZ_OK)
-        status = wz_text_printf(&line->threads, err, "threads=%lld", (long long)config.threads);
-    return status == WZ_OK ? put(line, line->threads.data, err) : status;
-}
-
-/* In the new process. An interrupt of the sweep reaches it once, from the sweep; should that be killed, the kernel tells it
- * to save and end. */
-_Noreturn static void become(const char *program, const char *const *items, int log, pid_t parent,
-                             const sigset_t *mask)
-{
-    const int nothing = open("/dev/null", O_RDONLY);
-    (void)setpgid(0, 0);
-    (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
-    (void)sigprocmask(SIG_SETMASK, mask, NULL);
-    if (getppid() == parent && nothing >= 0 && dup2(nothing, 0) >= 0 && dup2(log, 1) >= 0 &&
-        dup2(log, 2) >= 0)
-        (void)execv(program, (char *const *)items);
-    _exit(127);
-}
-
-/* The run's configuration as it was asked for, once. */
-static wz_status write_asked(const wz_sweep *sweep, const wz_sweep_run *run, const char *path, wz_error *err)
-{
-    wz_config config;
-    wz_text text = {0};
-    wz_status status = wz_sweep_config(sweep, run, &config, err);
-    if (status == WZ_OK)
-        status = wz_config_write(&config, &text, err);
-    if (status == WZ_OK)
-        status = wz_file_replace(path, text.data, text.length, err);
-    wz_text_clear(&text);
-    return status;
-}
-
-/* A run whose sweep was killed may still be saving. */
-static wz_status await_release(const crew *c, const wz_sweep_run *run, wz_error *err)
-{
-    char path[WZ_PATH_MAX + 32];
-    const double deadline = wz_now_s() + RELEASE_S;
-    int lock = -1;
-    (void)snprintf(path, sizeof path, "%s/LOCK", run->directory);
-    for (;;) {
-        const wz_status status = wz_lock_acquire(path, &lock, err);
-        if (status == WZ_OK)
-            wz_lock_release(lock);
-        if (status != WZ_ERR_RUNTIME || wz_now_s() > deadline || *c->io->interrupt != 0)
-            return status;
-        const struct timespec moment = {.tv_nsec = 100 * 1000 * 1000};
-        (void)nanosleep(&moment, NULL);
-    }
-}
-
-static wz_status launch(crew *c, slot *s, wz_sweep_run *run, const sigset_t *mask, wz_error *err)
-{
-    char asked[WZ_PATH_MAX + 32], path[WZ_PATH_MAX + 32];
-    command_line line = {0};
-    (void)snprintf(asked, sizeof asked, "%s/" WZ_SWEEP_CONFIG, run->directory);
-    (void)snprintf(path, sizeof path, "%s/" WZ_SWEEP_LOG, run->directory);
-    wz_status status = WZ_OK;
-    if (run->state == WZ_SWEEP_MISSING)
-        status = write_asked(c->sweep, run, asked, err);
-    if (status == WZ_OK)
-        status = compose(c->sweep, run, asked, &line, err);
-    const int log = status == WZ_OK ? open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666) : -1;
-    if (status == WZ_OK && log < 0)
-        status = wz_fail(err, WZ_ERR_RESOURCE, "cannot open %s: %s", path, strerror(errno));
-    const pid_t parent = getpid();
-    const pid_t process = status == WZ_OK ? fork() : 0;
-    if (status == WZ_OK && process == 0)
-        become(c->program, line.items, log, parent, mask);
-    if (status == WZ_OK && process < 0)
-        status = wz_fail(err, WZ_ERR_RESOURCE, "no new process for %s: %s", run->name, strerror(errno));
-    if (log >= 0)
-        (void)close(log);
-    free(line.items);
-    wz_text_clear(&line.threads);
-    if (status == WZ_OK)
-        *s = (slot){.run = run, .process = process, .started_s = wz_now_s()};
-    return status;
-}
-
 /* ---- the end of a run ---- */
 
 static void complete(crew *c, wz_sweep_run *run, double seconds)
@@ -288,24 +149,21 @@ static size_t collect(crew *c)
 }
 
 /* Starts a run in a free slot, unless it is complete. */
-static wz_status start(crew *c, slot *s, wz_sweep_run *run, const sigset_t *mask, wz_error *err)
+static wz_status start(crew *c, slot *s, wz_sweep_run *run, wz_error *err)
 {
+    pid_t process = 0;
     if (run->state == WZ_SWEEP_COMPLETE)
         return WZ_OK;
-    wz_status status = wz_directory_create(run->directory, err);
-    if (status == WZ_OK)
-        status = await_release(c, run, err);
-    if (status != WZ_OK)
-        return status;
-    run->state = wz_sweep_state_of(run); /* it may have gone on until it was released */
-    if (run->state != WZ_SWEEP_COMPLETE)
-        return launch(c, s, run, mask, err);
-    complete(c, run, 0.0);
-    return WZ_OK;
+    const wz_status status = wz_sweep_start_run(c->sweep, run, c->program, c->io->interrupt, &process, err);
+    if (status == WZ_OK && process > 0)
+        *s = (slot){.run = run, .process = process, .started_s = wz_now_s()};
+    else if (status == WZ_OK)
+        complete(c, run, 0.0);
+    return status;
 }
 
 /* Fills the free slots. A run that cannot be started has failed. */
-static void start_more(crew *c, const sigset_t *mask)
+static void start_more(crew *c)
 {
     wz_sweep *sweep = c->sweep;
     wz_error err = {{0}};
@@ -316,7 +174,7 @@ static void start_more(crew *c, const sigset_t *mask)
             i++;
             continue;
         }
-        const bool is_started = start(c, &c->slots[i], run, mask, &err) == WZ_OK;
+        const bool is_started = start(c, &c->slots[i], run, &err) == WZ_OK;
         if (!is_started && *c->io->interrupt != 0)
             return;
         c->next++;
@@ -365,7 +223,7 @@ static void show(crew *c, size_t running)
 }
 
 /* Until all have ended: SIGCHLD, which is blocked, wakes it, and so does an interrupt. */
-static void attend(crew *c, const sigset_t *child, const sigset_t *mask)
+static void attend(crew *c, const sigset_t *child)
 {
     const struct timespec moment = {.tv_nsec = (long)(LOOK_S * 1e9)};
     size_t running = 0;
@@ -373,7 +231,7 @@ static void attend(crew *c, const sigset_t *child, const sigset_t *mask)
     do {
         pass_on(c);
         if (c->stopped_by == 0)
-            start_more(c, mask);
+            start_more(c);
         running = collect(c);
         if (wz_now_s() - shown_s >= LOOK_S) {
             show(c, running);
@@ -399,25 +257,26 @@ static void begin(crew *c)
     wz_progress_start(&c->progress, c->io->log, &style, "step", steps_done(c), total, wz_now_s());
 }
 
-wz_status wz_sweep_train(wz_sweep *sweep, const char *program, const wz_run_io *io, int *signal,
+wz_status wz_sweep_train(wz_sweep *sweep, const char *program, const wz_run_io *io, int *number,
                          wz_error *err)
 {
     crew c = {.sweep = sweep, .program = program, .io = io};
     sigset_t child, mask;
     void *slots = NULL;
-    *signal = 0;
+    *number = 0;
     wz_status status = wz_alloc(&slots, (size_t)sweep->jobs, sizeof *c.slots, "a sweep's processes", err);
     if (status != WZ_OK)
         return status;
     c.slots = slots;
     begin(&c);
+    (void)signal(SIGCHLD, SIG_DFL); /* where a parent ignores it, no process could be waited for */
     (void)sigemptyset(&child);
     (void)sigaddset(&child, SIGCHLD);
     (void)sigprocmask(SIG_BLOCK, &child, &mask);
-    attend(&c, &child, &mask);
+    attend(&c, &child);
     (void)sigprocmask(SIG_SETMASK, &mask, NULL);
     wz_progress_clear(&c.progress);
     free(slots);
-    *signal = c.stopped_by;
+    *number = c.stopped_by;
     return WZ_OK;
 }
