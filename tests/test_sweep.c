@@ -146,7 +146,7 @@ START_TEST(kill_then_the_same_command_gives_the_same_table)
 }
 END_TEST
 
-static bool has_step(const char *run, int least)
+static bool has_step(const char *run, long least)
 {
     char path[128];
     wz_names names;
@@ -155,7 +155,7 @@ static bool has_step(const char *run, int least)
     if (wz_folder_list(temporary_path(&p.where, path), &names, NULL) != WZ_OK)
         return false;
     for (size_t i = 0; i < names.count; i++)
-        found |= strncmp(names.items[i], "step-", 5) == 0 && atoi(names.items[i] + 5) >= least;
+        found |= strncmp(names.items[i], "step-", 5) == 0 && strtol(names.items[i] + 5, NULL, 10) >= least;
     wz_names_clear(&names);
     return found;
 }

@@ -15,8 +15,8 @@
 
 #include "engine/core/memory.h"
 #include "engine/core/status.h"
+#include "engine/run/sweep_values.h"
 
-#define WZ_SWEEP_POINTS 10000 /* at most; of seeds, too */
 #define WZ_SWEEP_BASELINE "baseline"
 
 typedef struct wz_sweep_request {
@@ -45,8 +45,5 @@ typedef struct wz_sweep_grid {
  * a name, or too many points. Initialises *out in every case; free with wz_sweep_grid_clear. */
 wz_status wz_sweep_expand(const wz_sweep_request *request, wz_sweep_grid *out, wz_error *err);
 void wz_sweep_grid_clear(wz_sweep_grid *grid);
-
-/* The text after `at` in a list of terminated texts; at NULL: the first. NULL: no more. */
-const char *wz_sweep_next(const wz_text *list, const char *at);
 
 #endif

@@ -99,8 +99,9 @@ static wz_status check_points(wz_sweep *sweep, FILE *log, wz_error *err)
 {
     wz_sweep_grid *grid = &sweep->grid;
     char(*digests)[WZ_DIGEST_HEX] = calloc(grid->count, sizeof *digests);
-    wz_status status =
-        digests != NULL ? WZ_OK : wz_fail(err, WZ_ERR_RESOURCE, "out of memory for the points of a sweep");
+    wz_status status = WZ_OK;
+    if (digests == NULL)
+        return wz_fail(err, WZ_ERR_RESOURCE, "out of memory for the points of a sweep");
     for (size_t i = 0; status == WZ_OK && i < grid->count;) {
         status = digest_point(sweep, i, digests[i], err);
         size_t same = 0;
