@@ -225,6 +225,19 @@ START_TEST(wrong_keys_and_other_sweeps_are_refused_before_anything_starts)
 }
 END_TEST
 
+START_TEST(sets_and_star_reach_the_plan)
+{
+    program_succeed(&p, "sweep " TINY
+                        " loss_type=dapo,grpo seed=5 --set none:entropy_coef=0 --set=high:entropy_coef=0.5 "
+                        "--one-at-a-time --output-dir @/star --dry-run");
+    ck_assert_ptr_nonnull(strstr(p.log, "loss_type=dapo: the same configuration as baseline, run once"));
+    ck_assert_ptr_nonnull(strstr(p.log, "baseline,seed-5: to start\nloss_type-grpo,seed-5: to start\n"
+                                        "none,seed-5: to start\nhigh,seed-5: to start\n4 runs"));
+    ck_assert_ptr_nonnull(
+        strstr(p.out, "\nbaseline: loss_type=dapo entropy_coef=0.1\nnone: entropy_coef=0\n"));
+}
+END_TEST
+
 START_TEST(second_sweep_in_a_folder_is_refused)
 {
     pid_t child = program_begin(&p, "sweep " TINY " max_steps=100000 eval_steps=0 --output-dir @/busy");
@@ -250,6 +263,7 @@ int main(void)
     tcase_add_loop_test(tests, interrupt_saves_the_runs_and_says_so, 0, 2);
     tcase_add_test(tests, failed_run_is_reported_and_the_others_go_on);
     tcase_add_test(tests, wrong_keys_and_other_sweeps_are_refused_before_anything_starts);
+    tcase_add_test(tests, sets_and_star_reach_the_plan);
     tcase_add_test(tests, second_sweep_in_a_folder_is_refused);
     suite_add_tcase(suite, tests);
     return run_suite(suite);
