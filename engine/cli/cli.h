@@ -54,6 +54,7 @@ wz_status wz_cmd_inspect(const wz_cli *cli, const wz_command *self, int argc, co
                          wz_error *err);
 wz_status wz_cmd_report(const wz_cli *cli, const wz_command *self, int argc, const char **argv,
                         wz_error *err);
+wz_status wz_cmd_sweep(const wz_cli *cli, const wz_command *self, int argc, const char **argv, wz_error *err);
 wz_status wz_cmd_tasks(const wz_cli *cli, const wz_command *self, int argc, const char **argv, wz_error *err);
 wz_status wz_cmd_version(const wz_cli *cli, const wz_command *self, int argc, const char **argv,
                          wz_error *err);
@@ -67,6 +68,7 @@ extern const char wz_export_details[];
 extern const char wz_bench_details[];
 extern const char wz_inspect_details[];
 extern const char wz_report_details[];
+extern const char wz_sweep_details[];
 extern const char wz_tasks_details[];
 extern const char wz_doctor_details[];
 extern const char wz_help_details[];

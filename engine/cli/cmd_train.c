@@ -1,8 +1,8 @@
 /* `wavezero train CONFIG` and `wavezero resume RUN`. */
-#include <signal.h>
 #include <string.h>
 
 #include "engine/cli/cli.h"
+#include "engine/cli/interrupt.h"
 #include "engine/cli/options.h"
 #include "engine/run/train.h"
 #include "rewards/external.h"
@@ -19,22 +19,12 @@ const char wz_resume_details[] =
     "be changed.\n\n"
     "  --extend               allow a larger max_steps\n";
 
-/* Set by SIGINT and SIGTERM: the one mutable global, since a handler can reach nothing else. */
-static volatile sig_atomic_t asked_to_stop;
-
-static void ask_to_stop(int number)
+/* A verifier's process looks at the flag, too. */
+static const volatile sig_atomic_t *catch_signals(void)
 {
-    asked_to_stop = number;
-}
-
-/* A second signal kills at once: the handler is one-shot. */
-static void catch_signals(void)
-{
-    struct sigaction action = {.sa_handler = ask_to_stop, .sa_flags = (int)SA_RESETHAND};
-    (void)sigemptyset(&action.sa_mask);
-    (void)sigaction(SIGINT, &action, NULL);
-    (void)sigaction(SIGTERM, &action, NULL);
-    wz_external_watch(&asked_to_stop);
+    const volatile sig_atomic_t *flag = wz_interrupt_catch();
+    wz_external_watch(flag);
+    return flag;
 }
 
 static wz_status finish(wz_status status, int number)
@@ -61,8 +51,7 @@ wz_status wz_cmd_train(const wz_cli *cli, const wz_command *self, int argc, cons
     status = wz_config_load(&config, rest.items[0], rest.items + 1, rest.count - 1, err);
     if (status != WZ_OK)
         return status;
-    const wz_run_io io = {cli->log, cli->progress, &asked_to_stop};
-    catch_signals();
+    const wz_run_io io = {cli->log, cli->progress, catch_signals()};
     status = wz_run_train(&config, overwrite, &io, &number, err);
     return finish(status, number);
 }
@@ -81,8 +70,7 @@ wz_status wz_cmd_resume(const wz_cli *cli, const wz_command *self, int argc, con
         status = wz_arguments_check(&rest, 1, SIZE_MAX, self->usage, err);
     if (status != WZ_OK)
         return status;
-    const wz_run_io io = {cli->log, cli->progress, &asked_to_stop};
-    catch_signals();
+    const wz_run_io io = {cli->log, cli->progress, catch_signals()};
     status = wz_run_resume(rest.items[0], rest.items + 1, rest.count - 1, extend, &io, &number, err);
     return finish(status, number);
 }

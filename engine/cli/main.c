@@ -17,6 +17,8 @@ const wz_command wz_commands[] = {
      wz_cmd_train},
     {"resume", "go on with a run that stopped", "wavezero resume RUN [--extend] [key=value ...]",
      wz_resume_details, wz_cmd_resume},
+    {"sweep", "train a grid of variants and seeds, and compare them in a table",
+     "wavezero sweep CONFIG key=a,b,c [seed=0..2] [options]", wz_sweep_details, wz_cmd_sweep},
     {"eval", "held-out score against the optimum and baselines",
      "wavezero eval CHECKPOINT | --compare A B [options] [key=value ...]", wz_eval_details, wz_cmd_eval},
     {"generate", "show prompts, completions and verdicts, or answer a problem of your own",

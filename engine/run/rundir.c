@@ -134,6 +134,14 @@ wz_status wz_rundir_checkpoint_file(const wz_rundir *rundir, int64_t step, char 
     return join(out, rundir->checkpoints, name, err);
 }
 
+bool wz_rundir_has_checkpoint(const char *path, int64_t step)
+{
+    wz_rundir rundir;
+    char file[WZ_PATH_MAX];
+    return name_paths(&rundir, path, NULL) == WZ_OK &&
+           wz_rundir_checkpoint_file(&rundir, step, file, NULL) == WZ_OK && wz_path_exists(file);
+}
+
 /* Ends the text with a line break, writes it, and frees it. */
 static wz_status replace_file(const wz_rundir *rundir, const char *name, wz_text *text, wz_status status,
                               wz_error *err)

@@ -25,6 +25,8 @@ void wz_rundir_close(wz_rundir *rundir);
 
 /* Whether path/checkpoints holds a step-XXXXXXXX.h5, whole or not. */
 bool wz_rundir_has_checkpoints(const char *path);
+/* Whether it holds that of this step. */
+bool wz_rundir_has_checkpoint(const char *path, int64_t step);
 /* path/name into out. */
 wz_status wz_rundir_file(const wz_rundir *rundir, const char *name, char out[WZ_PATH_MAX], wz_error *err);
 /* path/checkpoints/step-00000100.h5; eight digits at least, so that names sort as steps do. */
