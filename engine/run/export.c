@@ -133,29 +133,28 @@ static wz_status describe(const wz_export *r, wz_portable *out, wz_error *err)
 wz_status wz_export_run(const wz_export *r, const wz_byte_count *bytes, wz_error *err)
 {
     wz_portable model;
-    wz_text temporary = {0};
+    wz_folder folder = {.lock = -1};
     wz_portable_init(&model);
     wz_status status = check_request(r, err);
     if (status == WZ_OK)
-        status = wz_folder_begin(r->folder, r->overwrite, WZ_CHECKSUMS_FILE, &temporary, err);
+        status = wz_folder_begin(r->folder, r->overwrite, WZ_CHECKSUMS_FILE, &folder, err);
     if (status != WZ_OK)
         goto done;
     status = describe(r, &model, err);
     if (status == WZ_OK)
-        status = r->format->write(&model, r->type, temporary.data, bytes, err);
+        status = r->format->write(&model, r->type, folder.path.data, bytes, err);
     if (status == WZ_OK && r->grammar)
-        status = write_grammar(r, temporary.data, err);
+        status = write_grammar(r, folder.path.data, err);
     if (status == WZ_OK)
-        status = write_card(r, &model, temporary.data, err);
+        status = write_card(r, &model, folder.path.data, err);
     if (status == WZ_OK)
-        status = write_checksums(temporary.data, err);
+        status = write_checksums(folder.path.data, err);
     if (status == WZ_OK)
-        status = wz_folder_commit(temporary.data, r->folder, err);
+        status = wz_folder_commit(&folder, r->folder, err);
     else
-        (void)wz_folder_remove(temporary.data, NULL);
+        wz_folder_abandon(&folder);
 done:
     wz_portable_clear(&model);
-    wz_text_clear(&temporary);
     return status;
 }
 
