@@ -178,7 +178,8 @@ wz_status wz_folder_begin(const char *path, bool replace, const char *mark, wz_f
     if (status == WZ_OK)
         status = remove_content(out->path.data, err);
     if (status == WZ_OK)
-        status = check_target(path, replace, mark, err); /* again: it may have come while the lock was not ours */
+        status =
+            check_target(path, replace, mark, err); /* again: it may have come while the lock was not ours */
     if (status != WZ_OK)
         wz_folder_abandon(out);
     return status;

@@ -10,6 +10,8 @@
 #include "engine/run/portable.h"
 #include "engine/text/gbnf.h"
 
+static const char answer_end[] = "</answer>"; /* of every answer pattern */
+
 uint64_t wz_export_bytes(const wz_export *request)
 {
     uint64_t sum = 0;
@@ -29,6 +31,20 @@ uint64_t wz_export_bytes(const wz_export *request)
     return sum;
 }
 
+bool wz_export_thinks(const wz_export *r)
+{
+    return wz_thinking_on(&r->policy->thinking) || r->config->prompt_style == WZ_PROMPT_FULL;
+}
+
+bool wz_export_closes(const wz_export *r)
+{
+    const int64_t id = wz_tokenizer_find(r->policy->tokenizer, answer_end, sizeof answer_end - 1);
+    for (size_t i = 0; i < r->policy->end_token_count; i++)
+        if (id == (int64_t)r->policy->end_tokens[i])
+            return true;
+    return false;
+}
+
 static wz_status check_request(const wz_export *r, wz_error *err)
 {
     uint64_t available = 0;
@@ -40,7 +56,7 @@ static wz_status check_request(const wz_export *r, wz_error *err)
                        "%s: --format %s writes low-rank adapters, and this checkpoint has none: train with "
                        "lora_rank, or export the whole policy with --format %s",
                        r->checkpoint, r->format->name, strcmp(r->format->name, "peft") == 0 ? "hf" : "gguf");
-    if (r->grammar && wz_thinking_on(&r->policy->thinking))
+    if (r->grammar && wz_export_thinks(r))
         return wz_fail(err, WZ_ERR_USAGE,
                        "--grammar writes the grammar of answers, and this policy thinks before it answers: a "
                        "runtime would keep it from that; export without --grammar");
@@ -74,6 +90,10 @@ static wz_status write_grammar(const wz_export *r, const char *folder, wz_error 
                                            WZ_SPLIT_TEST, 0, &problem, err);
     if (status == WZ_OK)
         status = wz_problem_answer_pattern(&problem, (wz_prompt_style)r->config->prompt_style, &pattern, err);
+    const size_t tail = sizeof answer_end - 1;
+    if (status == WZ_OK && wz_export_closes(r) && pattern.length > tail &&
+        strcmp(pattern.data + pattern.length - tail, answer_end) == 0)
+        pattern.data[pattern.length - tail] = '\0';
     if (status == WZ_OK)
         status = wz_gbnf_from_pattern(pattern.data, &grammar, err);
     if (status == WZ_OK)

@@ -182,6 +182,7 @@ wz_status wz_portable_from_policy(const wz_policy *policy, wz_portable *out, wz_
     out->model.frozen_dtype = WZ_F32;
     out->tokenizer = policy->tokenizer;
     out->lent_tokenizer = true;
+    out->temperature = 0.0; /* greedy, as it is evaluated, unless the imported model says how to sample */
     if (policy->origin.length > 0)
         status =
             wz_origin_read("the checkpoint's origin", policy->origin.data, policy->origin.length, out, err);
