@@ -1,5 +1,6 @@
 #include "engine/run/export.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -194,6 +195,7 @@ wz_status wz_export_verify(const wz_export *r, int64_t problems, wz_verification
 {
     wz_portable meant, back;
     memset(out, 0, sizeof *out);
+    out->least_margin = NAN; /* until answers part */
     wz_portable_init(&meant);
     wz_portable_init(&back);
     wz_status status = wz_portable_from_policy(r->policy, &meant, err);

@@ -261,6 +261,8 @@ wz_status wz_policy_from_portable(wz_portable *portable, wz_config *config, wz_b
     wz_model *model = NULL;
     *out = NULL;
     take_sizes(portable, config);
+    config->model.lora.rank = 0; /* adapters are folded in, and the weights below come as f32 */
+    config->model.frozen_dtype = WZ_F32;
     if (portable->tokenizer == NULL)
         return wz_fail(err, WZ_ERR_USAGE,
                        "the model comes without a tokenizer: import its folder, which has "
