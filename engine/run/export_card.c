@@ -9,6 +9,8 @@
 #include "engine/run/export.h"
 #include "engine/run/portable.h"
 
+#define UNTAUGHT_PROBLEMS 50 /* decoded freely by a policy that only knows its grammar */
+
 static const char *or_else(const char *text, const char *otherwise)
 {
     return text[0] != '\0' ? text : otherwise;
@@ -86,7 +88,8 @@ static wz_status write_summary(const wz_export *r, const wz_portable *model, wz_
 
 /* ---- how well it does ---- */
 
-static wz_status evaluate(const wz_export *r, wz_policy *policy, bool baselines, wz_text *out, wz_error *err)
+static wz_status evaluate(const wz_export *r, wz_policy *policy, int64_t problems, bool baselines,
+                          wz_text *out, wz_error *err)
 {
     wz_evaluation evaluation;
     const wz_eval_options options = {.task = r->config->task,
@@ -94,7 +97,7 @@ static wz_status evaluate(const wz_export *r, wz_policy *policy, bool baselines,
                                      .style = (wz_prompt_style)r->config->prompt_style,
                                      .seed = (uint64_t)r->config->seed,
                                      .split = WZ_SPLIT_TEST,
-                                     .problems = r->eval_problems,
+                                     .problems = problems,
                                      .batch_size = r->config->eval_batch_size,
                                      .sampling = {.temperature = 0.0f, .top_p = 1.0f},
                                      .samples = 1,
@@ -121,12 +124,16 @@ static wz_status write_evaluation(const wz_export *r, wz_text *out, wz_error *er
                        (long long)r->eval_problems, (long long)r->config->seed,
                        has_grammar ? ", under the answer grammar" : "", wz_number_type_names[r->type]);
     if (status == WZ_OK)
-        status = evaluate(r, r->policy, true, out, err);
+        status = evaluate(r, r->policy, r->eval_problems, true, out, err);
     if (status != WZ_OK || !has_grammar)
         return status;
     wz_policy free_policy = wz_policy_without_grammar(r->policy);
     status = wz_text_printf(out, err, "The same, decoding freely, as a runtime without a grammar does:\n\n");
-    return status == WZ_OK ? evaluate(r, &free_policy, false, out, err) : status;
+    /* untaught, it writes to the length limit: a few problems show that as well as many */
+    const int64_t problems = r->config->grammar_coef > 0.0 || r->eval_problems < UNTAUGHT_PROBLEMS
+                                 ? r->eval_problems
+                                 : UNTAUGHT_PROBLEMS;
+    return status == WZ_OK ? evaluate(r, &free_policy, problems, false, out, err) : status;
 }
 
 /* ---- how to ask ---- */
@@ -152,12 +159,17 @@ static const char *describe_decoding(const wz_export *r)
 {
     if (r->policy->grammar == NULL)
         return "The policy was trained to decode freely.\n\n";
-    return r->config->grammar_coef > 0.0
-               ? "The policy was trained under this grammar and taught to keep to it without one "
-                 "(`grammar_coef`).\n\n"
-               : "The policy was trained under this grammar alone: give the runtime the grammar (`wavezero "
-                 "export "
-                 "--grammar` writes it as GBNF), or train with `grammar_coef` above 0.\n\n";
+    if (r->config->grammar_coef > 0.0)
+        return "The policy was trained under this grammar and taught to keep to it without one "
+               "(`grammar_coef`).\n\n";
+    return wz_export_thinks(r) ? "The policy was trained under this grammar alone, where `<answer>` begins: "
+                                 "a runtime that does "
+                                 "not append the tags and constrain the answer gets others than here; train "
+                                 "with `grammar_coef` "
+                                 "above 0.\n\n"
+                               : "The policy was trained under this grammar alone: give the runtime the "
+                                 "grammar (`wavezero export "
+                                 "--grammar` writes it as GBNF), or train with `grammar_coef` above 0.\n\n";
 }
 
 /* A begin token that the tokenizer puts before every text must not be doubled, nor be missing. */
