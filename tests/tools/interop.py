@@ -283,8 +283,8 @@ def try_adapters(name):
     what the base answers: untouched, the comparison would pass."""
     base, adapted = f"{WORK}/{name}/checkpoints/step-00000000.h5", f"{WORK}/{name}-adapted"
     run("train", PRESET, f"output_dir={adapted}", f"init_from={base}", "lora_rank=4", "lora_alpha=64", "max_steps=6",
-        "learning_rate=0.02", "answer_grammar=false", "device=cpu", "eval_problems=1", "generation_batch_size=64",
-        f"max_completion_length={LONGEST}")
+        "learning_rate=0.02", "answer_grammar=false", "grammar_coef=0", "device=cpu", "eval_problems=1",
+        "generation_batch_size=64", f"max_completion_length={LONGEST}")
     checkpoint, folder = f"{adapted}/checkpoints/step-00000006.h5", adapted + "-merged"
     for form in ("peft", "gguf-lora"):
         export(checkpoint, form, "f32", f"{adapted}-{form}")
@@ -316,8 +316,8 @@ def be_quiet():
 def main():
     be_quiet()
     for name, keys in MODELS.items():
-        run("train", PRESET, f"output_dir={WORK}/{name}", "max_steps=0", "answer_grammar=false", "device=cpu",
-            "eval_problems=1", f"max_completion_length={LONGEST}", *SHAPE.split(), *keys.split())
+        run("train", PRESET, f"output_dir={WORK}/{name}", "max_steps=0", "answer_grammar=false", "grammar_coef=0",
+            "device=cpu", "eval_problems=1", f"max_completion_length={LONGEST}", *SHAPE.split(), *keys.split())
         try_model(name, f"{WORK}/{name}/checkpoints/step-00000000.h5")
         try_genai(name)
         try_adapters(name)
