@@ -226,7 +226,11 @@ static wz_status open_file(wz_checkpoint *checkpoint, wz_error *err)
     if (stat(path, &info) != 0)
         return wz_fail(err, WZ_ERR_USAGE, "cannot open checkpoint %s: %s", path, strerror(errno));
     if (!S_ISREG(info.st_mode))
-        return wz_fail(err, WZ_ERR_USAGE, "%s is no file: name a checkpoint such as step-00000100.h5", path);
+        return wz_fail(
+            err, WZ_ERR_USAGE,
+            "%s is no file: name a checkpoint such as step-00000100.h5; of a folder with pretrained weights "
+            "`wavezero import` makes one",
+            path);
     checkpoint->file_bytes = (uint64_t)info.st_size;
     checkpoint->file = wz_hdf5_open(path);
     if (checkpoint->file < 0)

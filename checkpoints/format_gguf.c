@@ -19,6 +19,12 @@ static bool has_rope_factors(const wz_model_config *config)
     return config->model_type == WZ_MODEL_LLAMA && config->rope_scaling_factor > 0.0;
 }
 
+/* llama.cpp has no keys for llama3's scaling; it reads its effect, and these are for our own reader. */
+static const char scaling_factor[] = "wavezero.rope_scaling.factor",
+                  scaling_low[] = "wavezero.rope_scaling.low_freq_factor",
+                  scaling_high[] = "wavezero.rope_scaling.high_freq_factor",
+                  scaling_length[] = "wavezero.rope_scaling.original_max_position_embeddings";
+
 static void put_key(wz_gguf_output *e, const char *name, int64_t value)
 {
     char key[96];
@@ -70,6 +76,12 @@ static void put_sizes(wz_gguf_output *e)
     put_key(e, "vocab_size", c->vocab_size);
     put_number(e, "attention.layer_norm_rms_epsilon", c->rms_norm_eps);
     put_number(e, "rope.freq_base", c->rope_theta);
+    if (has_rope_factors(c)) {
+        wz_gguf_put_f32(&e->writer, scaling_factor, (float)c->rope_scaling_factor);
+        wz_gguf_put_f32(&e->writer, scaling_low, (float)c->rope_low_freq_factor);
+        wz_gguf_put_f32(&e->writer, scaling_high, (float)c->rope_high_freq_factor);
+        wz_gguf_put_u32(&e->writer, scaling_length, (uint32_t)c->rope_original_max_position_embeddings);
+    }
 }
 
 /* What llama.cpp divides each frequency by, from the scaling that transformers computes. */
@@ -163,40 +175,84 @@ static const wz_gguf_tensor *find_tensor(const wz_gguf *file, const char *name)
     return NULL;
 }
 
-/* The scaling that gives these factors, if it is Llama 3's usual one: no key of a GGUF file says it. */
+static bool scaling_gives(const wz_model_config *c, const float *factor)
+{
+    for (size_t d = 0; d < (size_t)c->head_dim / 2; d++) {
+        const double frequency = pow(c->rope_theta, -2.0 * (double)d / (double)c->head_dim);
+        const double expected = frequency / wz_model_rope_frequency(c, frequency);
+        if (!(fabs((double)factor[d] - expected) <= 1e-5 * expected)) /* stored as f32 */
+            return false;
+    }
+    return true;
+}
+
+/* The scaling that gives these factors: what our own keys say, or, in files of others, Llama 3's usual one. */
+static wz_status find_rope_scaling(const wz_gguf *file, const float *factor, wz_model_config *c,
+                                   wz_error *err)
+{
+    static const double usual[] = {32.0, 8.0};
+    const double low = 1.0, high = 4.0;
+    const int64_t length = 8192;
+    wz_status status = wz_gguf_get_number(file, scaling_factor, &usual[0], &c->rope_scaling_factor, err);
+    if (status == WZ_OK)
+        status = wz_gguf_get_number(file, scaling_low, &low, &c->rope_low_freq_factor, err);
+    if (status == WZ_OK)
+        status = wz_gguf_get_number(file, scaling_high, &high, &c->rope_high_freq_factor, err);
+    if (status == WZ_OK)
+        status = wz_gguf_get_integer(file, scaling_length, &length, &c->rope_original_max_position_embeddings,
+                                     err);
+    if (status == WZ_OK && wz_model_config_check(c, err) != WZ_OK)
+        return wz_fail_prefix(err, WZ_ERR_CORRUPT, "%s: ", file->path);
+    if (status != WZ_OK || scaling_gives(c, factor))
+        return status;
+    c->rope_scaling_factor = usual[1];
+    if (wz_gguf_find(file, scaling_factor) == NULL && scaling_gives(c, factor))
+        return WZ_OK;
+    return wz_fail(
+        err, WZ_ERR_CORRUPT,
+        "%s: rope_freqs.weight is not Llama 3's scaling (factor 8 or 32, 1, 4, 8192), nor one that "
+        "the file's keys give",
+        file->path);
+}
+
+/* Other scaling, and heads of which RoPE turns a part, are named rather than computed otherwise than llama.cpp does. */
+static wz_status refuse_rope(const wz_gguf *file, const wz_model_config *c, wz_error *err)
+{
+    char key[96];
+    const char *type = NULL;
+    size_t length = 0;
+    int64_t turned = 0;
+    (void)snprintf(key, sizeof key, "%s.rope.scaling.type", wz_model_type_names[c->model_type]);
+    wz_status status = wz_gguf_get_string(file, key, "none", &type, &length, err);
+    if (status == WZ_OK && (length != 4 || memcmp(type, "none", 4) != 0))
+        return wz_fail(err, WZ_ERR_CORRUPT,
+                       "%s: RoPE scaling '%.*s' is not supported, only llama3 (rope_freqs.weight)",
+                       file->path, (int)(length < 60 ? length : 60), type);
+    (void)snprintf(key, sizeof key, "%s.rope.dimension_count", wz_model_type_names[c->model_type]);
+    if (status == WZ_OK)
+        status = wz_gguf_get_integer(file, key, &c->head_dim, &turned, err);
+    if (status == WZ_OK && turned != c->head_dim)
+        return wz_fail(err, WZ_ERR_CORRUPT,
+                       "%s: RoPE turns %lld of a head's %lld numbers, which is not supported", file->path,
+                       (long long)turned, (long long)c->head_dim);
+    return status;
+}
+
 static wz_status get_rope_scaling(const wz_gguf *file, wz_model_config *c, wz_error *err)
 {
-    static const double usual[] = {8.0, 32.0};
     const wz_gguf_tensor *factors = find_tensor(file, "rope_freqs.weight");
     float factor[512];
     const size_t half = (size_t)c->head_dim / 2;
-    if (factors == NULL)
-        return WZ_OK;
+    wz_status status = refuse_rope(file, c, err);
+    if (status != WZ_OK || factors == NULL)
+        return status;
     if (factors->type != WZ_NUMBER_F32 || factors->rank != 1 || factors->shape[0] != half ||
         half > sizeof factor / sizeof factor[0])
         return wz_fail(err, WZ_ERR_CORRUPT, "%s: rope_freqs.weight is no vector of head_dim / 2 f32 numbers",
                        file->path);
-    const wz_status status =
+    status =
         wz_file_read_at(file->descriptor, file->path, factors->offset, factor, half * sizeof *factor, err);
-    c->rope_low_freq_factor = 1.0;
-    c->rope_high_freq_factor = 4.0;
-    c->rope_original_max_position_embeddings = 8192;
-    for (size_t i = 0; status == WZ_OK && i < sizeof usual / sizeof usual[0]; i++) {
-        bool fits = true;
-        c->rope_scaling_factor = usual[i];
-        for (size_t d = 0; d < half; d++) {
-            const double frequency = pow(c->rope_theta, -2.0 * (double)d / (double)c->head_dim);
-            const double expected = frequency / wz_model_rope_frequency(c, frequency);
-            fits = fits && fabs((double)factor[d] - expected) <= 1e-5 * expected; /* stored as f32 */
-        }
-        if (fits)
-            return WZ_OK;
-    }
-    return status != WZ_OK
-               ? status
-               : wz_fail(err, WZ_ERR_CORRUPT,
-                         "%s: rope_freqs.weight is not Llama 3's scaling (factor 8 or 32, 1, 4, 8192)",
-                         file->path);
+    return status == WZ_OK ? find_rope_scaling(file, factor, c, err) : status;
 }
 
 static wz_status get_text(const wz_gguf *file, const char *key, char *out, size_t size, wz_error *err)

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Exports models of all architectures and asks the real runtimes for their answers: transformers, ONNX Runtime, llama.cpp.
-# Installs them into a throw-away virtual environment (WZ_INTEROP_VENV names one to keep). Needs a built wavezero.
+# Exports models of all architectures and asks the real runtimes for their answers: transformers, ONNX Runtime,
+# onnxruntime-genai, llama.cpp. Installs them into a throw-away virtual environment (WZ_INTEROP_VENV names one
+# to keep). Needs a built wavezero.
 #
 #     scripts/interop-test.sh [WAVEZERO]      (default: build/wavezero)
 #
@@ -15,7 +16,7 @@ venv=${WZ_INTEROP_VENV:-$work/venv}
 if [ ! -x "$venv/bin/python" ]; then
     echo "== installing transformers, torch, onnx, onnxruntime, xllamacpp and peft into $venv"
     if ! python3 -m venv "$venv" || ! "$venv/bin/pip" install -q numpy torch transformers onnx onnxruntime xllamacpp gguf \
-        peft safetensors tokenizers jinja2; then
+        onnxruntime-genai peft safetensors tokenizers jinja2; then
         echo "skipped: the Python packages cannot be installed here" >&2
         exit 77
     fi

@@ -2,6 +2,7 @@
  * asked in scripts/interop-test.sh. */
 #include <check.h>
 #include <jansson.h>
+#include <math.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -209,6 +210,28 @@ START_TEST(gguf_adapter_has_llama_cpp_names_and_rows)
 }
 END_TEST
 
+/* Read back, the folded weights answer as the policy with its adapters, where its base is stored as bf16, too; of adapters
+ * alone no answers are told. */
+START_TEST(verified_with_and_without_the_base)
+{
+    char keys[300];
+    wz_verification found;
+    (void)snprintf(keys, sizeof keys, "%s%s", models[_i / 2], _i % 2 == 1 ? " frozen_dtype=bf16" : "");
+    make_adapted(keys);
+    export_as("hf", WZ_NUMBER_F32);
+    wz_export request = request_of("hf", WZ_NUMBER_F32);
+    OK(wz_export_verify(&request, 4, &found, &f.err));
+    ck_assert_int_eq(found.problems, 4);
+    ck_assert_int_eq(found.equal_problems, 4);
+    export_as("peft", WZ_NUMBER_F32);
+    request = request_of("peft", WZ_NUMBER_F32);
+    OK(wz_export_verify(&request, 4, &found, &f.err));
+    ck_assert_uint_eq(found.tensors, f.policy->model->adapter_params);
+    ck_assert(found.problems == 0 && isnan(found.least_margin));
+    drop_policy();
+}
+END_TEST
+
 START_TEST(checkpoint_without_adapters_is_refused)
 {
     const wz_byte_count nobody = {NULL, NULL};
@@ -268,6 +291,7 @@ int main(void)
     tcase_add_loop_test(all, adapters_read_back_in_every_type, 0, MODELS);
     tcase_add_test(all, peft_folder_has_its_names_and_our_numbers);
     tcase_add_test(all, gguf_adapter_has_llama_cpp_names_and_rows);
+    tcase_add_loop_test(all, verified_with_and_without_the_base, 0, 2 * MODELS);
     tcase_add_test(all, checkpoint_without_adapters_is_refused);
     tcase_add_test(all, one_is_not_read_as_the_other);
     tcase_add_test(all, card_and_size_are_those_of_the_adapters);

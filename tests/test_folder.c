@@ -38,28 +38,28 @@ static bool has(const char *folder, const char *name)
 
 START_TEST(a_folder_is_there_when_it_is_whole)
 {
-    wz_text made = {0};
+    wz_folder made;
     wz_names names;
-    char target[128];
+    char target[128], left[128];
     (void)snprintf(target, sizeof target, "%s/out", where.directory);
+    (void)snprintf(left, sizeof left, "%s/out.tmp", where.directory);
     ck_assert_int_eq(wz_folder_begin(target, false, "mark", &made, &err), WZ_OK);
     ck_assert(!wz_path_exists(target));
-    put(made.data, "b", "2");
-    put(made.data, "a", "1");
-    ck_assert_int_eq(wz_folder_commit(made.data, target, &err), WZ_OK);
-    ck_assert(wz_path_is_directory(target) && !wz_path_exists(made.data));
+    put(made.path.data, "b", "2");
+    put(made.path.data, "a", "1");
+    ck_assert_int_eq(wz_folder_commit(&made, target, &err), WZ_OK);
+    ck_assert(wz_path_is_directory(target) && !wz_path_exists(left));
     ck_assert_int_eq(wz_folder_list(target, &names, &err), WZ_OK);
     ck_assert_uint_eq(names.count, 2);
     ck_assert_str_eq(names.items[0], "a");
     wz_names_clear(&names);
-    wz_text_clear(&made);
 }
 END_TEST
 
 /* An earlier one is replaced only when that is asked for and it is one of ours; what a killed writer left is removed. */
 START_TEST(a_folder_is_replaced_as_a_whole)
 {
-    wz_text made = {0};
+    wz_folder made;
     char target[128], left[128];
     (void)snprintf(target, sizeof target, "%s/out", where.directory);
     (void)snprintf(left, sizeof left, "%s/out.tmp", where.directory);
@@ -73,17 +73,46 @@ START_TEST(a_folder_is_replaced_as_a_whole)
     ck_assert_int_eq(wz_directory_create(left, &err), WZ_OK);
     put(left, "half", "1");
     ck_assert_int_eq(wz_folder_begin(target, true, "mark", &made, &err), WZ_OK);
-    ck_assert(!has(made.data, "half") && has(target, "old"));
-    put(made.data, "new", "2");
-    ck_assert_int_eq(wz_folder_commit(made.data, target, &err), WZ_OK);
+    ck_assert(!has(made.path.data, "half") && has(target, "old"));
+    put(made.path.data, "new", "2");
+    ck_assert_int_eq(wz_folder_commit(&made, target, &err), WZ_OK);
     ck_assert(has(target, "new") && !has(target, "old") && !wz_path_exists(left));
-    wz_text_clear(&made);
+}
+END_TEST
+
+/* A second writer is refused and harms nothing; one that asked before a path was there does not replace it unasked. */
+START_TEST(two_writers_do_not_share_a_folder)
+{
+    wz_folder made, other;
+    char target[128];
+    (void)snprintf(target, sizeof target, "%s/out", where.directory);
+    ck_assert_int_eq(wz_folder_begin(target, false, "mark", &made, &err), WZ_OK);
+    put(made.path.data, "mark", "1");
+    ck_assert_int_eq(wz_folder_begin(target, true, "mark", &other, &err), WZ_ERR_USAGE);
+    ck_assert_ptr_nonnull(strstr(err.text, "another process"));
+    ck_assert_int_eq(wz_folder_commit(&made, target, &err), WZ_OK);
+    ck_assert(has(target, "mark"));
+    ck_assert_int_eq(wz_folder_begin(target, true, "mark", &other, &err), WZ_OK);
+    ck_assert(has(target, "mark"));
+    wz_folder_abandon(&other);
+    ck_assert(has(target, "mark") && !has(where.directory, "out.tmp"));
+}
+END_TEST
+
+/* Nobody makes folders in /sys, root neither. */
+START_TEST(a_folder_that_may_not_be_made_says_why)
+{
+    wz_folder made;
+    if (!wz_path_is_directory("/sys"))
+        return;
+    ck_assert_int_eq(wz_folder_begin("/sys/wavezero", false, "mark", &made, &err), WZ_ERR_USAGE);
+    ck_assert_ptr_nonnull(strstr(err.text, "check the permissions"));
 }
 END_TEST
 
 START_TEST(folders_in_a_folder_are_left_alone)
 {
-    wz_text made = {0};
+    wz_folder made;
     char target[128], inner[160];
     (void)snprintf(target, sizeof target, "%s/out", where.directory);
     (void)snprintf(inner, sizeof inner, "%s/out.tmp/inner", where.directory);
@@ -92,11 +121,9 @@ START_TEST(folders_in_a_folder_are_left_alone)
     ck_assert_ptr_nonnull(strstr(err.text, "'inner'"));
     ck_assert(wz_path_is_directory(inner));
     put(where.directory, "file", "1");
-    made.length = 0;
     (void)snprintf(target, sizeof target, "%s/file", where.directory);
     ck_assert_int_eq(wz_folder_begin(target, true, "mark", &made, &err), WZ_ERR_USAGE);
     ck_assert_ptr_nonnull(strstr(err.text, "no folder"));
-    wz_text_clear(&made);
 }
 END_TEST
 
@@ -119,6 +146,8 @@ int main(void)
     tcase_add_checked_fixture(all, setup, teardown);
     tcase_add_test(all, a_folder_is_there_when_it_is_whole);
     tcase_add_test(all, a_folder_is_replaced_as_a_whole);
+    tcase_add_test(all, two_writers_do_not_share_a_folder);
+    tcase_add_test(all, a_folder_that_may_not_be_made_says_why);
     tcase_add_test(all, folders_in_a_folder_are_left_alone);
     tcase_add_test(all, a_file_has_the_digest_of_its_bytes);
     suite_add_tcase(suite, all);

@@ -33,6 +33,9 @@ static const char *const models[] = {
     "model.model_type=llama model.num_attention_heads=4 model.intermediate_size=80",
     "model.model_type=llama model.tie_word_embeddings=true model.rope_theta=500000 "
     "model.rope_scaling_factor=32 model.max_position_embeddings=700",
+    "model.model_type=llama model.num_attention_heads=4 model.rope_theta=10000 model.rope_scaling_factor=4 "
+    "model.rope_low_freq_factor=2 model.rope_high_freq_factor=5 model.max_position_embeddings=700 "
+    "model.rope_original_max_position_embeddings=100",
     "model.model_type=qwen2 model.attention_bias=true model.tie_word_embeddings=true "
     "model.num_attention_heads=4 model.max_position_embeddings=700",
     "model.model_type=qwen3 model.use_qk_norm=true model.num_attention_heads=4 model.head_dim=32 "
@@ -77,6 +80,11 @@ static void check_config(const wz_model_config *a, const wz_model_config *b)
     ck_assert_double_le(fabs(a->rms_norm_eps - b->rms_norm_eps), 1e-7 * a->rms_norm_eps);
     ck_assert_double_le(fabs(a->rope_theta - b->rope_theta), 1e-7 * a->rope_theta);
     ck_assert_double_eq(a->rope_scaling_factor, b->rope_scaling_factor);
+    if (a->rope_scaling_factor > 0.0) {
+        ck_assert_double_eq(a->rope_low_freq_factor, b->rope_low_freq_factor);
+        ck_assert_double_eq(a->rope_high_freq_factor, b->rope_high_freq_factor);
+        ck_assert_int_eq(a->rope_original_max_position_embeddings, b->rope_original_max_position_embeddings);
+    }
     ck_assert(a->tie_word_embeddings == b->tie_word_embeddings && a->attention_bias == b->attention_bias &&
               a->use_qk_norm == b->use_qk_norm);
 }
@@ -140,7 +148,7 @@ START_TEST(gguf_reorders_q_and_k_of_llama_alone)
     for (int llama = 0; llama < 2; llama++) {
         wz_portable meant;
         wz_gguf *file = NULL;
-        make_policy(llama ? models[0] : models[2]);
+        make_policy(llama ? models[0] : models[3]);
         write_model(wz_model_format_find("gguf"), WZ_NUMBER_F32, &meant);
         OK(wz_gguf_open(temporary_path(&where, "out/model.gguf"), &file, &f.err));
         const wz_model *model = f.policy->model;
@@ -311,6 +319,27 @@ START_TEST(damaged_files_are_refused)
 }
 END_TEST
 
+/* RoPE that turns a part of each head is another model: named, not computed as if it were whole. */
+START_TEST(gguf_of_half_turned_heads_is_refused)
+{
+    static const char key[] = "llama.rope.dimension_count";
+    wz_portable meant, back;
+    make_policy(models[0]);
+    write_model(wz_model_format_find("gguf"), WZ_NUMBER_F32, &meant);
+    wz_text whole = read_whole(temporary_path(&where, "out/model.gguf"));
+    char *at = memmem(whole.data, whole.length, key, sizeof key - 1);
+    ck_assert_ptr_nonnull(at);
+    ck_assert_int_eq(at[sizeof key - 1 + 4], (int)meant.model.head_dim); /* behind its type, four bytes */
+    at[sizeof key - 1 + 4] = 8;
+    put_bytes(where.path, whole.data, whole.length);
+    ck_assert_int_eq(wz_model_format_find("gguf")->open(where.path, &back, &f.err), WZ_ERR_CORRUPT);
+    ck_assert_ptr_nonnull(strstr(f.err.text, "RoPE turns 8 of a head's 16 numbers"));
+    wz_text_clear(&whole);
+    wz_portable_clear(&meant);
+    drop_policy();
+}
+END_TEST
+
 /* Headers by hand, each with one impossible size. */
 START_TEST(impossible_gguf_headers_are_named)
 {
@@ -351,6 +380,7 @@ int main(void)
     tcase_add_test(all, onnx_weights_may_stand_beside);
     tcase_add_loop_test(all, what_is_imported_is_the_same_policy, 0, MODELS);
     tcase_add_loop_test(all, damaged_files_are_refused, 0, 2);
+    tcase_add_test(all, gguf_of_half_turned_heads_is_refused);
     tcase_add_test(all, impossible_gguf_headers_are_named);
     suite_add_tcase(suite, all);
     return run_suite(suite);

@@ -114,8 +114,8 @@ static wz_status import(const wz_cli *cli, const import_arguments *a, const char
         return status;
     if (a->name != NULL || model.name[0] == '\0')
         (void)snprintf(model.name, sizeof model.name, "%s", a->name != NULL ? a->name : name);
-    if (model.base_model[0] == '\0')
-        (void)snprintf(model.base_model, sizeof model.base_model, "%s", model.name);
+    /* what is trained from this model has it for its base, and not what it was made of itself */
+    (void)snprintf(model.base_model, sizeof model.base_model, "%s", model.name);
     if (a->license != NULL)
         (void)snprintf(model.license, sizeof model.license, "%s", a->license);
     const wz_byte_count bytes = wz_byte_bar_start(&bar, cli, stored_bytes(model.tensors), start);

@@ -256,12 +256,15 @@ bool wz_path_is_directory(const char *path)
 
 static wz_status create_one_directory(const char *path, wz_error *err)
 {
-    if (mkdir(path, 0777) == 0 || wz_path_is_directory(path))
+    if (mkdir(path, 0777) == 0)
         return WZ_OK;
-    if (errno == EEXIST)
+    const int reason = errno; /* the next call has one of its own */
+    if (wz_path_is_directory(path))
+        return WZ_OK;
+    if (reason == EEXIST)
         return wz_fail(err, WZ_ERR_USAGE, "cannot create directory %s: a file of that name is in the way",
                        path);
-    return wz_file_fail_errno(err, errno, "create directory", path);
+    return wz_file_fail_errno(err, reason, "create directory", path);
 }
 
 wz_status wz_directory_create(const char *path, wz_error *err)

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -83,16 +84,22 @@ static wz_status remove_files(const char *path, const wz_names *names, wz_error 
     return status;
 }
 
-wz_status wz_folder_remove(const char *path, wz_error *err)
+static wz_status remove_content(const char *path, wz_error *err)
 {
     wz_names names;
-    if (!wz_path_exists(path))
-        return WZ_OK;
     wz_status status = wz_folder_list(path, &names, err);
     if (status != WZ_OK)
         return status;
     status = remove_files(path, &names, err);
     wz_names_clear(&names);
+    return status;
+}
+
+wz_status wz_folder_remove(const char *path, wz_error *err)
+{
+    if (!wz_path_exists(path))
+        return WZ_OK;
+    wz_status status = remove_content(path, err);
     if (status == WZ_OK && rmdir(path) != 0)
         status = wz_file_fail_errno(err, errno, "remove", path);
     return status;
@@ -117,14 +124,72 @@ static wz_status check_target(const char *path, bool replace, const char *mark, 
     return status;
 }
 
-wz_status wz_folder_begin(const char *path, bool replace, const char *mark, wz_text *temporary, wz_error *err)
+/* ---- a folder under construction ---- */
+
+static void unlock(wz_folder *folder)
 {
+    if (folder->lock >= 0)
+        (void)close(folder->lock);
+    folder->lock = -1;
+    wz_text_clear(&folder->path);
+}
+
+/* Whether the locked folder still has its name: its writer may have given it another before the lock was ours. */
+static bool is_there(const wz_folder *folder)
+{
+    struct stat locked, named;
+    return fstat(folder->lock, &locked) == 0 && stat(folder->path.data, &named) == 0 &&
+           locked.st_dev == named.st_dev && locked.st_ino == named.st_ino;
+}
+
+static wz_status lock(wz_folder *folder, const char *target, wz_error *err)
+{
+    const char *path = folder->path.data;
+    for (int tries = 0; tries < 100; tries++) {
+        wz_status status = wz_directory_create(path, err);
+        if (status != WZ_OK)
+            return status;
+        folder->lock = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (folder->lock < 0 && errno != ENOENT)
+            return wz_file_fail_errno(err, errno, "open the folder", path);
+        const int reason = folder->lock < 0 || flock(folder->lock, LOCK_EX | LOCK_NB) == 0 ? 0 : errno;
+        if (folder->lock >= 0 && reason == 0 && is_there(folder))
+            return WZ_OK;
+        if (folder->lock >= 0)
+            (void)close(folder->lock);
+        folder->lock = -1; /* what is not locked is not ours to remove */
+        if (reason == EWOULDBLOCK)
+            return wz_fail(err, WZ_ERR_USAGE,
+                           "%s is being written by another process: wait for it, or write elsewhere", target);
+        if (reason != 0)
+            return wz_file_fail_errno(err, reason, "lock", path);
+    }
+    return wz_fail(err, WZ_ERR_USAGE, "%s is made and removed by other processes: write elsewhere", path);
+}
+
+wz_status wz_folder_begin(const char *path, bool replace, const char *mark, wz_folder *out, wz_error *err)
+{
+    *out = (wz_folder){.lock = -1};
     wz_status status = check_target(path, replace, mark, err);
     if (status == WZ_OK)
-        status = wz_text_printf(temporary, err, "%s.tmp", path);
+        status = wz_text_printf(&out->path, err, "%s.tmp", path);
     if (status == WZ_OK)
-        status = wz_folder_remove(temporary->data, err);
-    return status == WZ_OK ? wz_directory_create(temporary->data, err) : status;
+        status = lock(out, path, err);
+    if (status == WZ_OK)
+        status = remove_content(out->path.data, err);
+    if (status == WZ_OK)
+        status =
+            check_target(path, replace, mark, err); /* again: it may have come while the lock was not ours */
+    if (status != WZ_OK)
+        wz_folder_abandon(out);
+    return status;
+}
+
+void wz_folder_abandon(wz_folder *folder)
+{
+    if (folder->lock >= 0)
+        (void)wz_folder_remove(folder->path.data, NULL);
+    unlock(folder);
 }
 
 static wz_status sync_at(int folder, const char *name, const char *path, wz_error *err)
@@ -165,12 +230,14 @@ static wz_status take_name(const char *temporary, const char *path, wz_error *er
     return wz_folder_remove(temporary, err);
 }
 
-wz_status wz_folder_commit(const char *temporary, const char *path, wz_error *err)
+wz_status wz_folder_commit(wz_folder *folder, const char *path, wz_error *err)
 {
-    wz_status status = sync_all(temporary, err);
+    wz_status status = sync_all(folder->path.data, err);
     if (status == WZ_OK)
-        status = take_name(temporary, path, err);
+        status = take_name(folder->path.data, path, err);
     if (status != WZ_OK)
-        (void)wz_folder_remove(temporary, NULL);
+        wz_folder_abandon(folder);
+    else
+        unlock(folder);
     return status;
 }

@@ -8,14 +8,20 @@
 #include "engine/core/memory.h"
 #include "engine/core/status.h"
 
-/* Appends to `temporary` the path of a new empty folder beside `path`: path.tmp, what a killed writer left there removed. A
- * path that exists is WZ_ERR_USAGE unless `replace`, and then, too, where it is no folder or holds no file named `mark`: it
- * is not one of ours. */
-wz_status wz_folder_begin(const char *path, bool replace, const char *mark, wz_text *temporary,
-                          wz_error *err);
-/* Syncs every file and the folder and gives it its name; what stood there is removed after that. On failure the temporary
- * folder is removed. */
-wz_status wz_folder_commit(const char *temporary, const char *path, wz_error *err);
+/* A folder under construction: path.tmp, locked (flock) against a second writer of the same path. */
+typedef struct wz_folder {
+    wz_text path;
+    int lock;
+} wz_folder;
+
+/* Makes the empty folder; what a killed writer left there is removed. WZ_ERR_USAGE: another process is writing there; `path`
+ * exists and not `replace`, or it is no folder or holds no file named `mark`: it is not one of ours. Always to be followed by
+ * wz_folder_commit or wz_folder_abandon. */
+wz_status wz_folder_begin(const char *path, bool replace, const char *mark, wz_folder *out, wz_error *err);
+/* Syncs every file and the folder and gives it its name; what stood there is removed after that. On failure the folder under
+ * construction is removed. */
+wz_status wz_folder_commit(wz_folder *folder, const char *path, wz_error *err);
+void wz_folder_abandon(wz_folder *folder);
 /* Removes a folder and the files in it; one that is not there is fine. WZ_ERR_USAGE where it holds a folder. */
 wz_status wz_folder_remove(const char *path, wz_error *err);
 

@@ -1,5 +1,6 @@
 #include "engine/run/export.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,8 @@
 #include "engine/core/folder.h"
 #include "engine/run/portable.h"
 #include "engine/text/gbnf.h"
+
+static const char answer_end[] = "</answer>"; /* of every answer pattern */
 
 uint64_t wz_export_bytes(const wz_export *request)
 {
@@ -29,6 +32,20 @@ uint64_t wz_export_bytes(const wz_export *request)
     return sum;
 }
 
+bool wz_export_thinks(const wz_export *r)
+{
+    return wz_thinking_on(&r->policy->thinking) || r->config->prompt_style == WZ_PROMPT_FULL;
+}
+
+bool wz_export_closes(const wz_export *r)
+{
+    const int64_t id = wz_tokenizer_find(r->policy->tokenizer, answer_end, sizeof answer_end - 1);
+    for (size_t i = 0; i < r->policy->end_token_count; i++)
+        if (id == (int64_t)r->policy->end_tokens[i])
+            return true;
+    return false;
+}
+
 static wz_status check_request(const wz_export *r, wz_error *err)
 {
     uint64_t available = 0;
@@ -40,7 +57,7 @@ static wz_status check_request(const wz_export *r, wz_error *err)
                        "%s: --format %s writes low-rank adapters, and this checkpoint has none: train with "
                        "lora_rank, or export the whole policy with --format %s",
                        r->checkpoint, r->format->name, strcmp(r->format->name, "peft") == 0 ? "hf" : "gguf");
-    if (r->grammar && wz_thinking_on(&r->policy->thinking))
+    if (r->grammar && wz_export_thinks(r))
         return wz_fail(err, WZ_ERR_USAGE,
                        "--grammar writes the grammar of answers, and this policy thinks before it answers: a "
                        "runtime would keep it from that; export without --grammar");
@@ -74,6 +91,10 @@ static wz_status write_grammar(const wz_export *r, const char *folder, wz_error 
                                            WZ_SPLIT_TEST, 0, &problem, err);
     if (status == WZ_OK)
         status = wz_problem_answer_pattern(&problem, (wz_prompt_style)r->config->prompt_style, &pattern, err);
+    const size_t tail = sizeof answer_end - 1;
+    if (status == WZ_OK && wz_export_closes(r) && pattern.length > tail &&
+        strcmp(pattern.data + pattern.length - tail, answer_end) == 0)
+        pattern.data[pattern.length - tail] = '\0';
     if (status == WZ_OK)
         status = wz_gbnf_from_pattern(pattern.data, &grammar, err);
     if (status == WZ_OK)
@@ -133,29 +154,28 @@ static wz_status describe(const wz_export *r, wz_portable *out, wz_error *err)
 wz_status wz_export_run(const wz_export *r, const wz_byte_count *bytes, wz_error *err)
 {
     wz_portable model;
-    wz_text temporary = {0};
+    wz_folder folder = {.lock = -1};
     wz_portable_init(&model);
     wz_status status = check_request(r, err);
     if (status == WZ_OK)
-        status = wz_folder_begin(r->folder, r->overwrite, WZ_CHECKSUMS_FILE, &temporary, err);
+        status = wz_folder_begin(r->folder, r->overwrite, WZ_CHECKSUMS_FILE, &folder, err);
     if (status != WZ_OK)
         goto done;
     status = describe(r, &model, err);
     if (status == WZ_OK)
-        status = r->format->write(&model, r->type, temporary.data, bytes, err);
+        status = r->format->write(&model, r->type, folder.path.data, bytes, err);
     if (status == WZ_OK && r->grammar)
-        status = write_grammar(r, temporary.data, err);
+        status = write_grammar(r, folder.path.data, err);
     if (status == WZ_OK)
-        status = write_card(r, &model, temporary.data, err);
+        status = write_card(r, &model, folder.path.data, err);
     if (status == WZ_OK)
-        status = write_checksums(temporary.data, err);
+        status = write_checksums(folder.path.data, err);
     if (status == WZ_OK)
-        status = wz_folder_commit(temporary.data, r->folder, err);
+        status = wz_folder_commit(&folder, r->folder, err);
     else
-        (void)wz_folder_remove(temporary.data, NULL);
+        wz_folder_abandon(&folder);
 done:
     wz_portable_clear(&model);
-    wz_text_clear(&temporary);
     return status;
 }
 
@@ -175,6 +195,7 @@ wz_status wz_export_verify(const wz_export *r, int64_t problems, wz_verification
 {
     wz_portable meant, back;
     memset(out, 0, sizeof *out);
+    out->least_margin = NAN; /* until answers part */
     wz_portable_init(&meant);
     wz_portable_init(&back);
     wz_status status = wz_portable_from_policy(r->policy, &meant, err);

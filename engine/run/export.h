@@ -33,6 +33,12 @@ wz_status wz_export_run(const wz_export *request, const wz_byte_count *bytes, wz
 /* Reads the folder back and compares; appends what was compared. */
 wz_status wz_export_verify(const wz_export *request, int64_t problems, wz_verification *out, wz_error *err);
 
+/* Whether completions think before they answer: the answer grammar alone does not describe them then. */
+bool wz_export_thinks(const wz_export *request);
+/* Whether the token `</answer>` ends a completion. A grammar of llama.cpp admits end tokens at its end, and nowhere by their
+ * text: it must leave the tag out, or the policy would have to spell it in other tokens first. */
+bool wz_export_closes(const wz_export *request);
+
 /* The card, in Markdown with front matter. */
 wz_status wz_export_card(const wz_export *request, const wz_portable *model, wz_text *out, wz_error *err);
 

@@ -9,6 +9,8 @@
 #include "engine/run/export.h"
 #include "engine/run/portable.h"
 
+#define UNTAUGHT_PROBLEMS 50 /* decoded freely by a policy that only knows its grammar */
+
 static const char *or_else(const char *text, const char *otherwise)
 {
     return text[0] != '\0' ? text : otherwise;
@@ -38,23 +40,43 @@ static wz_status write_front_matter(const wz_export *r, const wz_portable *model
                            : status;
 }
 
+/* What was done to which weights: reinforcement learning, supervision before it, or nothing. */
+static wz_status write_history(const wz_export *r, const wz_portable *model, wz_text *out, wz_error *err)
+{
+    static const char random[] = "random weights";
+    const char *origin = or_else(model->base_model, or_else(r->config->init_from, random));
+    const long long supervised = r->config->sft_steps < r->step ? r->config->sft_steps : r->step;
+    if (r->step == 0)
+        return wz_text_printf(out, err, "%s%s, of which Wavezero has trained nothing.\n\n",
+                              strcmp(origin, random) == 0 ? "" : "the weights are those of ", origin);
+    wz_status status = wz_text_printf(
+        out, err,
+        "trained by reinforcement learning with Wavezero's GRPO from %s for %lld steps; answers were scored "
+        "by a verifier against a reference optimum, and ",
+        origin, (long long)r->step - supervised);
+    if (status != WZ_OK || supervised == 0)
+        return status == WZ_OK ? wz_text_printf(out, err, "no demonstrations were used.\n\n") : status;
+    return wz_text_printf(out, err, "%lld steps before these were supervised, by %s.\n\n", supervised,
+                          r->config->sft_file[0] != '\0' ? "completions from a file"
+                                                         : "the answers of reference solvers");
+}
+
 static wz_status write_summary(const wz_export *r, const wz_portable *model, wz_text *out, wz_error *err)
 {
     char name[sizeof model->name + 64];
     (void)snprintf(name, sizeof name, "%s%s", model->name[0] != '\0' ? model->name : r->config->task->name,
                    model->name[0] != '\0' ? "" : " policy");
     const char *digest = r->policy->base_digest;
-    const wz_status status = wz_text_printf(
-        out, err,
-        "# %s\n\nA %s policy of %lld parameters for wireless optimisation (%s: %s), trained by reinforcement "
-        "learning with Wavezero's GRPO from %s for %lld steps; answers were scored by a verifier against a "
-        "reference optimum, and no demonstrations were used.\n\n"
-        "Licence: %s. Format: %s, type %s.\n\n",
-        name, wz_model_type_names[model->model.model_type],
-        (long long)wz_model_parameter_count(r->policy->model), r->config->task->name, r->config->task->title,
-        or_else(model->base_model, "random weights"), (long long)r->step,
-        or_else(model->license, "unknown (give one with --license)"), r->format->title,
-        wz_number_type_names[r->type]);
+    wz_status status = wz_text_printf(
+        out, err, "# %s\n\nA %s policy of %lld parameters for wireless optimisation (%s: %s); ", name,
+        wz_model_type_names[model->model.model_type], (long long)wz_model_parameter_count(r->policy->model),
+        r->config->task->name, r->config->task->title);
+    if (status == WZ_OK)
+        status = write_history(r, model, out, err);
+    if (status == WZ_OK)
+        status = wz_text_printf(out, err, "Licence: %s. Format: %s, type %s.\n\n",
+                                or_else(model->license, "unknown (give one with --license)"),
+                                r->format->title, wz_number_type_names[r->type]);
     if (status != WZ_OK || !r->format->is_adapters)
         return status;
     return wz_text_printf(
@@ -66,7 +88,8 @@ static wz_status write_summary(const wz_export *r, const wz_portable *model, wz_
 
 /* ---- how well it does ---- */
 
-static wz_status evaluate(const wz_export *r, wz_policy *policy, bool baselines, wz_text *out, wz_error *err)
+static wz_status evaluate(const wz_export *r, wz_policy *policy, int64_t problems, bool baselines,
+                          wz_text *out, wz_error *err)
 {
     wz_evaluation evaluation;
     const wz_eval_options options = {.task = r->config->task,
@@ -74,7 +97,7 @@ static wz_status evaluate(const wz_export *r, wz_policy *policy, bool baselines,
                                      .style = (wz_prompt_style)r->config->prompt_style,
                                      .seed = (uint64_t)r->config->seed,
                                      .split = WZ_SPLIT_TEST,
-                                     .problems = r->eval_problems,
+                                     .problems = problems,
                                      .batch_size = r->config->eval_batch_size,
                                      .sampling = {.temperature = 0.0f, .top_p = 1.0f},
                                      .samples = 1,
@@ -101,15 +124,79 @@ static wz_status write_evaluation(const wz_export *r, wz_text *out, wz_error *er
                        (long long)r->eval_problems, (long long)r->config->seed,
                        has_grammar ? ", under the answer grammar" : "", wz_number_type_names[r->type]);
     if (status == WZ_OK)
-        status = evaluate(r, r->policy, true, out, err);
+        status = evaluate(r, r->policy, r->eval_problems, true, out, err);
     if (status != WZ_OK || !has_grammar)
         return status;
     wz_policy free_policy = wz_policy_without_grammar(r->policy);
     status = wz_text_printf(out, err, "The same, decoding freely, as a runtime without a grammar does:\n\n");
-    return status == WZ_OK ? evaluate(r, &free_policy, false, out, err) : status;
+    /* untaught, it writes to the length limit: a few problems show that as well as many */
+    const int64_t problems = r->config->grammar_coef > 0.0 || r->eval_problems < UNTAUGHT_PROBLEMS
+                                 ? r->eval_problems
+                                 : UNTAUGHT_PROBLEMS;
+    return status == WZ_OK ? evaluate(r, &free_policy, problems, false, out, err) : status;
 }
 
 /* ---- how to ask ---- */
+
+/* What a completion has before its answer. */
+static const char *describe_thinking(const wz_export *r)
+{
+    if (wz_thinking_on(&r->policy->thinking))
+        return "The completion thinks (up to `thinking_budget` tokens, or `verifier_tries` candidates that "
+               "are each "
+               "told what they are worth, see below) and closes that with `</think>`; what follows the "
+               "`<answer>` "
+               "after it";
+    if (!wz_export_thinks(r))
+        return "The completion";
+    return r->policy->chat.kind == WZ_CHAT_QWEN3_NO_THINKING
+               ? "The completion opens `<answer>`; what follows that"
+               : "The completion thinks and closes that with `</think>`; what follows the `<answer>` after "
+                 "it";
+}
+
+static const char *describe_decoding(const wz_export *r)
+{
+    if (r->policy->grammar == NULL)
+        return "The policy was trained to decode freely.\n\n";
+    if (r->config->grammar_coef > 0.0)
+        return "The policy was trained under this grammar and taught to keep to it without one "
+               "(`grammar_coef`).\n\n";
+    return wz_export_thinks(r) ? "The policy was trained under this grammar alone, where `<answer>` begins: "
+                                 "a runtime that does "
+                                 "not append the tags and constrain the answer gets others than here; train "
+                                 "with `grammar_coef` "
+                                 "above 0.\n\n"
+                               : "The policy was trained under this grammar alone: give the runtime the "
+                                 "grammar (`wavezero export "
+                                 "--grammar` writes it as GBNF), or train with `grammar_coef` above 0.\n\n";
+}
+
+/* A begin token that the tokenizer puts before every text must not be doubled, nor be missing. */
+static wz_status write_begin(const wz_export *r, const wz_text *prompt, wz_text *out, wz_error *err)
+{
+    wz_ids ids = {0};
+    size_t length = 0;
+    wz_status status = wz_tokenizer_encode(r->policy->tokenizer, "", 0, true, &ids, err);
+    const char *begin = status == WZ_OK && ids.length > 0
+                            ? wz_tokenizer_token_bytes(r->policy->tokenizer, ids.data[0], &length)
+                            : NULL;
+    if (begin != NULL && length <= prompt->length && memcmp(prompt->data, begin, length) == 0)
+        status = wz_text_printf(
+            out, err,
+            "It begins with %.*s already: encode it without special tokens "
+            "(`add_special_tokens=False` in transformers, `add_special` false in llama.cpp), or "
+            "leave that token out where the runtime adds it.\n\n",
+            (int)length, begin);
+    else if (begin != NULL)
+        status =
+            wz_text_printf(out, err,
+                           "The tokenizer puts %.*s before it; onnxruntime-genai's does not: give it the "
+                           "token.\n\n",
+                           (int)length, begin);
+    wz_ids_clear(&ids);
+    return status;
+}
 
 static wz_status write_usage(const wz_export *r, wz_text *out, wz_error *err)
 {
@@ -119,36 +206,33 @@ static wz_status write_usage(const wz_export *r, wz_text *out, wz_error *err)
     const wz_prompt_style style = (wz_prompt_style)r->config->prompt_style;
     wz_status status = wz_problem_generate(r->config->task, r->config->task_values, (uint64_t)r->config->seed,
                                            WZ_SPLIT_TEST, 0, &problem, err);
-    const bool thinks = wz_thinking_on(&r->policy->thinking);
     if (status == WZ_OK)
-        status = (thinks ? wz_problem_print_to_think : wz_problem_print)(&problem, style, &printed, err);
+        status = (wz_thinking_on(&r->policy->thinking) ? wz_problem_print_to_think
+                                                       : wz_problem_print)(&problem, style, &printed, err);
     if (status == WZ_OK)
         status = wz_chat_prompt(chat, &printed, &prompt, err);
     if (status == WZ_OK)
         status = wz_problem_answer_pattern(&problem, style, &pattern, err);
     if (status == WZ_OK)
-        status = wz_text_printf(
-            out, err,
-            "## Asking it\n\nGreedy decoding, the prompt as it stands here, %s; the completion ends with any "
-            "of the "
-            "model's end tokens. A prompt of this task:\n\n"
-            "```\n%s\n```\n\n%s is a string of this regular expression:\n\n```\n%s\n```\n\n%s",
-            chat->kind == WZ_CHAT_NONE ? "without a chat template"
-                                       : "which holds the chat template's frame and the answer's beginning",
-            prompt.data,
-            thinks
-                ? "The completion thinks (up to `thinking_budget` tokens, or `verifier_tries` candidates "
-                  "that are each told what they are worth, see below) and closes that with `</think>`; what "
-                  "follows the `<answer>` after it"
-                : "The completion",
-            pattern.data,
-            r->policy->grammar == NULL ? "The policy was trained to decode freely.\n\n"
-            : r->config->grammar_coef > 0.0
-                ? "The policy was trained under this grammar and taught to keep to it without one "
-                  "(`grammar_coef`).\n\n"
-                : "The policy was trained under this grammar alone: give the runtime the grammar "
-                  "(`wavezero export --grammar` writes it as GBNF), or train with `grammar_coef` above "
-                  "0.\n\n");
+        status = wz_text_printf(out, err,
+                                "## Asking it\n\nGreedy decoding, the prompt as it stands here, %s; the "
+                                "completion ends with any of "
+                                "the model's end tokens. A prompt of this task:\n\n```\n%s\n```\n\n",
+                                chat->kind == WZ_CHAT_NONE
+                                    ? "without a chat template"
+                                    : "which holds the chat template's frame and the answer's beginning",
+                                prompt.data);
+    if (status == WZ_OK)
+        status = write_begin(r, &prompt, out, err);
+    if (status == WZ_OK)
+        status = wz_text_printf(out, err, "%s is a string of this regular expression:\n\n```\n%s\n```\n\n%s",
+                                describe_thinking(r), pattern.data, describe_decoding(r));
+    if (status == WZ_OK && r->grammar && wz_export_closes(r))
+        status =
+            wz_text_printf(out, err,
+                           "In `%s` the closing `</answer>` is left out: it is an end token, which llama.cpp "
+                           "takes, like the others, where the grammar is complete.\n\n",
+                           WZ_GRAMMAR_FILE);
     wz_problem_clear(&problem);
     wz_text_clear(&printed);
     wz_text_clear(&prompt);
@@ -186,6 +270,8 @@ wz_status wz_export_card(const wz_export *r, const wz_portable *model, wz_text *
     if (status == WZ_OK)
         status = write_training(r, out, err);
     return status == WZ_OK
-               ? wz_text_printf(out, err, "\nCheck the files with `xxhsum -c %s`.\n", WZ_CHECKSUMS_FILE)
+               ? wz_text_printf(out, err,
+                                "\nCheck the files with `xxhsum -c %s` (Debian's package xxhash).\n",
+                                WZ_CHECKSUMS_FILE)
                : status;
 }

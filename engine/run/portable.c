@@ -182,6 +182,7 @@ wz_status wz_portable_from_policy(const wz_policy *policy, wz_portable *out, wz_
     out->model.frozen_dtype = WZ_F32;
     out->tokenizer = policy->tokenizer;
     out->lent_tokenizer = true;
+    out->temperature = 0.0; /* greedy, as it is evaluated, unless the imported model says how to sample */
     if (policy->origin.length > 0)
         status =
             wz_origin_read("the checkpoint's origin", policy->origin.data, policy->origin.length, out, err);
@@ -260,6 +261,8 @@ wz_status wz_policy_from_portable(wz_portable *portable, wz_config *config, wz_b
     wz_model *model = NULL;
     *out = NULL;
     take_sizes(portable, config);
+    config->model.lora.rank = 0; /* adapters are folded in, and the weights below come as f32 */
+    config->model.frozen_dtype = WZ_F32;
     if (portable->tokenizer == NULL)
         return wz_fail(err, WZ_ERR_USAGE,
                        "the model comes without a tokenizer: import its folder, which has "

@@ -10,6 +10,9 @@ which widens weights to f32. llama.cpp (f32 keys and values, no flash attention;
 activations, too, to the type it multiplies in: f32 1e-3; f16 has 2^-11, ten of these over the layers, 5e-3; bf16 has 2^-8, and
 q8_0 and q4_0 multiply by blocks of 8 bits, 1/254: twenty of these, 8e-2; with
 q4_0, whose coarser weights make larger sums here, 0.12 was measured: 0.16.
+
+onnxruntime-genai answers from genai_config.json where it is installed. A policy trained under the answer grammar alone
+answers in llama.cpp under the exported grammar. What runtimes say goes to WORK_FOLDER/runtimes.log.
 """
 import json
 import math
@@ -114,6 +117,25 @@ class OnnxRuntime:
         return tokens, steps
 
 
+class Genai:
+    """Greedy tokens only: it gives them without their logits."""
+    bounds, free_constant, hides_bytes = {}, False, False
+
+    def __init__(self, folder):
+        import onnxruntime_genai
+        self.genai, self.model = onnxruntime_genai, onnxruntime_genai.Model(folder)
+
+    def answer(self, prompt, text, ends):
+        parameters = self.genai.GeneratorParams(self.model)
+        parameters.set_search_options(do_sample=False, max_length=len(prompt) + LONGEST)
+        generator, tokens = self.genai.Generator(self.model, parameters), []
+        generator.append_tokens(prompt)
+        while not generator.is_done():
+            generator.generate_next_token()
+            tokens.append(int(generator.get_next_tokens()[0]))
+        return tokens, []
+
+
 class LlamaCpp:
     bounds, free_constant, hides_bytes = {"f32": 1e-3, "f16": 5e-3, "bf16": 8e-2, "q8_0": 8e-2, "q4_0": 0.16}, True, True
 
@@ -131,9 +153,12 @@ class LlamaCpp:
         self.server = x.Server(params)
         self.folder = folder
 
+    def complete(self, text, **more):
+        return self.server.handle_completions({"prompt": text, "n_predict": LONGEST, "temperature": 0, "top_k": 1,
+                                               "cache_prompt": False, **more})
+
     def answer(self, prompt, text, ends):
-        out = self.server.handle_completions({"prompt": text, "n_predict": LONGEST, "temperature": 0, "top_k": 1,
-                                              "n_probs": 50, "cache_prompt": False})
+        out = self.complete(text, n_probs=50)
         if out["usage"]["prompt_tokens"] != len(prompt):
             failures.append("llama.cpp's tokens of the prompt")
         content = out["choices"][0]["logprobs"]["content"]
@@ -223,13 +248,43 @@ def try_model(name, checkpoint):
                     references if kind == "f32" else reference_steps(stored, folder + "-widened", answers, ends))
 
 
+def try_genai(name):
+    """The same tokens from the folder's own genai_config.json, in every type."""
+    try:
+        import onnxruntime_genai  # noqa: F401
+    except ImportError as missing:
+        print(f"skipped: {missing}", flush=True)
+        return
+    for kind in TYPES:
+        folder = f"{WORK}/{name}-onnx-{kind}"
+        compare(f"{name} {kind} in onnxruntime-genai", Genai(folder), kind, our_answers(folder + ".h5"), set(), None)
+
+
+def try_grammar():
+    """Trained under masks alone, a policy babbles without a grammar; with the exported one it answers as here."""
+    folder, place = f"{WORK}/masked", f"{WORK}/masked-gguf"
+    run("train", PRESET, f"output_dir={folder}", "max_steps=100", "grammar_coef=0", "device=cpu", "eval_problems=100")
+    checkpoint = f"{folder}/checkpoints/step-00000100.h5"
+    run("export", checkpoint, "--format", "gguf", "--grammar", "-o", place, "--eval-problems", "0", "threads=1")
+    with open(place + "/answer.gbnf") as file:
+        grammar = file.read()
+    runtime, ours, equal, tokens = LlamaCpp(place), our_answers(checkpoint), 0, 0
+    for answer in ours:
+        out = runtime.complete(answer["prompt"], grammar=grammar)
+        tokens += out["usage"]["completion_tokens"] - len(answer["tokens"])
+        # any end token may end it: not all of them are written
+        equal += out["choices"][0]["text"].removesuffix("</answer>") == answer["completion"].removesuffix("</answer>")
+    check("masked policy under its GBNF grammar in llama.cpp", equal == len(ours) and tokens == 0,
+          f"{equal} of {len(ours)} answers equal, {tokens} tokens more than here")
+
+
 def try_adapters(name):
     """Adapters alone, beside their base in PEFT and llama.cpp, against our policy with them folded in. Scaled so that they change
     what the base answers: untouched, the comparison would pass."""
     base, adapted = f"{WORK}/{name}/checkpoints/step-00000000.h5", f"{WORK}/{name}-adapted"
     run("train", PRESET, f"output_dir={adapted}", f"init_from={base}", "lora_rank=4", "lora_alpha=64", "max_steps=6",
-        "learning_rate=0.02", "answer_grammar=false", "device=cpu", "eval_problems=1", "generation_batch_size=64",
-        f"max_completion_length={LONGEST}")
+        "learning_rate=0.02", "answer_grammar=false", "grammar_coef=0", "device=cpu", "eval_problems=1",
+        "generation_batch_size=64", f"max_completion_length={LONGEST}")
     checkpoint, folder = f"{adapted}/checkpoints/step-00000006.h5", adapted + "-merged"
     for form in ("peft", "gguf-lora"):
         export(checkpoint, form, "f32", f"{adapted}-{form}")
@@ -249,17 +304,30 @@ def score(checkpoint):
                           "task.links=3", "task.levels=8", "task.snr_db=10"))["objective_ratio"]["mean"]
 
 
+def be_quiet():
+    """Descriptor 2, which the runtimes' own code writes to, goes to a file; Python's errors stay where they were."""
+    import transformers
+    transformers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.set_verbosity_error()
+    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
+    os.dup2(os.open(f"{WORK}/runtimes.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644), 2)
+
+
 def main():
+    be_quiet()
     for name, keys in MODELS.items():
-        run("train", PRESET, f"output_dir={WORK}/{name}", "max_steps=0", "answer_grammar=false", "device=cpu",
-            "eval_problems=1", f"max_completion_length={LONGEST}", *SHAPE.split(), *keys.split())
+        run("train", PRESET, f"output_dir={WORK}/{name}", "max_steps=0", "answer_grammar=false", "grammar_coef=0",
+            "device=cpu", "eval_problems=1", f"max_completion_length={LONGEST}", *SHAPE.split(), *keys.split())
         try_model(name, f"{WORK}/{name}/checkpoints/step-00000000.h5")
+        try_genai(name)
         try_adapters(name)
+    try_grammar()
     print("training a policy that keeps to the grammar by itself", flush=True)
     run("train", PRESET, f"output_dir={WORK}/trained", "max_steps=150", "grammar_coef=0.05", "device=cpu",
         "eval_problems=100", "model.intermediate_size=192")
     checkpoint = f"{WORK}/trained/checkpoints/step-00000150.h5"
     try_model("trained", checkpoint)
+    try_genai("trained")
     original = score(checkpoint)
     for form in ("gguf", "onnx"):
         for kind in TYPES:

@@ -1,0 +1,160 @@
+/* What an export says of a policy, and the grammar beside it: the card's claims hold, and llama.cpp can follow the grammar. */
+#include <check.h>
+
+#include "engine/core/file.h"
+#include "engine/run/export.h"
+#include "tests/policy_fixture.h"
+#include "tests/suite.h"
+#include "tests/temporary.h"
+
+static temporary where;
+
+static void setup(void)
+{
+    temporary_create(&where);
+}
+
+static void teardown(void)
+{
+    temporary_remove(&where);
+}
+
+static wz_status export_at(int64_t step, bool grammar)
+{
+    static char folder[256];
+    const wz_byte_count nobody = {NULL, NULL};
+    (void)snprintf(folder, sizeof folder, "%s/out", where.directory);
+    const wz_export request = {.policy = f.policy,
+                               .config = &f.config,
+                               .checkpoint = "runs/x.h5",
+                               .step = step,
+                               .environment = "",
+                               .format = wz_model_format_find("hf"),
+                               .type = WZ_NUMBER_F32,
+                               .folder = folder,
+                               .overwrite = true,
+                               .grammar = grammar,
+                               .name = "",
+                               .license = ""};
+    return wz_export_run(&request, &nobody, &f.err);
+}
+
+static bool says(const char *file, const char *text)
+{
+    wz_text content = {0};
+    char name[64];
+    (void)snprintf(name, sizeof name, "out/%s", file);
+    OK(wz_file_read(temporary_path(&where, name), 1 << 20, &content, &f.err));
+    const bool found = strstr(content.data, text) != NULL;
+    wz_text_clear(&content);
+    return found;
+}
+
+/* What the card says was done to the weights, by steps, supervised steps and where they came from. */
+static const struct {
+    const char *keys;
+    int64_t step;
+    const char *said, *unsaid;
+} histories[] = {
+    {"", 5,
+     "from random weights for 5 steps; answers were scored by a verifier against a reference optimum, and "
+     "no demonstrations were used.",
+     "supervised"},
+    {"sft_steps=3", 5,
+     "for 2 steps; answers were scored by a verifier against a reference optimum, and 3 steps "
+     "before these were supervised, by the answers of reference solvers.",
+     "no demonstrations"},
+    {"sft_steps=3 sft_file=pairs.jsonl", 2,
+     "for 0 steps; answers were scored by a verifier against a reference "
+     "optimum, and 2 steps before these were supervised, by completions "
+     "from a file.",
+     "no demonstrations"},
+    {"seed=2", 5, "from base.h5 for 5 steps", "random weights"},
+    {"", 0, "; random weights, of which Wavezero has trained nothing.", "reinforcement learning"},
+};
+
+START_TEST(the_card_tells_how_it_was_trained)
+{
+    make_policy(histories[_i].keys);
+    if (f.config.seed == 2) /* as a run from a checkpoint says; here none is read */
+        (void)snprintf(f.config.init_from, sizeof f.config.init_from, "base.h5");
+    OK(export_at(histories[_i].step, false));
+    ck_assert(says("README.md", histories[_i].said));
+    ck_assert(!says("README.md", histories[_i].unsaid));
+    drop_policy();
+}
+END_TEST
+
+/* The card's figures are of greedy answers, so that is what runtimes are told to do. */
+START_TEST(a_policy_of_ours_decodes_greedily)
+{
+    make_policy("");
+    OK(export_at(5, false));
+    ck_assert(says("generation_config.json", "\"do_sample\": false"));
+    drop_policy();
+}
+END_TEST
+
+/* llama.cpp's grammars admit end tokens where they are complete, and nowhere else: </answer> is one here. */
+START_TEST(the_grammar_leaves_an_end_token_out)
+{
+    make_policy("");
+    OK(export_at(5, true));
+    ck_assert(says("answer.gbnf", "root ::= ( \" \" [0-7] ){4}\n"));
+    ck_assert(!says("answer.gbnf", "answer>"));
+    ck_assert(says("README.md", "the closing `</answer>` is left out"));
+    drop_policy();
+}
+END_TEST
+
+/* Qwen's vocabulary has no such token: the tag is text, and the grammar has it. */
+START_TEST(the_grammar_keeps_a_tag_that_is_text)
+{
+    make_policy("tokenizer_file=" WZ_TEST_DATA "/tokenizer_qwen2.json eos_token_id=650");
+    OK(export_at(5, true));
+    ck_assert(says("answer.gbnf", "root ::= ( \" \" [0-7] ){4} \"</answer>\"\n"));
+    drop_policy();
+}
+END_TEST
+
+/* A full prompt ends with <think>: a grammar of the answer alone would forbid the thoughts that it asks for. */
+START_TEST(completions_that_think_have_no_answer_grammar)
+{
+    make_policy("prompt_style=full answer_grammar=false");
+    ck_assert_int_eq(export_at(5, true), WZ_ERR_USAGE);
+    ck_assert_ptr_nonnull(strstr(f.err.text, "thinks before it answers"));
+    OK(export_at(5, false));
+    ck_assert(says("README.md", "The completion thinks and closes that with `</think>`"));
+    drop_policy();
+}
+END_TEST
+
+/* Llama 3's tokenizer begins every text with a token: doubled or missing, the policy reads another prompt. */
+START_TEST(the_card_says_who_writes_the_begin_token)
+{
+    make_policy("tokenizer_file=" WZ_TEST_DATA "/tokenizer_llama3.json eos_token_id=677");
+    OK(export_at(5, false));
+    ck_assert(says("README.md", "The tokenizer puts <|begin_of_text|> before it"));
+    drop_policy();
+    make_policy("");
+    OK(export_at(5, false));
+    ck_assert(!says("README.md", "The tokenizer puts"));
+    drop_policy();
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("export");
+    TCase *all = tcase_create("export");
+    tcase_add_checked_fixture(all, setup, teardown);
+    tcase_add_loop_test(all, the_card_tells_how_it_was_trained, 0,
+                        (int)(sizeof histories / sizeof histories[0]));
+    tcase_add_test(all, a_policy_of_ours_decodes_greedily);
+    tcase_add_test(all, the_grammar_leaves_an_end_token_out);
+    tcase_add_test(all, the_grammar_keeps_a_tag_that_is_text);
+    tcase_add_test(all, completions_that_think_have_no_answer_grammar);
+    tcase_add_test(all, the_card_says_who_writes_the_begin_token);
+    suite_add_tcase(suite, all);
+    return run_suite(suite);
+}
