@@ -13,6 +13,14 @@ static int64_t packs_held(const wz_trainer_options *options, const wz_batch *bat
     return wz_trainer_keeps_rollouts(options) ? batch->pack_count : 1;
 }
 
+static int64_t largest_size(const wz_train_set *set)
+{
+    size_t largest = 1;
+    for (size_t i = 0; i < set->count; i++)
+        largest = set->items[i].problem.size > largest ? set->items[i].problem.size : largest;
+    return (int64_t)largest;
+}
+
 /* Each size of each part has a grammar of its own, none larger than the largest. */
 static void count_sizes(const wz_trainer_options *options, wz_decode_bounds *bounds)
 {
@@ -21,6 +29,8 @@ static void count_sizes(const wz_trainer_options *options, wz_decode_bounds *bou
         const wz_curriculum_options c = wz_trainer_curriculum_of(options, p);
         sizes += options->curriculum_enabled ? c.last - c.first + 1 : 1;
     }
+    if (options->set != NULL) /* its problems may be of any size below the largest */
+        sizes = (int64_t)options->mixture.count * largest_size(options->set);
     bounds->choices *= sizes;
     bounds->edges *= sizes;
     bounds->forced *= sizes;
@@ -57,28 +67,43 @@ static void widen_for_pairs(const wz_trainer_options *options, const wz_batch *b
     b->whole = b->whole || is_whole;
 }
 
+/* Widens the bounds to what a mixture's batches ask for; *packs: how many of them are held. */
+static wz_status widen_for_mixture(wz_policy *policy, const wz_trainer_options *options,
+                                   const wz_mixture *mixture, wz_op_bounds *bounds, int64_t *packs,
+                                   wz_error *err)
+{
+    wz_batch *batch = NULL;
+    wz_status status = wz_trainer_largest_batch(policy, options, mixture, &batch, err);
+    if (status != WZ_OK)
+        return status;
+    status = wz_batch_bounds(batch, &options->sampling, true, bounds, err);
+    widen_for_pairs(options, batch, bounds);
+    *packs = packs_held(options, batch);
+    wz_batch_destroy(batch);
+    return status;
+}
+
 wz_status wz_trainer_plan(wz_policy *policy, const wz_trainer_options *options, wz_trainer_memory *out,
                           wz_error *err)
 {
-    wz_batch *batch = NULL;
+    int64_t packs = 0;
     *out = (wz_trainer_memory){0};
-    wz_status status = wz_trainer_largest_batch(policy, options, &batch, err);
-    if (status != WZ_OK)
-        return status;
     const wz_model_config *c = &policy->model->config;
     wz_op_bounds *bounds = &out->bounds;
-    status = wz_batch_bounds(batch, &options->sampling, true, bounds, err);
+    wz_status status = widen_for_mixture(policy, options, &options->mixture, bounds, &packs, err);
+    for (size_t s = 0; status == WZ_OK && options->stages != NULL && s + 1 < options->stages->count; s++)
+        status = widen_for_mixture(policy, options, &options->stages->list[s].mixture, bounds, &packs, err);
+    if (status != WZ_OK)
+        return status;
     count_sizes(options, &bounds->decode);
-    widen_for_pairs(options, batch, bounds);
     out->rows = bounds->rows;
     if (bounds->decode.steps > 0) {
         out->step_rows = bounds->decode.step_rows > 0 ? bounds->decode.step_rows : 1;
         out->requests = bounds->requests;
     }
     out->entries = bounds->entries;
-    out->activations = (size_t)packs_held(options, batch) *
-                       (wz_activations_bytes(policy->model, bounds->rows, keep_of(options)) +
-                        wz_batch_step_bytes(policy->model, bounds));
+    out->activations = (size_t)packs * (wz_activations_bytes(policy->model, bounds->rows, keep_of(options)) +
+                                        wz_batch_step_bytes(policy->model, bounds));
     out->backward =
         wz_backward_bytes(policy->model, bounds->rows) + wz_apart_bytes(c, options->grammar_coef > 0.0);
     out->vectors = wz_backward_entry_bytes(c, bounds->entries);
@@ -91,8 +116,7 @@ wz_status wz_trainer_plan(wz_policy *policy, const wz_trainer_options *options, 
         out->reference = wz_ref_model_bytes(policy->model, bounds->rows);
     if (options->ema_decay > 0.0)
         out->average = (size_t)policy->model->trained * sizeof(float);
-    wz_batch_destroy(batch);
-    return status;
+    return WZ_OK;
 }
 
 static int64_t activations_of(const wz_trainer *trainer, int64_t pack)
