@@ -9,8 +9,8 @@
 /* Two problems a step, so that completions.jsonl shows each of them, with all of their four completions. */
 #define LITTLE                                                                                               \
     WZ_TEST_DATA                                                                                             \
-        "/config/tiny.yaml task.links=3 model.hidden_size=16 model.head_dim=8 num_generations=4 "            \
-        "generation_batch_size=8 log_completions_steps=1 eval_steps=0 eval_problems=4 save_steps=0 "
+    "/config/tiny.yaml task.links=3 model.hidden_size=16 model.head_dim=8 num_generations=4 "                \
+    "generation_batch_size=8 log_completions_steps=1 eval_steps=0 eval_problems=4 save_steps=0 "
 #define PER_STEP 2
 #define GENERATIONS 4
 #define MOST 1024
@@ -144,6 +144,22 @@ START_TEST(every_problem_of_a_set_comes_once_an_epoch)
     for (size_t i = 0; i < steps; i++)
         ck_assert_double_eq_tol(number(rows[i], "epoch"), (double)((i + 1) * PER_STEP) / COUNT, 1e-12);
     drop_lines(rows, steps);
+}
+END_TEST
+
+/* 11 problems, of which the run had 6; its evaluation knows the run's file, while that is what it was. */
+START_TEST(evaluation_knows_the_problems_of_the_training_set)
+{
+    const char *const eval = "eval @/run/checkpoints/step-00000002.h5 --problems @/eval.jsonl";
+    program_succeed(&p, "tasks export @/set.jsonl --problems 6 --split train task.links=3");
+    program_succeed(&p, "tasks export @/eval.jsonl --problems 12 --split train task.links=3");
+    program_succeed(&p, "train " LITTLE "train_set=@/set.jsonl max_steps=2 output_dir=@/run");
+    program_succeed(&p, "%s", eval);
+    ck_assert_msg(strstr(p.out, "up to 50.00% of these problems were among those of training") != NULL, "%s",
+                  p.out);
+    program_succeed(&p, "tasks export @/set.jsonl --problems 5 --split train task.links=3");
+    program_succeed(&p, "%s", eval);
+    ck_assert_ptr_null(strstr(p.out, "among those of training"));
 }
 END_TEST
 
@@ -470,6 +486,7 @@ int main(void)
     tcase_set_timeout(tests, 120);
     tcase_add_checked_fixture(tests, make_place, remove_place);
     tcase_add_loop_test(tests, every_problem_of_a_set_comes_once_an_epoch, 0, 2);
+    tcase_add_test(tests, evaluation_knows_the_problems_of_the_training_set);
     tcase_add_test(tests, a_problem_that_comes_twice_in_a_step_has_samples_of_its_own);
     tcase_add_test(tests, what_a_set_may_not_be_is_refused);
     tcase_add_test(tests, a_set_that_has_changed_or_is_damaged_is_refused);

@@ -2,9 +2,9 @@
  *
  * A problem's success is the share p of its completions that solved it, averaged over its groups (each new one counts half).
  * It is drawn with weight p (1 - p), the variance of one completion's success and the largest at p = 1/2: a group that
- * always or never succeeds has no advantage to learn from. (Florensa et al. 2018 keep goals of intermediate difficulty;
- * Tzannetos et al. 2023 and Rutherford et al. 2024 draw by p (1 - p), "learnability".) What is known of a problem ages, since
- * the policy changes; where prioritised level replay (Jiang et al. 2021) draws old ones more often, here they leave. */
+ * always or never succeeds has no advantage to learn from. (Tzannetos et al. 2023, arXiv:2304.12877, and Rutherford et al.
+ * 2024, arXiv:2408.15099, choose tasks by p (1 - p), "learnability".) What is known of a problem ages, since the policy
+ * changes; where prioritised level replay (Jiang et al. 2021) draws old ones more often, here they leave. */
 #ifndef WZ_GRPO_REPLAY_H
 #define WZ_GRPO_REPLAY_H
 

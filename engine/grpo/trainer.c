@@ -190,69 +190,6 @@ float *wz_trainer_average(const wz_trainer *trainer)
     return trainer->average;
 }
 
-/* A problem of each part first, then as the weights have it; of generated ones at the sizes that the mixture says. */
-static wz_status draw_largest(const wz_trainer_options *o, const wz_mixture *mixture, wz_problem *list,
-                              wz_error *err)
-{
-    void *block = NULL;
-    wz_status status = wz_alloc(&block, (size_t)o->problems, 1, "a batch of problems", err);
-    uint8_t *part = block;
-    if (status == WZ_OK)
-        wz_mixture_assign(mixture, o->seed, 0, o->problems, part);
-    for (size_t p = 0; status == WZ_OK && p < mixture->count; p++)
-        part[p] = (uint8_t)p;
-    for (int64_t g = 0; status == WZ_OK && g < o->problems; g++)
-        status = wz_problem_generate(mixture->parts[part[g]].task, mixture->parts[part[g]].values, o->seed,
-                                     WZ_SPLIT_TRAIN, (uint32_t)g, &list[g], err);
-    free(part);
-    return status;
-}
-
-/* By size, the largest first; then as the set has them. */
-static int larger_first(const void *a, const void *b)
-{
-    const wz_train_item *x = *(const wz_train_item *const *)a, *y = *(const wz_train_item *const *)b;
-    if (x->problem.number_count != y->problem.number_count)
-        return x->problem.number_count < y->problem.number_count ? 1 : -1;
-    return (x > y) - (x < y);
-}
-
-/* The largest of the set; where it has fewer than a batch, some twice. */
-static wz_status copy_largest(const wz_trainer_options *o, wz_problem *list, wz_error *err)
-{
-    void *block = NULL;
-    wz_status status = wz_alloc(&block, o->set->count, sizeof(wz_train_item *), "a training set", err);
-    if (status != WZ_OK)
-        return status;
-    const wz_train_item **items = block;
-    for (size_t i = 0; i < o->set->count; i++)
-        items[i] = &o->set->items[i];
-    qsort(items, o->set->count, sizeof *items, larger_first);
-    for (int64_t g = 0; status == WZ_OK && g < o->problems; g++)
-        status = wz_problem_copy(&items[(size_t)g % o->set->count]->problem, &list[g], err);
-    free(block);
-    return status;
-}
-
-wz_status wz_trainer_largest_batch(wz_policy *policy, const wz_trainer_options *options,
-                                   const wz_mixture *mixture, wz_batch **out, wz_error *err)
-{
-    void *block = NULL;
-    const wz_batch_options batch = wz_trainer_batch_options(options, NULL);
-    *out = NULL;
-    wz_status status = wz_alloc(&block, (size_t)options->problems, sizeof(wz_problem), "problems", err);
-    wz_problem *list = block;
-    if (status == WZ_OK)
-        status = options->set != NULL ? copy_largest(options, list, err)
-                                      : draw_largest(options, mixture, list, err);
-    if (status == WZ_OK)
-        return wz_batch_create(policy, &batch, list, options->problems, out, err);
-    for (int64_t g = 0; list != NULL && g < options->problems; g++)
-        wz_problem_clear(&list[g]);
-    free(list);
-    return status;
-}
-
 /* What each part of the mixture gave. */
 static void report_parts(const wz_trainer *trainer, wz_step_report *report)
 {

@@ -77,9 +77,6 @@ bool wz_trainer_packs_in_turn(const wz_trainer_options *options);
 /* Whether the first update reads the activations that the rollout left: it must be the only one at the rollout's weights. */
 bool wz_trainer_reuses_rollouts(const wz_trainer_options *options);
 int64_t wz_trainer_pack_count(const wz_trainer_options *options);
-/* A batch as large as any of a mixture: problems of the largest sizes, of every part; or the training set's largest. */
-wz_status wz_trainer_largest_batch(wz_policy *policy, const wz_trainer_options *options,
-                                   const wz_mixture *mixture, wz_batch **out, wz_error *err);
 /* Room for the trainer's batch. */
 wz_status wz_trainer_reserve_batch(wz_trainer *trainer, wz_error *err);
 /* Where a pack's rollout leaves its activations. */

@@ -48,12 +48,12 @@ static wz_status check_train_set(const wz_config *c, wz_error *err)
 
 static wz_status check_replay(const wz_config *c, wz_error *err)
 {
-    const double problems = (double)(c->generation_batch_size / c->num_generations);
-    if (c->replay_fraction > 0.0 && c->replay_fraction * problems < 0.5)
+    const int64_t problems = c->generation_batch_size / c->num_generations; /* of a step */
+    if (c->replay_fraction > 0.0 && c->replay_fraction * (double)problems < 0.5)
         return wz_fail(
             err, WZ_ERR_USAGE,
-            "replay_fraction (%g) of the %g problems of a step is not one: raise it, or 0 for none",
-            c->replay_fraction, problems);
+            "replay_fraction (%g) of the %lld problems of a step is not one: raise it, or 0 for none",
+            c->replay_fraction, (long long)problems);
     if (c->success_min > c->success_max)
         return wz_fail(err, WZ_ERR_USAGE, "success_min (%g) is above success_max (%g)", c->success_min,
                        c->success_max);

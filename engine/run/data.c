@@ -123,10 +123,10 @@ wz_status wz_run_open_train_set(wz_run *run, wz_error *err)
 wz_status wz_run_count_epochs(wz_run *run, wz_error *err)
 {
     wz_config *c = &run->config;
-    const double problems = (double)(c->generation_batch_size / c->num_generations);
+    const int64_t problems = c->generation_batch_size / c->num_generations; /* of a step */
     if (c->num_train_epochs == 0.0)
         return WZ_OK;
-    const double steps = ceil(c->num_train_epochs * (double)run->set.count / problems);
+    const double steps = ceil(c->num_train_epochs * (double)run->set.count / (double)problems);
     if (steps + (double)c->sft_steps > (double)UINT32_MAX)
         return wz_fail(err, WZ_ERR_USAGE, "num_train_epochs (%g) takes %g steps; at most 2^32 are possible",
                        c->num_train_epochs, steps);
