@@ -241,7 +241,7 @@ START_TEST(a_set_is_left_the_problems_within_headroom)
     ck_assert_uint_eq(shown, (size_t)(within + PER_STEP - 1) / PER_STEP * PER_STEP);
     for (int t = 0; t < within; t++)
         for (int i = 0; i < COUNT; i++)
-            met[i] += strcmp(log[t].prompt, set[i].prompt) == 0;
+            met[i] += strcmp(log[t].prompt, set[i].prompt) == 0 && log[t].problem == i;
     for (int i = 0; i < COUNT; i++)
         ck_assert_int_eq(met[i], set[i].headroom >= 0.01 && set[i].headroom <= 0.15);
 }

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-wz_status wz_train_set_add(wz_train_set *set, wz_problem *problem, uint8_t part,
+wz_status wz_train_set_add(wz_train_set *set, wz_problem *problem, uint8_t part, size_t number,
                            const wz_reference *reference, const unsigned *decision, size_t slots,
                            wz_error *err)
 {
@@ -25,6 +25,7 @@ wz_status wz_train_set_add(wz_train_set *set, wz_problem *problem, uint8_t part,
     }
     set->items[set->count++] = (wz_train_item){.problem = *problem,
                                                .part = part,
+                                               .number = number,
                                                .reference = *reference,
                                                .at = set->decision_count,
                                                .slots = slots};

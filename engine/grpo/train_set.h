@@ -17,7 +17,8 @@ typedef struct wz_known_reference {
 /* A problem of the set. */
 typedef struct wz_train_item {
     wz_problem problem;
-    uint8_t part; /* of the mixture */
+    uint8_t part;  /* of the mixture */
+    size_t number; /* in the file, from 0 */
     wz_reference reference;
     size_t at; /* of its decision, among all */
     size_t slots;
@@ -32,8 +33,8 @@ typedef struct wz_train_set {
     char digest[WZ_DIGEST_HEX]; /* of the file's problems */
 } wz_train_set;
 
-/* Takes the problem over, also on failure. */
-wz_status wz_train_set_add(wz_train_set *set, wz_problem *problem, uint8_t part,
+/* Takes the problem over, also on failure. number: in the file. */
+wz_status wz_train_set_add(wz_train_set *set, wz_problem *problem, uint8_t part, size_t number,
                            const wz_reference *reference, const unsigned *decision, size_t slots,
                            wz_error *err);
 /* A copy of problem `number`, and its reference. */

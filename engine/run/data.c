@@ -41,8 +41,8 @@ static wz_status check_entry(const wz_mixture *mixture, const wz_set_entry *entr
 }
 
 /* Takes the entry's problem if the filter lets it through. */
-static wz_status take_entry(wz_run *run, const wz_mixture *mixture, wz_set_entry *entry, size_t *left_out,
-                            wz_error *err)
+static wz_status take_entry(wz_run *run, const wz_mixture *mixture, size_t number, wz_set_entry *entry,
+                            size_t *left_out, wz_error *err)
 {
     const double headroom = wz_reference_headroom(&entry->reference);
     wz_status status = check_entry(mixture, entry, err);
@@ -53,7 +53,7 @@ static wz_status take_entry(wz_run *run, const wz_mixture *mixture, wz_set_entry
         return WZ_OK;
     }
     const uint8_t part = (uint8_t)part_of(mixture, &entry->problem);
-    return wz_train_set_add(&run->set, &entry->problem, part, &entry->reference, entry->decision,
+    return wz_train_set_add(&run->set, &entry->problem, part, number, &entry->reference, entry->decision,
                             entry->decision_count, err);
 }
 
@@ -69,7 +69,7 @@ static wz_status read_entries(wz_run *run, const wz_mixture *mixture, wz_set_rea
         status = wz_set_reader_next(reader, &entry, &done, err);
         if (status != WZ_OK || done)
             break;
-        status = take_entry(run, mixture, &entry, left_out, err);
+        status = take_entry(run, mixture, number, &entry, left_out, err);
         if (status != WZ_OK)
             status = wz_fail_prefix(err, status, "%s: problem %zu: ", path, number + 1);
         wz_set_entry_clear(&entry);
@@ -135,6 +135,12 @@ wz_status wz_run_count_epochs(wz_run *run, wz_error *err)
 }
 
 /* ---- what is said of it ---- */
+
+int64_t wz_run_problem_number(const wz_run *run, const wz_problem *problem)
+{
+    const size_t count = run->set.count; /* an index beyond it: twice in a step */
+    return count > 0 ? (int64_t)run->set.items[problem->index % count].number : (int64_t)problem->index;
+}
 
 void wz_run_announce_growth(wz_run *run, const wz_step_report *report)
 {

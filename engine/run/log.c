@@ -413,14 +413,11 @@ static wz_status log_completion(wz_run *run, int64_t step, int64_t c, const wz_t
     const wz_batch *batch = wz_trainer_batch(run->trainer);
     const wz_verdict *verdict = &batch->verdicts[c];
     const char *kind = wz_verdict_kind_name(verdict->kind);
-    const int64_t index = (int64_t)batch->problems[c / batch->generations].index;
+    const int64_t problem = wz_run_problem_number(run, &batch->problems[c / batch->generations]);
     wz_metrics *to = &run->completions;
     wz_metrics_begin(to, err);
     wz_metrics_add_integer(to, "step", step + 1);
-    wz_metrics_add_integer(to, "problem",
-                           run->set.count > 0
-                               ? index % (int64_t)run->set.count /* twice in the step: beyond */
-                               : index);
+    wz_metrics_add_integer(to, "problem", problem);
     wz_metrics_add_text(to, "prompt", prompt->data, prompt->length);
     wz_metrics_add_text(to, "completion", batch->completions[c].data, batch->completions[c].length);
     wz_metrics_add_text(to, "verdict", kind, strlen(kind));

@@ -70,6 +70,8 @@ wz_status wz_run_open_pairs(wz_run *run, wz_error *err);
 wz_status wz_run_open_train_set(wz_run *run, wz_error *err);
 /* max_steps of a run that is given num_train_epochs. */
 wz_status wz_run_count_epochs(wz_run *run, wz_error *err);
+/* A trained problem's own number: in its split, or in the file of train_set. */
+int64_t wz_run_problem_number(const wz_run *run, const wz_problem *problem);
 /* Says that a curriculum has gone on. */
 void wz_run_announce_growth(wz_run *run, const wz_step_report *report);
 /* What a row says of stages, pool and filters. */
