@@ -67,6 +67,9 @@ typedef struct wz_reference {
 /* Whether an objective is that of the best decision, to 1e-9 relative; false where that is not known. */
 bool wz_is_optimum(const wz_reference *reference, double objective);
 
+/* (f* - f0) / f*: the share of the reference that the best trivial policy leaves. */
+double wz_reference_headroom(const wz_reference *reference);
+
 /* How much a reference may cost. */
 typedef enum wz_effort {
     WZ_EFFORT_TRAINING, /* a small share of a training step: the family's best algorithm, if the optimum takes long */

@@ -239,6 +239,11 @@ wz_status wz_reference_find(const wz_verifier *verifier, const wz_problem *probl
     return hear_baselines(verifier, problem, effort, decision, out, err);
 }
 
+double wz_reference_headroom(const wz_reference *reference)
+{
+    return fmax(0.0, 1.0 - reference->best_trivial / reference->objective);
+}
+
 bool wz_is_optimum(const wz_reference *reference, double objective)
 {
     return reference->kind != WZ_REFERENCE_BEST_KNOWN && objective >= reference->decided * (1 - 1e-9);

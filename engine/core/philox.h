@@ -29,7 +29,9 @@ typedef enum wz_purpose {
     WZ_PURPOSE_REORDER = 13, /* the order of a held-out problem's parts */
     WZ_PURPOSE_SIGN_FLIP = 14,
     WZ_PURPOSE_ADAPTER = 15, /* low-rank adapters */
-    WZ_PURPOSE_SHUFFLE = 16  /* the order of supervised pairs in an epoch */
+    WZ_PURPOSE_SHUFFLE = 16, /* the order of supervised pairs in an epoch */
+    WZ_PURPOSE_EPOCH = 17,   /* the order of a training set's problems in an epoch */
+    WZ_PURPOSE_REPLAY = 18   /* which seen problems a step trains again */
 } wz_purpose;
 
 typedef struct wz_draw_key {

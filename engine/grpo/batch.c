@@ -99,16 +99,27 @@ wz_status wz_batch_print_prompt(const wz_batch *batch, int64_t group, wz_text *o
     return status;
 }
 
+static wz_status find_reference(wz_batch *batch, int64_t g, const wz_known_reference *known, wz_error *err)
+{
+    unsigned *best = batch->best + g * WZ_MAX_SLOTS;
+    if (known == NULL || !known->is_known)
+        return wz_reference_find(batch->verifiers[g], &batch->problems[g], batch->effort, best,
+                                 &batch->references[g], err);
+    memcpy(best, known->decision, sizeof known->decision);
+    batch->references[g] = known->reference;
+    return WZ_OK;
+}
+
 /* Reference, prompt tokens and answer bounds of one problem. */
-static wz_status prepare_problem(wz_batch *batch, int64_t g, wz_text *text, wz_error *err)
+static wz_status prepare_problem(wz_batch *batch, int64_t g, const wz_known_reference *known, wz_text *text,
+                                 wz_error *err)
 {
     const wz_problem *problem = &batch->problems[g];
     const wz_verifier *verifier = wz_verifier_find(problem->task->name);
     if (verifier == NULL)
         return wz_fail(err, WZ_ERR_RUNTIME, "task %s has no verifier", problem->task->name);
     batch->verifiers[g] = verifier;
-    wz_status status = wz_reference_find(verifier, problem, batch->effort, batch->best + g * WZ_MAX_SLOTS,
-                                         &batch->references[g], err);
+    wz_status status = find_reference(batch, g, known, err);
     text->length = 0;
     if (status == WZ_OK)
         status = print_problem(batch, g, text, err);
@@ -185,7 +196,7 @@ wz_status wz_batch_create(wz_policy *policy, const wz_batch_options *options, wz
     if (status == WZ_OK && policy->thinking.tries > 0)
         status = wz_longest_reply(policy->tokenizer, &batch->insertion, err);
     for (int64_t g = 0; status == WZ_OK && g < groups; g++)
-        status = prepare_problem(batch, g, &text, err);
+        status = prepare_problem(batch, g, options->known != NULL ? &options->known[g] : NULL, &text, err);
     wz_text_clear(&text);
     for (int64_t p = 0; status == WZ_OK && p < batch->pack_count; p++)
         status = create_pack(batch, p, err);
@@ -197,14 +208,16 @@ wz_status wz_batch_create(wz_policy *policy, const wz_batch_options *options, wz
     return WZ_OK;
 }
 
-wz_status wz_batch_replace(wz_batch *batch, int64_t g, wz_problem *problem, wz_error *err)
+wz_status wz_batch_replace(wz_batch *batch, int64_t g, wz_batch *from, int64_t other, wz_error *err)
 {
+    wz_known_reference known = {.is_known = true, .reference = from->references[other]};
     wz_text text = {0};
+    memcpy(known.decision, from->best + other * WZ_MAX_SLOTS, sizeof known.decision);
     wz_problem_clear(&batch->problems[g]);
-    batch->problems[g] = *problem;
-    memset(problem, 0, sizeof *problem);
+    batch->problems[g] = from->problems[other];
+    from->problems[other] = (wz_problem){0};
     wz_ids_clear(&batch->prompts[g]);
-    const wz_status status = prepare_problem(batch, g, &text, err);
+    const wz_status status = prepare_problem(batch, g, &known, &text, err);
     wz_text_clear(&text);
     return status;
 }

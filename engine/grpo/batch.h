@@ -2,6 +2,7 @@
 #ifndef WZ_GRPO_BATCH_H
 #define WZ_GRPO_BATCH_H
 
+#include "engine/grpo/train_set.h"
 #include "engine/rollout/policy.h"
 #include "rewards/verifier.h"
 #include "tasks/task.h"
@@ -10,8 +11,9 @@ typedef struct wz_batch_options {
     wz_prompt_style style;
     wz_effort effort; /* of the references */
     int64_t generations;
-    int64_t groups_per_pack; /* micro-batch; at least 1 */
-    int64_t lessons;         /* completions of a group that teach the grammar */
+    int64_t groups_per_pack;         /* micro-batch; at least 1 */
+    int64_t lessons;                 /* completions of a group that teach the grammar */
+    const wz_known_reference *known; /* [groups] references that need not be found; NULL: none is known */
 } wz_batch_options;
 
 typedef struct wz_batch {
@@ -48,8 +50,8 @@ void wz_batch_destroy(wz_batch *batch);
 
 /* Appends the prompt of a group's problem as the policy reads it. */
 wz_status wz_batch_print_prompt(const wz_batch *batch, int64_t group, wz_text *out, wz_error *err);
-/* Puts another problem, which it takes over, in place of group g's. */
-wz_status wz_batch_replace(wz_batch *batch, int64_t g, wz_problem *problem, wz_error *err);
+/* Puts a problem of another batch, from which it is taken with its reference, in place of group g's. */
+wz_status wz_batch_replace(wz_batch *batch, int64_t g, wz_batch *from, int64_t other, wz_error *err);
 /* Pack p as it was before its rollout, of the present problems of its groups. */
 wz_status wz_batch_renew_pack(wz_batch *batch, int64_t p, wz_error *err);
 /* Appends the prompt of a group's problem as the policy reads it, in its chat template. */

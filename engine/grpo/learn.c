@@ -269,10 +269,11 @@ static wz_step_state start_step(const wz_trainer *trainer, int64_t step, wz_step
                        .divisor = 1.0,
                        .report = report};
     wz_curriculum_options sizes[WZ_MIXTURE_MAX];
-    for (size_t p = 0; p < o->mixture.count; p++)
+    const size_t curricula = wz_trainer_curriculum_count(o);
+    for (size_t p = 0; p < curricula; p++)
         sizes[p] = wz_trainer_curriculum_of(o, p);
     s.loss.entropy_coef =
-        wz_entropy_scheduled(&o->entropy, step, o->max_steps, o->mixture.count, trainer->curricula, sizes);
+        wz_entropy_scheduled(&o->entropy, step, o->max_steps, curricula, trainer->curricula, sizes);
     wz_report_sums_start(&s.sums);
     report->learning_rate = wz_learning_rate((wz_schedule)o->schedule, o->learning_rate, o->final_ratio,
                                              o->warmup_steps, step, o->max_steps);

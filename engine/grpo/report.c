@@ -7,8 +7,19 @@
 
 void wz_report_start(wz_step_report *report)
 {
-    *report =
-        (wz_step_report){.logp_difference_mean = NAN, .logp_difference_max = NAN, .kl = NAN, .replaced = NAN};
+    *report = (wz_step_report){.logp_difference_mean = NAN,
+                               .logp_difference_max = NAN,
+                               .kl = NAN,
+                               .replaced = NAN,
+                               .epoch = NAN,
+                               .pool = NAN,
+                               .pool_success = NAN,
+                               .again = NAN,
+                               .flat_again = NAN,
+                               .flat_anew = NAN,
+                               .rejected = NAN,
+                               .unfiltered = NAN,
+                               .skipped = NAN};
     for (int i = 0; i < WZ_LAYERS_GROUPS; i++)
         report->group_grad_norm[i] = NAN;
 }

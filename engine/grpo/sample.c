@@ -62,20 +62,12 @@ static int64_t find_flat(const wz_trainer *trainer, int64_t p, int64_t *slot)
 static wz_status try_others(wz_trainer *trainer, wz_step_state *s, int64_t p, int64_t attempt,
                             const int64_t *slot, int64_t count, wz_batch **out, wz_error *err)
 {
-    void *block = NULL;
+    wz_problem *problems = NULL;
     *out = NULL;
-    wz_status status = wz_alloc(&block, (size_t)count, sizeof(wz_problem), "problems", err);
-    wz_problem *problems = block;
-    for (int64_t i = 0; status == WZ_OK && i < count; i++) {
-        status =
-            wz_trainer_draw_problem(trainer, (int64_t)s->rollout.step, slot[i], attempt, &problems[i], err);
-        for (int64_t k = 0; status != WZ_OK && k < i; k++)
-            wz_problem_clear(&problems[k]);
-    }
-    if (status != WZ_OK) {
-        free(problems);
+    wz_status status =
+        wz_trainer_draw_problems(trainer, (int64_t)s->rollout.step, attempt, slot, count, &problems, err);
+    if (status != WZ_OK)
         return status;
-    }
     status = wz_trainer_make_batch(trainer, problems, count, out, err);
     if (status == WZ_OK)
         status = wz_trainer_make_activations(trainer, p, wz_batch_rows(*out), err);
@@ -98,8 +90,10 @@ static wz_status take_others(wz_trainer *trainer, const wz_step_state *s, wz_bat
             reward[j] = reward_of(trainer, s, others, i * generations + j);
         if (wz_rewards_are_equal(reward, (size_t)generations))
             slot[(*count)++] = slot[i];
-        else
-            status = wz_batch_replace(trainer->batch, slot[i], &others->problems[i], err);
+        else {
+            trainer->slots[slot[i]].is_replaced = true;
+            status = wz_batch_replace(trainer->batch, slot[i], others, i, err);
+        }
     }
     free(reward);
     return status;
@@ -132,22 +126,33 @@ static wz_status replace_flat(wz_trainer *trainer, wz_step_state *s, int64_t p, 
     return status == WZ_OK ? reward_pack(trainer, s, p, err) : status;
 }
 
-wz_status wz_trainer_sample_pack(wz_trainer *trainer, wz_step_state *s, int64_t p, wz_error *err)
+/* How the problems of pack p were answered as they were drawn. */
+static void note_drawn(wz_trainer *trainer, int64_t p)
 {
     const wz_batch *batch = trainer->batch;
     const int64_t first = p * batch->groups_per_pack;
-    wz_status status = roll_out(trainer, s, p, err);
-    if (status == WZ_OK)
-        status = reward_pack(trainer, s, p, err);
-    if (status != WZ_OK || trainer->options.dynamic_tries == 0)
-        return status;
     for (int64_t g = first; g < first + batch->packs[p]->groups; g++) {
         trainer->drawn_ratio[g] = 0.0;
         for (int64_t j = 0; j < batch->generations; j++)
             trainer->drawn_ratio[g] += batch->verdicts[g * batch->generations + j].ratio;
+        if (wz_trainer_has_pool(&trainer->options))
+            trainer->slots[g].success = wz_trainer_success(trainer, g);
     }
+}
+
+wz_status wz_trainer_sample_pack(wz_trainer *trainer, wz_step_state *s, int64_t p, wz_error *err)
+{
+    wz_status status = roll_out(trainer, s, p, err);
+    if (status == WZ_OK)
+        status = reward_pack(trainer, s, p, err);
+    if (status != WZ_OK)
+        return status;
+    note_drawn(trainer, p);
+    if (trainer->options.dynamic_tries == 0)
+        return WZ_OK;
     void *slot = NULL;
-    status = wz_alloc(&slot, (size_t)batch->packs[p]->groups, sizeof(int64_t), "a batch of problems", err);
+    status = wz_alloc(&slot, (size_t)trainer->batch->packs[p]->groups, sizeof(int64_t), "a batch of problems",
+                      err);
     const int64_t count = status == WZ_OK ? find_flat(trainer, p, slot) : 0;
     if (count > 0)
         status = replace_flat(trainer, s, p, slot, count, err);

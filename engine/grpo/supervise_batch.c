@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/grpo/shuffle.h"
 #include "engine/grpo/supervise_internal.h"
 #include "rewards/verifier.h"
 
@@ -11,23 +12,6 @@ void wz_supervised_clear(wz_supervised *batch)
         wz_ids_clear(&batch->items[i].tokens);
     free(batch->items);
     memset(batch, 0, sizeof *batch);
-}
-
-/* order [count]: a random permutation, by Fisher and Yates; a function of (seed, epoch). */
-static void shuffle(uint64_t seed, uint32_t epoch, uint32_t *order, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        order[i] = (uint32_t)i;
-    for (size_t i = count - 1; i > 0; i--) {
-        const wz_draw_key key = {
-            .seed = seed, .step = epoch, .problem = (uint32_t)i, .purpose = WZ_PURPOSE_SHUFFLE};
-        uint32_t words[4];
-        wz_draw_words(&key, 0, words);
-        const size_t j = (size_t)(((uint64_t)words[0] * (i + 1)) >> 32);
-        const uint32_t other = order[j];
-        order[j] = order[i];
-        order[i] = other;
-    }
 }
 
 static wz_status take_pair(const wz_pairs *pairs, uint32_t number, wz_supervised_item *out, wz_error *err)
@@ -50,7 +34,7 @@ static wz_status take_pairs(const wz_trainer_options *o, int64_t step, wz_superv
     for (int64_t i = 0; status == WZ_OK && i < out->count; i++) {
         const int64_t place = step * o->sft.batch + i, epoch = place / count;
         if (epoch != shuffled)
-            shuffle(o->seed, (uint32_t)epoch, order, pairs->count);
+            wz_shuffle(o->seed, WZ_PURPOSE_SHUFFLE, (uint32_t)epoch, order, pairs->count);
         shuffled = epoch;
         status = take_pair(pairs, ((const uint32_t *)order)[place % count], &out->items[i], err);
     }
@@ -125,15 +109,17 @@ static wz_status take_problems(const wz_trainer *trainer, int64_t step, wz_super
     wz_status status = wz_alloc(&part, (size_t)out->count, 1, "a batch of problems", err);
     if (status != WZ_OK)
         return status;
-    wz_mixture_assign(&o->mixture, o->seed, (uint32_t)(UINT32_MAX - step), out->count, part);
+    const wz_mixture *mixture =
+        o->stages != NULL ? &o->stages->list[trainer->curricula[0].size].mixture : &o->mixture;
+    wz_mixture_assign(mixture, o->seed, (uint32_t)(UINT32_MAX - step), out->count, part);
     for (int64_t i = 0; status == WZ_OK && i < out->count; i++) {
         const uint8_t p = ((const uint8_t *)part)[i];
-        const wz_mixture_part *m = &o->mixture.parts[p];
+        const wz_mixture_part *m = &mixture->parts[p];
         const int64_t number = (int64_t)UINT32_MAX - (step * o->sft.batch + i);
         double values[WZ_TASK_MAX_OPTIONS];
         wz_problem problem;
         memcpy(values, m->values, sizeof values);
-        if (o->curriculum_enabled)
+        if (o->curriculum_enabled && o->stages == NULL)
             values[m->task->size_option] = (double)trainer->curricula[p].size;
         status =
             wz_problem_generate(m->task, values, o->seed, WZ_SPLIT_TRAIN, (uint32_t)number, &problem, err);

@@ -29,15 +29,6 @@ int64_t wz_trainer_pack_count(const wz_trainer_options *o)
     return (o->problems + o->groups_per_pack - 1) / o->groups_per_pack;
 }
 
-wz_curriculum_options wz_trainer_curriculum_of(const wz_trainer_options *options, size_t part)
-{
-    const wz_mixture_part *p = &options->mixture.parts[part];
-    wz_curriculum_options sizes = options->curriculum;
-    sizes.first = p->first;
-    sizes.last = (int64_t)p->values[p->task->size_option];
-    return sizes;
-}
-
 /* What follows the weights: the reference and the average, as they start. */
 static wz_status create_followers(wz_trainer *trainer, wz_error *err)
 {
@@ -76,6 +67,8 @@ wz_status wz_trainer_create(wz_policy *policy, const wz_trainer_options *options
     wz_trainer *trainer = block;
     trainer->policy = policy;
     trainer->options = *options;
+    trainer->now = &trainer->options.mixture;
+    trainer->epoch = -1;
     for (size_t p = 0; p < options->mixture.count; p++) {
         const wz_curriculum_options sizes = wz_trainer_curriculum_of(options, p);
         wz_curriculum_start(&trainer->curricula[p], &sizes);
@@ -93,6 +86,10 @@ wz_status wz_trainer_create(wz_policy *policy, const wz_trainer_options *options
         {(void **)&trainer->left_out, completions, 1},
         {(void **)&trainer->answers, completions, sizeof *trainer->answers},
         {(void **)&trainer->drawn_ratio, (size_t)options->problems, sizeof(double)},
+        {(void **)&trainer->slots, (size_t)options->problems, sizeof *trainer->slots},
+        {(void **)&trainer->known, (size_t)options->problems, sizeof *trainer->known},
+        {(void **)&trainer->chosen, (size_t)options->problems, sizeof *trainer->chosen},
+        {(void **)&trainer->order, options->set != NULL ? options->set->count : 0, sizeof *trainer->order},
         {(void **)&trainer->activations, packs, sizeof(wz_activations *)},
         {(void **)&trainer->ref_logp, packs, sizeof(float *)},
     };
@@ -100,6 +97,8 @@ wz_status wz_trainer_create(wz_policy *policy, const wz_trainer_options *options
         status = wz_alloc(parts[i].place, parts[i].count, parts[i].size, "the trainer", err);
     if (status == WZ_OK)
         status = wz_apart_create(policy->model, options->grammar_coef > 0.0, &trainer->apart, err);
+    if (status == WZ_OK && wz_trainer_has_pool(options))
+        status = wz_replay_reserve(&trainer->replay, (size_t)options->replay.capacity, err);
     if (status == WZ_OK)
         status = create_followers(trainer, err);
     if (status != WZ_OK) {
@@ -132,6 +131,11 @@ void wz_trainer_destroy(wz_trainer *trainer)
     free(trainer->left_out);
     free(trainer->answers);
     free(trainer->drawn_ratio);
+    free(trainer->slots);
+    free(trainer->known);
+    free(trainer->chosen);
+    free(trainer->order);
+    wz_replay_clear(&trainer->replay);
     free(trainer->ref_logp);
     free(trainer);
 }
@@ -156,6 +160,16 @@ int64_t *wz_trainer_updates(wz_trainer *trainer)
     return &trainer->updates;
 }
 
+wz_replay *wz_trainer_replay(wz_trainer *trainer)
+{
+    return &trainer->replay;
+}
+
+int64_t *wz_trainer_taken(wz_trainer *trainer)
+{
+    return &trainer->taken;
+}
+
 wz_entropy_control *wz_trainer_entropy(wz_trainer *trainer)
 {
     return &trainer->entropy;
@@ -174,82 +188,6 @@ void wz_trainer_ref_weights_changed(const wz_trainer *trainer)
 float *wz_trainer_average(const wz_trainer *trainer)
 {
     return trainer->average;
-}
-
-/* sizes NULL: the largest. */
-static wz_status draw_problem(const wz_trainer_options *o, size_t part, const int64_t *sizes, uint32_t number,
-                              wz_problem *out, wz_error *err)
-{
-    const wz_mixture_part *p = &o->mixture.parts[part];
-    double values[WZ_TASK_MAX_OPTIONS];
-    memcpy(values, p->values, sizeof values);
-    if (sizes != NULL)
-        values[p->task->size_option] = (double)sizes[part];
-    return wz_problem_generate(p->task, values, o->seed, WZ_SPLIT_TRAIN, number, out, err);
-}
-
-wz_status wz_trainer_draw_problem(const wz_trainer *trainer, int64_t step, int64_t g, int64_t attempt,
-                                  wz_problem *out, wz_error *err)
-{
-    const wz_trainer_options *o = &trainer->options;
-    const int64_t number = (step * (o->dynamic_tries + 1) + attempt) * o->problems + g;
-    return draw_problem(o, trainer->part[g], trainer->sizes, (uint32_t)number, out, err);
-}
-
-/* A step's problems; without a trainer, those of step 0 at the largest sizes. */
-static wz_status draw_problems(const wz_trainer_options *o, const wz_trainer *trainer, const uint8_t *part,
-                               int64_t step, wz_problem **out, wz_error *err)
-{
-    void *block = NULL;
-    *out = NULL;
-    wz_status status = wz_alloc(&block, (size_t)o->problems, sizeof(wz_problem), "problems", err);
-    if (status != WZ_OK)
-        return status;
-    wz_problem *list = block;
-    for (int64_t g = 0; status == WZ_OK && g < o->problems; g++)
-        status = trainer != NULL ? wz_trainer_draw_problem(trainer, step, g, 0, &list[g], err)
-                                 : draw_problem(o, part[g], NULL, (uint32_t)g, &list[g], err);
-    for (int64_t g = 0; status != WZ_OK && g < o->problems; g++)
-        wz_problem_clear(&list[g]);
-    if (status == WZ_OK)
-        *out = list;
-    else
-        free(list);
-    return status;
-}
-
-static wz_status make_batch(wz_policy *policy, const wz_trainer_options *o, wz_problem *problems,
-                            int64_t count, wz_batch **out, wz_error *err)
-{
-    const wz_batch_options options = {.style = o->style,
-                                      .effort = WZ_EFFORT_TRAINING,
-                                      .generations = o->generations,
-                                      .groups_per_pack = o->groups_per_pack,
-                                      .lessons = o->grammar_coef > 0.0 ? o->grammar_generations : 0};
-    return wz_batch_create(policy, &options, problems, count, out, err);
-}
-
-wz_status wz_trainer_make_batch(const wz_trainer *trainer, wz_problem *problems, int64_t count,
-                                wz_batch **out, wz_error *err)
-{
-    return make_batch(trainer->policy, &trainer->options, problems, count, out, err);
-}
-
-wz_status wz_trainer_largest_batch(wz_policy *policy, const wz_trainer_options *options, wz_batch **out,
-                                   wz_error *err)
-{
-    wz_problem *problems = NULL;
-    void *part = NULL;
-    *out = NULL;
-    wz_status status = wz_alloc(&part, (size_t)options->problems, 1, "a batch of problems", err);
-    if (status != WZ_OK)
-        return status;
-    wz_mixture_assign(&options->mixture, options->seed, 0, options->problems, part);
-    for (size_t p = 0; p < options->mixture.count; p++)
-        ((uint8_t *)part)[p] = (uint8_t)p; /* each is among them */
-    status = draw_problems(options, NULL, part, 0, &problems, err);
-    free(part);
-    return status == WZ_OK ? make_batch(policy, options, problems, options->problems, out, err) : status;
 }
 
 /* What each part of the mixture gave. */
@@ -273,6 +211,7 @@ static void report_parts(const wz_trainer *trainer, wz_step_report *report)
             r->drawn_ratio += trainer->part[g] == p ? trainer->drawn_ratio[g] : 0.0;
         const double count = (double)r->completions; /* 0 / 0: not measured */
         r->drawn_ratio = trainer->options.dynamic_tries > 0 ? r->drawn_ratio / count : r->ratio / count;
+        r->drawn = r->completions;
         r->ratio /= count;
         r->feasible /= count;
         r->exact_optimum /= count;
@@ -280,41 +219,85 @@ static void report_parts(const wz_trainer *trainer, wz_step_report *report)
     }
 }
 
-static void choose_sizes(wz_trainer *trainer, int64_t step)
+/* Mean objective ratio of the answers to the part's problems as they were drawn: those that are trained again or took
+ * another's place were chosen for how they are answered. */
+static void report_drawn(const wz_trainer *trainer, wz_step_report *report)
+{
+    const wz_batch *batch = trainer->batch;
+    for (size_t p = 0; p < trainer->options.mixture.count; p++) {
+        int64_t groups = 0;
+        double sum = 0.0;
+        for (int64_t g = 0; g < batch->groups; g++)
+            if (trainer->part[g] == p && !trainer->slots[g].is_replayed) {
+                sum += trainer->drawn_ratio[g];
+                groups++;
+            }
+        report->parts[p].drawn = groups * batch->generations;
+        report->parts[p].drawn_ratio = sum / (double)report->parts[p].drawn;
+    }
+}
+
+/* Shares of groups whose rewards are equal, of those that were drawn anew and of those trained again. */
+static void report_pool(const wz_trainer *trainer, wz_step_report *report)
+{
+    int64_t again = 0, flat_again = 0, flat = 0;
+    const int64_t groups = trainer->batch->groups;
+    for (int64_t g = 0; g < groups; g++) {
+        const bool is_replayed = trainer->slots[g].is_replayed && !trainer->slots[g].is_replaced;
+        again += is_replayed;
+        flat_again += is_replayed && trainer->flat[g];
+        flat += !is_replayed && trainer->flat[g];
+    }
+    report->again = (double)again / (double)groups;
+    report->flat_again = (double)flat_again / (double)again;
+    report->flat_anew = (double)flat / (double)(groups - again);
+    report->pool = (double)trainer->replay.count;
+    report->pool_success = wz_replay_success(&trainer->replay);
+}
+
+static void report_data(const wz_trainer *trainer, wz_step_report *report)
+{
+    const wz_trainer_options *o = &trainer->options;
+    report->stage = trainer->stage;
+    if (o->set != NULL)
+        report->epoch = (double)trainer->taken / (double)o->set->count;
+    if (wz_trainer_has_pool(o))
+        report_pool(trainer, report);
+    if (o->filter_tries > 0) {
+        report->rejected = (double)trainer->rejected / (double)o->problems;
+        report->unfiltered = (double)trainer->unfiltered / (double)o->problems;
+    }
+    if (o->replay.keeps_all)
+        report->skipped = (double)trainer->skipped / (double)o->problems;
+}
+
+static void update_sizes(wz_trainer *trainer, wz_step_report *report)
 {
     const wz_trainer_options *o = &trainer->options;
     for (size_t p = 0; p < o->mixture.count; p++) {
         const wz_curriculum_options c = wz_trainer_curriculum_of(o, p);
-        trainer->sizes[p] = o->curriculum_enabled ? wz_curriculum_size(&trainer->curricula[p], &c, o->seed,
-                                                                       (uint32_t)step, (uint32_t)p)
-                                                  : c.last;
+        if (report->parts[p].drawn > 0)
+            report->parts[p].size_grew = wz_curriculum_update(&trainer->curricula[p], &c, trainer->sizes[p],
+                                                              report->parts[p].drawn_ratio);
     }
 }
 
-/* Each slice gets its share of each part: slot g has what stands at place (g % per_slice) slices + g / per_slice. */
-static void assign_parts(wz_trainer *trainer, int64_t step)
+/* A stage goes by all of the mixture. */
+static void update_stage(wz_trainer *trainer, wz_step_report *report)
 {
     const wz_trainer_options *o = &trainer->options;
-    const int64_t per_slice = o->problems / o->slices;
-    uint8_t *at = trainer->part;
-    wz_mixture_assign(&o->mixture, o->seed, (uint32_t)step, o->problems, at);
-    if (o->slices == 1 || o->mixture.count == 1)
-        return;
-    memcpy(trainer->flat, at, (size_t)o->problems); /* the step writes it anew */
-    for (int64_t g = 0; g < o->problems; g++)
-        at[g] = trainer->flat[g % per_slice * o->slices + g / per_slice];
-}
-
-static wz_status begin_batch(wz_trainer *trainer, int64_t step, wz_error *err)
-{
-    const wz_trainer_options *o = &trainer->options;
-    wz_problem *problems = NULL;
-    wz_batch_destroy(trainer->batch);
-    trainer->batch = NULL;
-    wz_status status = draw_problems(o, trainer, trainer->part, step, &problems, err);
-    if (status == WZ_OK)
-        status = make_batch(trainer->policy, o, problems, o->problems, &trainer->batch, err);
-    return status == WZ_OK ? wz_trainer_reserve_batch(trainer, err) : status;
+    const wz_stage *stage = &o->stages->list[trainer->stage];
+    wz_curriculum_options c = wz_trainer_curriculum_of(o, 0);
+    double sum = 0.0, count = 0.0;
+    c.threshold = stage->threshold;
+    c.min_steps = stage->min_steps;
+    for (size_t p = 0; p < o->mixture.count; p++)
+        if (report->parts[p].drawn > 0) {
+            sum += report->parts[p].drawn_ratio * (double)report->parts[p].drawn;
+            count += (double)report->parts[p].drawn;
+        }
+    if (count > 0.0)
+        report->stage_ended = wz_curriculum_update(&trainer->curricula[0], &c, trainer->stage, sum / count);
 }
 
 wz_status wz_trainer_step(wz_trainer *trainer, int64_t step, wz_step_report *report, wz_error *err)
@@ -324,25 +307,29 @@ wz_status wz_trainer_step(wz_trainer *trainer, int64_t step, wz_step_report *rep
     if (step == o->sft.steps && step > 0 && trainer->ref_model.model != NULL)
         wz_ref_model_take(&trainer->ref_model, trainer->policy->model);
     step -= o->sft.steps;
-    if (step > (int64_t)UINT32_MAX / (o->problems * (o->dynamic_tries + 1)) - 1)
+    if (step > (int64_t)UINT32_MAX / (o->problems * wz_trainer_numbers_each(o)) - 1)
         return wz_fail(err, WZ_ERR_USAGE, "step %lld: problem numbers run past 2^32", (long long)step);
-    choose_sizes(trainer, step);
-    assign_parts(trainer, step);
+    wz_trainer_choose_levels(trainer, step);
+    wz_trainer_assign(trainer, step);
     const double start = wz_now_s();
-    wz_status status = begin_batch(trainer, step, err);
+    wz_status status = wz_trainer_begin_batch(trainer, step, err);
     report->verify_s = wz_now_s() - start;
     if (status == WZ_OK)
         status = wz_trainer_learn(trainer, step, report, err);
     if (status != WZ_OK)
         return status;
+    trainer->taken = trainer->next;
+    if (wz_trainer_has_pool(o))
+        wz_trainer_observe(trainer, step);
     report_parts(trainer, report);
+    if (o->replay_fraction > 0.0)
+        report_drawn(trainer, report);
+    report_data(trainer, report);
     wz_report_sizes(report, trainer->batch, trainer->part);
     wz_report_answers(report, trainer->batch, trainer->part, o->mixture.count, trainer->answers);
-    for (size_t p = 0; o->curriculum_enabled && p < o->mixture.count; p++) {
-        const wz_curriculum_options c = wz_trainer_curriculum_of(o, p);
-        if (report->parts[p].completions > 0)
-            report->parts[p].size_grew = wz_curriculum_update(&trainer->curricula[p], &c, trainer->sizes[p],
-                                                              report->parts[p].drawn_ratio);
-    }
+    if (o->stages != NULL)
+        update_stage(trainer, report);
+    else if (o->curriculum_enabled)
+        update_sizes(trainer, report);
     return WZ_OK;
 }

@@ -8,7 +8,9 @@
 #include "engine/grpo/loss.h"
 #include "engine/grpo/mixture.h"
 #include "engine/grpo/ref_model.h"
+#include "engine/grpo/replay.h"
 #include "engine/grpo/supervise.h"
+#include "engine/grpo/train_set.h"
 #include "rewards/reward.h"
 
 typedef struct wz_trainer_options {
@@ -49,6 +51,14 @@ typedef struct wz_trainer_options {
     int64_t report_steps; /* gradients of layer groups are measured in every such step; 0: never */
     bool curriculum_enabled;
     wz_curriculum_options curriculum; /* of each part; sizes are the part's */
+    const wz_stages *stages;          /* what the curriculum goes through in place of sizes; NULL: sizes */
+    const wz_train_set *set;          /* NULL: problems are generated */
+    wz_replay_options replay;
+    double replay_fraction,
+        success_ratio;    /* of a batch; of the reference, from which a completion has solved */
+    int64_t filter_tries; /* generated problems tried for one within these bounds; 0: no filter */
+    double headroom_min, headroom_max;
+    int64_t skips_max; /* of the set's problems for one whose success lies within the replay's bounds */
 } wz_trainer_options;
 
 /* What a step measured of one part of the mixture. */
@@ -56,7 +66,8 @@ typedef struct wz_part_report {
     int64_t completions; /* 0: none in this step, and the rest is NaN */
     int64_t size;
     double ratio, feasible, exact_optimum, reward;
-    double drawn_ratio; /* before other problems took the place of some: what the curriculum goes by */
+    int64_t drawn; /* completions of problems that were drawn anew, before others took the place of some */
+    double drawn_ratio; /* theirs: what the curriculum goes by */
     bool size_grew;
 } wz_part_report;
 
@@ -89,6 +100,14 @@ typedef struct wz_step_report {
     double ratio, feasible, exact_optimum; /* of sampled answers: mean objective ratio, shares */
     double entropy;
     double kl;
+    int64_t stage; /* that the step trained */
+    bool stage_ended;
+    double epoch; /* of the training set, after the step */
+    /* Problems in the pool and their mean success; share of the step's that are trained again; shares of groups with equal
+     * rewards among these and among the others. */
+    double pool, pool_success, again, flat_again, flat_anew;
+    double rejected, unfiltered,
+        skipped;            /* draws a filter refused, and let pass at last; passed over: a problem */
     double replaced, tried; /* problems that dynamic sampling replaced, and tried for it, as shares of all */
     /* Mean entropy by place: of the n-th decision in completions of up to WZ_ENTROPY_PLACES decisions, else of each tenth of
      * them; of the first and the last decision. */
@@ -146,9 +165,12 @@ wz_status wz_trainer_supervise(wz_trainer *trainer, int64_t step, wz_sft_report 
 wz_status wz_trainer_step(wz_trainer *trainer, int64_t step, wz_step_report *report, wz_error *err);
 const wz_batch *wz_trainer_batch(const wz_trainer *trainer);
 const wz_trainer_options *wz_trainer_settings(const wz_trainer *trainer);
-wz_curriculum *wz_trainer_curricula(wz_trainer *trainer); /* of each part, to save and restore */
-int64_t *wz_trainer_updates(wz_trainer *trainer);         /* optimiser updates so far, likewise */
+wz_curriculum *
+wz_trainer_curricula(wz_trainer *trainer);        /* of each part, or of the stages, to save and restore */
+int64_t *wz_trainer_updates(wz_trainer *trainer); /* optimiser updates so far, likewise */
 wz_entropy_control *wz_trainer_entropy(wz_trainer *trainer);
+wz_replay *wz_trainer_replay(wz_trainer *trainer);
+int64_t *wz_trainer_taken(wz_trainer *trainer); /* problems of the training set's epochs so far */
 /* Flat arrays on the backend, to save and restore; NULL: there are none. After the reference's weights have been written,
  * wz_trainer_ref_weights_changed. */
 float *wz_trainer_ref_weights(const wz_trainer *trainer);

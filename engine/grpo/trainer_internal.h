@@ -9,6 +9,15 @@
 
 #define WZ_SUPERVISED_REQUESTS 64 /* decisions whose likeliest token is asked for at once */
 
+/* A problem of the batch, as it was drawn. */
+typedef struct wz_slot {
+    bool is_replayed; /* from the pool */
+    bool is_replaced; /* by dynamic sampling */
+    uint8_t level;    /* of the curriculum: its size or its stage; 0 of a training set */
+    uint32_t number;  /* of its draw, or in the training set */
+    double success;   /* share of its completions that solved it; where there is a pool */
+} wz_slot;
+
 struct wz_trainer {
     wz_policy *policy;
     wz_trainer_options options;
@@ -25,8 +34,17 @@ struct wz_trainer {
     uint8_t *flat, *left_out;   /* [problems], [problems * generations] */
     uint64_t *answers;          /* [problems * generations] for wz_report_answers */
     double *drawn_ratio;        /* [problems] sum over completions, before any problem was replaced */
-    wz_ref_model ref_model;     /* empty where beta is 0 */
-    float **ref_logp;           /* [packs][decisions] */
+    const wz_mixture *now;      /* this step's: that of its stage */
+    int64_t stage;              /* of this step */
+    wz_slot *slots;             /* [problems] */
+    wz_known_reference *known;  /* [problems] of problems on their way into a batch */
+    wz_replay replay;           /* empty where there is no pool */
+    size_t *chosen;             /* [problems] of its items */
+    uint32_t *order;            /* [problems of the set] of epoch number `epoch`; -1: of none yet */
+    int64_t epoch, taken, next; /* problems of the set's epochs so far; after this step */
+    int64_t rejected, unfiltered, skipped; /* this step's draws, by the filters */
+    wz_ref_model ref_model;                /* empty where beta is 0 */
+    float **ref_logp;                      /* [packs][decisions] */
     int64_t ref_logp_count;
     float *average; /* of the weights, flat, on the backend; NULL: none */
     wz_entropy_control entropy;
@@ -49,8 +67,9 @@ typedef struct wz_step_state {
     wz_step_report *report;
 } wz_step_state;
 
-/* The curriculum of a part of the mixture. */
+/* The curriculum of a part of the mixture; with stages, of all. */
 wz_curriculum_options wz_trainer_curriculum_of(const wz_trainer_options *options, size_t part);
+size_t wz_trainer_curriculum_count(const wz_trainer_options *options);
 /* Whether a pack's gradients follow its rollout at once, while its activations are in the processor's caches and
  * before the next pack overwrites them: nothing they are made of may span the batch. (The number of tokens does with
  * `dapo`; the sum of gradients is divided by it.) */
@@ -58,19 +77,31 @@ bool wz_trainer_packs_in_turn(const wz_trainer_options *options);
 /* Whether the first update reads the activations that the rollout left: it must be the only one at the rollout's weights. */
 bool wz_trainer_reuses_rollouts(const wz_trainer_options *options);
 int64_t wz_trainer_pack_count(const wz_trainer_options *options);
-/* A batch as large as any of the run: problems of the largest sizes, of every part. */
-wz_status wz_trainer_largest_batch(wz_policy *policy, const wz_trainer_options *options, wz_batch **out,
-                                   wz_error *err);
 /* Room for the trainer's batch. */
 wz_status wz_trainer_reserve_batch(wz_trainer *trainer, wz_error *err);
 /* Where a pack's rollout leaves its activations. */
 wz_activations *wz_trainer_activations(const wz_trainer *trainer, int64_t pack);
 /* ... with room for this many rows; what it held is lost if it had less. */
 wz_status wz_trainer_make_activations(wz_trainer *trainer, int64_t pack, int64_t rows, wz_error *err);
-/* The problem that slot g of the batch draws in a step; `attempt` > 0: another in its place. */
-wz_status wz_trainer_draw_problem(const wz_trainer *trainer, int64_t step, int64_t g, int64_t attempt,
-                                  wz_problem *out, wz_error *err);
-/* Takes the problems over. */
+/* The stage or the sizes that a step trains. */
+void wz_trainer_choose_levels(wz_trainer *trainer, int64_t step);
+/* Part, level and, of those to be trained again, number of each of the step's problems. */
+void wz_trainer_assign(wz_trainer *trainer, int64_t step);
+/* Whether it is noted how problems were solved. */
+bool wz_trainer_has_pool(const wz_trainer_options *options);
+/* Share of the completions of the batch's group g that solved its problem. */
+double wz_trainer_success(const wz_trainer *trainer, int64_t g);
+/* Takes in how the step's problems were solved. */
+void wz_trainer_observe(wz_trainer *trainer, int64_t step);
+/* Numbers of generated problems that are set aside for each problem of a step. */
+int64_t wz_trainer_numbers_each(const wz_trainer_options *options);
+/* The problems that these slots (NULL: the first ones) of the batch draw in a step, and what is known of their references in
+ * trainer->known; `attempt` > 0: others in their place. */
+wz_status wz_trainer_draw_problems(wz_trainer *trainer, int64_t step, int64_t attempt, const int64_t *slot,
+                                   int64_t count, wz_problem **out, wz_error *err);
+wz_status wz_trainer_begin_batch(wz_trainer *trainer, int64_t step, wz_error *err);
+wz_batch_options wz_trainer_batch_options(const wz_trainer_options *options, const wz_known_reference *known);
+/* A batch of what was drawn last. Takes the problems over. */
 wz_status wz_trainer_make_batch(const wz_trainer *trainer, wz_problem *problems, int64_t count,
                                 wz_batch **out, wz_error *err);
 

@@ -1,4 +1,6 @@
 /* What a trainer needs of memory, and taking it. */
+#include <stdlib.h>
+
 #include "engine/grpo/trainer_internal.h"
 #include "engine/grpo/update.h"
 
@@ -13,6 +15,14 @@ static int64_t packs_held(const wz_trainer_options *options, const wz_batch *bat
     return wz_trainer_keeps_rollouts(options) ? batch->pack_count : 1;
 }
 
+static int64_t largest_size(const wz_train_set *set)
+{
+    size_t largest = 1;
+    for (size_t i = 0; i < set->count; i++)
+        largest = set->items[i].problem.size > largest ? set->items[i].problem.size : largest;
+    return (int64_t)largest;
+}
+
 /* Each size of each part has a grammar of its own, none larger than the largest. */
 static void count_sizes(const wz_trainer_options *options, wz_decode_bounds *bounds)
 {
@@ -21,6 +31,8 @@ static void count_sizes(const wz_trainer_options *options, wz_decode_bounds *bou
         const wz_curriculum_options c = wz_trainer_curriculum_of(options, p);
         sizes += options->curriculum_enabled ? c.last - c.first + 1 : 1;
     }
+    if (options->set != NULL) /* its problems may be of any size below the largest */
+        sizes = (int64_t)options->mixture.count * largest_size(options->set);
     bounds->choices *= sizes;
     bounds->edges *= sizes;
     bounds->forced *= sizes;
@@ -57,28 +69,116 @@ static void widen_for_pairs(const wz_trainer_options *options, const wz_batch *b
     b->whole = b->whole || is_whole;
 }
 
+/* A problem of each part first, then as the weights have it; of generated ones at the sizes that the mixture says. */
+static wz_status draw_largest(const wz_trainer_options *o, const wz_mixture *mixture, wz_problem *list,
+                              wz_error *err)
+{
+    void *block = NULL;
+    wz_status status = wz_alloc(&block, (size_t)o->problems, 1, "a batch of problems", err);
+    uint8_t *part = block;
+    if (status == WZ_OK)
+        wz_mixture_assign(mixture, o->seed, 0, o->problems, part);
+    for (size_t p = 0; status == WZ_OK && p < mixture->count; p++)
+        part[p] = (uint8_t)p;
+    for (int64_t g = 0; status == WZ_OK && g < o->problems; g++)
+        status = wz_problem_generate(mixture->parts[part[g]].task, mixture->parts[part[g]].values, o->seed,
+                                     WZ_SPLIT_TRAIN, (uint32_t)g, &list[g], err);
+    free(part);
+    return status;
+}
+
+/* By the numbers of a problem, the most first; then as the set has them. */
+static int larger_first(const void *a, const void *b)
+{
+    const wz_train_item *x = *(const wz_train_item *const *)a, *y = *(const wz_train_item *const *)b;
+    if (x->problem.number_count != y->problem.number_count)
+        return x->problem.number_count < y->problem.number_count ? 1 : -1;
+    return (x > y) - (x < y);
+}
+
+/* The largest of each part first, then the largest of all; where the set has fewer than a batch, some twice. */
+static wz_status copy_largest(const wz_trainer_options *o, wz_problem *list, wz_error *err)
+{
+    void *block = NULL;
+    const size_t count = o->set->count;
+    int64_t made = 0;
+    wz_status status = wz_alloc(&block, count, sizeof(wz_train_item *), "a training set", err);
+    if (status != WZ_OK)
+        return status;
+    const wz_train_item **items = block;
+    for (size_t i = 0; i < count; i++)
+        items[i] = &o->set->items[i];
+    qsort(items, count, sizeof *items, larger_first);
+    for (size_t p = 0; p < o->mixture.count; p++) {
+        size_t i = 0;
+        while (i < count && items[i]->part != p)
+            i++;
+        if (status == WZ_OK && i < count && made < o->problems)
+            status = wz_problem_copy(&items[i]->problem, &list[made++], err);
+    }
+    for (size_t i = 0; status == WZ_OK && made < o->problems; i = i + 1 < count ? i + 1 : 0)
+        status = wz_problem_copy(&items[i]->problem, &list[made++], err);
+    free(block);
+    return status;
+}
+
+/* A batch as large as any of a mixture: problems of the largest sizes, of every part; or the training set's largest. */
+static wz_status make_largest_batch(wz_policy *policy, const wz_trainer_options *options,
+                                    const wz_mixture *mixture, wz_batch **out, wz_error *err)
+{
+    void *block = NULL;
+    const wz_batch_options batch = wz_trainer_batch_options(options, NULL);
+    *out = NULL;
+    wz_status status = wz_alloc(&block, (size_t)options->problems, sizeof(wz_problem), "problems", err);
+    wz_problem *list = block;
+    if (status == WZ_OK)
+        status = options->set != NULL ? copy_largest(options, list, err)
+                                      : draw_largest(options, mixture, list, err);
+    if (status == WZ_OK)
+        return wz_batch_create(policy, &batch, list, options->problems, out, err);
+    for (int64_t g = 0; list != NULL && g < options->problems; g++)
+        wz_problem_clear(&list[g]);
+    free(list);
+    return status;
+}
+
+/* Widens the bounds to what a mixture's batches ask for; *packs: how many of them are held. */
+static wz_status widen_for_mixture(wz_policy *policy, const wz_trainer_options *options,
+                                   const wz_mixture *mixture, wz_op_bounds *bounds, int64_t *packs,
+                                   wz_error *err)
+{
+    wz_batch *batch = NULL;
+    wz_status status = make_largest_batch(policy, options, mixture, &batch, err);
+    if (status != WZ_OK)
+        return status;
+    status = wz_batch_bounds(batch, &options->sampling, true, bounds, err);
+    widen_for_pairs(options, batch, bounds);
+    *packs = packs_held(options, batch);
+    wz_batch_destroy(batch);
+    return status;
+}
+
 wz_status wz_trainer_plan(wz_policy *policy, const wz_trainer_options *options, wz_trainer_memory *out,
                           wz_error *err)
 {
-    wz_batch *batch = NULL;
+    int64_t packs = 0;
     *out = (wz_trainer_memory){0};
-    wz_status status = wz_trainer_largest_batch(policy, options, &batch, err);
-    if (status != WZ_OK)
-        return status;
     const wz_model_config *c = &policy->model->config;
     wz_op_bounds *bounds = &out->bounds;
-    status = wz_batch_bounds(batch, &options->sampling, true, bounds, err);
+    wz_status status = widen_for_mixture(policy, options, &options->mixture, bounds, &packs, err);
+    for (size_t s = 0; status == WZ_OK && options->stages != NULL && s + 1 < options->stages->count; s++)
+        status = widen_for_mixture(policy, options, &options->stages->list[s].mixture, bounds, &packs, err);
+    if (status != WZ_OK)
+        return status;
     count_sizes(options, &bounds->decode);
-    widen_for_pairs(options, batch, bounds);
     out->rows = bounds->rows;
     if (bounds->decode.steps > 0) {
         out->step_rows = bounds->decode.step_rows > 0 ? bounds->decode.step_rows : 1;
         out->requests = bounds->requests;
     }
     out->entries = bounds->entries;
-    out->activations = (size_t)packs_held(options, batch) *
-                       (wz_activations_bytes(policy->model, bounds->rows, keep_of(options)) +
-                        wz_batch_step_bytes(policy->model, bounds));
+    out->activations = (size_t)packs * (wz_activations_bytes(policy->model, bounds->rows, keep_of(options)) +
+                                        wz_batch_step_bytes(policy->model, bounds));
     out->backward =
         wz_backward_bytes(policy->model, bounds->rows) + wz_apart_bytes(c, options->grammar_coef > 0.0);
     out->vectors = wz_backward_entry_bytes(c, bounds->entries);
@@ -91,8 +191,7 @@ wz_status wz_trainer_plan(wz_policy *policy, const wz_trainer_options *options, 
         out->reference = wz_ref_model_bytes(policy->model, bounds->rows);
     if (options->ema_decay > 0.0)
         out->average = (size_t)policy->model->trained * sizeof(float);
-    wz_batch_destroy(batch);
-    return status;
+    return WZ_OK;
 }
 
 static int64_t activations_of(const wz_trainer *trainer, int64_t pack)

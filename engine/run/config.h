@@ -104,6 +104,16 @@ typedef struct wz_config {
     int64_t sft_batch_size;
     double sft_learning_rate; /* 0 = learning_rate */
 
+    /* which problems */
+    char train_set[WZ_PATH_MAX]; /* a problem set; "": generated ones */
+    double num_train_epochs;     /* of train_set, in place of max_steps; 0 = max_steps */
+    double replay_fraction;      /* share of a batch that was trained before; 0: no pool */
+    int64_t replay_pool_size, replay_max_age;
+    double replay_success_ratio;     /* objective / reference from which a completion has solved a problem */
+    double success_min, success_max; /* of problems that come again */
+    double headroom_min, headroom_max; /* (f* - f0) / f* */
+    int64_t filter_max_tries;
+
     /* optimiser */
     double learning_rate;
     double min_learning_rate_ratio; /* final learning rate / learning_rate */
@@ -119,9 +129,10 @@ typedef struct wz_config {
     bool reuse_rollout_activations; /* the first update's backward pass reads the rollout's activations */
     int64_t exactness_check_steps;  /* recompute the forward pass and compare every N steps; 0 = never */
 
-    /* curriculum.*: grow the problem size */
-    bool curriculum_enabled;      /* curriculum.enabled */
-    int64_t curriculum_start;     /* curriculum.start: first size; the last is the task's own */
+    /* curriculum.*: grow the problem size, or go through stages */
+    bool curriculum_enabled;             /* curriculum.enabled */
+    char curriculum_stages[WZ_LIST_MAX]; /* "links=3 snr_db=10, ...": in place of sizes; "": sizes */
+    int64_t curriculum_start;            /* curriculum.start: first size; the last is the task's own */
     double curriculum_threshold;  /* curriculum.threshold: running objective ratio of sampled answers */
     double curriculum_decay;      /* curriculum.decay: of the running mean, per step */
     int64_t curriculum_min_steps; /* curriculum.min_steps: steps at a size before moving on */
@@ -173,6 +184,14 @@ wz_status wz_config_load(wz_config *config, const char *path, const char *const 
                          wz_error *err);
 /* What is trained: the parts of task_mixture, or the one task. */
 wz_status wz_config_mixture(const wz_config *config, wz_mixture *out, wz_error *err);
+/* The curriculum's stages, the run's own options last, to be freed; NULL: it grows sizes. The mixture's first sizes become the
+ * smallest of any stage. */
+wz_status wz_config_stages(const wz_config *config, wz_mixture *mixture, wz_stages **out, wz_error *err);
+/* Whether headroom_min and headroom_max, success_min and success_max leave anything out. */
+bool wz_config_filters_headroom(const wz_config *config);
+bool wz_config_bounds_success(const wz_config *config);
+/* Numbers of generated problems that are set aside for each problem of a step. */
+int64_t wz_config_numbers_each(const wz_config *config);
 /* Whole-configuration checks: ranges across keys, divisibility, task values, model sizes. */
 wz_status wz_config_check(const wz_config *config, wz_error *err);
 /* The fully resolved file: every key, in schema order, readable back to an equal configuration. */

@@ -199,7 +199,8 @@ static wz_status check_mixture(const wz_config *config, wz_error *err)
 
 static wz_status check_curriculum(const wz_config *config, wz_error *err)
 {
-    if (!config->curriculum_enabled || config->task_mixture[0] != '\0')
+    if (!config->curriculum_enabled || config->task_mixture[0] != '\0' ||
+        config->curriculum_stages[0] != '\0')
         return WZ_OK;
     const wz_task_option *size = &config->task->options[config->task->size_option];
     double last = config->task_values[config->task->size_option];
@@ -218,8 +219,9 @@ static wz_status check_curriculum(const wz_config *config, wz_error *err)
 wz_status wz_config_check(const wz_config *config, wz_error *err)
 {
     wz_status (*const checks[])(const wz_config *, wz_error *) = {
-        check_ranges,  check_files,      check_prompt,  check_model,          check_batches,  check_loss,
-        check_rewards, check_curriculum, check_mixture, wz_config_check_grpo, check_thinking,
+        check_ranges,  check_files,          check_prompt,   check_model,
+        check_batches, check_loss,           check_rewards,  check_curriculum,
+        check_mixture, wz_config_check_grpo, check_thinking, wz_config_check_data,
     };
     for (size_t i = 0; i < sizeof checks / sizeof checks[0]; ++i) {
         wz_status status = checks[i](config, err);

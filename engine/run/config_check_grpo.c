@@ -135,8 +135,7 @@ static wz_status check_supervised(const wz_config *c, wz_error *err)
             "give sft_file, whose completions think, or set sft_steps: 0",
             c->thinking_budget > 0 ? "thinking_budget" : "verifier_tries");
     const int64_t drawn = c->generation_batch_size / c->num_generations;
-    const double rollouts =
-        (double)drawn * (c->dynamic_sampling ? (double)c->dynamic_sampling_max_tries + 1.0 : 1.0);
+    const double rollouts = (double)drawn * (double)wz_config_numbers_each(c);
     const double problems = (double)c->sft_steps * (double)c->sft_batch_size;
     if (c->sft_steps > 0 && c->sft_file[0] == '\0' &&
         problems + (double)(c->max_steps - c->sft_steps) * rollouts > 0x1p32)

@@ -21,8 +21,7 @@ static wz_status set_number(const wz_task *task, const char *name, const char *t
                    name, is_whole ? "whole number" : "number", most, text);
 }
 
-/* What stands before the equals sign, once in an item. */
-static wz_status check_once(const char *item, const char *word, const wz_task *task, wz_error *err)
+wz_status wz_mixture_check_once(const char *item, const char *word, const char *whose, wz_error *err)
 {
     const size_t length = strcspn(word, "=") + 1;
     size_t times = 0;
@@ -32,12 +31,11 @@ static wz_status check_once(const char *item, const char *word, const wz_task *t
         at += strspn(at, separators);
     }
     return times <= 1 ? WZ_OK
-                      : wz_fail(err, WZ_ERR_USAGE, "%s: '%.*s' is given twice", task->name,
+                      : wz_fail(err, WZ_ERR_USAGE, "%s: '%.*s' is given twice", whose,
                                 (int)(length > 64 ? 64 : length - 1), word);
 }
 
-/* One `name=value` of an item: its weight, its curriculum's first size, or an option of its family. */
-static wz_status set_option(wz_mixture_part *part, const char *assignment, wz_error *err)
+wz_status wz_mixture_set_option(wz_mixture_part *part, const char *assignment, wz_error *err)
 {
     const char *equals = strchr(assignment, '=');
     const wz_task *task = part->task;
@@ -94,9 +92,9 @@ static wz_status read_part(const char *item, wz_mixture_part *part, wz_error *er
     wz_task_default_values(part->task, part->values);
     wz_status status = WZ_OK;
     while (status == WZ_OK && (word = strtok_r(NULL, separators, &rest)) != NULL) {
-        status = check_once(item, word, part->task, err);
+        status = wz_mixture_check_once(item, word, part->task->name, err);
         if (status == WZ_OK)
-            status = set_option(part, word, err);
+            status = wz_mixture_set_option(part, word, err);
     }
     return status == WZ_OK ? wz_task_check_values(part->task, part->values, err) : status;
 }
@@ -149,6 +147,11 @@ wz_status wz_config_mixture(const wz_config *config, wz_mixture *out, wz_error *
         if (status != WZ_OK)
             return wz_fail_prefix(err, status, "task_mixture: ");
         name_part(out, part);
+        if (part->first != 0 && config->curriculum_stages[0] != '\0')
+            return wz_fail(err, WZ_ERR_USAGE,
+                           "task_mixture: %s: start=%lld is a first size, but curriculum.stages says how "
+                           "problems grow: leave one of them out",
+                           part->name, (long long)part->first);
         if (part->first == 0)
             part->first = default_first(config, part);
         if ((double)part->first > part->values[part->task->size_option] ||

@@ -33,13 +33,20 @@ typedef struct wz_config_key {
 extern const wz_config_key wz_config_keys[];
 extern const size_t wz_config_key_count;
 
-/* Whether an item of task_mixture is one. */
+/* Whether an item of task_mixture is one; of curriculum.stages, as far as that can be told without the tasks. */
 wz_status wz_mixture_check_item(const char *item, wz_error *err);
+wz_status wz_stage_check_item(const char *item, wz_error *err);
+/* One `name=value` of such an item: a part's weight, its curriculum's first size, or an option of its family. */
+wz_status wz_mixture_set_option(wz_mixture_part *part, const char *assignment, wz_error *err);
+/* Whether what stands before the equals sign of `word` stands once in the item; whose: for the message. */
+wz_status wz_mixture_check_once(const char *item, const char *word, const char *whose, wz_error *err);
 /* An item of a list of token ids: decimal digits. */
 wz_status wz_config_check_id(const char *item, wz_error *err);
 
 /* Part of wz_config_check: options of the loss, the reference, the slices of a rollout and the optimiser. */
 wz_status wz_config_check_grpo(const wz_config *config, wz_error *err);
+/* Another: of where problems come from. */
+wz_status wz_config_check_data(const wz_config *config, wz_error *err);
 
 /* Where a dotted name leads: a row of the table, or an option of the present task (key NULL). */
 typedef struct wz_config_place {

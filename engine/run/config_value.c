@@ -404,6 +404,8 @@ wz_status wz_config_describe(const wz_config_place *place, wz_text *out, wz_erro
         return wz_text_printf(out, err, "%s",
                               place->key->check_item == wz_config_check_id
                                   ? "a list of token ids, as in [151645, 151643]"
+                              : place->key->check_item == wz_stage_check_item
+                                  ? "a list of stages, as in [links=3, links=5 snr_db=10]"
                                   : "a list of tasks with options, as in [power_control links=5 weight=2]");
     if (type == WZ_KEY_LIST && names_of(place) == NULL)
         return wz_text_printf(out, err, "a list of numbers from %.15g to %.15g", place->key->real_min,

@@ -193,7 +193,7 @@ static void fill_parts(const wz_run *run, const wz_step_report *r, wz_row *row)
 {
     const wz_mixture *mixture = &wz_trainer_settings(run->trainer)->mixture;
     const wz_curriculum *curricula = wz_trainer_curricula(run->trainer);
-    const bool grows = run->config.curriculum_enabled;
+    const bool grows = run->config.curriculum_enabled && run->stages == NULL;
     char name[96];
     if (mixture->count == 1) {
         wz_row_add_integer(row, "task/size", r->parts[0].size);
@@ -286,7 +286,8 @@ static void fill_step(const wz_run *run, const wz_step_report *r, double step_s,
         {"grad_norm", r->grad_norm},
         {"learning_rate", r->learning_rate},
         {"entropy_coef", r->entropy_coef},
-        {"epoch", (double)row->step / (double)run->config.max_steps}, /* of problems that never repeat */
+        {"epoch", isnan(r->epoch) ? (double)row->step / (double)run->config.max_steps /* of generated ones */
+                                  : r->epoch},
         {"num_tokens", run->state.tokens},
         {"reward", r->reward},
         {"reward_std", r->reward_std},
@@ -321,6 +322,7 @@ static void fill_step(const wz_run *run, const wz_step_report *r, double step_s,
     wz_row_add_optional(row, "sampling/sampling_logp_difference/max", r->logp_difference_max);
     fill_parts(run, r, row);
     fill_sizes(run, r, row);
+    wz_run_fill_data(run, r, row);
     fill_insight(run, r, row);
     fill_times(r, step_s, row);
 }
@@ -411,10 +413,11 @@ static wz_status log_completion(wz_run *run, int64_t step, int64_t c, const wz_t
     const wz_batch *batch = wz_trainer_batch(run->trainer);
     const wz_verdict *verdict = &batch->verdicts[c];
     const char *kind = wz_verdict_kind_name(verdict->kind);
+    const int64_t problem = wz_run_problem_number(run, &batch->problems[c / batch->generations]);
     wz_metrics *to = &run->completions;
     wz_metrics_begin(to, err);
     wz_metrics_add_integer(to, "step", step + 1);
-    wz_metrics_add_integer(to, "problem", (int64_t)batch->problems[c / batch->generations].index);
+    wz_metrics_add_integer(to, "problem", problem);
     wz_metrics_add_text(to, "prompt", prompt->data, prompt->length);
     wz_metrics_add_text(to, "completion", batch->completions[c].data, batch->completions[c].length);
     wz_metrics_add_text(to, "verdict", kind, strlen(kind));

@@ -159,6 +159,11 @@ wz_status wz_set_reader_next(wz_set_reader *reader, wz_set_entry *out, bool *don
     return WZ_OK;
 }
 
+void wz_set_reader_digest(const wz_set_reader *reader, char digest[WZ_DIGEST_HEX])
+{
+    wz_digest_finish(reader->digest, digest);
+}
+
 void wz_set_reader_destroy(wz_set_reader *reader)
 {
     if (reader == NULL)
@@ -246,7 +251,7 @@ wz_status wz_problem_set_read(const char *path, bool keep, wz_problem_set *out, 
     if (status == WZ_OK && out->count == 0)
         status = wz_fail(err, WZ_ERR_CORRUPT, "%s: no problem in it", path);
     if (status == WZ_OK)
-        wz_digest_finish(reader->digest, out->digest);
+        wz_set_reader_digest(reader, out->digest);
     else
         wz_problem_set_clear(out);
     wz_set_reader_destroy(reader);

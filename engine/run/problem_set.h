@@ -85,6 +85,8 @@ typedef struct wz_set_reader wz_set_reader;
 wz_status wz_set_reader_create(const char *path, wz_set_reader **out, wz_error *err);
 /* The next entry, checked, in the order in which they were added; *done at the end, when out is left alone. */
 wz_status wz_set_reader_next(wz_set_reader *reader, wz_set_entry *out, bool *done, wz_error *err);
+/* Of the entries so far; at the end, the set's. */
+void wz_set_reader_digest(const wz_set_reader *reader, char digest[WZ_DIGEST_HEX]);
 void wz_set_reader_destroy(wz_set_reader *reader);
 
 /* Whether a file is a problem set and no table of channels: its first character is "{", or it is an HDF5 file that says so.

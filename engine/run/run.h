@@ -19,7 +19,9 @@ typedef struct wz_run {
     wz_backend *backend;
     wz_policy *policy;
     wz_trainer *trainer;
-    wz_pairs pairs; /* of sft_file, while its steps last */
+    wz_pairs pairs;    /* of sft_file, while its steps last */
+    wz_train_set set;  /* empty: problems are generated */
+    wz_stages *stages; /* of the curriculum; NULL: it grows sizes */
     wz_metrics metrics, completions;
     wz_table table;
     wz_events events;
@@ -64,6 +66,16 @@ wz_status wz_run_sync_logs(wz_run *run, wz_error *err);
 void wz_run_close_logs(wz_run *run);
 /* Reads sft_file where steps with it are still to come: the pairs that the run began with. */
 wz_status wz_run_open_pairs(wz_run *run, wz_error *err);
+/* Reads train_set, whose problems must be those that the run began with. */
+wz_status wz_run_open_train_set(wz_run *run, wz_error *err);
+/* max_steps of a run that is given num_train_epochs. */
+wz_status wz_run_count_epochs(wz_run *run, wz_error *err);
+/* A trained problem's own number: in its split, or in the file of train_set. */
+int64_t wz_run_problem_number(const wz_run *run, const wz_problem *problem);
+/* Says that a curriculum has gone on. */
+void wz_run_announce_growth(wz_run *run, const wz_step_report *report);
+/* What a row says of stages, pool and filters. */
+void wz_run_fill_data(const wz_run *run, const wz_step_report *report, wz_row *row);
 /* The next step, one of the first sft_steps, and its row of metrics. */
 wz_status wz_run_supervised_step(wz_run *run, wz_error *err);
 wz_status wz_run_log_supervised(wz_run *run, const wz_sft_report *report, double step_s, wz_error *err);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "engine/run/load.h"
+#include "engine/run/snapshot.h"
 
 wz_status wz_training_past_read(const char *path, wz_training_past *out, wz_error *err)
 {
@@ -16,11 +17,18 @@ wz_status wz_training_past_read(const char *path, wz_training_past *out, wz_erro
     if (status == WZ_OK)
         status = wz_config_mixture(&config, &out->mixture, err);
     if (status == WZ_OK) {
-        const int64_t steps = wz_checkpoint_step(checkpoint),
-                      a_step = config.generation_batch_size / config.num_generations;
+        const int64_t steps = wz_checkpoint_step(checkpoint), a_step = config.generation_batch_size /
+                                                                       config.num_generations *
+                                                                       wz_config_numbers_each(&config);
         out->seed = (uint64_t)config.seed;
+        memcpy(out->train_set, config.train_set, sizeof out->train_set);
         if (steps > 0 && a_step > 0) /* numbers are below 2^32 */
             out->problems = steps > (int64_t)UINT32_MAX / a_step ? (int64_t)UINT32_MAX : steps * a_step;
+    }
+    if (status == WZ_OK && out->train_set[0] != '\0') {
+        wz_snapshot state;
+        status = wz_snapshot_read(checkpoint, path, &state, err);
+        memcpy(out->set_digest, state.set_digest, sizeof out->set_digest);
     }
     wz_checkpoint_close(checkpoint);
     return status;
@@ -67,6 +75,24 @@ static bool same_numbers(const wz_problem *a, const wz_problem *b)
            memcmp(a->numbers, b->numbers, a->number_count * sizeof *a->numbers) == 0;
 }
 
+/* Marks the evaluated problems that have the numbers of a problem of training. */
+static void mark_same(const wz_problem *trained, const wz_eval_options *o, const wz_problem *problems,
+                      const key *keys, uint8_t *flags)
+{
+    const uint64_t hash = hash_of(trained);
+    for (int64_t k = find_first(keys, o->problems, hash); k < o->problems && keys[k].hash == hash; k++)
+        if (same_numbers(trained, &problems[keys[k].place]))
+            flags[keys[k].place] = 1;
+}
+
+static void mark_set(const wz_problem_set *set, const wz_eval_options *o, const wz_problem *problems,
+                     const key *keys, uint8_t *flags)
+{
+    for (size_t g = 0; g < set->group_count; g++)
+        for (size_t i = 0; set->groups[g].task == o->task && i < set->groups[g].count; i++)
+            mark_same(&set->groups[g].problems[i], o, problems, keys, flags);
+}
+
 /* Marks the evaluated problems (count) that are among those of training. */
 static wz_status mark(const wz_training_past *past, const wz_eval_options *o, const wz_problem *problems,
                       const key *keys, uint8_t *flags, wz_error *err)
@@ -78,17 +104,15 @@ static wz_status mark(const wz_training_past *past, const wz_eval_options *o, co
             wz_problem_generate(o->task, o->values, past->seed, WZ_SPLIT_TRAIN, (uint32_t)n, &trained, err);
         if (status != WZ_OK)
             break;
-        const uint64_t hash = hash_of(&trained);
-        for (int64_t k = find_first(keys, o->problems, hash); k < o->problems && keys[k].hash == hash; k++)
-            if (same_numbers(&trained, &problems[keys[k].place]))
-                flags[keys[k].place] = 1;
+        mark_same(&trained, o, problems, keys, flags);
         wz_problem_clear(&trained);
     }
     return status;
 }
 
-static wz_status compare(const wz_training_past *past, const wz_eval_options *o, uint8_t *flags,
-                         wz_error *err)
+/* set: NULL where training's problems were generated. */
+static wz_status compare(const wz_training_past *past, const wz_problem_set *set, const wz_eval_options *o,
+                         uint8_t *flags, wz_error *err)
 {
     wz_problem *made = NULL;
     void *block = NULL;
@@ -102,7 +126,10 @@ static wz_status compare(const wz_training_past *past, const wz_eval_options *o,
         keys[i] = (key){hash_of(&problems[i]), i};
     if (status == WZ_OK) {
         qsort(keys, (size_t)o->problems, sizeof *keys, by_hash);
-        status = mark(past, o, problems, keys, flags, err);
+        if (set != NULL)
+            mark_set(set, o, problems, keys, flags);
+        else
+            status = mark(past, o, problems, keys, flags, err);
     }
     for (int64_t i = 0; made != NULL && i < o->problems; i++)
         wz_problem_clear(&made[i]);
@@ -122,19 +149,29 @@ static bool trained_on(const wz_training_past *past, const wz_eval_options *o)
     return false;
 }
 
-wz_status wz_find_seen(const wz_training_past *past, wz_eval_options *options, uint8_t **flags, wz_error *err)
+/* The problems of training that were given, as far as they are still there. */
+static bool read_set(const wz_training_past *past, wz_problem_set *out)
+{
+    wz_error ignored = {{0}};
+    if (wz_problem_set_read(past->train_set, true, out, &ignored) != WZ_OK)
+        return false;
+    if (strcmp(out->digest, past->set_digest) == 0)
+        return true;
+    wz_problem_set_clear(out);
+    return false;
+}
+
+static wz_status find_seen(const wz_training_past *past, const wz_problem_set *set, wz_eval_options *options,
+                           uint8_t **flags, wz_error *err)
 {
     void *block = NULL;
-    *flags = NULL;
-    options->seen_state = WZ_SEEN_UNASKED;
-    if (!trained_on(past, options))
-        return WZ_OK;
     options->seen_state = WZ_SEEN_TOO_MANY;
-    if (past->problems > WZ_SEEN_MOST || options->problems > WZ_SEEN_MOST)
+    if ((set == NULL ? past->problems : (int64_t)set->count) > WZ_SEEN_MOST ||
+        options->problems > WZ_SEEN_MOST)
         return WZ_OK;
     wz_status status = wz_alloc(&block, (size_t)options->problems, 1, "marks of problems", err);
     if (status == WZ_OK)
-        status = compare(past, options, block, err);
+        status = compare(past, set, options, block, err);
     if (status != WZ_OK) {
         free(block);
         return status;
@@ -143,4 +180,17 @@ wz_status wz_find_seen(const wz_training_past *past, wz_eval_options *options, u
     options->seen_state = WZ_SEEN_COUNTED;
     options->seen = *flags;
     return WZ_OK;
+}
+
+wz_status wz_find_seen(const wz_training_past *past, wz_eval_options *options, uint8_t **flags, wz_error *err)
+{
+    wz_problem_set set = {0};
+    const bool was_given = past->train_set[0] != '\0';
+    *flags = NULL;
+    options->seen_state = WZ_SEEN_UNASKED;
+    if (!trained_on(past, options) || (was_given && !read_set(past, &set)))
+        return WZ_OK;
+    const wz_status status = find_seen(past, was_given ? &set : NULL, options, flags, err);
+    wz_problem_set_clear(&set);
+    return status;
 }

@@ -48,6 +48,10 @@ static wz_status write_state(const wz_snapshot *s, const wz_mixture *mixture, wz
     }
     if (s->pairs_digest[0] != '\0')
         wz_json_field_string(&json, "pairs_digest", s->pairs_digest);
+    if (s->set_digest[0] != '\0') {
+        wz_json_field_string(&json, "set_digest", s->set_digest);
+        wz_json_field_integer(&json, "taken", s->taken);
+    }
     wz_json_end_object(&json);
     return wz_json_finish(&json);
 }
@@ -148,17 +152,29 @@ static wz_status read_later_logs(const json_t *state, const char *path, wz_snaps
     return status;
 }
 
-/* Only runs with an sft_file have it. */
-static wz_status read_pairs_digest(const json_t *state, const char *path, wz_snapshot *s, wz_error *err)
+/* Only runs with such a file have it. */
+static wz_status read_digest(const json_t *state, const char *path, const char *key, char out[WZ_DIGEST_HEX],
+                             wz_error *err)
 {
     const char *digest = "";
-    if (json_object_get(state, "pairs_digest") == NULL)
+    if (json_object_get(state, key) == NULL)
         return WZ_OK;
-    const wz_status status = wz_json_get_string(state, path, "pairs_digest", &digest, err);
+    const wz_status status = wz_json_get_string(state, path, key, &digest, err);
     if (status == WZ_OK && strlen(digest) != WZ_DIGEST_HEX - 1)
-        return wz_fail(err, WZ_ERR_CORRUPT, "%s: the run's state has a digest of pairs that is none", path);
+        return wz_fail(err, WZ_ERR_CORRUPT, "%s: the run's state has a %s that is none", path, key);
     if (status == WZ_OK)
-        memcpy(s->pairs_digest, digest, sizeof s->pairs_digest);
+        memcpy(out, digest, WZ_DIGEST_HEX);
+    return status;
+}
+
+/* Where in a training set's epochs the run is. */
+static wz_status read_taken(const json_t *state, const char *path, wz_snapshot *s, wz_error *err)
+{
+    wz_status status = read_digest(state, path, "set_digest", s->set_digest, err);
+    if (status == WZ_OK && s->set_digest[0] != '\0')
+        status = wz_json_get_integer(state, path, "taken", &s->taken, err);
+    if (status == WZ_OK && s->taken < 0)
+        status = wz_fail(err, WZ_ERR_CORRUPT, "%s: the run's state has a negative place in train_set", path);
     return status;
 }
 
@@ -190,7 +206,9 @@ wz_status wz_snapshot_read(wz_checkpoint *checkpoint, const char *path, wz_snaps
     if (status == WZ_OK)
         status = read_later_logs(state, path, s, err);
     if (status == WZ_OK)
-        status = read_pairs_digest(state, path, s, err);
+        status = read_digest(state, path, "pairs_digest", s->pairs_digest, err);
+    if (status == WZ_OK)
+        status = read_taken(state, path, s, err);
     json_decref(state);
     if (status == WZ_OK && (s->step < 0 || s->updates < 0 || metrics < 0 || completions < 0))
         return wz_fail(err, WZ_ERR_CORRUPT, "%s: the run's state has negative counts", path);
@@ -275,24 +293,27 @@ wz_status wz_snapshot_write(const char *path, const wz_snapshot *snapshot, const
                             wz_error *err)
 {
     tensor_list tensors = {0};
-    wz_text state = {0}, yaml = {0}, tokenizer = {0}, base = {0};
+    wz_text state = {0}, yaml = {0}, tokenizer = {0}, base = {0}, pool = {0};
     wz_status status = list_tensors(snapshot, policy->model, with_optimiser, &tensors, err);
     if (status == WZ_OK && wz_model_adapter_count(policy->model) > 0)
         status = wz_base_write(policy, &base, err);
     if (status == WZ_OK)
         status = wz_snapshot_write_state(snapshot, config, &state, err);
+    if (status == WZ_OK && snapshot->replay != NULL && snapshot->replay->count > 0)
+        status = wz_snapshot_write_pool(snapshot->replay, &pool, err);
     if (status == WZ_OK)
         status = wz_config_write(config, &yaml, err);
     if (status == WZ_OK)
         status = wz_tokenizer_write_json(policy->tokenizer, &tokenizer, err);
     if (status == WZ_OK) {
-        wz_checkpoint_text kept[6];
-        const wz_checkpoint_text texts[6] = {{"config", yaml.data, yaml.length},
+        wz_checkpoint_text kept[7];
+        const wz_checkpoint_text texts[7] = {{"config", yaml.data, yaml.length},
                                              {"state", state.data, state.length},
                                              {"tokenizer", tokenizer.data, tokenizer.length},
                                              {"env", environment, strlen(environment)},
                                              {"origin", policy->origin.data, policy->origin.length},
-                                             {WZ_BASE_TEXT, base.data, base.length}};
+                                             {WZ_BASE_TEXT, base.data, base.length},
+                                             {WZ_POOL_TEXT, pool.data, pool.length}};
         wz_checkpoint_content content = {snapshot->step, tensors.items, tensors.count, kept, 0};
         for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
             if (texts[i].length > 0)
@@ -304,5 +325,6 @@ wz_status wz_snapshot_write(const char *path, const wz_snapshot *snapshot, const
     wz_text_clear(&yaml);
     wz_text_clear(&tokenizer);
     wz_text_clear(&base);
+    wz_text_clear(&pool);
     return status;
 }

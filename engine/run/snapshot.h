@@ -6,6 +6,7 @@
 #include "engine/core/digest.h"
 #include "engine/grpo/curriculum.h"
 #include "engine/grpo/entropy.h"
+#include "engine/grpo/trainer.h"
 #include "engine/rollout/policy.h"
 #include "engine/run/config.h"
 #include "engine/run/events.h"
@@ -27,6 +28,9 @@ typedef struct wz_snapshot {
     bool has_entropy; /* use_adaptive_entropy: its coefficient, where it stands */
     wz_entropy_control entropy;
     char pairs_digest[WZ_DIGEST_HEX]; /* of sft_file's pairs; "": none */
+    char set_digest[WZ_DIGEST_HEX];   /* of train_set's problems; "": none */
+    int64_t taken;                    /* of them, epoch after epoch */
+    const wz_replay *replay;          /* to write; NULL or empty: nothing of it */
     const float *reference, *average; /* to write: further groups of weights, on the backend; NULL: none */
 } wz_snapshot;
 
@@ -44,6 +48,13 @@ wz_status wz_snapshot_write_state(const wz_snapshot *snapshot, const wz_config *
 /* The state alone; weights, moments and further groups (WZ_REFERENCE_GROUP, WZ_AVERAGE_GROUP) come by
  * wz_policy_from_checkpoint and wz_read_tensors. */
 wz_status wz_snapshot_read(wz_checkpoint *checkpoint, const char *path, wz_snapshot *snapshot, wz_error *err);
+
+/* The text WZ_POOL_TEXT of a checkpoint. */
+#define WZ_POOL_TEXT "pool"
+wz_status wz_snapshot_write_pool(const wz_replay *replay, wz_text *out, wz_error *err);
+/* The pool of problems that the checkpoint holds, into one of a trainer with these settings. */
+wz_status wz_snapshot_read_pool(wz_checkpoint *checkpoint, const char *path,
+                                const wz_trainer_options *options, wz_replay *replay, wz_error *err);
 
 /* WZ_ERR_USAGE when the checkpoint's policy learned another text of a task than this build prints. config: the
  * checkpoint's. */

@@ -23,6 +23,8 @@ static void close_run(wz_run *run)
     wz_run_close_logs(run);
     wz_trainer_destroy(run->trainer);
     wz_pairs_clear(&run->pairs);
+    wz_train_set_clear(&run->set);
+    free(run->stages);
     wz_policy_destroy(run->policy);
     if (run->backend != NULL)
         run->backend->ops->destroy(run->backend);
@@ -110,10 +112,14 @@ static wz_status start_run(wz_run *run, wz_error *err)
     if (wz_config_mixture_hides_task(&run->config))
         say(run, "task_mixture takes the place of task.*, which is not used\n");
     status = wz_run_open_pairs(run, err);
+    if (status == WZ_OK)
+        status = wz_config_stages(&run->config, &mixture, &run->stages, err);
     if (status != WZ_OK)
         return status;
     wz_run_trainer_options(&run->config, &mixture, 1, &options);
     options.sft.pairs = run->pairs.count > 0 ? &run->pairs : NULL;
+    options.stages = run->stages;
+    options.set = run->set.count > 0 ? &run->set : NULL;
     status = wz_run_plan_memory(run->policy, &run->config, true, &options, &memory, &plan, err);
     keep_cut(run, &options);
     if (plan.data != NULL)
@@ -139,6 +145,8 @@ static wz_status save(wz_run *run, bool is_best, wz_error *err)
     run->state.updates = *wz_trainer_updates(run->trainer);
     run->state.parts = wz_trainer_settings(run->trainer)->mixture.count;
     memcpy(run->state.curricula, wz_trainer_curricula(run->trainer), sizeof run->state.curricula);
+    run->state.taken = *wz_trainer_taken(run->trainer);
+    run->state.replay = wz_trainer_replay(run->trainer);
     run->state.has_entropy = run->config.use_adaptive_entropy;
     run->state.entropy = *wz_trainer_entropy(run->trainer);
     run->state.reference = wz_trainer_ref_weights(run->trainer);
@@ -202,20 +210,6 @@ static wz_status evaluate(wz_run *run, wz_error *err)
     return status;
 }
 
-static void announce_growth(wz_run *run, const wz_step_report *report)
-{
-    const wz_mixture *mixture = &wz_trainer_settings(run->trainer)->mixture;
-    char note[160];
-    for (size_t p = 0; p < mixture->count; p++) {
-        if (!report->parts[p].size_grew)
-            continue;
-        (void)snprintf(note, sizeof note, "step %lld: %s%sproblem size grows to %lld",
-                       (long long)run->state.step, mixture->count > 1 ? mixture->parts[p].name : "",
-                       mixture->count > 1 ? ": " : "", (long long)wz_trainer_curricula(run->trainer)[p].size);
-        wz_progress_message(&run->progress, note);
-    }
-}
-
 static wz_status one_step(wz_run *run, wz_error *err)
 {
     const wz_config *c = &run->config;
@@ -242,7 +236,7 @@ static wz_status one_step(wz_run *run, wz_error *err)
                    (double)c->generation_batch_size / seconds);
     wz_progress_update(&run->progress, run->state.step, "ratio", report.ratio, note, wz_now_s());
     compare_algorithms(run);
-    announce_growth(run, &report);
+    wz_run_announce_growth(run, &report);
     return status;
 }
 
@@ -296,6 +290,10 @@ wz_status wz_run_train(const wz_config *config, bool overwrite, const wz_run_io 
         status = open_backend(&run, err);
     if (status == WZ_OK)
         status = wz_policy_from_config(&run.config, run.backend, &run.policy, err);
+    if (status == WZ_OK)
+        status = wz_run_open_train_set(&run, err);
+    if (status == WZ_OK)
+        status = wz_run_count_epochs(&run, err);
     if (status == WZ_OK)
         status = wz_rundir_create(&run.directory, run.config.output_dir, overwrite, err);
     if (status == WZ_OK)
@@ -353,6 +351,12 @@ static wz_status restore_trainer(wz_run *run, wz_checkpoint *checkpoint, const c
     wz_status status = WZ_OK;
     *wz_trainer_updates(run->trainer) = run->state.updates;
     memcpy(wz_trainer_curricula(run->trainer), run->state.curricula, sizeof run->state.curricula);
+    *wz_trainer_taken(run->trainer) = run->state.taken;
+    if (run->config.replay_fraction > 0.0 || wz_config_bounds_success(&run->config))
+        status = wz_snapshot_read_pool(checkpoint, path, wz_trainer_settings(run->trainer),
+                                       wz_trainer_replay(run->trainer), err);
+    if (status != WZ_OK)
+        return status;
     if (run->config.use_adaptive_entropy && !run->state.has_entropy)
         return wz_fail(
             err, WZ_ERR_CORRUPT,
@@ -372,6 +376,8 @@ static wz_status restore(wz_run *run, wz_checkpoint *checkpoint, const char *pat
     wz_status status = wz_snapshot_check_text(checkpoint, path, &run->config, err);
     if (status == WZ_OK)
         status = wz_snapshot_read(checkpoint, path, &run->state, err);
+    if (status == WZ_OK)
+        status = wz_run_open_train_set(run, err);
     if (status == WZ_OK)
         status = wz_policy_from_checkpoint(checkpoint, &run->config, run->backend, true, &run->policy, err);
     if (status == WZ_OK)
