@@ -199,14 +199,6 @@ static wz_status find_shard(weights *w, const char *folder, const char *index, c
     return status;
 }
 
-static bool has_tensor(const wz_safetensors *file, const char *name)
-{
-    for (size_t i = 0; i < wz_safetensors_count(file); i++)
-        if (strcmp(wz_safetensors_tensor(file, i)->name, name) == 0)
-            return true;
-    return false;
-}
-
 /* Opens the shards; each has the tensors that the map says. */
 static wz_status open_shards(weights *w, const char *folder, const char *index, const json_t *map,
                              wz_error *err)
@@ -222,7 +214,7 @@ static wz_status open_shards(weights *w, const char *folder, const char *index, 
         wz_status status = find_shard(w, folder, index, name, &shard, err);
         if (status != WZ_OK)
             return status;
-        if (!has_tensor(w->shards[shard], tensor))
+        if (!wz_safetensors_has(w->shards[shard], tensor))
             return wz_fail(err, WZ_ERR_CORRUPT,
                            "%s: tensor '%.100s' is not in %.200s, where weight_map has it", index, tensor,
                            name);
