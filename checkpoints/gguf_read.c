@@ -351,7 +351,7 @@ wz_status wz_gguf_open(const char *path, wz_gguf **out, wz_error *err)
     else if (status == WZ_OK && (file->descriptor < 0 || fstat(file->descriptor, &info) != 0))
         status = wz_file_fail_errno(err, errno, "open", path);
     else if (status == WZ_OK && !S_ISREG(info.st_mode))
-        status = wz_fail(err, WZ_ERR_USAGE, "%s is no file", path);
+        status = wz_fail(err, WZ_ERR_CORRUPT, "%s is no regular file", path);
     if (status == WZ_OK) {
         r->file = file;
         r->size = (uint64_t)info.st_size;

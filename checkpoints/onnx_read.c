@@ -266,7 +266,7 @@ static wz_status open_file(wz_onnx_source *s, const char *folder, const char *na
         if (s->files[which] < 0 || fstat(s->files[which], &info) != 0)
             status = wz_file_fail_errno(err, errno, "open", path.data);
         else if (!S_ISREG(info.st_mode))
-            status = wz_fail(err, WZ_ERR_USAGE, "%s is no file", path.data);
+            status = wz_fail(err, WZ_ERR_CORRUPT, "%s is no regular file", path.data);
         else
             s->sizes[which] = (uint64_t)info.st_size;
     }

@@ -211,8 +211,8 @@ static wz_status lay_out(wz_model *model, bool training, wz_error *err)
     if (status != WZ_OK)
         return status;
     model->layers = block;
-    status =
-        wz_alloc(&block, 3 + layers * (14 + 2 * (size_t)WZ_LORA_TARGETS), sizeof(wz_param), "the model", err);
+    const size_t adapters = config->lora.rank > 0 ? 2 * (size_t)WZ_LORA_TARGETS : 0;
+    status = wz_alloc(&block, 3 + layers * (14 + adapters), sizeof(wz_param), "the model", err);
     if (status != WZ_OK)
         return status;
     model->params = block;

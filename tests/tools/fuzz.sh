@@ -16,6 +16,8 @@ mkdir -p "$build/$target/corpus" "$build/$target/seeds"
 cd "$build/$target"
 if [ "$target" = verify ]; then
     "$build/tests/make_verify_seeds" seeds
+else
+    set -- "-seed_inputs=@$build/tests/fuzz_$target.seeds" "$@"
 fi
 exec "$build/tests/fuzz_$target" -fork=0 -max_total_time="$seconds" -max_len=32768 -timeout=10 -rss_limit_mb=1024 \
-    -malloc_limit_mb="${MEMORY:-16}" "-seed_inputs=@$build/tests/fuzz_$target.seeds" "$@" corpus seeds
+    -malloc_limit_mb="${MEMORY:-64}" "$@" corpus seeds
