@@ -124,22 +124,18 @@ static const wz_checkpoint_entry *find_entry(const wz_checkpoint *checkpoint, co
     return NULL;
 }
 
-static wz_status require_entry(const wz_checkpoint *checkpoint, const char *group, const char *name,
-                               const wz_checkpoint_entry **out, wz_error *err)
+static wz_status fail_missing(const wz_checkpoint *checkpoint, const char *group, const char *name,
+                              wz_error *err)
 {
-    *out = find_entry(checkpoint, group, name);
-    if (*out == NULL)
-        return wz_fail(err, WZ_ERR_CORRUPT, "%s: dataset '%s/%s' is missing", checkpoint->path, group, name);
-    return WZ_OK;
+    return wz_fail(err, WZ_ERR_CORRUPT, "%s: dataset '%s/%s' is missing", checkpoint->path, group, name);
 }
 
 static wz_status require_tensor(const wz_checkpoint *checkpoint, const char *group, const char *name,
                                 size_t count, const wz_checkpoint_entry **out, wz_error *err)
 {
-    wz_status status = require_entry(checkpoint, group, name, out, err);
-    if (status != WZ_OK)
-        return status;
-    const wz_checkpoint_entry *entry = *out;
+    const wz_checkpoint_entry *entry = *out = find_entry(checkpoint, group, name);
+    if (entry == NULL)
+        return fail_missing(checkpoint, group, name, err);
     if (wz_checkpoint_entry_is_text(entry) || entry->bytes / entry->element_size != count)
         return wz_fail(err, WZ_ERR_CORRUPT, "%s: dataset '%s/%s' has %zu elements where %zu are needed",
                        checkpoint->path, group, name, entry->bytes / entry->element_size, count);
@@ -170,11 +166,11 @@ bool wz_checkpoint_has_text(const wz_checkpoint *checkpoint, const char *name)
 
 wz_status wz_checkpoint_read_text(wz_checkpoint *checkpoint, const char *name, wz_text *out, wz_error *err)
 {
-    const wz_checkpoint_entry *entry = NULL;
+    const wz_checkpoint_entry *entry = find_entry(checkpoint, WZ_CHECKPOINT_TEXTS, name);
     void *data = NULL;
-    wz_status status = require_entry(checkpoint, WZ_CHECKPOINT_TEXTS, name, &entry, err);
-    if (status == WZ_OK)
-        status = wz_alloc(&data, entry->bytes, 1, "a text of a checkpoint", err);
+    if (entry == NULL)
+        return fail_missing(checkpoint, WZ_CHECKPOINT_TEXTS, name, err);
+    wz_status status = wz_alloc(&data, entry->bytes, 1, "a text of a checkpoint", err);
     if (status == WZ_OK)
         status = read_entry(checkpoint, entry, (target){.data = data}, err);
     if (status == WZ_OK)
@@ -186,7 +182,7 @@ wz_status wz_checkpoint_read_text(wz_checkpoint *checkpoint, const char *name, w
 wz_status wz_checkpoint_verify(wz_checkpoint *checkpoint, wz_error *err)
 {
     for (size_t i = 0; i < checkpoint->count; i++) {
-        wz_status status = read_entry(checkpoint, &checkpoint->entries[i], (target){NULL}, err);
+        wz_status status = read_entry(checkpoint, &checkpoint->entries[i], (target){.data = NULL}, err);
         if (status != WZ_OK)
             return status;
     }
@@ -200,7 +196,7 @@ wz_status wz_checkpoint_weights_digest(wz_checkpoint *checkpoint, char digest[33
     for (size_t i = 0; i < checkpoint->tensor_count; i++) {
         if (strcmp(checkpoint->entries[i].tensor.group, "weights") != 0)
             continue;
-        wz_status status = read_entry(checkpoint, &checkpoint->entries[i], (target){NULL}, err);
+        wz_status status = read_entry(checkpoint, &checkpoint->entries[i], (target){.data = NULL}, err);
         if (status != WZ_OK)
             return status;
     }

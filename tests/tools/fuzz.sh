@@ -11,7 +11,11 @@ root=$(cd "$(dirname "$0")/../.." && pwd)
 build=${BUILD:-$root/build/fuzz}
 cmake -S "$root" -B "$build" -DCMAKE_C_COMPILER=clang -DCMAKE_BUILD_TYPE=RelWithDebInfo -DWZ_FUZZ=ON -DWZ_SANITIZE=ON \
     -DWZ_CUDA=OFF >/dev/null
-cmake --build "$build" --target "fuzz_$target" make_verify_seeds -j "${JOBS:-2}" >/dev/null
+log=$build/build.log
+if ! cmake --build "$build" --target "fuzz_$target" make_verify_seeds -j "${JOBS:-2}" >"$log"; then
+    tail -n 40 "$log"
+    exit 1
+fi
 mkdir -p "$build/$target/corpus" "$build/$target/seeds"
 cd "$build/$target"
 if [ "$target" = verify ]; then
