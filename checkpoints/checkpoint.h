@@ -68,6 +68,11 @@ const wz_checkpoint_tensor *wz_checkpoint_tensor_info(const wz_checkpoint *check
  * failure data holds no defined values. */
 wz_status wz_checkpoint_read(wz_checkpoint *checkpoint, const char *group, const char *name, float *data,
                              size_t count, wz_error *err);
+/* The same, a block of about a MiB at a time: numbers [first, first + count) of the tensor, in order. The digest is checked
+ * after the last. */
+typedef void (*wz_checkpoint_take)(void *user, size_t first, const float *numbers, size_t count);
+wz_status wz_checkpoint_stream(wz_checkpoint *checkpoint, const char *group, const char *name, size_t count,
+                               wz_checkpoint_take take, void *user, wz_error *err);
 bool wz_checkpoint_has_text(const wz_checkpoint *checkpoint, const char *name);
 /* Appends the text to out, which stays as it was on failure. */
 wz_status wz_checkpoint_read_text(wz_checkpoint *checkpoint, const char *name, wz_text *out, wz_error *err);

@@ -17,10 +17,28 @@ static bool read_block(hid_t dataset, hid_t type, const wz_checkpoint_entry *ent
     return done;
 }
 
-/* Reads every block in row-major order, adding it to the digest, and into data: its text, or fp32 of its numbers. scratch:
- * room for a block; data NULL: only reads. Without scratch, data takes the bytes as they are stored. */
-static bool read_blocks(hid_t dataset, const wz_checkpoint_entry *entry, void *data, void *scratch,
-                        wz_digest *digest)
+/* Where blocks go. */
+typedef struct target {
+    void *data;     /* the entry's bytes, or fp32 of its numbers; NULL: none are kept */
+    void *scratch;  /* a block as it is stored; NULL: blocks go straight into data */
+    float *numbers; /* a block's fp32 for `take`; NULL: scratch holds them */
+    wz_checkpoint_take take;
+    void *user;
+} target;
+
+static void deliver(const wz_checkpoint_entry *entry, const wz_checkpoint_walk *walk, const target *to)
+{
+    if (to->take == NULL && to->data != NULL)
+        wz_numbers_decode(entry->tensor.type, to->scratch, walk->elements, (float *)to->data + walk->first);
+    if (to->take == NULL)
+        return;
+    if (to->numbers != NULL)
+        wz_numbers_decode(entry->tensor.type, to->scratch, walk->elements, to->numbers);
+    to->take(to->user, walk->first, to->numbers != NULL ? to->numbers : to->scratch, walk->elements);
+}
+
+/* Reads every block in row-major order and adds it to the digest. */
+static bool read_blocks(hid_t dataset, const wz_checkpoint_entry *entry, const target *to, wz_digest *digest)
 {
     size_t block[WZ_CHECKPOINT_MAX_RANK];
     wz_checkpoint_walk walk = {0};
@@ -28,13 +46,14 @@ static bool read_blocks(hid_t dataset, const wz_checkpoint_entry *entry, void *d
     bool done = type >= 0;
     (void)wz_checkpoint_block(entry, block);
     while (done && wz_checkpoint_walk_on(entry, block, &walk)) {
-        void *place = scratch != NULL ? scratch : (unsigned char *)data + walk.first * entry->element_size;
+        void *place =
+            to->scratch != NULL ? to->scratch : (unsigned char *)to->data + walk.first * entry->element_size;
         done = read_block(dataset, type, entry, &walk, place);
         if (!done)
             break;
         wz_digest_add(digest, place, walk.elements * entry->element_size);
-        if (scratch != NULL && data != NULL)
-            wz_numbers_decode(entry->tensor.type, scratch, walk.elements, (float *)data + walk.first);
+        if (to->scratch != NULL)
+            deliver(entry, &walk, to);
     }
     (void)wz_hdf5_close(H5Tclose, type);
     return done;
@@ -51,19 +70,29 @@ static wz_status check_digest(const wz_checkpoint *checkpoint, const wz_checkpoi
     return WZ_OK;
 }
 
-/* Reads an entry into data (a text's bytes, a tensor's fp32 numbers), or only checks it where data is NULL. */
-static wz_status read_entry(const wz_checkpoint *checkpoint, const wz_checkpoint_entry *entry, void *data,
-                            wz_error *err)
+static wz_status make_scratch(const wz_checkpoint_entry *entry, target *to, wz_error *err)
 {
     size_t block[WZ_CHECKPOINT_MAX_RANK];
-    void *scratch = NULL;
+    const size_t elements = wz_checkpoint_block(entry, block);
+    const bool is_f32 = entry->tensor.type == WZ_NUMBER_F32;
+    void *numbers = NULL;
+    wz_status status = WZ_OK;
+    if (to->data == NULL || !is_f32)
+        status = wz_alloc(&to->scratch, elements, entry->element_size, "a block of a checkpoint", err);
+    if (status == WZ_OK && to->take != NULL && !is_f32)
+        status = wz_alloc(&numbers, elements, sizeof(float), "a block of a checkpoint", err);
+    to->numbers = numbers;
+    return status;
+}
+
+/* Reads an entry, or, of an empty target, only checks it. */
+static wz_status read_entry(const wz_checkpoint *checkpoint, const wz_checkpoint_entry *entry, target to,
+                            wz_error *err)
+{
     wz_digest *digest = NULL;
     hid_t dataset = -1;
-    wz_status status = WZ_OK;
     wz_hdf5_prepare();
-    if (data == NULL || entry->tensor.type != WZ_NUMBER_F32)
-        status = wz_alloc(&scratch, wz_checkpoint_block(entry, block), entry->element_size,
-                          "a block of a checkpoint", err);
+    wz_status status = make_scratch(entry, &to, err);
     if (status == WZ_OK)
         status = wz_checkpoint_digest_start(entry, &digest, err);
     if (status != WZ_OK)
@@ -71,14 +100,15 @@ static wz_status read_entry(const wz_checkpoint *checkpoint, const wz_checkpoint
     dataset = wz_checkpoint_open_dataset(checkpoint, entry);
     if (dataset < 0)
         status = wz_checkpoint_fail_dataset(checkpoint, entry, "cannot be opened", err);
-    else if (!read_blocks(dataset, entry, data, scratch, digest))
+    else if (!read_blocks(dataset, entry, &to, digest))
         status = wz_checkpoint_fail_dataset(checkpoint, entry, "cannot be read", err);
     else
         status = check_digest(checkpoint, entry, digest, err);
 done:
     (void)wz_hdf5_close(H5Dclose, dataset);
     wz_digest_destroy(digest);
-    free(scratch);
+    free(to.scratch);
+    free(to.numbers);
     return status;
 }
 
@@ -94,12 +124,21 @@ static const wz_checkpoint_entry *find_entry(const wz_checkpoint *checkpoint, co
     return NULL;
 }
 
-static wz_status require_entry(const wz_checkpoint *checkpoint, const char *group, const char *name,
-                               const wz_checkpoint_entry **out, wz_error *err)
+static wz_status fail_missing(const wz_checkpoint *checkpoint, const char *group, const char *name,
+                              wz_error *err)
 {
-    *out = find_entry(checkpoint, group, name);
-    if (*out == NULL)
-        return wz_fail(err, WZ_ERR_CORRUPT, "%s: dataset '%s/%s' is missing", checkpoint->path, group, name);
+    return wz_fail(err, WZ_ERR_CORRUPT, "%s: dataset '%s/%s' is missing", checkpoint->path, group, name);
+}
+
+static wz_status require_tensor(const wz_checkpoint *checkpoint, const char *group, const char *name,
+                                size_t count, const wz_checkpoint_entry **out, wz_error *err)
+{
+    const wz_checkpoint_entry *entry = *out = find_entry(checkpoint, group, name);
+    if (entry == NULL)
+        return fail_missing(checkpoint, group, name, err);
+    if (wz_checkpoint_entry_is_text(entry) || entry->bytes / entry->element_size != count)
+        return wz_fail(err, WZ_ERR_CORRUPT, "%s: dataset '%s/%s' has %zu elements where %zu are needed",
+                       checkpoint->path, group, name, entry->bytes / entry->element_size, count);
     return WZ_OK;
 }
 
@@ -107,13 +146,17 @@ wz_status wz_checkpoint_read(wz_checkpoint *checkpoint, const char *group, const
                              size_t count, wz_error *err)
 {
     const wz_checkpoint_entry *entry = NULL;
-    wz_status status = require_entry(checkpoint, group, name, &entry, err);
-    if (status != WZ_OK)
-        return status;
-    if (wz_checkpoint_entry_is_text(entry) || entry->bytes / entry->element_size != count)
-        return wz_fail(err, WZ_ERR_CORRUPT, "%s: dataset '%s/%s' has %zu elements where %zu are needed",
-                       checkpoint->path, group, name, entry->bytes / entry->element_size, count);
-    return read_entry(checkpoint, entry, data, err);
+    const wz_status status = require_tensor(checkpoint, group, name, count, &entry, err);
+    return status == WZ_OK ? read_entry(checkpoint, entry, (target){.data = data}, err) : status;
+}
+
+wz_status wz_checkpoint_stream(wz_checkpoint *checkpoint, const char *group, const char *name, size_t count,
+                               wz_checkpoint_take take, void *user, wz_error *err)
+{
+    const wz_checkpoint_entry *entry = NULL;
+    const wz_status status = require_tensor(checkpoint, group, name, count, &entry, err);
+    return status == WZ_OK ? read_entry(checkpoint, entry, (target){.take = take, .user = user}, err)
+                           : status;
 }
 
 bool wz_checkpoint_has_text(const wz_checkpoint *checkpoint, const char *name)
@@ -123,13 +166,13 @@ bool wz_checkpoint_has_text(const wz_checkpoint *checkpoint, const char *name)
 
 wz_status wz_checkpoint_read_text(wz_checkpoint *checkpoint, const char *name, wz_text *out, wz_error *err)
 {
-    const wz_checkpoint_entry *entry = NULL;
+    const wz_checkpoint_entry *entry = find_entry(checkpoint, WZ_CHECKPOINT_TEXTS, name);
     void *data = NULL;
-    wz_status status = require_entry(checkpoint, WZ_CHECKPOINT_TEXTS, name, &entry, err);
+    if (entry == NULL)
+        return fail_missing(checkpoint, WZ_CHECKPOINT_TEXTS, name, err);
+    wz_status status = wz_alloc(&data, entry->bytes, 1, "a text of a checkpoint", err);
     if (status == WZ_OK)
-        status = wz_alloc(&data, entry->bytes, 1, "a text of a checkpoint", err);
-    if (status == WZ_OK)
-        status = read_entry(checkpoint, entry, data, err);
+        status = read_entry(checkpoint, entry, (target){.data = data}, err);
     if (status == WZ_OK)
         status = wz_text_append(out, data, entry->bytes, err);
     free(data);
@@ -139,7 +182,7 @@ wz_status wz_checkpoint_read_text(wz_checkpoint *checkpoint, const char *name, w
 wz_status wz_checkpoint_verify(wz_checkpoint *checkpoint, wz_error *err)
 {
     for (size_t i = 0; i < checkpoint->count; i++) {
-        wz_status status = read_entry(checkpoint, &checkpoint->entries[i], NULL, err);
+        wz_status status = read_entry(checkpoint, &checkpoint->entries[i], (target){.data = NULL}, err);
         if (status != WZ_OK)
             return status;
     }
@@ -153,7 +196,7 @@ wz_status wz_checkpoint_weights_digest(wz_checkpoint *checkpoint, char digest[33
     for (size_t i = 0; i < checkpoint->tensor_count; i++) {
         if (strcmp(checkpoint->entries[i].tensor.group, "weights") != 0)
             continue;
-        wz_status status = read_entry(checkpoint, &checkpoint->entries[i], NULL, err);
+        wz_status status = read_entry(checkpoint, &checkpoint->entries[i], (target){.data = NULL}, err);
         if (status != WZ_OK)
             return status;
     }

@@ -4,6 +4,7 @@
 
 #include "checkpoints/formats.h"
 #include "checkpoints/hf_config.h"
+#include "checkpoints/hf_folder.h"
 #include "checkpoints/hf_weights.h"
 #include "engine/core/file.h"
 
@@ -42,7 +43,9 @@ wz_status wz_hf_read_json(const char *folder, const char *name, bool needed,
     json_t *json = NULL;
     wz_status status = set_path(&path, folder, name, err);
     if (status == WZ_OK && (needed || wz_path_exists(path.data))) {
-        status = wz_json_parse_file(path.data, WZ_HF_MAX_JSON, &json, err);
+        status = wz_hf_check_place(folder, path.data, err);
+        if (status == WZ_OK)
+            status = wz_json_parse_file(path.data, WZ_HF_MAX_JSON, &json, err);
         if (status == WZ_OK)
             status = take(json, path.data, out, err);
     }
@@ -57,7 +60,9 @@ wz_status wz_hf_read_tokenizer(const char *folder, bool needed, wz_portable *out
     wz_status status = set_path(&path, folder, "tokenizer.json", err);
     if (status != WZ_OK || (!needed && !wz_path_exists(path.data)))
         goto done;
-    status = wz_file_read(path.data, TOKENIZER_LIMIT, &json, err);
+    status = wz_hf_check_place(folder, path.data, err);
+    if (status == WZ_OK)
+        status = wz_file_read(path.data, TOKENIZER_LIMIT, &json, err);
     if (status != WZ_OK)
         goto done;
     status = wz_tokenizer_create(json.data, json.length, &out->tokenizer, err);
@@ -82,7 +87,9 @@ static wz_status read_template(const char *folder, wz_portable *out, wz_error *e
     wz_status status = set_path(&path, folder, "chat_template.jinja", err);
     if (status == WZ_OK && wz_path_exists(path.data)) {
         wz_text_clear(&out->chat_template);
-        status = wz_file_read(path.data, TEMPLATE_LIMIT, &out->chat_template, err);
+        status = wz_hf_check_place(folder, path.data, err);
+        if (status == WZ_OK)
+            status = wz_file_read(path.data, TEMPLATE_LIMIT, &out->chat_template, err);
     }
     wz_text_clear(&path);
     return status;
@@ -116,8 +123,11 @@ static wz_status read_card(const char *folder, wz_portable *out, wz_error *err)
 {
     wz_text path = {0}, card = {0};
     wz_status status = set_path(&path, folder, "README.md", err);
-    if (status == WZ_OK && wz_path_exists(path.data))
-        status = wz_file_read(path.data, CARD_LIMIT, &card, err);
+    if (status == WZ_OK && wz_path_exists(path.data)) {
+        status = wz_hf_check_place(folder, path.data, err);
+        if (status == WZ_OK)
+            status = wz_file_read(path.data, CARD_LIMIT, &card, err);
+    }
     if (status == WZ_OK && card.length > 0) {
         find_in_card(card.data, "license", out->license, sizeof out->license);
         find_in_card(card.data, "base_model", out->base_model, sizeof out->base_model);

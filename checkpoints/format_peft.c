@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "checkpoints/formats.h"
+#include "checkpoints/hf_folder.h"
 #include "checkpoints/hf_weights.h"
 #include "engine/core/file.h"
 #include "engine/core/json.h"
@@ -91,10 +92,14 @@ static wz_status open_adapters(const char *path, wz_portable *out, wz_error *err
     wz_portable_init(out);
     wz_status status = wz_text_printf(&place, err, "%s/" CONFIG_NAME, path);
     if (status == WZ_OK)
+        status = wz_hf_check_place(path, place.data, err);
+    if (status == WZ_OK)
         status = read_config(place.data, out, err);
     place.length = 0;
     if (status == WZ_OK)
         status = wz_text_printf(&place, err, "%s/" WEIGHTS_NAME, path);
+    if (status == WZ_OK)
+        status = wz_hf_check_place(path, place.data, err);
     if (status == WZ_OK)
         status = wz_safetensors_open(place.data, &file, err);
     if (status == WZ_OK)

@@ -70,7 +70,7 @@ void wz_gguf_write_numbers(wz_gguf_writer *writer, wz_number_type type, const fl
 void wz_gguf_end_tensor(wz_gguf_writer *writer);
 wz_status wz_gguf_finish(wz_gguf_writer *writer);
 
-/* ---- reading (gguf_read.c) ---- */
+/* ---- reading (gguf_read.c, gguf_keys.c) ---- */
 
 typedef struct wz_gguf_value {
     char *key;
@@ -91,7 +91,7 @@ typedef struct wz_gguf {
     char *path;
     int descriptor;
     wz_text blob;
-    wz_gguf_value *values;
+    wz_gguf_value *values; /* in order of their keys */
     size_t value_count, value_capacity;
     wz_gguf_tensor *tensors;
     size_t tensor_count;
@@ -118,5 +118,10 @@ wz_status wz_gguf_get_strings(const wz_gguf *file, const char *key, const wz_ggu
 const char *wz_gguf_next_string(const wz_gguf *file, const wz_gguf_value *array, size_t *at, size_t *length);
 /* Item i of an array of integers. */
 int64_t wz_gguf_integer_at(const wz_gguf *file, const wz_gguf_value *array, uint64_t i);
+
+/* The two files' own: bytes of an item of a type, 0: of none, or of no fixed size; keys in order, WZ_ERR_CORRUPT where one is
+ * given twice. */
+size_t wz_gguf_item_bytes(uint32_t type);
+wz_status wz_gguf_sort_keys(wz_gguf *file, wz_error *err);
 
 #endif

@@ -88,12 +88,6 @@ static wz_status take_blob(reader *r, uint64_t count)
 
 /* ---- values ---- */
 
-static size_t item_bytes(uint32_t type)
-{
-    static const size_t bytes[] = {1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8};
-    return type < sizeof bytes / sizeof bytes[0] ? bytes[type] : 0;
-}
-
 /* Strings of an array stay as they lie in the file: length and bytes each. */
 static wz_status take_strings(reader *r, uint64_t count)
 {
@@ -122,11 +116,11 @@ static wz_status take_array(reader *r, wz_gguf_value *value)
     value->item_type = (wz_gguf_type)type;
     if (type == WZ_GGUF_STRING)
         return take_strings(r, value->count);
-    if (item_bytes(type) == 0)
+    if (wz_gguf_item_bytes(type) == 0)
         return fail(r, "an array of a type that is not known");
-    if (value->count > (r->size - r->at) / item_bytes(type))
+    if (value->count > (r->size - r->at) / wz_gguf_item_bytes(type))
         return fail(r, "an array is longer than the file");
-    return take_blob(r, value->count * item_bytes(type));
+    return take_blob(r, value->count * wz_gguf_item_bytes(type));
 }
 
 static wz_status take_value(reader *r, wz_gguf_value *value)
@@ -143,8 +137,8 @@ static wz_status take_value(reader *r, wz_gguf_value *value)
         status = take_u64(r, &value->count);
         return status == WZ_OK ? take_blob(r, value->count) : status;
     }
-    return item_bytes(type) == 0 ? fail(r, "a value of a type that is not known")
-                                 : take_blob(r, item_bytes(type));
+    return wz_gguf_item_bytes(type) == 0 ? fail(r, "a value of a type that is not known")
+                                         : take_blob(r, wz_gguf_item_bytes(type));
 }
 
 static wz_status take_key(reader *r)
@@ -167,9 +161,6 @@ static wz_status take_key(reader *r)
         return wz_fail(r->err, WZ_ERR_RESOURCE, "out of memory for a key of %s", file->path);
     file->value_count++;
     status = take(r, value->key, (size_t)length);
-    for (size_t i = 0; status == WZ_OK && i + 1 < file->value_count; i++)
-        if (strcmp(file->values[i].key, value->key) == 0)
-            return wz_fail(r->err, WZ_ERR_CORRUPT, "%s: key '%.100s' is given twice", file->path, value->key);
     return status == WZ_OK ? take_value(r, value) : status;
 }
 
@@ -332,6 +323,8 @@ static wz_status take_file(reader *r)
     for (uint64_t i = 0; status == WZ_OK && i < keys; i++)
         status = take_key(r);
     if (status == WZ_OK)
+        status = wz_gguf_sort_keys(r->file, r->err);
+    if (status == WZ_OK)
         status = wz_gguf_get_integer(r->file, "general.alignment", &usual, &alignment, r->err);
     if (status == WZ_OK && (alignment < 1 || alignment > 65536 || (alignment & (alignment - 1)) != 0))
         return fail(r, "general.alignment is no power of two up to 65536");
@@ -352,13 +345,13 @@ wz_status wz_gguf_open(const char *path, wz_gguf **out, wz_error *err)
     status = wz_alloc(&block, 1, sizeof(reader), "reading a GGUF file", err);
     reader *r = block;
     file->path = strdup(path);
-    file->descriptor = wz_file_open_retry(path, O_RDONLY);
+    file->descriptor = wz_file_open_retry(path, O_RDONLY | O_NONBLOCK); /* a pipe would wait */
     if (status == WZ_OK && file->path == NULL)
         status = wz_fail(err, WZ_ERR_RESOURCE, "out of memory for the name of %s", path);
     else if (status == WZ_OK && (file->descriptor < 0 || fstat(file->descriptor, &info) != 0))
         status = wz_file_fail_errno(err, errno, "open", path);
     else if (status == WZ_OK && !S_ISREG(info.st_mode))
-        status = wz_fail(err, WZ_ERR_USAGE, "%s is no file", path);
+        status = wz_fail(err, WZ_ERR_CORRUPT, "%s is no regular file", path);
     if (status == WZ_OK) {
         r->file = file;
         r->size = (uint64_t)info.st_size;
@@ -387,110 +380,4 @@ void wz_gguf_close(wz_gguf *file)
     wz_text_clear(&file->blob);
     free(file->path);
     free(file);
-}
-
-/* ---- looking keys up ---- */
-
-const wz_gguf_value *wz_gguf_find(const wz_gguf *file, const char *key)
-{
-    for (size_t i = 0; i < file->value_count; i++)
-        if (strcmp(file->values[i].key, key) == 0)
-            return &file->values[i];
-    return NULL;
-}
-
-static wz_status fail_key(const wz_gguf *file, const char *key, const wz_gguf_value *value, const char *what,
-                          wz_error *err)
-{
-    return value == NULL ? wz_fail(err, WZ_ERR_CORRUPT, "%s: key '%s' is missing", file->path, key)
-                         : wz_fail(err, WZ_ERR_CORRUPT, "%s: key '%s' is no %s", file->path, key, what);
-}
-
-static bool read_integer(const char *bytes, wz_gguf_type type, int64_t *out)
-{
-    uint64_t raw = 0;
-    const bool is_signed = type == WZ_GGUF_I8 || type == WZ_GGUF_I16 || type == WZ_GGUF_I32;
-    const size_t size = item_bytes(type);
-    if (size == 0 || type == WZ_GGUF_F32 || type == WZ_GGUF_F64)
-        return false;
-    memcpy(&raw, bytes, size);
-    if (is_signed && (raw >> (8 * size - 1) & 1) != 0)
-        raw |= ~(uint64_t)0 << (8 * size);
-    *out = (int64_t)raw;
-    return type != WZ_GGUF_U64 || raw <= INT64_MAX;
-}
-
-wz_status wz_gguf_get_integer(const wz_gguf *file, const char *key, const int64_t *otherwise, int64_t *out,
-                              wz_error *err)
-{
-    const wz_gguf_value *value = wz_gguf_find(file, key);
-    if (value == NULL && otherwise != NULL) {
-        *out = *otherwise;
-        return WZ_OK;
-    }
-    return value != NULL && read_integer(file->blob.data + value->at, value->type, out)
-               ? WZ_OK
-               : fail_key(file, key, value, "integer", err);
-}
-
-wz_status wz_gguf_get_number(const wz_gguf *file, const char *key, const double *otherwise, double *out,
-                             wz_error *err)
-{
-    const wz_gguf_value *value = wz_gguf_find(file, key);
-    if (value == NULL && otherwise != NULL) {
-        *out = *otherwise;
-        return WZ_OK;
-    }
-    if (value == NULL || (value->type != WZ_GGUF_F32 && value->type != WZ_GGUF_F64))
-        return fail_key(file, key, value, "number", err);
-    float single = 0.0f;
-    if (value->type == WZ_GGUF_F64) {
-        memcpy(out, file->blob.data + value->at, sizeof *out);
-        return WZ_OK;
-    }
-    memcpy(&single, file->blob.data + value->at, sizeof single);
-    *out = (double)single;
-    return WZ_OK;
-}
-
-wz_status wz_gguf_get_string(const wz_gguf *file, const char *key, const char *otherwise, const char **out,
-                             size_t *length, wz_error *err)
-{
-    const wz_gguf_value *value = wz_gguf_find(file, key);
-    if (value == NULL && otherwise != NULL) {
-        *out = otherwise;
-        *length = strlen(otherwise);
-        return WZ_OK;
-    }
-    if (value == NULL || value->type != WZ_GGUF_STRING)
-        return fail_key(file, key, value, "string", err);
-    *out = value->count > 0 ? file->blob.data + value->at : "";
-    *length = (size_t)value->count;
-    return WZ_OK;
-}
-
-wz_status wz_gguf_get_strings(const wz_gguf *file, const char *key, const wz_gguf_value **out, wz_error *err)
-{
-    *out = wz_gguf_find(file, key);
-    return *out != NULL && (*out)->type == WZ_GGUF_ARRAY && (*out)->item_type == WZ_GGUF_STRING
-               ? WZ_OK
-               : fail_key(file, key, *out, "list of strings", err);
-}
-
-const char *wz_gguf_next_string(const wz_gguf *file, const wz_gguf_value *array, size_t *at, size_t *length)
-{
-    uint64_t size = 0;
-    const char *bytes = file->blob.data + array->at + *at;
-    memcpy(&size, bytes, sizeof size);
-    *length = (size_t)size;
-    *at += sizeof size + (size_t)size;
-    return bytes + sizeof size;
-}
-
-int64_t wz_gguf_integer_at(const wz_gguf *file, const wz_gguf_value *array, uint64_t i)
-{
-    int64_t value = 0;
-    (void)read_integer(file->blob.data + array->at + (size_t)i * item_bytes(array->item_type),
-                       array->item_type, &value);
-    return value;
 }

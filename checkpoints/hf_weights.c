@@ -1,11 +1,11 @@
 #include "checkpoints/hf_weights.h"
 
-#include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "checkpoints/hf_config.h"
+#include "checkpoints/hf_folder.h"
 #include "engine/core/file.h"
 
 #define MAX_SHARDS 512 /* open at once, below the usual limit of 1024 files */
@@ -135,38 +135,6 @@ static wz_status check_name(const char *index, const char *name, wz_error *err)
     return WZ_OK;
 }
 
-static bool is_same(const char *folder, const char *file, size_t length)
-{
-    return folder != NULL && strlen(folder) == length && strncmp(folder, file, length) == 0;
-}
-
-/* Whether a file lies in `folder` or in folder/../../blobs, links followed. */
-static wz_status check_place(const char *folder, const char *path, wz_error *err)
-{
-    wz_text blobs = {0};
-    wz_status status = wz_text_printf(&blobs, err, "%s/../../blobs", folder);
-    if (status != WZ_OK)
-        return status;
-    char *file = realpath(path, NULL);
-    const char *slash = file != NULL ? strrchr(file, '/') : NULL;
-    if (slash == NULL) {
-        const int number = errno;
-        wz_text_clear(&blobs);
-        return wz_fail(err, number == ENOMEM ? WZ_ERR_RESOURCE : WZ_ERR_CORRUPT, "%s: %s", path,
-                       strerror(number));
-    }
-    char *inside = realpath(folder, NULL), *cache = realpath(blobs.data, NULL);
-    const size_t length = (size_t)(slash - file);
-    if (!is_same(inside, file, length) && !is_same(cache, file, length))
-        status = wz_fail(err, WZ_ERR_CORRUPT, "%s is a link that leads out of the model's folder, to %.300s",
-                         path, file);
-    free(file);
-    free(inside);
-    free(cache);
-    wz_text_clear(&blobs);
-    return status;
-}
-
 static wz_status open_file(const char *folder, const char *name, wz_safetensors **out, wz_error *err)
 {
     wz_text path = {0};
@@ -175,7 +143,7 @@ static wz_status open_file(const char *folder, const char *name, wz_safetensors 
     if (status == WZ_OK && !wz_path_exists(path.data))
         status = wz_fail(err, WZ_ERR_CORRUPT, "%s is missing", path.data);
     if (status == WZ_OK)
-        status = check_place(folder, path.data, err);
+        status = wz_hf_check_place(folder, path.data, err);
     if (status == WZ_OK)
         status = wz_safetensors_open(path.data, out, err);
     wz_text_clear(&path);
@@ -199,14 +167,6 @@ static wz_status find_shard(weights *w, const char *folder, const char *index, c
     return status;
 }
 
-static bool has_tensor(const wz_safetensors *file, const char *name)
-{
-    for (size_t i = 0; i < wz_safetensors_count(file); i++)
-        if (strcmp(wz_safetensors_tensor(file, i)->name, name) == 0)
-            return true;
-    return false;
-}
-
 /* Opens the shards; each has the tensors that the map says. */
 static wz_status open_shards(weights *w, const char *folder, const char *index, const json_t *map,
                              wz_error *err)
@@ -222,7 +182,7 @@ static wz_status open_shards(weights *w, const char *folder, const char *index, 
         wz_status status = find_shard(w, folder, index, name, &shard, err);
         if (status != WZ_OK)
             return status;
-        if (!has_tensor(w->shards[shard], tensor))
+        if (!wz_safetensors_has(w->shards[shard], tensor))
             return wz_fail(err, WZ_ERR_CORRUPT,
                            "%s: tensor '%.100s' is not in %.200s, where weight_map has it", index, tensor,
                            name);
@@ -248,7 +208,9 @@ static wz_status check_shards(const weights *w, const char *index, const json_t 
 
 static wz_status open_index(const char *folder, const char *index, weights *w, bool tied, wz_error *err)
 {
-    wz_status status = wz_json_parse_file(index, WZ_HF_MAX_JSON, &w->index, err);
+    wz_status status = wz_hf_check_place(folder, index, err);
+    if (status == WZ_OK)
+        status = wz_json_parse_file(index, WZ_HF_MAX_JSON, &w->index, err);
     if (status != WZ_OK)
         return status;
     const json_t *map = json_object_get(w->index, "weight_map");

@@ -6,6 +6,8 @@
 #include "engine/model/model.h"
 
 #define STREAM_FLOATS ((size_t)1 << 18)
+#define FEW_LAYERS 64   /* take little memory, and a file that lacks a tensor of theirs is told which */
+#define LAYER_TENSORS 9 /* at least: two norms, four matrices of attention, three of the MLP */
 
 void wz_portable_init(wz_portable *portable)
 {
@@ -56,38 +58,79 @@ static wz_status fail_shape(const wz_stored_tensor *tensor, const wz_param *para
         param->rank == 2 ? (long long)param->shape[1] : 0);
 }
 
-static wz_status check_params(const wz_portable *portable, const wz_param *params, size_t count,
-                              const char *path, wz_error *err)
+wz_status wz_portable_check_layers(const wz_model_config *config, size_t tensors, const char *path,
+                                   wz_error *err)
 {
-    const wz_tensor_source *source = portable->tensors;
-    for (size_t i = 0; i < count; i++) {
-        const size_t index = wz_tensor_find(source, params[i].name);
-        if (index == SIZE_MAX)
-            return wz_fail(err, WZ_ERR_CORRUPT, "%s: tensor '%s' is missing", path, params[i].name);
-        if (!shape_fits(&source->tensors[index], &params[i]))
-            return fail_shape(&source->tensors[index], &params[i], path, err);
+    const int64_t layers = config->num_hidden_layers;
+    return layers > FEW_LAYERS && (uint64_t)layers > tensors / LAYER_TENSORS
+               ? wz_fail(err, WZ_ERR_CORRUPT, "%s: %zu tensors, too few for the configuration's %lld layers",
+                         path, tensors, (long long)layers)
+               : WZ_OK;
+}
+
+static int compare_tensors(const void *a, const void *b)
+{
+    return strcmp((*(const wz_stored_tensor *const *)a)->name, (*(const wz_stored_tensor *const *)b)->name);
+}
+
+static int compare_params(const void *a, const void *b)
+{
+    return strcmp(((const wz_param *)a)->name, ((const wz_param *)b)->name);
+}
+
+static wz_status sort_tensors(const wz_tensor_source *source, const wz_stored_tensor ***out, wz_error *err)
+{
+    void *block = NULL;
+    wz_status status = wz_alloc(&block, source->count, sizeof(wz_stored_tensor *), "a list of tensors", err);
+    *out = block;
+    for (size_t i = 0; status == WZ_OK && i < source->count; i++)
+        (*out)[i] = &source->tensors[i];
+    if (status == WZ_OK && source->count > 1)
+        qsort(*out, source->count, sizeof **out, compare_tensors);
+    return status;
+}
+
+/* Both in order of their names. What is missing is said before what is there besides. */
+static wz_status check_params(const wz_portable *portable, const wz_stored_tensor *const *tensors,
+                              const wz_param *params, size_t count, const char *path, wz_error *err)
+{
+    const wz_stored_tensor *other = NULL;
+    size_t p = 0;
+    for (size_t i = 0; i < portable->tensors->count; i++) {
+        const int order = p < count ? strcmp(tensors[i]->name, params[p].name) : -1;
+        if (order > 0)
+            break;
+        if (order < 0)
+            other = tensors[i];
+        else if (!shape_fits(tensors[i], &params[p++]))
+            return fail_shape(tensors[i], &params[p - 1], path, err);
     }
-    for (size_t i = 0; source->count > count && i < source->count; i++) {
-        size_t p = 0;
-        while (p < count && strcmp(params[p].name, source->tensors[i].name) != 0)
-            p++;
-        if (p == count)
-            return wz_fail(err, WZ_ERR_CORRUPT,
-                           "%s: tensor '%.100s' is no part of a %s model of this configuration", path,
-                           source->tensors[i].name, wz_model_type_names[portable->model.model_type]);
-    }
-    if (source->count != count)
-        return wz_fail(err, WZ_ERR_CORRUPT, "%s: a tensor is given twice", path);
-    return WZ_OK;
+    if (p < count)
+        return wz_fail(err, WZ_ERR_CORRUPT, "%s: tensor '%s' is missing", path, params[p].name);
+    if (other == NULL)
+        return WZ_OK;
+    for (p = 0; p < count; p++)
+        if (strcmp(params[p].name, other->name) == 0)
+            return wz_fail(err, WZ_ERR_CORRUPT, "%s: tensor '%.100s' is given twice", path, other->name);
+    return wz_fail(err, WZ_ERR_CORRUPT, "%s: tensor '%.100s' is no part of a %s model of this configuration",
+                   path, other->name, wz_model_type_names[portable->model.model_type]);
 }
 
 wz_status wz_portable_check_tensors(const wz_portable *portable, const char *path, wz_error *err)
 {
+    const wz_stored_tensor **tensors = NULL;
     wz_param *params = NULL;
     size_t count = 0;
-    wz_status status = wz_model_list_params(&portable->model, &params, &count, err);
+    wz_status status = wz_portable_check_layers(&portable->model, portable->tensors->count, path, err);
     if (status == WZ_OK)
-        status = check_params(portable, params, count, path, err);
+        status = wz_model_list_params(&portable->model, &params, &count, err);
+    if (status == WZ_OK)
+        status = sort_tensors(portable->tensors, &tensors, err);
+    if (status == WZ_OK) {
+        qsort(params, count, sizeof *params, compare_params);
+        status = check_params(portable, tensors, params, count, path, err);
+    }
+    free(tensors);
     free(params);
     return status;
 }

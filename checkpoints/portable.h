@@ -64,6 +64,10 @@ size_t wz_tensor_elements(const wz_stored_tensor *tensor);
  * stored lm_head.weight beside tie_word_embeddings is one too many; formats that carry such a copy leave it out. */
 wz_status wz_portable_check_tensors(const wz_portable *portable, const char *path, wz_error *err);
 
+/* Fails unless so many tensors could be those of so many layers: what is believed before anything is made for each layer. */
+wz_status wz_portable_check_layers(const wz_model_config *config, size_t tensors, const char *path,
+                                   wz_error *err);
+
 /* Told of every bytes read or written, in order: for a progress bar. {0}: nobody listens. */
 typedef struct wz_byte_count {
     void (*add)(void *user, uint64_t bytes);

@@ -253,6 +253,11 @@ const wz_stored_tensor *wz_safetensors_tensor(const wz_safetensors *file, size_t
     return &file->places[index].tensor;
 }
 
+bool wz_safetensors_has(const wz_safetensors *file, const char *name)
+{
+    return strcmp(name, METADATA) != 0 && json_object_get(file->header, name) != NULL;
+}
+
 const char *wz_safetensors_metadata(const wz_safetensors *file, const char *key)
 {
     return json_string_value(json_object_get(json_object_get(file->header, METADATA), key));

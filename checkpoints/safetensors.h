@@ -20,6 +20,8 @@ void wz_safetensors_close(wz_safetensors *file);
 /* Borrowed; in the order in which they lie in the file. */
 size_t wz_safetensors_count(const wz_safetensors *file);
 const wz_stored_tensor *wz_safetensors_tensor(const wz_safetensors *file, size_t index);
+/* Whether it has a tensor of that name. */
+bool wz_safetensors_has(const wz_safetensors *file, const char *name);
 /* A text of __metadata__; NULL: there is none. */
 const char *wz_safetensors_metadata(const wz_safetensors *file, const char *key);
 /* Rows [first, first + rows) of a tensor (of a vector: elements) as fp32. */

@@ -1,22 +1,10 @@
-/* libFuzzer entry: any bytes as a YAML file and as an override. Neither may crash, and whatever is accepted
- * must survive writing and reading back. Not part of the test suite; build it by
- *
- *     clang -g -O1 -fsanitize=fuzzer,address,undefined -D_GNU_SOURCE -I. tests/fuzz_config.c SOURCES -o fuzz_config
- *
- * with the sources and libraries that tests/tools/fuzz_config.sh names, and run it on tests/data/config. */
-#include <stdint.h>
+/* libFuzzer: any bytes as a YAML file and as an override. Neither may crash, and whatever is accepted
+ * must survive writing and reading back. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "engine/run/config_schema.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool condition)
-{
-    if (!condition)
-        abort();
-}
+#include "tests/fuzz.h"
 
 static void check_round_trip(const wz_config *config)
 {
@@ -31,6 +19,7 @@ static void check_round_trip(const wz_config *config)
     require(wz_config_write(&back, &again, &err) == WZ_OK);
     require(strcmp(text.data, again.data) == 0);
     (void)wz_config_check(config, &err);
+    fuzz_accepted++;
     wz_text_clear(&text);
     wz_text_clear(&again);
 }

@@ -1,10 +1,10 @@
 /* libFuzzer: input is "pattern NUL text". A pattern is refused or compiles; a walk that the text's bytes
- * steer through the masks never meets a dead end and ends in the encoding of a string of the language.
- *     clang -fsanitize=fuzzer,address,undefined ... */
+ * steer through the masks never meets a dead end and ends in the encoding of a string of the language. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "engine/text/grammar.h"
+#include "tests/fuzz.h"
 
 static void check_end(const wz_tokenizer *tokenizer, const char *pattern, const wz_ids *path)
 {
@@ -49,8 +49,6 @@ static void walk(wz_grammar_set *set, const wz_tokenizer *tokenizer, const char 
     wz_ids_clear(&path);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static wz_tokenizer *tokenizer; /* made once: it never changes */
@@ -69,6 +67,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (wz_grammar_set_create(tokenizer, &set, &err) != WZ_OK)
         abort();
     walk(set, tokenizer, pattern, text, length);
+    fuzz_accepted++;
     wz_grammar_set_destroy(set);
     return 0;
 }

@@ -1,19 +1,10 @@
 /* libFuzzer: any bytes as config.json, generation_config.json and tokenizer_config.json.
- *     tests/tools/fuzz_hf.sh hf_config; seeds: tests/data/fuzz/hf_config
  * None may crash; a failure leaves a message; a config that is accepted has possible sizes and, written, is read back to the
  * same model. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "checkpoints/hf_config.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool condition)
-{
-    if (!condition)
-        abort();
-}
+#include "tests/fuzz.h"
 
 static wz_status read_text(const char *text, size_t length,
                            wz_status (*take)(const json_t *, const char *, wz_portable *, wz_error *),
@@ -57,6 +48,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (read_text(text, size, wz_hf_config_read, &model) == WZ_OK) {
         require(wz_model_config_check(&model.model, &err) == WZ_OK);
         check_round_trip(&model);
+        fuzz_accepted++;
     }
     model.model.vocab_size = 1000;
     if (read_text(text, size, wz_hf_generation_read, &model) == WZ_OK)

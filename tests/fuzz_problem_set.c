@@ -1,34 +1,14 @@
-/* libFuzzer entry: any bytes as a line of a problem set, as a .npy file and as a .npz archive. None may crash, what is refused
- * has a message, and what is accepted of a set must survive writing and reading back. Not part of the test suite; build it by
- *
- *     tests/tools/fuzz_problem_set.sh [libFuzzer's options]
- */
-#include <stdint.h>
+/* libFuzzer: any bytes as a line of a problem set, as a .npy file, as a .npz archive and (from "#" on) as a CSV file of gains.
+ * None may crash, what is refused has a message, and what is accepted of a set must survive writing and reading back. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "engine/run/problem_set.h"
+#include "tasks/csv.h"
 #include "tasks/gains_internal.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool condition)
-{
-    if (!condition)
-        abort();
-}
-
-/* A set is read from a path: a file in memory has one. */
-static int make_file(const uint8_t *data, size_t size, char path[64])
-{
-    const int descriptor = memfd_create("fuzz", 0);
-    require(descriptor >= 0 && write(descriptor, data, size) == (ssize_t)size);
-    (void)snprintf(path, 64, "/proc/self/fd/%d", descriptor);
-    return descriptor;
-}
+#include "tests/fuzz.h"
 
 static void check_round_trip(const wz_set_entry *entry)
 {
@@ -52,7 +32,7 @@ static void read_set(const uint8_t *data, size_t size)
     char path[64];
     wz_set_reader *reader = NULL;
     wz_error err = {{0}};
-    const int descriptor = make_file(data, size, path);
+    const int descriptor = fuzz_hold(data, size, path);
     require(wz_set_reader_create(path, &reader, &err) == WZ_OK);
     for (bool done = false; !done;) {
         wz_set_entry entry = {0};
@@ -62,6 +42,7 @@ static void read_set(const uint8_t *data, size_t size)
             break;
         if (!done)
             check_round_trip(&entry);
+        fuzz_accepted += !done;
         wz_set_entry_clear(&entry);
     }
     wz_set_reader_destroy(reader);
@@ -84,7 +65,20 @@ static void read_gains(parse_npy *parse, const uint8_t *data, size_t size)
     require((status == WZ_OK) == (gains.data != NULL) && (status == WZ_OK || err.text[0] != '\0'));
     for (size_t k = 0; status == WZ_OK && k < gains.count * gains.rows * gains.columns; k++)
         require(gains.data[k] >= 0 && gains.data[k] - gains.data[k] == 0);
+    fuzz_accepted += status == WZ_OK;
     free(gains.data);
+}
+
+static void read_table(const char *text, size_t size)
+{
+    wz_table table = {0};
+    wz_error err = {{0}};
+    const wz_status status = wz_csv_parse("fuzz", text, size, &table, &err);
+    require(status == WZ_OK || (status == WZ_ERR_CORRUPT && err.text[0] != '\0' && table.data == NULL));
+    for (size_t k = 0; status == WZ_OK && k < table.rows * table.columns; k++)
+        require(table.data[k] - table.data[k] == 0);
+    fuzz_accepted += status == WZ_OK;
+    free(table.data);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -93,6 +87,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         read_gains(wz_npy_parse, data, size);
     else if (size >= 2 && memcmp(data, "PK", 2) == 0)
         read_gains(parse_npz, data, size);
+    else if (size >= 1 && data[0] == '#')
+        read_table((const char *)data, size);
     else
         read_set(data, size);
     return 0;

@@ -1,10 +1,10 @@
 /* libFuzzer: a hostile tokenizer.json, and any text through what it makes.
- *     clang -fsanitize=fuzzer,address,undefined ...; seeds: tests/data/tokenizer_*.json
  * What is created must write itself, and what it encodes must decode (to the same bytes without NFC). */
 #include <stdlib.h>
 #include <string.h>
 
 #include "engine/text/tokenizer_internal.h"
+#include "tests/fuzz.h"
 
 static void encode_and_decode(const wz_tokenizer *tokenizer, const char *text, size_t length)
 {
@@ -23,8 +23,6 @@ static void encode_and_decode(const wz_tokenizer *tokenizer, const char *text, s
     wz_text_clear(&back);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static wz_tokenizer *builtin; /* made once: it never changes */
@@ -40,11 +38,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (wz_tokenizer_create(json.data, json.length, &again, &err) != WZ_OK)
             abort();
         wz_tokenizer_destroy(again);
+        fuzz_accepted++;
         wz_tokenizer_destroy(tokenizer);
     }
     wz_text_clear(&json);
     if (builtin == NULL && wz_tokenizer_create_builtin(&builtin, &err) != WZ_OK)
         abort();
-    encode_and_decode(builtin, text, size);
+    encode_and_decode(builtin, text, size < 2000 ? size : 2000);
     return 0;
 }

@@ -1,16 +1,19 @@
 /* libFuzzer: input is "family, style, problem (one byte each), completion". Whatever the bytes: no crash, a verdict that is
- * consistent, and feasible only if the completion, read by the answer's pattern, is one. Run by tests/tools/fuzz_verify.sh.
- * With -DWZ_FUZZ_SEEDS, and without "fuzzer" among the sanitizers, this is a program that writes the corpus to start from into
- * the folder named: the reference's answers to problems of each family. */
+ * consistent, and feasible only if the completion, read by the answer's pattern, is one.
+ * With -DWZ_FUZZ_SEEDS this is a program that writes the corpus to start from into the folder named: the reference's answers to
+ * problems of each family. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/core/file.h"
 #include "engine/text/grammar.h"
 #include "rewards/reward.h"
+#include "tests/fuzz.h"
 
-static void check(const wz_verifier *verifier, const wz_problem *problem, wz_prompt_style style,
+/* Whether it is feasible. */
+static bool check(const wz_verifier *verifier, const wz_problem *problem, wz_prompt_style style,
                   const char *text, size_t length)
 {
     wz_error err;
@@ -36,6 +39,7 @@ static void check(const wz_verifier *verifier, const wz_problem *problem, wz_pro
             abort();
         wz_text_clear(&pattern);
     }
+    return feasible;
 }
 
 static wz_problem problem_of(uint8_t family, uint8_t index)
@@ -54,15 +58,14 @@ static wz_problem problem_of(uint8_t family, uint8_t index)
 }
 
 #ifndef WZ_FUZZ_SEEDS
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size < 3)
         return 0;
     wz_problem problem = problem_of(data[0], data[2]);
-    check(wz_verifier_find(problem.task->name), &problem,
-          data[1] % 2 == 0 ? WZ_PROMPT_COMPACT : WZ_PROMPT_FULL, (const char *)data + 3, size - 3);
+    fuzz_accepted +=
+        check(wz_verifier_find(problem.task->name), &problem,
+              data[1] % 2 == 0 ? WZ_PROMPT_COMPACT : WZ_PROMPT_FULL, (const char *)data + 3, size - 3);
     wz_problem_clear(&problem);
     return 0;
 }
@@ -86,9 +89,10 @@ static void write_seed(const char *folder, uint8_t family, uint8_t style, uint8_
             WZ_OK ||
         wz_text_printf(&text, &err, "</answer>") != WZ_OK)
         abort();
-    check(verifier, &problem, style == 0 ? WZ_PROMPT_COMPACT : WZ_PROMPT_FULL, text.data + sizeof head,
-          text.length - sizeof head);
-    (void)snprintf(path, sizeof path, "%s/%s-%u-%u", folder, problem.task->name, style, index);
+    if (!check(verifier, &problem, style == 0 ? WZ_PROMPT_COMPACT : WZ_PROMPT_FULL, text.data + sizeof head,
+               text.length - sizeof head))
+        abort();
+    (void)snprintf(path, sizeof path, "%s/good-%s-%u-%u", folder, problem.task->name, style, index);
     FILE *file = fopen(path, "wb");
     if (file == NULL || fwrite(text.data, 1, text.length, file) != text.length || fclose(file) != 0)
         abort();
@@ -98,7 +102,8 @@ static void write_seed(const char *folder, uint8_t family, uint8_t style, uint8_
 
 int main(int argc, char **argv)
 {
-    if (argc != 2)
+    wz_error err;
+    if (argc != 2 || wz_directory_create(argv[1], &err) != WZ_OK)
         return 2;
     for (uint8_t family = 0; wz_tasks[family] != NULL; family++)
         for (uint8_t style = 0; style < 2; style++)

@@ -41,6 +41,7 @@ typedef struct program {
     char arguments[4096]; /* one string, cut at blanks */
     char **environment;   /* NULL: the test's own; entries are put on top of it */
     rlim_t file_limit;    /* RLIMIT_FSIZE in bytes; 0: none */
+    double peak;          /* MiB that the last run's process held at most */
     char out[1 << 16], log[1 << 14];
 } program;
 
@@ -115,7 +116,9 @@ static inline pid_t program_start(program *p, const char *format, va_list list)
 static inline int program_wait(program *p, pid_t child)
 {
     int status = 0;
-    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    struct rusage use;
+    ck_assert_int_eq(wait4(child, &status, 0, &use), child);
+    p->peak = (double)use.ru_maxrss / 1024.0;
     program_read(p, "out", p->out, sizeof p->out);
     program_read(p, "log", p->log, sizeof p->log);
     return WIFSIGNALED(status) ? 1000 + WTERMSIG(status) : WEXITSTATUS(status);

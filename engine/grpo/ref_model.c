@@ -14,14 +14,17 @@ size_t wz_ref_model_bytes(const wz_model *policy, int64_t rows)
 /* Frozen matrices in bf16, which no op copies. */
 static wz_status copy_halves(const wz_model *from, const wz_model *to, wz_error *err)
 {
+    enum { PIECE = 1 << 18 };
     void *host = NULL;
-    const wz_status status =
-        wz_alloc(&host, wz_model_largest_param(from), sizeof(float), "the reference policy", err);
-    for (size_t i = 0; status == WZ_OK && i < from->param_count; i++)
-        if (from->params[i].type == WZ_BF16) {
-            wz_model_get_param(from, &from->params[i], host);
-            wz_model_set_param(to, &to->params[i], host);
+    const wz_status status = wz_alloc(&host, PIECE, sizeof(float), "the reference policy", err);
+    for (size_t i = 0; status == WZ_OK && i < from->param_count; i++) {
+        const wz_param *param = &from->params[i];
+        for (int64_t first = 0; param->type == WZ_BF16 && first < param->count; first += PIECE) {
+            const int64_t count = param->count - first < PIECE ? param->count - first : PIECE;
+            wz_model_get_numbers(from, param, first, count, host);
+            wz_model_set_numbers(to, &to->params[i], first, count, host);
         }
+    }
     free(host);
     return status;
 }

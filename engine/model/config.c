@@ -1,5 +1,7 @@
 #include "engine/model/config.h"
 
+#include <math.h>
+
 const char *const wz_model_type_names[] = {"llama", "qwen2", "qwen3", NULL};
 
 const char *const wz_lora_target_names[] = {"q_proj",    "k_proj",  "v_proj",    "o_proj",
@@ -99,11 +101,12 @@ static wz_status check_attention(const wz_model_config *config, wz_error *err)
         return wz_fail(err, WZ_ERR_USAGE,
                        "model.head_dim is %lld; it must be even, since RoPE rotates pairs of elements",
                        (long long)config->head_dim);
-    if (!(config->rms_norm_eps > 0.0))
-        return wz_fail(err, WZ_ERR_USAGE, "model.rms_norm_eps is %g; it must be above 0",
+    if (!(config->rms_norm_eps > 0.0 && isfinite(config->rms_norm_eps)))
+        return wz_fail(err, WZ_ERR_USAGE, "model.rms_norm_eps is %g; it must be a number above 0",
                        config->rms_norm_eps);
-    if (!(config->rope_theta > 0.0))
-        return wz_fail(err, WZ_ERR_USAGE, "model.rope_theta is %g; it must be above 0", config->rope_theta);
+    if (!(config->rope_theta > 0.0 && isfinite(config->rope_theta)))
+        return wz_fail(err, WZ_ERR_USAGE, "model.rope_theta is %g; it must be a number above 0",
+                       config->rope_theta);
     return WZ_OK;
 }
 

@@ -136,27 +136,37 @@ void wz_model_rope_angles(const wz_model_config *c, int64_t position, float *cos
     }
 }
 
+/* Rows [first, first + rows): cosines, then sines. */
+static void fill_rope_rows(const wz_model_config *c, int64_t first, int64_t rows, float *values)
+{
+    const int64_t half = c->head_dim / 2;
+    for (int64_t d = 0; d < half; d++) {
+        const double f =
+            wz_model_rope_frequency(c, pow(c->rope_theta, -2.0 * (double)d / (double)c->head_dim));
+        for (int64_t p = 0; p < rows; p++) {
+            values[p * c->head_dim + d] = (float)cos((double)(first + p) * f);
+            values[p * c->head_dim + half + d] = (float)sin((double)(first + p) * f);
+        }
+    }
+}
+
 static wz_status make_rope_table(wz_model *model, wz_error *err)
 {
+    enum { PIECE = 1024 };
     const wz_model_config *c = &model->config;
-    const int64_t half = c->head_dim / 2, positions = c->max_position_embeddings;
-    const size_t bytes = (size_t)(positions * c->head_dim) * sizeof(float);
+    const int64_t positions = c->max_position_embeddings;
+    const size_t width = (size_t)c->head_dim * sizeof(float);
     void *host = NULL, *table = NULL;
-    wz_status status =
-        wz_alloc(&host, (size_t)(positions * c->head_dim), sizeof(float), "the RoPE table", err);
+    wz_status status = wz_alloc(&host, PIECE, width, "the RoPE table", err);
     if (status == WZ_OK)
-        status = model->backend->ops->alloc(model->backend, bytes, "the RoPE table", &table, err);
-    if (status == WZ_OK) {
-        float *values = host;
-        for (int64_t d = 0; d < half; d++) {
-            double f = wz_model_rope_frequency(c, pow(c->rope_theta, -2.0 * (double)d / (double)c->head_dim));
-            for (int64_t p = 0; p < positions; p++) {
-                values[p * c->head_dim + d] = (float)cos((double)p * f);
-                values[p * c->head_dim + half + d] = (float)sin((double)p * f);
-            }
-        }
-        model->backend->ops->upload(model->backend, table, host, bytes);
-        model->rope_table = table;
+        status = model->backend->ops->alloc(model->backend, (size_t)positions * width, "the RoPE table",
+                                            &table, err);
+    model->rope_table = table;
+    for (int64_t first = 0; status == WZ_OK && first < positions; first += PIECE) {
+        const int64_t rows = positions - first < PIECE ? positions - first : PIECE;
+        fill_rope_rows(c, first, rows, host);
+        model->backend->ops->upload(model->backend, model->rope_table + first * c->head_dim, host,
+                                    (size_t)rows * width);
     }
     free(host);
     return status;
@@ -211,8 +221,8 @@ static wz_status lay_out(wz_model *model, bool training, wz_error *err)
     if (status != WZ_OK)
         return status;
     model->layers = block;
-    status =
-        wz_alloc(&block, 3 + layers * (14 + 2 * (size_t)WZ_LORA_TARGETS), sizeof(wz_param), "the model", err);
+    const size_t adapters = config->lora.rank > 0 ? 2 * (size_t)WZ_LORA_TARGETS : 0;
+    status = wz_alloc(&block, 3 + layers * (14 + adapters), sizeof(wz_param), "the model", err);
     if (status != WZ_OK)
         return status;
     model->params = block;

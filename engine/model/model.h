@@ -79,6 +79,8 @@ void wz_model_get_param(const wz_model *model, const wz_param *param, float *hos
 void wz_model_get_numbers(const wz_model *model, const wz_param *param, int64_t first, int64_t count,
                           float *host);
 void wz_model_set_param(const wz_model *model, const wz_param *param, const float *host);
+void wz_model_set_numbers(const wz_model *model, const wz_param *param, int64_t first, int64_t count,
+                          const float *host);
 /* The linear layers of layer `layer` in model->weights or in model->gradients. */
 wz_layer_linears wz_model_linears(const wz_model *model, float *flat, int64_t layer);
 /* Within wz_model_create: room for the copies of weights, where the backend wants such. */

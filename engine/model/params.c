@@ -73,19 +73,25 @@ void wz_model_get_param(const wz_model *model, const wz_param *param, float *hos
     wz_model_get_numbers(model, param, 0, param->count, host);
 }
 
-void wz_model_set_param(const wz_model *model, const wz_param *param, const float *host)
+void wz_model_set_numbers(const wz_model *model, const wz_param *param, int64_t first, int64_t count,
+                          const float *host)
 {
     wz_backend *be = model->backend;
+    const int64_t offset = param->offset + first;
     uint16_t piece[PIECE];
     if (param->type == WZ_F32) {
-        be->ops->upload(be, model->weights + param->offset, host, (size_t)param->count * sizeof(float));
+        be->ops->upload(be, model->weights + offset, host, (size_t)count * sizeof(float));
         return;
     }
-    for (int64_t i = 0; i < param->count; i += PIECE) {
-        const int64_t count = param->count - i < PIECE ? param->count - i : PIECE;
-        for (int64_t j = 0; j < count; j++)
+    for (int64_t i = 0; i < count; i += PIECE) {
+        const int64_t part = count - i < PIECE ? count - i : PIECE;
+        for (int64_t j = 0; j < part; j++)
             piece[j] = wz_bfloat16_from_float(host[i + j]);
-        be->ops->upload(be, (uint16_t *)model->halves + param->offset + i, piece,
-                        (size_t)count * sizeof piece[0]);
+        be->ops->upload(be, (uint16_t *)model->halves + offset + i, piece, (size_t)part * sizeof piece[0]);
     }
+}
+
+void wz_model_set_param(const wz_model *model, const wz_param *param, const float *host)
+{
+    wz_model_set_numbers(model, param, 0, param->count, host);
 }

@@ -33,6 +33,7 @@ typedef struct wz_policy {
     size_t bound_count, bound_capacity;
     /* With adapters: the checkpoint that has the frozen weights, and its weights' digest; "": none has. */
     char base_file[WZ_BASE_PATH_MAX], base_digest[33];
+    size_t bytes_while_made; /* of another model that this one's weights were taken from; 0: none */
 } wz_policy;
 
 /* Takes over the model and the tokenizer, also on failure. Rows of the model beyond the tokenizer's tokens are never sampled;

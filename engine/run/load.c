@@ -112,26 +112,34 @@ static wz_status make_tokenizer(const wz_config *config, wz_tokenizer **out, wz_
     return status;
 }
 
+static double frozen_bytes(const wz_model_config *model)
+{
+    return wz_model_config_parameters(model) * (double)wz_type_bytes((wz_dtype)model->frozen_dtype);
+}
+
 /* Before anything of the model is allocated: the system would grant more than it has and kill us on first use. The plan
- * (plan.c) counts the rest later. */
-static wz_status check_memory(const wz_config *config, const wz_backend *backend, wz_error *err)
+ * (plan.c) counts the rest later. source: of a checkpoint whose adapters are folded in; NULL: none are. */
+static wz_status check_memory(const wz_config *config, const wz_config *source, const wz_backend *backend,
+                              wz_error *err)
 {
     const wz_model_config model = wz_config_model(config);
     const bool has_adapters = model.lora.rank > 0;
     const double parameters = wz_model_config_parameters(&model),
                  trained = has_adapters ? wz_model_config_adapter_parameters(&model) : parameters,
-                 frozen =
-                     has_adapters ? parameters * (double)wz_type_bytes((wz_dtype)model.frozen_dtype) : 0.0,
-                 need = 4.0 * sizeof(float) * trained + frozen;
+                 frozen = has_adapters ? frozen_bytes(&model) : 0.0,
+                 folded = source != NULL ? frozen_bytes(&source->model) : 0.0,
+                 need = 4.0 * sizeof(float) * trained + frozen + folded;
     const double limit = (double)wz_run_memory(config, backend);
     if (need <= limit)
         return WZ_OK;
     return wz_fail(
         err, WZ_ERR_RESOURCE,
-        "weights of %.4g parameters, gradients and AdamW moments need %.1f MiB of memory, more than the %.1f "
+        "weights of %.4g parameters, gradients and AdamW moments%s need %.1f MiB of memory, more than the "
+        "%.1f "
         "MiB the run may use: lower model.hidden_size, model.intermediate_size or model.num_hidden_layers, "
         "or raise memory_limit_gb",
-        parameters, need / 1048576.0, limit / 1048576.0);
+        parameters, source != NULL ? ", beside the policy whose adapters are folded in," : "",
+        need / 1048576.0, limit / 1048576.0);
 }
 
 /* A policy's settings that its weights and tokenizer do not tell. */
@@ -188,7 +196,7 @@ static wz_status from_random(wz_config *config, wz_backend *backend, wz_policy *
     const wz_model_config shape = wz_config_model(config);
     status = wz_model_config_check(&shape, err);
     if (status == WZ_OK)
-        status = check_memory(config, backend, err);
+        status = check_memory(config, NULL, backend, err);
     if (status == WZ_OK)
         status = wz_model_create(&shape, backend, true, &model, err);
     if (status == WZ_OK)
@@ -226,10 +234,12 @@ wz_status wz_policy_from_config(wz_config *config, wz_backend *backend, wz_polic
             memcpy(config->eos_token_id, source.eos_token_id, sizeof config->eos_token_id);
         config->model.lora = own.lora;
         config->model.frozen_dtype = own.frozen_dtype;
+        status = check_memory(config, source.model.lora.rank > 0 ? &source : NULL, backend, err);
+    }
+    if (status == WZ_OK)
         status = source.model.lora.rank > 0
                      ? wz_policy_from_adapters(checkpoint, &source, config, backend, out, err)
                      : wz_policy_from_checkpoint(checkpoint, config, backend, true, out, err);
-    }
     wz_checkpoint_close(checkpoint);
     return status == WZ_OK ? WZ_OK : wz_fail_prefix(err, status, "init_from: ");
 }

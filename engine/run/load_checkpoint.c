@@ -35,42 +35,47 @@ wz_status wz_config_from_checkpoint(wz_checkpoint *checkpoint, const char *path,
     return status;
 }
 
-wz_status wz_read_tensors(wz_checkpoint *checkpoint, const wz_model *model, const char *group, float *flat,
-                          wz_error *err)
+/* Where a tensor that is read goes. */
+typedef struct place {
+    const wz_model *model;
+    const wz_param *param;
+    float *flat; /* NULL: the model's weights, in the parameter's type */
+} place;
+
+static void put_numbers(void *user, size_t first, const float *numbers, size_t count)
 {
-    void *block = NULL;
-    wz_status status =
-        wz_alloc(&block, wz_model_largest_param(model), sizeof(float), "reading a checkpoint", err);
-    for (size_t i = 0; status == WZ_OK && i < model->param_count; i++) {
-        const wz_param *param = &model->params[i];
-        if (model->adapter_params > 0 && i >= model->adapter_params)
-            break;
-        status = wz_checkpoint_read(checkpoint, group, param->name, block, (size_t)param->count, err);
-        if (status == WZ_OK && flat == model->weights)
-            wz_model_set_param(model, param, block);
-        else if (status == WZ_OK)
-            model->backend->ops->upload(model->backend, flat + param->offset, block,
-                                        (size_t)param->count * sizeof(float));
+    const place *to = user;
+    if (to->flat == NULL)
+        wz_model_set_numbers(to->model, to->param, (int64_t)first, (int64_t)count, numbers);
+    else
+        to->model->backend->ops->upload(to->model->backend, to->flat + to->param->offset + first, numbers,
+                                        count * sizeof *numbers);
+}
+
+/* Parameters [first, end) of the table, without a second copy of any. */
+static wz_status read_params(wz_checkpoint *checkpoint, const wz_model *model, const char *group,
+                             size_t first, size_t end, float *flat, wz_error *err)
+{
+    wz_status status = WZ_OK;
+    for (size_t i = first; status == WZ_OK && i < end; i++) {
+        place to = {model, &model->params[i], flat};
+        status = wz_checkpoint_stream(checkpoint, group, to.param->name, (size_t)to.param->count, put_numbers,
+                                      &to, err);
     }
-    free(block);
     return status;
 }
 
-/* Parameters [first, end) of the table. */
+wz_status wz_read_tensors(wz_checkpoint *checkpoint, const wz_model *model, const char *group, float *flat,
+                          wz_error *err)
+{
+    const size_t end = model->adapter_params > 0 ? model->adapter_params : model->param_count;
+    return read_params(checkpoint, model, group, 0, end, flat == model->weights ? NULL : flat, err);
+}
+
 static wz_status read_weights(wz_checkpoint *checkpoint, const wz_model *model, size_t first, size_t end,
                               wz_error *err)
 {
-    void *block = NULL;
-    wz_status status =
-        wz_alloc(&block, wz_model_largest_param(model), sizeof(float), "reading a checkpoint", err);
-    for (size_t i = first; status == WZ_OK && i < end; i++) {
-        const wz_param *param = &model->params[i];
-        status = wz_checkpoint_read(checkpoint, "weights", param->name, block, (size_t)param->count, err);
-        if (status == WZ_OK)
-            wz_model_set_param(model, param, block);
-    }
-    free(block);
-    return status;
+    return read_params(checkpoint, model, "weights", first, end, NULL, err);
 }
 
 /* Adapters from their checkpoint, on the base it names; or new ones on a plain checkpoint. */
@@ -123,19 +128,25 @@ wz_status wz_policy_from_checkpoint(wz_checkpoint *checkpoint, const wz_config *
     return status;
 }
 
-/* to = from with its adapters folded in. */
+/* to = from with its adapters folded in, some rows at a time. */
 static wz_status copy_merged(const wz_model *from, wz_model *to, wz_error *err)
 {
-    void *block = NULL;
-    wz_status status =
-        wz_alloc(&block, wz_model_largest_param(from), sizeof(float), "folding adapters in", err);
+    enum { PIECE = 1 << 18 };
+    wz_status status = WZ_OK;
     for (size_t i = to->adapter_params; status == WZ_OK && i < to->param_count; i++) {
-        const wz_param *param = wz_model_find_param(from, to->params[i].name);
-        status = wz_model_get_merged(from, param, 0, param->shape[0], block, err);
-        if (status == WZ_OK)
-            wz_model_set_param(to, &to->params[i], block);
+        const wz_param *target = &to->params[i], *param = wz_model_find_param(from, target->name);
+        const int64_t width = param->rank == 2 ? param->shape[1] : 1, rows = param->shape[0],
+                      piece = width < PIECE ? PIECE / width : 1;
+        void *block = NULL;
+        status = wz_alloc(&block, (size_t)(piece * width), sizeof(float), "folding adapters in", err);
+        for (int64_t first = 0; status == WZ_OK && first < rows; first += piece) {
+            const int64_t count = rows - first < piece ? rows - first : piece;
+            status = wz_model_get_merged(from, param, first, count, block, err);
+            if (status == WZ_OK)
+                wz_model_set_numbers(to, target, first * width, count * width, block);
+        }
+        free(block);
     }
-    free(block);
     return status;
 }
 
@@ -147,6 +158,7 @@ wz_status wz_policy_from_adapters(wz_checkpoint *checkpoint, const wz_config *so
     wz_tokenizer *tokenizer = NULL;
     wz_model *model = NULL;
     wz_status status = wz_policy_from_checkpoint(checkpoint, source, backend, false, &merged, err);
+    const size_t bytes = status == WZ_OK ? wz_model_bytes(merged->model) : 0;
     if (status == WZ_OK)
         status = wz_model_create(&shape, backend, true, &model, err);
     if (status == WZ_OK)
@@ -161,5 +173,8 @@ wz_status wz_policy_from_adapters(wz_checkpoint *checkpoint, const wz_config *so
         return status;
     }
     status = wz_policy_make(config, model, tokenizer, out, err);
-    return status == WZ_OK ? read_origin(checkpoint, *out, err) : status;
+    if (status != WZ_OK)
+        return status;
+    (*out)->bytes_while_made = bytes;
+    return read_origin(checkpoint, *out, err);
 }

@@ -147,8 +147,8 @@ void wz_run_eval_options(const wz_config *c, const wz_mixture_part *part, wz_eva
 size_t wz_memory_plan_total(const wz_memory_plan *plan)
 {
     const wz_trainer_memory *t = &plan->trainer;
-    return plan->model + t->activations + t->backward + t->vectors + t->passing + t->reference + t->average +
-           plan->own;
+    const size_t run = t->activations + t->backward + t->vectors + t->passing + t->reference + t->average;
+    return plan->model + plan->own + (run > plan->loading ? run : plan->loading);
 }
 
 /* evaluations: the configuration they follow; NULL: none. */
@@ -158,6 +158,7 @@ static wz_status plan_for(wz_policy *policy, const wz_trainer_options *options, 
     const wz_backend *backend = policy->model->backend;
     wz_trainer_memory *t = &plan->trainer;
     plan->model = wz_model_bytes(policy->model);
+    plan->loading = policy->bytes_while_made;
     wz_status status = wz_trainer_plan(policy, options, t, err);
     for (size_t p = 0; status == WZ_OK && evaluations != NULL && p < options->mixture.count; p++) {
         wz_eval_options evaluation;
@@ -208,6 +209,11 @@ static wz_status write_plan(const wz_policy *policy, const wz_trainer_options *o
         status = wz_text_printf(table, err, "  reference policy      %10.1f\n", mebibytes(t->reference));
     if (status == WZ_OK && t->average > 0)
         status = wz_text_printf(table, err, "  averaged weights      %10.1f\n", mebibytes(t->average));
+    if (status == WZ_OK && plan->loading > 0)
+        status = wz_text_printf(table, err,
+                                "  while loading         %10.1f   the policy that adapters were folded into, "
+                                "before what follows the weights here\n",
+                                mebibytes(plan->loading));
     return status != WZ_OK ? status
                            : wz_text_printf(table, err,
                                             "  buffers of the device %10.1f\n"

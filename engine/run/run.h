@@ -48,7 +48,8 @@ void wz_run_eval_options(const wz_config *config, const wz_mixture_part *part, w
 typedef struct wz_memory_plan {
     wz_trainer_memory trainer; /* evaluations included where there are any */
     size_t model;
-    size_t own; /* of the device's libraries and ops */
+    size_t own;     /* of the device's libraries and ops */
+    size_t loading; /* of the model that the weights came from, before the rest was there */
     size_t limit;
     bool is_free_memory; /* the limit: what is free of a GPU's */
 } wz_memory_plan;

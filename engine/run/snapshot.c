@@ -5,6 +5,7 @@
 
 #include "engine/core/json.h"
 #include "engine/run/base.h"
+#include "engine/run/snapshot_tensors.h"
 
 static void write_parts(const wz_snapshot *s, const wz_mixture *mixture, wz_json *json)
 {
@@ -217,74 +218,22 @@ wz_status wz_snapshot_read(wz_checkpoint *checkpoint, const char *path, wz_snaps
     return status;
 }
 
-#define GROUPS 5 /* of tensors, at most */
-
-typedef struct tensor_list {
-    wz_checkpoint_tensor *items;
-    size_t count;
-    char *host[GROUPS];
-} tensor_list;
-
-static void clear_tensors(tensor_list *list)
-{
-    free(list->items);
-    for (int i = 0; i < GROUPS; i++)
-        free(list->host[i]);
-}
-
-/* The first parameters of the table: adapters where there are any, else all. */
-static size_t kept_params(const wz_model *model)
-{
-    return model->adapter_params > 0 ? model->adapter_params : model->param_count;
-}
-
-/* The kept parameters' numbers as they lie in `array`; frozen ones of a base that is kept, as they are stored. */
-static wz_status list_array(const wz_model *model, const char *group, const float *array, tensor_list *list,
-                            char **host, wz_error *err)
-{
-    const wz_backend *be = model->backend;
-    size_t bytes = 0;
-    void *block = NULL;
-    for (size_t i = 0; i < kept_params(model); i++)
-        bytes += (size_t)model->params[i].count * wz_type_bytes(model->params[i].type);
-    const wz_status status = wz_alloc(&block, bytes, 1, "a checkpoint", err);
-    char *to = *host = block;
-    for (size_t i = 0; status == WZ_OK && i < kept_params(model); i++) {
-        const wz_param *param = &model->params[i];
-        const size_t size = (size_t)param->count * wz_type_bytes(param->type);
-        const bool is_half = param->type == WZ_BF16;
-        const void *from =
-            is_half ? (const void *)((const uint16_t *)model->halves + param->offset) : array + param->offset;
-        be->ops->download(model->backend, to, from, size);
-        list->items[list->count++] =
-            (wz_checkpoint_tensor){.group = group,
-                                   .name = param->name,
-                                   .rank = param->rank,
-                                   .shape = {(size_t)param->shape[0], (size_t)param->shape[1]},
-                                   .type = is_half ? WZ_NUMBER_BF16 : WZ_NUMBER_F32,
-                                   .data = to};
-        to += size;
-    }
-    return status;
-}
-
-/* What a checkpoint keeps of a model, downloaded. */
+/* What a checkpoint keeps of a model. */
 static wz_status list_tensors(const wz_snapshot *snapshot, const wz_model *model, bool with_optimiser,
-                              tensor_list *list, wz_error *err)
+                              wz_snapshot_tensors *list, wz_error *err)
 {
-    static const char *const groups[GROUPS] = {"weights", "adam_m", "adam_v", WZ_REFERENCE_GROUP,
-                                               WZ_AVERAGE_GROUP};
-    const float *const arrays[GROUPS] = {model->weights, with_optimiser ? model->adam_m : NULL,
-                                         with_optimiser ? model->adam_v : NULL, snapshot->reference,
-                                         snapshot->average};
-    void *block = NULL;
-    memset(list, 0, sizeof *list);
-    wz_status status =
-        wz_alloc(&block, kept_params(model) * GROUPS, sizeof *list->items, "a checkpoint", err);
-    list->items = block;
-    for (int g = 0; status == WZ_OK && g < GROUPS; g++)
-        if (arrays[g] != NULL)
-            status = list_array(model, groups[g], arrays[g], list, &list->host[g], err);
+    const struct {
+        const char *name;
+        const float *array;
+    } groups[WZ_SNAPSHOT_GROUPS] = {{"weights", model->weights},
+                                    {"adam_m", with_optimiser ? model->adam_m : NULL},
+                                    {"adam_v", with_optimiser ? model->adam_v : NULL},
+                                    {WZ_REFERENCE_GROUP, snapshot->reference},
+                                    {WZ_AVERAGE_GROUP, snapshot->average}};
+    const wz_status status = wz_snapshot_tensors_init(model, list, err);
+    for (int g = 0; status == WZ_OK && g < WZ_SNAPSHOT_GROUPS; g++)
+        if (groups[g].array != NULL)
+            wz_snapshot_tensors_add(list, model, groups[g].name, groups[g].array);
     return status;
 }
 
@@ -292,7 +241,7 @@ wz_status wz_snapshot_write(const char *path, const wz_snapshot *snapshot, const
                             const wz_config *config, const char *environment, bool with_optimiser,
                             wz_error *err)
 {
-    tensor_list tensors = {0};
+    wz_snapshot_tensors tensors = {0};
     wz_text state = {0}, yaml = {0}, tokenizer = {0}, base = {0}, pool = {0};
     wz_status status = list_tensors(snapshot, policy->model, with_optimiser, &tensors, err);
     if (status == WZ_OK && wz_model_adapter_count(policy->model) > 0)
@@ -320,7 +269,7 @@ wz_status wz_snapshot_write(const char *path, const wz_snapshot *snapshot, const
                 kept[content.text_count++] = texts[i];
         status = wz_checkpoint_write(path, &content, err);
     }
-    clear_tensors(&tensors);
+    wz_snapshot_tensors_clear(&tensors);
     wz_text_clear(&state);
     wz_text_clear(&yaml);
     wz_text_clear(&tokenizer);
