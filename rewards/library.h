@@ -13,7 +13,7 @@
 
 #include "rewards/verifier.h"
 
-#define WZ_FAMILY_ABI 1u /* raised with every change to the structures a family is made of */
+#define WZ_FAMILY_ABI 2u /* raised with every change to the structures a family is made of */
 #define WZ_FAMILY_SYMBOL "wavezero_family"
 
 typedef struct wz_family {

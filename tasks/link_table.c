@@ -99,14 +99,29 @@ static void write_gain(wz_words *words, const wz_problem *problem, size_t receiv
     wz_word_number(words, problem->numbers[receiver * problem->size + transmitter]);
 }
 
+static void write_row(wz_words *words, const wz_problem *problem, size_t receiver)
+{
+    wz_word_label_small(words, receiver);
+    write_gain(words, problem, receiver, receiver);
+    for (size_t j = 0; j < problem->size; j++)
+        if (j != receiver)
+            write_gain(words, problem, receiver, j);
+}
+
 void wz_link_table_write(wz_words *words, const wz_problem *problem)
 {
-    for (size_t i = 0; i < problem->size; i++) {
-        wz_word_label_small(words, i);
-        write_gain(words, problem, i, i);
-        for (size_t j = 0; j < problem->size; j++)
-            if (j != i)
-                write_gain(words, problem, i, j);
+    for (size_t i = 0; i < problem->size; i++)
+        write_row(words, problem, i);
+}
+
+void wz_link_table_write_aligned(wz_words *words, const wz_problem *problem, size_t width)
+{
+    for (size_t i = problem->size; i-- > 0;) {
+        write_row(words, problem, i);
+        for (size_t j = problem->size; j < width; j++) {
+            wz_word(words, "none");
+            wz_word(words, "none");
+        }
     }
 }
 

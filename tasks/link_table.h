@@ -28,6 +28,9 @@ wz_status wz_link_table_check(const wz_problem *problem, int32_t maximum, wz_err
 /* Appends the rows of a compact prompt: the receiver's label in small letters, then the gain from its own transmitter, then
  * the others', each behind the transmitter's label: " b B 40 A 33 C 0". */
 void wz_link_table_write(wz_words *words, const wz_problem *problem);
+/* The same rows, the last link's first, each filled with " none none" up to `width` gains, width >= links: the row of link k,
+ * counted from 0, then begins (k + 1)(2 width + 1) words before the opening of the answer, however many links there are. */
+void wz_link_table_write_aligned(wz_words *words, const wz_problem *problem, size_t width);
 /* Appends a line for each receiver in words: "Receiver A: 10 dB from A, -3 dB from B"; `offset` is taken off the numbers. */
 void wz_link_table_write_full(wz_words *words, const wz_problem *problem, int offset);
 /* The same behind a sentence that says what the links and the table are. */

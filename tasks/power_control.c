@@ -23,6 +23,7 @@ enum {
     OPTION_POWER_DBM,
     OPTION_BANDWIDTH_MHZ,
     OPTION_NOISE_FIGURE_DB,
+    OPTION_ROW_WIDTH,
     OPTION_COUNT
 };
 
@@ -44,6 +45,10 @@ static const wz_task_option options[OPTION_COUNT] = {
     {"power_dbm", 0, -30, 60, 0, "umi, uma: of a base station (0: 44 or 49)", NULL},
     {"bandwidth_mhz", 0, 0, 2000, 0, "umi, uma: 0.1 or more (0: 20)", NULL},
     {"noise_figure_db", 9, 0, 30, 0, "umi, uma: of a receiver", NULL},
+    {"row_width", 0, 0, WZ_MAX_LABELS, 1,
+     "gains that a row of a compact prompt has room for, rows last link first: for one policy at several "
+     "numbers of links (0: as many as links, rows in order)",
+     NULL},
 };
 
 const wz_power_control *wz_power_control_borrow(const wz_problem *problem)
@@ -70,6 +75,9 @@ static wz_status check(const double *values, wz_error *err)
     if (status == WZ_OK && values[OPTION_CELLS] > values[OPTION_LINKS])
         status = wz_fail(err, WZ_ERR_USAGE, "task.cells = %g is more than task.links = %g",
                          values[OPTION_CELLS], values[OPTION_LINKS]);
+    if (status == WZ_OK && values[OPTION_ROW_WIDTH] != 0 && values[OPTION_ROW_WIDTH] < values[OPTION_LINKS])
+        status = wz_fail(err, WZ_ERR_USAGE, "task.row_width = %g: 0 or at least task.links = %g",
+                         values[OPTION_ROW_WIDTH], values[OPTION_LINKS]);
     if (status == WZ_OK && values[OPTION_SNR_DB] != 0 && (channel == CHANNEL_UMI || channel == CHANNEL_UMA))
         status =
             wz_fail(err, WZ_ERR_USAGE,
@@ -176,9 +184,13 @@ static wz_status import(const double *values, size_t rows, size_t columns, const
 static void print_compact(const wz_problem *problem, wz_words *words)
 {
     const wz_power_control *p = problem->payload;
+    const size_t width = (size_t)problem->values[OPTION_ROW_WIDTH];
     wz_words_printf(words, " power levels %zu dB plus %d 0 to %d", p->levels, WZ_GAIN_DB_OFFSET,
                     printed_max(problem->values));
-    wz_link_table_write(words, problem);
+    if (width > 0)
+        wz_link_table_write_aligned(words, problem, width);
+    else
+        wz_link_table_write(words, problem);
     wz_words_open_answer(words);
 }
 
@@ -214,6 +226,7 @@ const wz_task wz_task_power_control = {
     .stream = 0,
     .options = options,
     .option_count = OPTION_COUNT,
+    .later_options = 1,
     .size_option = OPTION_LINKS,
     .check = check,
     .number_count = wz_link_table_count,

@@ -19,6 +19,10 @@
  * others', each behind the transmitter's label: " b B 40 A 33 C 0". A gain so says by itself whose it is. Tables of
  * bare numbers take half the tokens, but a small policy can only tell their entries apart by counting: with ten links
  * it learned nothing in hundreds of steps where it now reaches 0.84 of the optimum in four hundred.
+ * With row_width W each row is filled with " none none" up to W gains, and the last link comes first: what a decision
+ * depends on then stands at the same distance before it whatever the number of links. A policy that finds its way by
+ * distances learns these for one number of links at a time: trained on 2, 3, 4 and 6 links it had 76% of WMMSE with 5, with
+ * aligned rows 101%.
  *
  * Compact answers. With two levels each link is named in order, in capitals if it transmits and in small
  * letters if it is silent: " A b C</answer>". A decision so says which link it is about, and a small policy

@@ -63,6 +63,11 @@ void wz_task_default_values(const wz_task *task, double *values)
         values[i] = task->options[i].default_value;
 }
 
+bool wz_task_is_later_option(const wz_task *task, size_t option)
+{
+    return option + task->later_options >= task->option_count;
+}
+
 wz_status wz_task_check_values(const wz_task *task, const double *values, wz_error *err)
 {
     for (size_t i = 0; i < task->option_count; i++) {

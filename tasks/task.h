@@ -9,6 +9,7 @@
 #ifndef WZ_TASKS_TASK_H
 #define WZ_TASKS_TASK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -56,7 +57,10 @@ struct wz_task {
     uint32_t stream; /* of random draws, < 4096: its own for each family, so that families share no numbers */
     const wz_task_option *options;
     size_t option_count; /* <= WZ_TASK_MAX_OPTIONS; values arrays are parallel to options */
-    size_t size_option;  /* index of the option that is the problem size, at most 255 */
+    /* How many of them, the last, came when problem sets of the family had been frozen: a set that lacks them means their
+     * defaults, and a digest leaves them out where they are at these. */
+    size_t later_options;
+    size_t size_option; /* index of the option that is the problem size, at most 255 */
     /* Cross-option checks beyond each option's own range; NULL: none. */
     wz_status (*check)(const double *values, wz_error *err);
     /* Of a problem with these options. */
@@ -95,6 +99,7 @@ const wz_task *wz_task_find(const char *name); /* NULL: unknown */
 void wz_task_add(const wz_task *task);
 
 void wz_task_default_values(const wz_task *task, double *values);
+bool wz_task_is_later_option(const wz_task *task, size_t option);
 wz_status wz_task_check_values(const wz_task *task, const double *values, wz_error *err);
 
 /* A problem whose numbers are zero, its parts in order; for families' import and for what follows. */

@@ -56,7 +56,7 @@ END_TEST
 
 START_TEST(flawed_library_is_refused_with_its_flaw)
 {
-    static const char *const messages[] = {"built for version 2 of the task interface",
+    static const char *const messages[] = {"built for version 3 of the task interface",
                                            "compile it with this program's headers",
                                            "lacks a task with a name",
                                            "lacks number_count, payload_bytes",

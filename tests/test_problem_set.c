@@ -186,16 +186,10 @@ START_TEST(entry_make_digests_options_and_numbers)
     wz_set_entry entry;
     wz_task_default_values(task, values);
     memcpy(values, (const double[]){2, 8, 2.5}, 3 * sizeof *values);
-    int length =
-        snprintf(text, sizeof text, "power_control %d links=2 levels=8 snr_db=2.5", task->text_version);
-    for (size_t i = 3; i < task->option_count; i++) { /* later ones, by name or as whole numbers */
-        const char *const *names = task->options[i].names;
-        length += names != NULL ? snprintf(text + length, sizeof text - (size_t)length, " %s=%s",
-                                           task->options[i].name, names[(size_t)values[i]])
-                                : snprintf(text + length, sizeof text - (size_t)length, " %s=%.0f",
-                                           task->options[i].name, values[i]);
-    }
-    (void)snprintf(text + length, sizeof text - (size_t)length, ": 40 3 17 25");
+    (void)snprintf(text, sizeof text,
+                   "power_control %d links=2 levels=8 snr_db=2.5 channel=rayleigh cells=0 radius_m=0 "
+                   "carrier_ghz=0 power_dbm=0 bandwidth_mhz=0 noise_figure_db=9: 40 3 17 25",
+                   task->text_version); /* row_width came later: only where it is not 0 */
     wz_digest_bytes(text, strlen(text), digest);
     ck_assert_int_eq(wz_problem_from_numbers(task, values, numbers, 4, &problem, &err), WZ_OK);
     ck_assert_int_eq(wz_set_entry_make(&problem, 1, WZ_PROMPT_FULL, &entry, &err), WZ_OK);
@@ -207,6 +201,37 @@ START_TEST(entry_make_digests_options_and_numbers)
     ck_assert_int_eq(wz_set_entry_make(&problem, WZ_SET_NO_SEED, WZ_PROMPT_FULL, &entry, &err), WZ_OK);
     ck_assert_str_eq(entry.digest, digest);
     wz_set_entry_clear(&entry);
+}
+END_TEST
+
+/* Sets from before power_control had row_width are the same sets; what an option from the beginning says cannot be guessed. */
+START_TEST(set_read_without_a_later_option_takes_its_default)
+{
+    static const char later[] = "\"row_width\": 0";
+    wz_problem_set set;
+    program_succeed(&p, "tasks export @/now.jsonl --problems 1 task.name=power_control");
+    program_succeed(&p, "tasks export @/then.h5 --problems 1 task.name=power_control");
+    wz_text line = text_of("now.jsonl");
+    char *at = strstr(line.data, later);
+    ck_assert_ptr_nonnull(at);
+    at -= strlen(", ");
+    memset(at, ' ', strlen(", ") + strlen(later));
+    temporary_write(file("then.jsonl"), line.data, line.length);
+    wz_text_clear(&line);
+    hid_t file_id = H5Fopen(file("then.h5"), H5F_ACC_RDWR, H5P_DEFAULT);
+    ck_assert_int_ge(H5Adelete_by_name(file_id, "0000/options", "row_width", H5P_DEFAULT), 0);
+    ck_assert_int_ge(H5Fclose(file_id), 0);
+    static const char *const names[] = {"then.jsonl", "then.h5"};
+    for (size_t i = 0; i < 2; i++) {
+        ck_assert_msg(wz_problem_set_read(file(names[i]), true, &set, &err) == WZ_OK, "%s", err.text);
+        ck_assert_uint_eq(set.count, 1);
+        wz_problem_set_clear(&set);
+    }
+    file_id = H5Fopen(file("then.h5"), H5F_ACC_RDWR, H5P_DEFAULT);
+    ck_assert_int_ge(H5Adelete_by_name(file_id, "0000/options", "noise_figure_db", H5P_DEFAULT), 0);
+    ck_assert_int_ge(H5Fclose(file_id), 0);
+    ck_assert_int_eq(wz_problem_set_read(file("then.h5"), true, &set, &err), WZ_ERR_CORRUPT);
+    ck_assert_msg(strstr(err.text, "option 'noise_figure_db' is missing") != NULL, "%s", err.text);
 }
 END_TEST
 
@@ -676,6 +701,7 @@ static Suite *make_suite(void)
     tcase_add_test(sets, set_is_the_same_bytes_when_it_is_written_again);
     tcase_add_test(sets, set_read_gives_groups_in_order_of_first_appearance);
     tcase_add_test(sets, entry_make_digests_options_and_numbers);
+    tcase_add_test(sets, set_read_without_a_later_option_takes_its_default);
     tcase_add_loop_test(sets, set_read_of_a_changed_line_names_line_and_reason, 0,
                         (int)(sizeof changes / sizeof changes[0]));
     tcase_add_loop_test(sets, set_read_of_what_is_no_json_line_names_line_and_reason, 0,

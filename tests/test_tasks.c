@@ -22,6 +22,16 @@ static void setup(void)
     err.text[0] = '\0';
 }
 
+/* The place of an option's value. */
+static size_t option(const char *name)
+{
+    size_t i = 0;
+    while (i < task->option_count && strcmp(task->options[i].name, name) != 0)
+        i++;
+    ck_assert_uint_lt(i, task->option_count);
+    return i;
+}
+
 static wz_problem make(double links, double levels, double snr_db, uint64_t seed, wz_split split,
                        uint32_t index)
 {
@@ -269,6 +279,55 @@ START_TEST(print_compact_frame_is_nine_words_at_every_size)
 }
 END_TEST
 
+START_TEST(print_compact_aligned_rows_come_last_link_first)
+{
+    double values[WZ_TASK_MAX_OPTIONS];
+    wz_problem problem;
+    wz_text text = {0};
+    wz_task_default_values(task, values);
+    values[option("row_width")] = 4;
+    ck_assert_int_eq(task->import(values, 3, 3, small, 0, &problem, &err), WZ_OK);
+    ck_assert_int_eq(wz_problem_print(&problem, WZ_PROMPT_COMPACT, &text, &err), WZ_OK);
+    ck_assert_str_eq(text.data, " power levels 2 dB plus 30 0 to 44"
+                                " c C 30 A 0 B 20 none none b B 40 A 0 C 33 none none"
+                                " a A 44 B 24 C 27 none none<answer>");
+    wz_text_clear(&text);
+    wz_problem_clear(&problem);
+    values[option("row_width")] = 2;
+    ck_assert_int_eq(task->import(values, 3, 3, small, 0, &problem, &err), WZ_ERR_USAGE);
+    ck_assert_msg(strstr(err.text, "task.row_width = 2: 0 or at least task.links = 3") != NULL, "%s",
+                  err.text);
+}
+END_TEST
+
+/* Words from the row of link k to the opening of the answer, for every number of links. */
+START_TEST(print_compact_aligned_rows_stand_at_one_distance)
+{
+    const size_t width = 9;
+    double values[WZ_TASK_MAX_OPTIONS];
+    wz_task_default_values(task, values);
+    values[option("row_width")] = (double)width;
+    for (size_t links = 2; links <= width; links++) {
+        wz_problem problem;
+        wz_text text = {0};
+        values[0] = (double)links;
+        ck_assert_int_eq(wz_problem_generate(task, values, 1, WZ_SPLIT_TRAIN, 0, &problem, &err), WZ_OK);
+        ck_assert_int_eq(wz_problem_print(&problem, WZ_PROMPT_COMPACT, &text, &err), WZ_OK);
+        for (size_t k = 0; k < links; k++) {
+            const char row[] = {' ', (char)('a' + k), ' ', (char)('A' + k), ' ', '\0'};
+            const char *at = strstr(text.data, row);
+            size_t words = 0;
+            ck_assert_ptr_nonnull(at);
+            for (; *at != '\0'; at++)
+                words += *at == ' ';
+            ck_assert_uint_eq(words, (k + 1) * (2 * width + 1));
+        }
+        wz_text_clear(&text);
+        wz_problem_clear(&problem);
+    }
+}
+END_TEST
+
 START_TEST(print_full_states_units_levels_and_form)
 {
     static const char *const needed[] = {
@@ -460,6 +519,8 @@ int main(void)
     tcase_add_test(cases, import_bad_tables_are_refused_with_the_place);
     tcase_add_test(cases, print_compact_is_the_frame_and_the_table);
     tcase_add_test(cases, print_compact_frame_is_nine_words_at_every_size);
+    tcase_add_test(cases, print_compact_aligned_rows_come_last_link_first);
+    tcase_add_test(cases, print_compact_aligned_rows_stand_at_one_distance);
     tcase_add_test(cases, print_full_states_units_levels_and_form);
     tcase_add_test(cases, link_label_counts_in_letters_without_repeats);
     tcase_add_test(cases, answer_pattern_on_off_names_the_links);

@@ -13,7 +13,7 @@
  * of the problem is, "clipped": n how many of the table's numbers the prompt could not print as they were.
  *
  * digest is XXH3-128 of the problem without its prose, written "power_control 3 links=3 levels=8 snr_db=10: 43 ...":
- * family, text version, options in the family's order, numbers; numbers as in the line; of a user's own "; rows 2 1 3;
+ * family, text version, options in the family's order (but such as came later, where they are at their defaults), numbers; numbers as in the line; of a user's own "; rows 2 1 3;
  * clipped 0" follows. Split, index and seed it leaves out: drawing anew verifies these. The digest of a set is that of
  * its problems' digests, each behind a line break's place: "<digest>\n<digest>\n...". */
 #ifndef WZ_RUN_PROBLEM_SET_H

@@ -69,7 +69,7 @@ wz_status wz_set_find_task(const char *name, const wz_task **out, wz_error *err)
 
 /* ---- making ---- */
 
-/* " links=3 levels=8": all options, or the size and those that are not at their defaults. */
+/* " links=3 levels=8": all options but later ones at their defaults, or the size and those that are not at their defaults. */
 static wz_status write_values(const wz_task *task, const double *values, bool all, wz_text *out,
                               wz_error *err)
 {
@@ -77,7 +77,8 @@ static wz_status write_values(const wz_task *task, const double *values, bool al
     wz_status status = WZ_OK;
     for (size_t i = 0; status == WZ_OK && i < task->option_count; i++) {
         const wz_task_option *option = &task->options[i];
-        if (!all && i != task->size_option && values[i] == option->default_value)
+        const bool may_be_unsaid = all ? wz_task_is_later_option(task, i) : i != task->size_option;
+        if (may_be_unsaid && values[i] == option->default_value)
             continue;
         wz_json_format_number(values[i], number);
         status = wz_text_printf(out, err, " %s=%s", option->name,

@@ -135,7 +135,9 @@ static wz_status read_options(const hdf5_reader *r, hid_t where, size_t number, 
         return complain(r, number, "options", "is missing", err);
     for (size_t i = 0; status == WZ_OK && i < g->task->option_count; i++) {
         const wz_task_option *option = &g->task->options[i];
-        if (option->names != NULL && wz_hdf5_read_string(options, option->name, text, sizeof text))
+        if (wz_task_is_later_option(g->task, i) && H5Aexists(options, option->name) == 0)
+            g->values[i] = option->default_value;
+        else if (option->names != NULL && wz_hdf5_read_string(options, option->name, text, sizeof text))
             status = wz_set_find_value(option, text, &g->values[i], err);
         else if (option->names != NULL || !wz_hdf5_read_number(options, option->name, &g->values[i]))
             status = wz_fail(err, WZ_ERR_CORRUPT, "option '%s' is missing or of another type", option->name);

@@ -203,8 +203,11 @@ static wz_status read_options(const json_t *line, wz_set_record *record, wz_erro
     }
     wz_status status = WZ_OK;
     for (size_t i = 0; status == WZ_OK && i < task->option_count; i++)
-        status = read_option(&task->options[i], json_object_get(options, task->options[i].name),
-                             &record->values[i], err);
+        if (wz_task_is_later_option(task, i) && json_object_get(options, task->options[i].name) == NULL)
+            record->values[i] = task->options[i].default_value;
+        else
+            status = read_option(&task->options[i], json_object_get(options, task->options[i].name),
+                                 &record->values[i], err);
     return status;
 }
 
