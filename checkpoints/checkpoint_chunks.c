@@ -8,7 +8,7 @@
 #include "engine/core/file.h"
 #include "engine/core/fletcher32.h"
 
-/* Whose places are asked for: the library goes through the whole list for each. Our writer's chunks have half a MiB or more where
+/* Whose places are asked for: the library goes through the whole list for each. Our writer's chunks have a quarter of a MiB or more where
  * there are several. */
 #define MOST_CHUNKS 8192
 #define LEAST_BYTES 65536u

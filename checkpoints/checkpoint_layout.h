@@ -6,7 +6,7 @@
  *
  * xxh3_128 of a dataset covers its group, name, shape, type where it is not float32, and bytes; manifest covers the step and, in order, the
  * digest of every dataset. So a lost, added, renamed or reshaped dataset or a changed step is found as
- * surely as a changed weight. Readable with h5py and h5dump; chunks of about 1 MiB carry fletcher32. */
+ * surely as a changed weight. Readable with h5py and h5dump; chunks of about half a MiB carry fletcher32. */
 #ifndef WZ_CHECKPOINTS_CHECKPOINT_LAYOUT_H
 #define WZ_CHECKPOINTS_CHECKPOINT_LAYOUT_H
 
@@ -20,7 +20,7 @@
 #define WZ_CHECKPOINT_TEXTS "texts"
 #define WZ_CHECKPOINT_DIGEST "xxh3_128"
 #define WZ_CHECKPOINT_MAX_NAME 255           /* bytes */
-#define WZ_CHECKPOINT_BLOCK_BYTES (1u << 20) /* about: a chunk in the file, a step of reading */
+#define WZ_CHECKPOINT_BLOCK_BYTES (1u << 19) /* about: a chunk in the file, a step of reading */
 /* the longest "group/name" with its terminator */
 #define WZ_CHECKPOINT_MAX_PLACE (2 * WZ_CHECKPOINT_MAX_NAME + 2)
 

@@ -33,14 +33,15 @@ static wz_status fill_from_source(const wz_checkpoint_tensor *tensor, const wz_c
                                   rows *to, void *block, wz_error *err)
 {
     const size_t count = (size_t)walk->count[0], width = tensor->rank == 2 ? tensor->shape[1] : 1;
-    const wz_status status =
-        wz_grow(&to->numbers, &to->capacity, count * width, sizeof(float), "rows of a tensor", err);
+    const bool is_part = tensor->rank == 2 && walk->count[1] < width;
+    wz_status status = WZ_OK;
+    if (is_part || tensor->type != WZ_NUMBER_F32)
+        status = wz_grow(&to->numbers, &to->capacity, count * width, sizeof(float), "rows of a tensor", err);
     if (status != WZ_OK)
         return status;
-    return tensor->rank == 2 && walk->count[1] < width
-               ? fill_part(tensor, walk, to, block, err)
-               : wz_tensor_read_as(tensor->source, tensor->index, (size_t)walk->start[0], count, tensor->type,
-                                   to->numbers, block, err);
+    return is_part ? fill_part(tensor, walk, to, block, err)
+                   : wz_tensor_read_as(tensor->source, tensor->index, (size_t)walk->start[0], count,
+                                       tensor->type, to->numbers, block, err);
 }
 
 /* A block's bytes as they are stored. */

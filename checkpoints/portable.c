@@ -166,6 +166,8 @@ wz_status wz_tensor_read_as(wz_tensor_source *source, size_t index, size_t first
     const wz_stored_tensor *tensor = &source->tensors[index];
     if (tensor->type == type && source->read_stored != NULL)
         return source->read_stored(source, index, first, rows, out, err);
+    if (type == WZ_NUMBER_F32)
+        return source->read(source, index, first, rows, out, err);
     const wz_status status = source->read(source, index, first, rows, numbers, err);
     if (status == WZ_OK)
         wz_numbers_encode(type, numbers, rows * (tensor->rank == 2 ? tensor->shape[1] : 1), out);

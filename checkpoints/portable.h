@@ -77,7 +77,7 @@ typedef struct wz_byte_count {
     void *user;
 } wz_byte_count;
 
-/* Rows of a tensor in a type: as they are stored where that is the type, else read as fp32 (into numbers, which holds as many) and
+/* Rows of a tensor in a type: as they are stored where that is the type, else read as fp32 (into numbers, which holds as many; f32 itself needs none) and
  * rounded. */
 wz_status wz_tensor_read_as(wz_tensor_source *source, size_t index, size_t first, size_t rows,
                             wz_number_type type, float *numbers, void *out, wz_error *err);

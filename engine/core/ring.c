@@ -6,7 +6,7 @@
 
 #include "engine/core/memory.h"
 
-#define PIECES 4
+#define PIECES 2
 
 struct wz_ring {
     pthread_t thread;

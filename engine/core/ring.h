@@ -1,4 +1,4 @@
-/* A few pieces of memory that go round between two threads: one fills them, the other empties them, in order. So reading,
+/* Two pieces of memory that go round between two threads: one fills them, the other empties them, in order. So reading,
  * computing and writing take place side by side, and who waits for the other uses no processor.
  *
  * The thread that starts a ring is one side, and gives the other side as a function; either fills:
