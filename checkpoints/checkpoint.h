@@ -20,7 +20,7 @@ struct wz_tensor_source; /* checkpoints/portable.h */
 
 /* A tensor to write, row-major. group: "weights", "adam_m", "adam_v" (or another name later).
  * type: how it is stored, f32 (a run's own), f16 or bf16; readers get fp32 of any. Its numbers are either in memory, as they
- * are stored, or in a source, whose fp32 numbers the writer reads and rounds to `type` some rows at a time. */
+ * are stored, or in a source, whose fp32 numbers the writer reads and rounds to `type` some rows at a time, from a thread of its own. */
 typedef struct wz_checkpoint_tensor {
     const char *group;
     const char *name; /* Hugging Face name, e.g. "model.layers.0.self_attn.q_proj.weight" */
@@ -81,8 +81,8 @@ wz_status wz_checkpoint_read_text(wz_checkpoint *checkpoint, const char *name, w
 wz_status wz_checkpoint_verify(wz_checkpoint *checkpoint, wz_error *err);
 
 /* The tensors of group "weights", some rows at a time, so that a model need not fit into memory. What is read has been
- * checked against the file's checksums per block (fletcher32); digests cover whole tensors: wz_checkpoint_verify. The
- * checkpoint must outlive the source. */
+ * checked against the file's checksums per block (fletcher32), and a tensor that is read to its end against its digest, too (of
+ * files that HDF5's tools rewrote, wz_checkpoint_verify checks that). The checkpoint must outlive the source. */
 wz_status wz_checkpoint_weights(wz_checkpoint *checkpoint, struct wz_tensor_source **out, wz_error *err);
 
 /* 32 hex digits: equal exactly when names, types, shapes and stored bits of all tensors of group "weights" are equal. */

@@ -17,28 +17,23 @@ static bool read_block(hid_t dataset, hid_t type, const wz_checkpoint_entry *ent
     return done;
 }
 
-/* Where blocks go. */
-typedef struct target {
-    void *data;     /* the entry's bytes, or fp32 of its numbers; NULL: none are kept */
-    void *scratch;  /* a block as it is stored; NULL: blocks go straight into data */
-    float *numbers; /* a block's fp32 for `take`; NULL: scratch holds them */
-    wz_checkpoint_take take;
-    void *user;
-} target;
-
-static void deliver(const wz_checkpoint_entry *entry, const wz_checkpoint_walk *walk, const target *to)
+void wz_checkpoint_deliver(const wz_checkpoint_entry *entry, const void *stored, size_t first, size_t count,
+                           const wz_checkpoint_target *to)
 {
-    if (to->take == NULL && to->data != NULL)
-        wz_numbers_decode(entry->tensor.type, to->scratch, walk->elements, (float *)to->data + walk->first);
-    if (to->take == NULL)
-        return;
-    if (to->numbers != NULL)
-        wz_numbers_decode(entry->tensor.type, to->scratch, walk->elements, to->numbers);
-    to->take(to->user, walk->first, to->numbers != NULL ? to->numbers : to->scratch, walk->elements);
+    if (to->take != NULL) {
+        if (to->numbers != NULL)
+            wz_numbers_decode(entry->tensor.type, stored, count, to->numbers);
+        to->take(to->user, first, to->numbers != NULL ? to->numbers : stored, count);
+    } else if (to->data != NULL && wz_checkpoint_entry_is_text(entry)) {
+        memcpy((unsigned char *)to->data + first, stored, count);
+    } else if (to->data != NULL) {
+        wz_numbers_decode(entry->tensor.type, stored, count, (float *)to->data + first);
+    }
 }
 
-/* Reads every block in row-major order and adds it to the digest. */
-static bool read_blocks(hid_t dataset, const wz_checkpoint_entry *entry, const target *to, wz_digest *digest)
+/* Reads every block in row-major order, by way of scratch, and adds it to the digest. */
+static bool read_blocks(hid_t dataset, const wz_checkpoint_entry *entry, void *scratch,
+                        const wz_checkpoint_target *to, wz_digest *digest)
 {
     size_t block[WZ_CHECKPOINT_MAX_RANK];
     wz_checkpoint_walk walk = {0};
@@ -46,53 +41,26 @@ static bool read_blocks(hid_t dataset, const wz_checkpoint_entry *entry, const t
     bool done = type >= 0;
     (void)wz_checkpoint_block(entry, block);
     while (done && wz_checkpoint_walk_on(entry, block, &walk)) {
-        void *place =
-            to->scratch != NULL ? to->scratch : (unsigned char *)to->data + walk.first * entry->element_size;
-        done = read_block(dataset, type, entry, &walk, place);
+        done = read_block(dataset, type, entry, &walk, scratch);
         if (!done)
             break;
-        wz_digest_add(digest, place, walk.elements * entry->element_size);
-        if (to->scratch != NULL)
-            deliver(entry, &walk, to);
+        wz_digest_add(digest, scratch, walk.elements * entry->element_size);
+        wz_checkpoint_deliver(entry, scratch, walk.first, walk.elements, to);
     }
     (void)wz_hdf5_close(H5Tclose, type);
     return done;
 }
 
-static wz_status check_digest(const wz_checkpoint *checkpoint, const wz_checkpoint_entry *entry,
-                              wz_digest *digest, wz_error *err)
-{
-    char found[WZ_DIGEST_HEX];
-    wz_digest_finish(digest, found);
-    if (strcmp(found, entry->digest) != 0)
-        return wz_checkpoint_fail_dataset(checkpoint, entry,
-                                          "is damaged: its digest differs from the one written", err);
-    return WZ_OK;
-}
-
-static wz_status make_scratch(const wz_checkpoint_entry *entry, target *to, wz_error *err)
+/* What our writer did not make: by the library, in its own steps. */
+static wz_status read_foreign(const wz_checkpoint *checkpoint, const wz_checkpoint_entry *entry,
+                              const wz_checkpoint_target *to, wz_error *err)
 {
     size_t block[WZ_CHECKPOINT_MAX_RANK];
-    const size_t elements = wz_checkpoint_block(entry, block);
-    const bool is_f32 = entry->tensor.type == WZ_NUMBER_F32;
-    void *numbers = NULL;
-    wz_status status = WZ_OK;
-    if (to->data == NULL || !is_f32)
-        status = wz_alloc(&to->scratch, elements, entry->element_size, "a block of a checkpoint", err);
-    if (status == WZ_OK && to->take != NULL && !is_f32)
-        status = wz_alloc(&numbers, elements, sizeof(float), "a block of a checkpoint", err);
-    to->numbers = numbers;
-    return status;
-}
-
-/* Reads an entry, or, of an empty target, only checks it. */
-static wz_status read_entry(const wz_checkpoint *checkpoint, const wz_checkpoint_entry *entry, target to,
-                            wz_error *err)
-{
+    void *scratch = NULL;
     wz_digest *digest = NULL;
     hid_t dataset = -1;
-    wz_hdf5_prepare();
-    wz_status status = make_scratch(entry, &to, err);
+    wz_status status = wz_alloc(&scratch, wz_checkpoint_block(entry, block), entry->element_size,
+                                "a block of a checkpoint", err);
     if (status == WZ_OK)
         status = wz_checkpoint_digest_start(entry, &digest, err);
     if (status != WZ_OK)
@@ -100,19 +68,50 @@ static wz_status read_entry(const wz_checkpoint *checkpoint, const wz_checkpoint
     dataset = wz_checkpoint_open_dataset(checkpoint, entry);
     if (dataset < 0)
         status = wz_checkpoint_fail_dataset(checkpoint, entry, "cannot be opened", err);
-    else if (!read_blocks(dataset, entry, &to, digest))
+    else if (!read_blocks(dataset, entry, scratch, to, digest))
         status = wz_checkpoint_fail_dataset(checkpoint, entry, "cannot be read", err);
     else
-        status = check_digest(checkpoint, entry, digest, err);
+        status = wz_checkpoint_check_digest(checkpoint, entry, digest, err);
 done:
     (void)wz_hdf5_close(H5Dclose, dataset);
     wz_digest_destroy(digest);
-    free(to.scratch);
-    free(to.numbers);
+    free(scratch);
+    return status;
+}
+
+wz_status wz_checkpoint_read_entry(const wz_checkpoint *checkpoint, const wz_checkpoint_entry *entry,
+                                   wz_checkpoint_target to, wz_error *err)
+{
+    size_t block[WZ_CHECKPOINT_MAX_RANK];
+    wz_checkpoint_chunks chunks;
+    void *numbers = NULL;
+    wz_hdf5_prepare();
+    wz_status status = wz_checkpoint_chunks_find(checkpoint, entry, &chunks, err);
+    const size_t elements = chunks.count > 0 ? chunks.elements : wz_checkpoint_block(entry, block);
+    if (status == WZ_OK && to.take != NULL && entry->tensor.type != WZ_NUMBER_F32)
+        status = wz_alloc(&numbers, elements, sizeof(float), "a block of a checkpoint", err);
+    to.numbers = numbers;
+    if (status == WZ_OK)
+        status = chunks.count > 0 ? wz_checkpoint_chunks_read(checkpoint, entry, &chunks, &to, err)
+                                  : read_foreign(checkpoint, entry, &to, err);
+    free(numbers);
+    wz_checkpoint_chunks_clear(&chunks);
     return status;
 }
 
 /* --- by name --- */
+
+size_t wz_checkpoint_group(const wz_checkpoint *checkpoint, const char *group, size_t *first)
+{
+    size_t end = 0;
+    for (*first = 0; *first < checkpoint->tensor_count; ++*first)
+        if (strcmp(checkpoint->entries[*first].tensor.group, group) == 0)
+            break;
+    for (end = *first; end < checkpoint->tensor_count; end++)
+        if (strcmp(checkpoint->entries[end].tensor.group, group) != 0)
+            break;
+    return end - *first;
+}
 
 static const wz_checkpoint_entry *find_entry(const wz_checkpoint *checkpoint, const char *group,
                                              const char *name)
@@ -147,7 +146,9 @@ wz_status wz_checkpoint_read(wz_checkpoint *checkpoint, const char *group, const
 {
     const wz_checkpoint_entry *entry = NULL;
     const wz_status status = require_tensor(checkpoint, group, name, count, &entry, err);
-    return status == WZ_OK ? read_entry(checkpoint, entry, (target){.data = data}, err) : status;
+    return status == WZ_OK
+               ? wz_checkpoint_read_entry(checkpoint, entry, (wz_checkpoint_target){.data = data}, err)
+               : status;
 }
 
 wz_status wz_checkpoint_stream(wz_checkpoint *checkpoint, const char *group, const char *name, size_t count,
@@ -155,7 +156,8 @@ wz_status wz_checkpoint_stream(wz_checkpoint *checkpoint, const char *group, con
 {
     const wz_checkpoint_entry *entry = NULL;
     const wz_status status = require_tensor(checkpoint, group, name, count, &entry, err);
-    return status == WZ_OK ? read_entry(checkpoint, entry, (target){.take = take, .user = user}, err)
+    return status == WZ_OK ? wz_checkpoint_read_entry(checkpoint, entry,
+                                                      (wz_checkpoint_target){.take = take, .user = user}, err)
                            : status;
 }
 
@@ -172,7 +174,7 @@ wz_status wz_checkpoint_read_text(wz_checkpoint *checkpoint, const char *name, w
         return fail_missing(checkpoint, WZ_CHECKPOINT_TEXTS, name, err);
     wz_status status = wz_alloc(&data, entry->bytes, 1, "a text of a checkpoint", err);
     if (status == WZ_OK)
-        status = read_entry(checkpoint, entry, (target){.data = data}, err);
+        status = wz_checkpoint_read_entry(checkpoint, entry, (wz_checkpoint_target){.data = data}, err);
     if (status == WZ_OK)
         status = wz_text_append(out, data, entry->bytes, err);
     free(data);
@@ -181,25 +183,18 @@ wz_status wz_checkpoint_read_text(wz_checkpoint *checkpoint, const char *name, w
 
 wz_status wz_checkpoint_verify(wz_checkpoint *checkpoint, wz_error *err)
 {
-    for (size_t i = 0; i < checkpoint->count; i++) {
-        wz_status status = read_entry(checkpoint, &checkpoint->entries[i], (target){.data = NULL}, err);
-        if (status != WZ_OK)
-            return status;
-    }
-    return WZ_OK;
+    return wz_checkpoint_check_entries(checkpoint, 0, checkpoint->count, err);
 }
 
 /* --- the digest of the weights --- */
 
 wz_status wz_checkpoint_weights_digest(wz_checkpoint *checkpoint, char digest[33], wz_error *err)
 {
-    for (size_t i = 0; i < checkpoint->tensor_count; i++) {
-        if (strcmp(checkpoint->entries[i].tensor.group, "weights") != 0)
-            continue;
-        wz_status status = read_entry(checkpoint, &checkpoint->entries[i], (target){.data = NULL}, err);
-        if (status != WZ_OK)
-            return status;
-    }
+    size_t first = 0;
+    const size_t count = wz_checkpoint_group(checkpoint, "weights", &first);
+    const wz_status status = wz_checkpoint_check_entries(checkpoint, first, first + count, err);
+    if (status != WZ_OK)
+        return status;
     return wz_checkpoint_combine_weights(checkpoint->entries, checkpoint->tensor_count, digest, err);
 }
 

@@ -80,7 +80,11 @@ size_t wz_checkpoint_block(const wz_checkpoint_entry *entry, size_t block[WZ_CHE
     size_t left = WZ_CHECKPOINT_BLOCK_BYTES / entry->element_size; /* elements that still fit */
     size_t elements = 1;
     for (size_t d = tensor->rank; d-- > 0;) {
-        block[d] = tensor->shape[d] < left ? tensor->shape[d] : left;
+        block[d] = tensor->shape[d];
+        if (block[d] > left) { /* in equal parts: what the last one lacks is stored, too */
+            const size_t parts = (block[d] - 1) / left + 1;
+            block[d] = (block[d] - 1) / parts + 1;
+        }
         elements *= block[d];
         left = block[d] == tensor->shape[d] && block[d] > 0 ? left / block[d] : 1;
     }

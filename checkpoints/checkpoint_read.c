@@ -218,6 +218,16 @@ static wz_status inspect_entries(wz_checkpoint *checkpoint, wz_error *err)
 
 /* --- opening --- */
 
+/* Places count from the file's first byte unless it has a user block. */
+static int find_descriptor(hid_t file)
+{
+    hsize_t user_block = 1;
+    hid_t creation = H5Fget_create_plist(file);
+    const bool fits = creation >= 0 && H5Pget_userblock(creation, &user_block) >= 0 && user_block == 0;
+    (void)wz_hdf5_close(H5Pclose, creation);
+    return fits ? wz_hdf5_descriptor(file) : -1;
+}
+
 static wz_status open_file(wz_checkpoint *checkpoint, wz_error *err)
 {
     struct stat info;
@@ -235,6 +245,7 @@ static wz_status open_file(wz_checkpoint *checkpoint, wz_error *err)
     checkpoint->file = wz_hdf5_open(path);
     if (checkpoint->file < 0)
         return wz_hdf5_fail(err, WZ_ERR_CORRUPT, path, "is no checkpoint, or is cut short or damaged");
+    checkpoint->descriptor = find_descriptor(checkpoint->file);
     return WZ_OK;
 }
 
@@ -281,6 +292,7 @@ wz_status wz_checkpoint_open_any(const char *path, wz_checkpoint **out, wz_error
         return status;
     wz_checkpoint *checkpoint = block;
     checkpoint->file = -1;
+    checkpoint->descriptor = -1;
     checkpoint->path = strdup(path);
     if (checkpoint->path == NULL)
         status = wz_fail(err, WZ_ERR_RESOURCE, "out of memory for the path of a checkpoint");

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "checkpoints/portable.h"
+#include "engine/core/block_file.h"
 #include "engine/core/file.h"
 
 /* What the file needs beside its data: headers, chunk indices and partly filled chunks, generously. */
@@ -170,129 +171,118 @@ static hid_t create_dataset(hid_t group, const wz_checkpoint_entry *entry, hid_t
     return dataset;
 }
 
-/* A block from a source, and as it is stored: for all datasets, one after another. */
-typedef struct block_memory {
-    void *numbers, *stored;
-    size_t number_capacity, stored_capacity;
-} block_memory;
+/* A file that is being written. */
+typedef struct output {
+    const char *path;
+    int descriptor;   /* the library's; -1: it has none */
+    uint64_t waiting; /* bytes since the disk was last set to work */
+    wz_ring *ring;    /* of sealed chunks */
+} output;
 
-/* A dataset that is being written. */
+/* A dataset of it. */
 typedef struct dataset {
     wz_checkpoint_entry *entry;
-    hid_t id, type;
-    wz_digest *digest;
-    const char *path;
-    struct block_memory *memory;
+    hid_t id;
+    output *to;
 } dataset;
 
-static wz_status fail_write(const dataset *to, wz_error *err)
+static wz_status fail_write(const dataset *d, wz_error *err)
 {
     char place[WZ_CHECKPOINT_MAX_PLACE];
-    wz_checkpoint_entry_place(to->entry, place);
-    return wz_hdf5_fail(err, WZ_ERR_RUNTIME, to->path, "cannot write dataset '%s'", place);
+    wz_checkpoint_entry_place(d->entry, place);
+    return wz_hdf5_fail(err, WZ_ERR_RUNTIME, d->to->path, "cannot write dataset '%s'", place);
 }
 
-/* A block's bytes: where they lie in memory, or fetched from the source. */
-static wz_status fetch_block(const dataset *to, const wz_checkpoint_walk *walk, const void **out,
-                             wz_error *err)
+/* As the library's filter would have left it: any reader of HDF5 checks it. */
+static wz_status write_chunk(const dataset *d, const wz_checkpoint_walk *walk, wz_error *err)
 {
-    const wz_checkpoint_entry *entry = to->entry;
-    const wz_checkpoint_tensor *tensor = &entry->tensor;
-    *out = (const unsigned char *)entry->data + walk->first * entry->element_size;
-    if (entry->data != NULL)
-        return WZ_OK;
-    wz_status status = tensor->source->read(tensor->source, tensor->index, (size_t)walk->start[0],
-                                            (size_t)walk->count[0], to->memory->numbers, err);
-    if (status == WZ_OK)
-        wz_numbers_encode(tensor->type, to->memory->numbers, walk->elements, to->memory->stored);
-    *out = to->memory->stored;
-    return status;
+    size_t length = 0;
+    const void *chunk = wz_ring_empty(d->to->ring, &length);
+    if (chunk == NULL) /* the other side has failed, and says how */
+        return wz_fail(err, WZ_ERR_RUNTIME, "%s: no more data", d->to->path);
+    const bool done = H5Dwrite_chunk(d->id, H5P_DEFAULT, 0, walk->start, length, chunk) >= 0;
+    wz_ring_emptied(d->to->ring);
+    if (!done)
+        return fail_write(d, err);
+    d->to->waiting += length;
+    if (d->to->waiting >= WZ_WRITE_BACK_BYTES) {
+        wz_file_write_back(d->to->descriptor);
+        d->to->waiting = 0;
+    }
+    return WZ_OK;
 }
 
-static bool write_block(const dataset *to, const wz_checkpoint_walk *walk, const void *bytes)
+static wz_status write_chunks(const dataset *d, wz_error *err)
 {
-    hid_t file = -1, memory = -1;
-    const bool done = wz_checkpoint_walk_select(to->id, to->entry, walk, &file, &memory) &&
-                      H5Dwrite(to->id, to->type, memory, file, H5P_DEFAULT, bytes) >= 0;
-    (void)wz_hdf5_close(H5Sclose, memory);
-    (void)wz_hdf5_close(H5Sclose, file);
-    return done;
-}
-
-static wz_status grow_memory(block_memory *memory, size_t elements, size_t element_size, wz_error *err)
-{
-    wz_status status =
-        wz_grow(&memory->numbers, &memory->number_capacity, elements, sizeof(float), "rows of a tensor", err);
-    return status == WZ_OK ? wz_grow(&memory->stored, &memory->stored_capacity, elements * element_size, 1,
-                                     "rows of a tensor", err)
-                           : status;
-}
-
-/* The digest covers what was written, block by block. A source gives whole rows. */
-static wz_status write_blocks(const dataset *to, wz_error *err)
-{
-    const wz_checkpoint_entry *entry = to->entry;
     size_t block[WZ_CHECKPOINT_MAX_RANK];
-    size_t elements = wz_checkpoint_block(entry, block);
     wz_checkpoint_walk walk = {0};
     wz_status status = WZ_OK;
-    if (entry->data == NULL && entry->bytes > 0) {
-        if (entry->tensor.rank == 2 && block[1] < entry->tensor.shape[1])
-            block[1] = elements = entry->tensor.shape[1];
-        status = grow_memory(to->memory, elements, entry->element_size, err);
-    }
-    while (status == WZ_OK && wz_checkpoint_walk_on(entry, block, &walk)) {
-        const void *bytes = NULL;
-        status = fetch_block(to, &walk, &bytes, err);
-        if (status != WZ_OK)
-            break;
-        wz_digest_add(to->digest, bytes, walk.elements * entry->element_size);
-        if (!write_block(to, &walk, bytes))
-            status = fail_write(to, err);
-    }
-    return status;
+    (void)wz_checkpoint_block(d->entry, block);
+    while (status == WZ_OK && wz_checkpoint_walk_on(d->entry, block, &walk))
+        status = write_chunk(d, &walk, err);
+    return status == WZ_OK && d->entry->bytes == 0 ? wz_checkpoint_digest_entry(d->entry, err) : status;
 }
 
-static wz_status write_dataset(hid_t group, wz_checkpoint_entry *entry, const char *path,
-                               block_memory *memory, wz_error *err)
+static wz_status write_dataset(hid_t group, wz_checkpoint_entry *entry, output *to, wz_error *err)
 {
-    dataset to = {
-        .entry = entry, .id = -1, .type = wz_checkpoint_entry_type(entry), .path = path, .memory = memory};
-    wz_status status = wz_checkpoint_digest_start(entry, &to.digest, err);
-    if (status == WZ_OK) {
-        to.id = group >= 0 && to.type >= 0 ? create_dataset(group, entry, to.type) : -1;
-        status = to.id < 0 ? fail_write(&to, err) : write_blocks(&to, err);
-    }
-    if (status == WZ_OK) {
-        wz_digest_finish(to.digest, entry->digest);
-        if (!wz_hdf5_write_string(to.id, WZ_CHECKPOINT_DIGEST, entry->digest))
-            status = fail_write(&to, err);
-    }
-    if (!wz_hdf5_close(H5Dclose, to.id) && status == WZ_OK)
-        status = fail_write(&to, err);
-    (void)wz_hdf5_close(H5Tclose, to.type);
-    wz_digest_destroy(to.digest);
+    hid_t type = wz_checkpoint_entry_type(entry);
+    const dataset d = {entry, group >= 0 && type >= 0 ? create_dataset(group, entry, type) : -1, to};
+    wz_status status = d.id < 0 ? fail_write(&d, err) : write_chunks(&d, err);
+    if (status == WZ_OK && !wz_hdf5_write_string(d.id, WZ_CHECKPOINT_DIGEST, entry->digest))
+        status = fail_write(&d, err);
+    if (!wz_hdf5_close(H5Dclose, d.id) && status == WZ_OK)
+        status = fail_write(&d, err);
+    (void)wz_hdf5_close(H5Tclose, type);
     return status;
 }
 
 /* entries are sorted, so that each group's are neighbours */
-static wz_status write_entries(hid_t file, const char *path, wz_checkpoint_entry *entries, size_t count,
-                               wz_error *err)
+static wz_status write_datasets(hid_t file, output *to, wz_checkpoint_entry *entries, size_t count,
+                                wz_error *err)
 {
     wz_status status = WZ_OK;
-    block_memory memory = {0};
     hid_t group = -1;
     for (size_t i = 0; i < count && status == WZ_OK; i++) {
         if (i == 0 || strcmp(entries[i].tensor.group, entries[i - 1].tensor.group) != 0) {
             (void)wz_hdf5_close(H5Gclose, group);
             group = wz_hdf5_create_group(file, entries[i].tensor.group);
         }
-        status = write_dataset(group, &entries[i], path, &memory, err);
+        status = write_dataset(group, &entries[i], to, err);
     }
-    free(memory.numbers);
-    free(memory.stored);
     (void)wz_hdf5_close(H5Gclose, group);
     return status;
+}
+
+static size_t largest_chunk(const wz_checkpoint_entry *entries, size_t count)
+{
+    size_t block[WZ_CHECKPOINT_MAX_RANK], largest = 0;
+    for (size_t i = 0; i < count; i++) {
+        const size_t bytes = wz_checkpoint_chunk_bytes(&entries[i], wz_checkpoint_block(&entries[i], block));
+        largest = bytes > largest ? bytes : largest;
+    }
+    return largest;
+}
+
+/* Chunks are made in another thread while this one writes. What that one says comes first: this one only misses its data. */
+static wz_status write_entries(hid_t file, const char *path, wz_checkpoint_entry *entries, size_t count,
+                               wz_error *err)
+{
+    output to = {.path = path, .descriptor = wz_hdf5_descriptor(file)};
+    wz_checkpoint_pieces pieces = {entries, count};
+    wz_error other = {.text = ""};
+    if (count == 0)
+        return WZ_OK;
+    wz_status status =
+        wz_ring_start(largest_chunk(entries, count), wz_checkpoint_fill_pieces, &pieces, &to.ring, err);
+    if (status != WZ_OK)
+        return status;
+    status = write_datasets(file, &to, entries, count, err);
+    const wz_status filled = wz_ring_join(to.ring, &other);
+    if (filled == WZ_OK)
+        return status;
+    if (err != NULL)
+        *err = other;
+    return filled;
 }
 
 static bool write_header(hid_t file, int64_t step, const char *manifest)

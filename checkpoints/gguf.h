@@ -66,6 +66,8 @@ void wz_gguf_add_tensor(wz_gguf_writer *writer, const char *name, wz_number_type
                         const size_t *shape);
 /* Numbers of the tensors in turn; a multiple of the type's block at a time. */
 void wz_gguf_write_numbers(wz_gguf_writer *writer, wz_number_type type, const float *numbers, size_t count);
+/* The same of numbers that are stored already. */
+void wz_gguf_write_stored(wz_gguf_writer *writer, wz_number_type type, const void *stored, size_t count);
 /* After a tensor's last number. */
 void wz_gguf_end_tensor(wz_gguf_writer *writer);
 wz_status wz_gguf_finish(wz_gguf_writer *writer);

@@ -155,16 +155,27 @@ typedef struct numbers_sink {
     wz_number_type type;
 } numbers_sink;
 
-static wz_status take_numbers(void *user, const float *numbers, size_t count, wz_error *err)
+static wz_status count_numbers(const numbers_sink *sink, size_t count)
 {
-    const numbers_sink *sink = user;
-    wz_gguf_output *e = sink->output;
+    const wz_gguf_output *e = sink->output;
     size_t bytes = 0;
-    (void)err;
-    wz_gguf_write_numbers(&e->writer, sink->type, numbers, count);
     if (wz_number_bytes(sink->type, count, &bytes) && e->bytes->add != NULL)
         e->bytes->add(e->bytes->user, bytes);
     return e->writer.status;
+}
+
+static wz_status take_stored(void *user, const void *stored, size_t count, wz_error *err)
+{
+    const numbers_sink *sink = user;
+    (void)err;
+    wz_gguf_write_stored(&sink->output->writer, sink->type, stored, count);
+    return count_numbers(sink, count);
+}
+
+static wz_status take_numbers(const numbers_sink *sink, const float *numbers, size_t count)
+{
+    wz_gguf_write_numbers(&sink->output->writer, sink->type, numbers, count);
+    return count_numbers(sink, count);
 }
 
 /* q or k of the llama architecture, a head at a time. */
@@ -181,7 +192,7 @@ static wz_status write_reordered(wz_gguf_output *e, wz_tensor_source *source, si
         for (size_t i = 0; i < head_dim; i++)
             memcpy(theirs + i * width, ours + our_row(i, head_dim) * width, width * sizeof *ours);
         if (status == WZ_OK)
-            status = take_numbers(&sink, theirs, head_dim * width, err);
+            status = take_numbers(&sink, theirs, head_dim * width);
     }
     free(block);
     return status;
@@ -194,7 +205,7 @@ wz_status wz_gguf_write_source(wz_gguf_output *e, wz_tensor_source *source, wz_e
         numbers_sink sink = {e, type_of(&source->tensors[i], e->type)};
         status = reordered_heads(&e->model->model, source->tensors[i].name) > 0
                      ? write_reordered(e, source, i, err)
-                     : wz_tensor_stream(source, i, take_numbers, &sink, err);
+                     : wz_tensor_stream_as(source, i, sink.type, take_stored, &sink, err);
         wz_gguf_end_tensor(&e->writer);
     }
     return status;
@@ -321,7 +332,8 @@ wz_status wz_gguf_make_source(wz_gguf *file, const wz_model_config *config, wz_t
     }
     source->file = file;
     source->config = *config;
-    source->base = (wz_tensor_source){source->tensors, count, read_rows, close_source};
+    source->base = (wz_tensor_source){
+        .tensors = source->tensors, .count = count, .read = read_rows, .close = close_source};
     *out = &source->base;
     return WZ_OK;
 }

@@ -161,6 +161,14 @@ void wz_gguf_write_numbers(wz_gguf_writer *w, wz_number_type type, const float *
     write_bytes(w, w->block, bytes);
 }
 
+void wz_gguf_write_stored(wz_gguf_writer *w, wz_number_type type, const void *stored, size_t count)
+{
+    size_t bytes = 0;
+    write_header(w);
+    if (wz_number_bytes(type, count, &bytes))
+        write_bytes(w, stored, bytes);
+}
+
 void wz_gguf_end_tensor(wz_gguf_writer *w)
 {
     pad(w);

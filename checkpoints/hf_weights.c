@@ -34,6 +34,14 @@ static wz_status read_rows(wz_tensor_source *self, size_t index, size_t first, s
     return wz_safetensors_read(w->shards[at->shard], at->index, first, rows, out, err);
 }
 
+static wz_status read_stored(wz_tensor_source *self, size_t index, size_t first, size_t rows, void *out,
+                             wz_error *err)
+{
+    const weights *w = (const weights *)(const void *)self;
+    const part *at = &w->parts[index];
+    return wz_safetensors_read_stored(w->shards[at->shard], at->index, first, rows, out, err);
+}
+
 static void close_weights(wz_tensor_source *self)
 {
     weights *w = (weights *)(void *)self;
@@ -52,6 +60,7 @@ static wz_status create_weights(weights **out, wz_error *err)
     *out = block;
     if (status == WZ_OK) {
         (*out)->base.read = read_rows;
+        (*out)->base.read_stored = read_stored;
         (*out)->base.close = close_weights;
     }
     return status;

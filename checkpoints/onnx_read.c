@@ -284,7 +284,7 @@ wz_status wz_onnx_open(const char *folder, const wz_model_config *config, wz_ten
     if (status != WZ_OK)
         return status;
     wz_onnx_source *s = block;
-    s->base = (wz_tensor_source){NULL, 0, read_rows, close_source};
+    s->base = (wz_tensor_source){.read = read_rows, .close = close_source};
     s->files[0] = s->files[1] = -1;
     s->config = *config;
     status = open_file(s, folder, WZ_ONNX_FILE, 0, err);

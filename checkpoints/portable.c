@@ -135,13 +135,19 @@ wz_status wz_portable_check_tensors(const wz_portable *portable, const char *pat
     return status;
 }
 
+/* Whole rows of about a MiB of fp32. */
+static size_t rows_at_once(const wz_stored_tensor *tensor, size_t width)
+{
+    const size_t block = width < STREAM_FLOATS ? STREAM_FLOATS / width : 1;
+    return block < tensor->shape[0] ? block : tensor->shape[0];
+}
+
 wz_status wz_tensor_stream(wz_tensor_source *source, size_t index, wz_rows_function take, void *user,
                            wz_error *err)
 {
     const wz_stored_tensor *tensor = &source->tensors[index];
     const size_t rows = tensor->shape[0], width = tensor->rank == 2 ? tensor->shape[1] : 1;
-    size_t block = width < STREAM_FLOATS ? STREAM_FLOATS / width : 1;
-    block = block < rows ? block : rows;
+    const size_t block = rows_at_once(tensor, width);
     void *numbers = NULL;
     wz_status status = wz_alloc(&numbers, block * width, sizeof(float), "rows of a tensor", err);
     for (size_t first = 0; status == WZ_OK && first < rows; first += block) {
@@ -151,5 +157,40 @@ wz_status wz_tensor_stream(wz_tensor_source *source, size_t index, wz_rows_funct
             status = take(user, numbers, count * width, err);
     }
     free(numbers);
+    return status;
+}
+
+wz_status wz_tensor_read_as(wz_tensor_source *source, size_t index, size_t first, size_t rows,
+                            wz_number_type type, float *numbers, void *out, wz_error *err)
+{
+    const wz_stored_tensor *tensor = &source->tensors[index];
+    if (tensor->type == type && source->read_stored != NULL)
+        return source->read_stored(source, index, first, rows, out, err);
+    if (type == WZ_NUMBER_F32)
+        return source->read(source, index, first, rows, out, err);
+    const wz_status status = source->read(source, index, first, rows, numbers, err);
+    if (status == WZ_OK)
+        wz_numbers_encode(type, numbers, rows * (tensor->rank == 2 ? tensor->shape[1] : 1), out);
+    return status;
+}
+
+wz_status wz_tensor_stream_as(wz_tensor_source *source, size_t index, wz_number_type type,
+                              wz_stored_function take, void *user, wz_error *err)
+{
+    const wz_stored_tensor *tensor = &source->tensors[index];
+    const size_t rows = tensor->shape[0], width = tensor->rank == 2 ? tensor->shape[1] : 1;
+    const size_t block = rows_at_once(tensor, width);
+    float *numbers = NULL;
+    void *memory = NULL; /* of fp32 numbers, and behind them of stored ones, which are no larger */
+    wz_status status = wz_alloc(&memory, 2 * block * width, sizeof(float), "rows of a tensor", err);
+    numbers = memory;
+    for (size_t first = 0; status == WZ_OK && first < rows; first += block) {
+        const size_t count = rows - first < block ? rows - first : block;
+        void *stored = numbers + block * width;
+        status = wz_tensor_read_as(source, index, first, count, type, numbers, stored, err);
+        if (status == WZ_OK)
+            status = take(user, stored, count * width, err);
+    }
+    free(memory);
     return status;
 }

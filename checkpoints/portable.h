@@ -26,6 +26,9 @@ typedef struct wz_tensor_source {
     wz_status (*read)(struct wz_tensor_source *self, size_t index, size_t first, size_t rows, float *out,
                       wz_error *err);
     void (*close)(struct wz_tensor_source *self); /* frees self, too */
+    /* Rows as `read` gives them, but as they are stored, in tensors[index].type; NULL: as fp32 only. */
+    wz_status (*read_stored)(struct wz_tensor_source *self, size_t index, size_t first, size_t rows,
+                             void *out, wz_error *err);
 } wz_tensor_source;
 
 #define WZ_PORTABLE_END_IDS 8
@@ -74,10 +77,18 @@ typedef struct wz_byte_count {
     void *user;
 } wz_byte_count;
 
+/* Rows of a tensor in a type: as they are stored where that is the type, else read as fp32 (into numbers, which holds as many; f32 itself needs none) and
+ * rounded. */
+wz_status wz_tensor_read_as(wz_tensor_source *source, size_t index, size_t first, size_t rows,
+                            wz_number_type type, float *numbers, void *out, wz_error *err);
 /* Streams tensor `index` through `take` in blocks of whole rows of at most about a MiB (one row at least): fp32 numbers. */
 typedef wz_status (*wz_rows_function)(void *user, const float *numbers, size_t count, wz_error *err);
 wz_status wz_tensor_stream(wz_tensor_source *source, size_t index, wz_rows_function take, void *user,
                            wz_error *err);
+/* The same with numbers of a type; count: numbers. */
+typedef wz_status (*wz_stored_function)(void *user, const void *stored, size_t count, wz_error *err);
+wz_status wz_tensor_stream_as(wz_tensor_source *source, size_t index, wz_number_type type,
+                              wz_stored_function take, void *user, wz_error *err);
 
 typedef struct wz_model_format {
     const char *name;  /* `--format` */

@@ -263,22 +263,29 @@ const char *wz_safetensors_metadata(const wz_safetensors *file, const char *key)
     return json_string_value(json_object_get(json_object_get(file->header, METADATA), key));
 }
 
+wz_status wz_safetensors_read_stored(const wz_safetensors *file, size_t index, size_t first, size_t rows,
+                                     void *out, wz_error *err)
+{
+    const place *at = &file->places[index];
+    const size_t width = at->tensor.rank == 2 ? at->tensor.shape[1] : 1;
+    size_t before = 0, bytes = 0;
+    /* both are parts of a tensor whose size was checked */
+    (void)wz_number_bytes(at->tensor.type, first * width, &before);
+    (void)wz_number_bytes(at->tensor.type, rows * width, &bytes);
+    return wz_block_file_read(&file->file, file->data + at->begin + before, out, bytes, err);
+}
+
 wz_status wz_safetensors_read(wz_safetensors *file, size_t index, size_t first, size_t rows, float *out,
                               wz_error *err)
 {
     const place *at = &file->places[index];
-    const size_t width = at->tensor.rank == 2 ? at->tensor.shape[1] : 1, count = rows * width;
-    size_t before = 0, bytes = 0;
-    wz_status status = WZ_OK;
-    /* both are parts of a tensor whose size was checked */
-    (void)wz_number_bytes(at->tensor.type, first * width, &before);
-    (void)wz_number_bytes(at->tensor.type, count, &bytes);
-    const uint64_t offset = file->data + at->begin + before;
+    const size_t count = rows * (at->tensor.rank == 2 ? at->tensor.shape[1] : 1);
     if (at->tensor.type == WZ_NUMBER_F32)
-        return wz_block_file_read(&file->file, offset, out, bytes, err);
-    status = wz_grow(&file->stored, &file->capacity, bytes, 1, "rows of a tensor", err);
+        return wz_safetensors_read_stored(file, index, first, rows, out, err);
+    wz_status status =
+        wz_grow(&file->stored, &file->capacity, count, sizeof(float) / 2, "rows of a tensor", err);
     if (status == WZ_OK)
-        status = wz_block_file_read(&file->file, offset, file->stored, bytes, err);
+        status = wz_safetensors_read_stored(file, index, first, rows, file->stored, err);
     if (status == WZ_OK)
         wz_numbers_decode(at->tensor.type, file->stored, count, out);
     return status;

@@ -27,6 +27,9 @@ const char *wz_safetensors_metadata(const wz_safetensors *file, const char *key)
 /* Rows [first, first + rows) of a tensor (of a vector: elements) as fp32. */
 wz_status wz_safetensors_read(wz_safetensors *file, size_t index, size_t first, size_t rows, float *out,
                               wz_error *err);
+/* The same as it is stored. */
+wz_status wz_safetensors_read_stored(const wz_safetensors *file, size_t index, size_t first, size_t rows,
+                                     void *out, wz_error *err);
 
 typedef struct wz_safetensors_text {
     const char *key, *value;

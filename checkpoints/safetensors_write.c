@@ -9,13 +9,11 @@
 
 #define ALIGNMENT 8 /* of the first tensor, as the reference implementation has it */
 
-/* What wz_tensor_stream hands its rows to. */
+/* What wz_tensor_stream_as hands its rows to. */
 typedef struct writer {
     wz_block_file file;
     wz_number_type type;
     const wz_byte_count *bytes;
-    void *stored; /* rows as they are stored */
-    size_t capacity;
 } writer;
 
 static const char *dtype_of(wz_number_type type)
@@ -74,20 +72,12 @@ static wz_status write_header(const wz_tensor_source *source, wz_number_type typ
     return status;
 }
 
-static wz_status take_rows(void *user, const float *numbers, size_t count, wz_error *err)
+static wz_status take_rows(void *user, const void *stored, size_t count, wz_error *err)
 {
     writer *to = user;
-    const void *bytes = numbers;
     size_t length = 0;
     (void)wz_number_bytes(to->type, count, &length); /* a part of a tensor whose size was checked */
-    if (to->type != WZ_NUMBER_F32) {
-        wz_status status = wz_grow(&to->stored, &to->capacity, length, 1, "rows of a tensor", err);
-        if (status != WZ_OK)
-            return status;
-        wz_numbers_encode(to->type, numbers, count, to->stored);
-        bytes = to->stored;
-    }
-    wz_status status = wz_block_file_append(&to->file, bytes, length, err);
+    wz_status status = wz_block_file_append(&to->file, stored, length, err);
     if (status == WZ_OK && to->bytes != NULL && to->bytes->add != NULL)
         to->bytes->add(to->bytes->user, length);
     return status;
@@ -102,7 +92,7 @@ static wz_status write_file(writer *to, const wz_text *header, wz_tensor_source 
     if (status == WZ_OK)
         status = wz_block_file_append(&to->file, header->data, header->length, err);
     for (size_t i = 0; status == WZ_OK && i < source->count; i++)
-        status = wz_tensor_stream(source, i, take_rows, to, err);
+        status = wz_tensor_stream_as(source, i, to->type, take_rows, to, err);
     return status == WZ_OK ? wz_block_file_finish(&to->file, err) : status;
 }
 
@@ -121,7 +111,6 @@ wz_status wz_safetensors_write(const char *path, wz_tensor_source *source, wz_nu
         if (status != WZ_OK)
             (void)unlink(path);
     }
-    free(to.stored);
     wz_text_clear(&header);
     return status;
 }

@@ -143,6 +143,19 @@ static wz_status run(const wz_cli *cli, const export_arguments *a, wz_export *r,
     return status;
 }
 
+/* What is neither evaluated nor asked to answer needs no model in memory. */
+static wz_status load(const wz_cli *cli, const export_arguments *a, const wz_arguments *rest,
+                      wz_config *config, wz_backend **backend, wz_export *r, wz_error *err)
+{
+    const char *const *overrides = rest->items + 1;
+    const size_t count = rest->count - 1;
+    if (a->verify || a->eval_problems > 0 || r->format->is_adapters)
+        return wz_load_for_inference(rest->items[0], overrides, count, cli->log, config, backend, &r->policy,
+                                     err);
+    return wz_load_for_copying(rest->items[0], overrides, count, cli->log, config, backend, &r->policy,
+                               &r->weights, err);
+}
+
 static wz_status export(const wz_cli *cli, const export_arguments *a, const wz_arguments *rest, wz_export *r,
                         wz_text *out, wz_error *err)
 {
@@ -152,8 +165,7 @@ static wz_status export(const wz_cli *cli, const export_arguments *a, const wz_a
     const char *checkpoint = rest->items[0];
     wz_status status = read_facts(checkpoint, &r->step, &environment, err);
     if (status == WZ_OK)
-        status = wz_load_for_inference(checkpoint, rest->items + 1, rest->count - 1, cli->log, &config,
-                                       &backend, &r->policy, err);
+        status = load(cli, a, rest, &config, &backend, r, err);
     if (status == WZ_OK)
         status = a->output != NULL
                      ? wz_text_printf(&folder, err, "%s", a->output)
@@ -168,6 +180,7 @@ static wz_status export(const wz_cli *cli, const export_arguments *a, const wz_a
     if (status == WZ_OK)
         status = run(cli, a, r, out, err);
     wz_policy_destroy(r->policy);
+    wz_checkpoint_close(r->weights);
     r->config = NULL;
     r->environment = r->folder = NULL;
     if (backend != NULL)

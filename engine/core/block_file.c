@@ -9,11 +9,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define PIECE_BYTES ((size_t)1 << 20)
+
 static wz_status open_path(wz_block_file *file, const char *path, int flags, const char *action,
                            wz_error *err)
 {
     file->descriptor = -1;
     file->bytes = 0;
+    file->ring = NULL;
+    file->piece = NULL;
     if (strlen(path) >= sizeof file->path)
         return wz_file_fail_errno(err, ENAMETOOLONG, action, path);
     (void)snprintf(file->path, sizeof file->path, "%s", path);
@@ -47,29 +51,105 @@ wz_status wz_block_file_read(const wz_block_file *file, uint64_t offset, void *o
     return wz_file_read_at(file->descriptor, file->path, offset, out, length, err);
 }
 
+static wz_status write_piece(const wz_block_file *file, const unsigned char *piece, size_t length,
+                             wz_error *err)
+{
+    while (length > 0) {
+        const ssize_t written = write(file->descriptor, piece, length);
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written < 0)
+            return wz_file_fail_errno(err, errno, "write", file->path);
+        piece += written;
+        length -= (size_t)written;
+    }
+    return WZ_OK;
+}
+
+/* The side that writes. */
+static wz_status write_pieces(wz_ring *ring, void *user, wz_error *err)
+{
+    const wz_block_file *file = user;
+    wz_status status = WZ_OK;
+    const void *piece = NULL;
+    size_t length = 0, waiting = 0;
+    while (status == WZ_OK && (piece = wz_ring_empty(ring, &length)) != NULL) {
+        status = write_piece(file, piece, length, err);
+        wz_ring_emptied(ring);
+        waiting += length;
+        if (waiting >= WZ_WRITE_BACK_BYTES) {
+            wz_file_write_back(file->descriptor);
+            waiting = 0;
+        }
+    }
+    return status;
+}
+
 wz_status wz_block_file_create(wz_block_file *file, const char *path, wz_error *err)
 {
-    return open_path(file, path, O_WRONLY | O_CREAT | O_EXCL, "create", err);
+    wz_status status = open_path(file, path, O_WRONLY | O_CREAT | O_EXCL, "create", err);
+    if (status != WZ_OK)
+        return status;
+    status = wz_ring_start(PIECE_BYTES, write_pieces, file, &file->ring, err);
+    if (status != WZ_OK) {
+        wz_block_file_close(file);
+        (void)unlink(path);
+    }
+    return status;
+}
+
+/* Hands over what is there, waits until all is written, and says how that went. */
+static wz_status end_writing(wz_block_file *file, wz_error *err)
+{
+    if (file->piece != NULL)
+        wz_ring_filled(file->ring, file->used);
+    file->piece = NULL;
+    const wz_status status = wz_ring_join(file->ring, err);
+    file->ring = NULL;
+    return status;
+}
+
+/* A piece to fill. */
+static wz_status begin_piece(wz_block_file *file, wz_error *err)
+{
+    if (file->ring == NULL)
+        return wz_fail(err, WZ_ERR_RUNTIME, "%s: an earlier write failed", file->path);
+    file->piece = wz_ring_fill(file->ring);
+    file->used = 0;
+    if (file->piece != NULL)
+        return WZ_OK;
+    const wz_status status = end_writing(file, err); /* its thread has ended before us: it failed */
+    return status != WZ_OK ? status : wz_fail(err, WZ_ERR_RUNTIME, "%s: nobody writes it", file->path);
 }
 
 wz_status wz_block_file_append(wz_block_file *file, const void *data, size_t length, wz_error *err)
 {
     const unsigned char *place = data;
     while (length > 0) {
-        const ssize_t written = write(file->descriptor, place, length);
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written < 0)
-            return wz_file_fail_errno(err, errno, "write", file->path);
-        place += written;
-        file->bytes += (uint64_t)written;
-        length -= (size_t)written;
+        if (file->piece == NULL) {
+            const wz_status status = begin_piece(file, err);
+            if (status != WZ_OK)
+                return status;
+        }
+        const size_t room = PIECE_BYTES - file->used, part = length < room ? length : room;
+        memcpy(file->piece + file->used, place, part);
+        file->used += part;
+        file->bytes += part;
+        place += part;
+        length -= part;
+        if (file->used == PIECE_BYTES) {
+            wz_ring_filled(file->ring, file->used);
+            file->piece = NULL;
+        }
     }
     return WZ_OK;
 }
 
 wz_status wz_block_file_finish(wz_block_file *file, wz_error *err)
 {
+    const wz_status status = end_writing(file, err);
+    if (status != WZ_OK)
+        return status;
     int result;
     do
         result = fsync(file->descriptor);
@@ -81,8 +161,16 @@ wz_status wz_block_file_finish(wz_block_file *file, wz_error *err)
     return number == 0 ? WZ_OK : wz_file_fail_errno(err, number, "write", file->path);
 }
 
+void wz_file_write_back(int descriptor)
+{
+    if (descriptor >= 0)
+        (void)sync_file_range(descriptor, 0, 0,
+                              SYNC_FILE_RANGE_WRITE); /* a wish: the sync tells what fails */
+}
+
 void wz_block_file_close(wz_block_file *file)
 {
+    (void)end_writing(file, NULL);
     if (file->descriptor >= 0)
         (void)close(file->descriptor);
     file->descriptor = -1;

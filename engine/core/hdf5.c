@@ -56,6 +56,16 @@ hid_t wz_hdf5_open(const char *path)
     return file;
 }
 
+int wz_hdf5_descriptor(hid_t file)
+{
+    void *handle = NULL;
+    hid_t access = H5Fget_access_plist(file);
+    const bool fits =
+        access >= 0 && H5Pget_driver(access) == H5FD_SEC2 && H5Fget_vfd_handle(file, access, &handle) >= 0;
+    (void)wz_hdf5_close(H5Pclose, access);
+    return fits ? *(const int *)handle : -1;
+}
+
 typedef struct reason {
     char text[256];
     int number;  /* errno, 0 where the library gives none */

@@ -26,6 +26,8 @@ bool wz_hdf5_close(herr_t (*close)(hid_t), hid_t id);
  * open in it. -1: failed. */
 hid_t wz_hdf5_create(const char *path);
 hid_t wz_hdf5_open(const char *path);
+/* The library's descriptor of an open file; -1: its driver has none. */
+int wz_hdf5_descriptor(hid_t file);
 /* A new group, without time stamps, too. */
 hid_t wz_hdf5_create_group(hid_t where, const char *name);
 

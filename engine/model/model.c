@@ -276,7 +276,7 @@ static wz_status allocate(wz_model *model, bool training, wz_error *err)
     return status;
 }
 
-wz_status wz_model_create(const wz_model_config *config, wz_backend *backend, bool training, wz_model **out,
+static wz_status describe(const wz_model_config *config, wz_backend *backend, bool training, wz_model **out,
                           wz_error *err)
 {
     void *block = NULL;
@@ -284,9 +284,8 @@ wz_status wz_model_create(const wz_model_config *config, wz_backend *backend, bo
     wz_status status = wz_model_config_check(config, err);
     if (status == WZ_OK)
         status = check_backend(config, backend, err);
-    if (status != WZ_OK)
-        return status;
-    status = wz_alloc(&block, 1, sizeof(wz_model), "the model", err);
+    if (status == WZ_OK)
+        status = wz_alloc(&block, 1, sizeof(wz_model), "the model", err);
     if (status != WZ_OK)
         return status;
     wz_model *model = block;
@@ -294,19 +293,35 @@ wz_status wz_model_create(const wz_model_config *config, wz_backend *backend, bo
     model->tokens = config->vocab_size;
     model->backend = backend;
     status = lay_out(model, training, err);
+    if (status == WZ_OK)
+        *out = model;
+    else
+        wz_model_destroy(model);
+    return status;
+}
+
+wz_status wz_model_describe(const wz_model_config *config, wz_backend *backend, wz_model **out, wz_error *err)
+{
+    return describe(config, backend, false, out, err);
+}
+
+wz_status wz_model_create(const wz_model_config *config, wz_backend *backend, bool training, wz_model **out,
+                          wz_error *err)
+{
+    wz_model *model = NULL;
+    *out = NULL;
+    wz_status status = describe(config, backend, training, &model, err);
     if (status != WZ_OK)
-        goto fail;
+        return status;
     status = allocate(model, training, err);
     if (status == WZ_OK)
         status = make_rope_table(model, err);
     if (status == WZ_OK)
         status = wz_model_allocate_prepared(model, err);
-    if (status != WZ_OK)
-        goto fail;
-    *out = model;
-    return WZ_OK;
-fail:
-    wz_model_destroy(model);
+    if (status == WZ_OK)
+        *out = model;
+    else
+        wz_model_destroy(model);
     return status;
 }
 

@@ -63,6 +63,9 @@ typedef struct wz_layer_linears {
  * matrices are stored as config->frozen_dtype says. */
 wz_status wz_model_create(const wz_model_config *config, wz_backend *backend, bool training, wz_model **out,
                           wz_error *err);
+/* Names, shapes and places of its parameters alone: no array is allocated, and it computes nothing. */
+wz_status wz_model_describe(const wz_model_config *config, wz_backend *backend, wz_model **out,
+                            wz_error *err);
 void wz_model_destroy(wz_model *model);
 /* The parameters that a model of these sizes has, without making one; free *out with free(). */
 wz_status wz_model_list_params(const wz_model_config *config, wz_param **out, size_t *count, wz_error *err);

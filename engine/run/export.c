@@ -141,7 +141,8 @@ static wz_status write_checksums(const char *folder, wz_error *err)
 /* What is written: the policy, under the name and licence that were asked for. */
 static wz_status describe(const wz_export *r, wz_portable *out, wz_error *err)
 {
-    const wz_status status = wz_portable_from_policy(r->policy, out, err);
+    const wz_status status = r->weights != NULL ? wz_portable_from_checkpoint(r->policy, r->weights, out, err)
+                                                : wz_portable_from_policy(r->policy, out, err);
     if (status != WZ_OK)
         return status;
     if (r->name[0] != '\0')

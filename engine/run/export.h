@@ -2,6 +2,7 @@
 #ifndef WZ_RUN_EXPORT_H
 #define WZ_RUN_EXPORT_H
 
+#include "checkpoints/checkpoint.h"
 #include "checkpoints/portable.h"
 #include "engine/rollout/policy.h"
 #include "engine/run/config.h"
@@ -13,6 +14,7 @@
 
 typedef struct wz_export {
     wz_policy *policy;
+    wz_checkpoint *weights; /* to copy them from: the policy has none; NULL: they are the policy's */
     const wz_config *config;
     const char *checkpoint; /* its path, for the card */
     int64_t step;

@@ -326,20 +326,20 @@ static wz_status read_average(wz_checkpoint *checkpoint, const char *path, const
     return status;
 }
 
-wz_status wz_load_for_inference(const char *path, const char *const *overrides, size_t override_count,
-                                FILE *log, wz_config *config, wz_backend **backend, wz_policy **policy,
-                                wz_error *err)
+/* Everything but the policy. */
+static wz_status open_for_inference(const char *path, const char *const *overrides, size_t override_count,
+                                    FILE *log, wz_checkpoint **checkpoint, wz_config *config,
+                                    wz_backend **backend, wz_error *err)
 {
-    wz_checkpoint *checkpoint = NULL;
     wz_status status = load_libraries(overrides, override_count, err);
     if (status == WZ_OK)
-        status = wz_checkpoint_open(path, &checkpoint, err);
+        status = wz_checkpoint_open(path, checkpoint, err);
     if (status == WZ_OK)
-        status = wz_config_from_checkpoint(checkpoint, path, false, config, err);
+        status = wz_config_from_checkpoint(*checkpoint, path, false, config, err);
     if (status == WZ_OK)
         status = check_verifier(path, config, overrides, override_count, err);
     if (status == WZ_OK)
-        status = wz_snapshot_check_text(checkpoint, path, config, err);
+        status = wz_snapshot_check_text(*checkpoint, path, config, err);
     if (status == WZ_OK)
         status = name_first_task(config, err);
     for (size_t i = 0; status == WZ_OK && i < override_count; i++)
@@ -350,10 +350,48 @@ wz_status wz_load_for_inference(const char *path, const char *const *overrides, 
         status = wz_open_backend_for_command(config, log, backend, err);
     if (status == WZ_OK && lacks_precision(config, *backend))
         (void)fprintf(log, "%s: precision is bf16, which the CPU has not: it computes in fp32\n", path);
+    return status;
+}
+
+static wz_status load_weights(wz_checkpoint *checkpoint, const char *path, const wz_config *config,
+                              wz_backend *backend, wz_policy **policy, wz_error *err)
+{
+    const wz_status status = wz_policy_from_checkpoint(checkpoint, config, backend, false, policy, err);
+    return status == WZ_OK && config->eval_ema ? read_average(checkpoint, path, config, *policy, err)
+                                               : status;
+}
+
+wz_status wz_load_for_inference(const char *path, const char *const *overrides, size_t override_count,
+                                FILE *log, wz_config *config, wz_backend **backend, wz_policy **policy,
+                                wz_error *err)
+{
+    wz_checkpoint *checkpoint = NULL;
+    wz_status status =
+        open_for_inference(path, overrides, override_count, log, &checkpoint, config, backend, err);
     if (status == WZ_OK)
-        status = wz_policy_from_checkpoint(checkpoint, config, *backend, false, policy, err);
-    if (status == WZ_OK && config->eval_ema)
-        status = read_average(checkpoint, path, config, *policy, err);
+        status = load_weights(checkpoint, path, config, *backend, policy, err);
+    wz_checkpoint_close(checkpoint);
+    return status;
+}
+
+wz_status wz_load_for_copying(const char *path, const char *const *overrides, size_t override_count,
+                              FILE *log, wz_config *config, wz_backend **backend, wz_policy **policy,
+                              wz_checkpoint **weights, wz_error *err)
+{
+    wz_checkpoint *checkpoint = NULL;
+    *weights = NULL;
+    wz_status status =
+        open_for_inference(path, overrides, override_count, log, &checkpoint, config, backend, err);
+    if (status == WZ_OK) {
+        const bool as_they_are =
+            config->model.lora.rank == 0 && config->model.frozen_dtype == WZ_F32 && !config->eval_ema;
+        status = as_they_are ? wz_policy_without_weights(checkpoint, config, *backend, policy, err)
+                             : load_weights(checkpoint, path, config, *backend, policy, err);
+        if (status == WZ_OK && as_they_are) {
+            *weights = checkpoint;
+            return WZ_OK;
+        }
+    }
     wz_checkpoint_close(checkpoint);
     return status;
 }

@@ -41,6 +41,10 @@ wz_status wz_config_from_checkpoint(wz_checkpoint *checkpoint, const char *path,
 wz_status wz_policy_from_checkpoint(wz_checkpoint *checkpoint, const wz_config *config, wz_backend *backend,
                                     bool training, wz_policy **out, wz_error *err);
 
+/* The same without weights: what asks for none of them (wz_model_describe). config: as the checkpoint's, without adapters. */
+wz_status wz_policy_without_weights(wz_checkpoint *checkpoint, const wz_config *config, wz_backend *backend,
+                                    wz_policy **out, wz_error *err);
+
 /* A policy to train whose weights are those of a checkpoint of adapters (source: its configuration) with these folded in; with
  * new adapters where config asks for them. No checkpoint has these weights. */
 wz_status wz_policy_from_adapters(wz_checkpoint *checkpoint, const wz_config *source, const wz_config *config,
@@ -55,5 +59,12 @@ wz_status wz_read_tensors(wz_checkpoint *checkpoint, const wz_model *model, cons
 wz_status wz_load_for_inference(const char *path, const char *const *overrides, size_t override_count,
                                 FILE *log, wz_config *config, wz_backend **backend, wz_policy **policy,
                                 wz_error *err);
+
+/* The same where the weights are only copied: *weights is the checkpoint, to be read as they are asked for and closed by the
+ * caller, and the policy has none. NULL, and all as above, where they are not in the checkpoint as the policy has them: with
+ * adapters, an average, or frozen_dtype. */
+wz_status wz_load_for_copying(const char *path, const char *const *overrides, size_t override_count,
+                              FILE *log, wz_config *config, wz_backend **backend, wz_policy **policy,
+                              wz_checkpoint **weights, wz_error *err);
 
 #endif

@@ -98,6 +98,24 @@ static wz_status load_adapted(wz_checkpoint *checkpoint, const wz_config *config
     return status;
 }
 
+wz_status wz_policy_without_weights(wz_checkpoint *checkpoint, const wz_config *config, wz_backend *backend,
+                                    wz_policy **out, wz_error *err)
+{
+    const wz_model_config shape = wz_config_model(config);
+    wz_tokenizer *tokenizer = NULL;
+    wz_model *model = NULL;
+    *out = NULL;
+    wz_status status = make_tokenizer_of(checkpoint, &tokenizer, err);
+    if (status == WZ_OK)
+        status = wz_model_describe(&shape, backend, &model, err);
+    if (status != WZ_OK) {
+        wz_tokenizer_destroy(tokenizer);
+        return status;
+    }
+    status = wz_policy_make(config, model, tokenizer, out, err);
+    return status == WZ_OK ? read_origin(checkpoint, *out, err) : status;
+}
+
 wz_status wz_policy_from_checkpoint(wz_checkpoint *checkpoint, const wz_config *config, wz_backend *backend,
                                     bool training, wz_policy **out, wz_error *err)
 {

@@ -101,54 +101,7 @@ wz_status wz_origin_read(const char *name, const char *text, size_t length, wz_p
     return status;
 }
 
-/* ---- a policy's weights as a source ---- */
-
-typedef struct model_source {
-    wz_tensor_source base;
-    const wz_model *model;
-    const wz_param *params;
-    wz_stored_tensor tensors[];
-} model_source;
-
-static wz_status read_rows(wz_tensor_source *self, size_t index, size_t first, size_t rows, float *out,
-                           wz_error *err)
-{
-    const model_source *source = (const model_source *)(const void *)self;
-    const wz_model *model = source->model;
-    const wz_status status = wz_model_get_merged(model, &source->params[index], (int64_t)first, (int64_t)rows,
-                                                 out, err); /* adapters folded in */
-    return status == WZ_OK ? model->backend->ops->sync(model->backend, err) : status;
-}
-
-static void close_source(wz_tensor_source *self)
-{
-    free(self);
-}
-
-/* Of parameters [first, end) of the table. */
-static wz_status make_source(const wz_model *model, size_t first, size_t end, wz_tensor_source **out,
-                             wz_error *err)
-{
-    void *block = NULL;
-    const wz_param *params = model->params + first;
-    const size_t count = end - first;
-    wz_status status = wz_alloc(&block, 1, sizeof(model_source) + count * sizeof(wz_stored_tensor),
-                                "the list of a model's tensors", err);
-    if (status != WZ_OK)
-        return status;
-    model_source *source = block;
-    source->model = model;
-    source->params = params;
-    for (size_t i = 0; i < count; i++)
-        source->tensors[i] =
-            (wz_stored_tensor){.name = params[i].name,
-                               .type = WZ_NUMBER_F32,
-                               .rank = params[i].rank,
-                               .shape = {(size_t)params[i].shape[0], (size_t)params[i].shape[1]}};
-    source->base = (wz_tensor_source){source->tensors, count, read_rows, close_source};
-    *out = &source->base;
-    return WZ_OK;
-}
+/* ---- a policy as a portable model ---- */
 
 /* The model's own template stays where the policy is spoken to in its way. */
 static wz_status describe_chat(const wz_policy *policy, wz_portable *out, wz_error *err)
@@ -170,10 +123,11 @@ static wz_status describe_adapters(const wz_policy *policy, wz_portable *out, wz
         return WZ_OK;
     out->lora = model->config.lora;
     (void)snprintf(out->adapted, sizeof out->adapted, "%.255s", out->name[0] != '\0' ? out->name : file);
-    return make_source(model, 0, model->adapter_params, &out->adapters, err);
+    return wz_portable_view(model, 0, model->adapter_params, &out->adapters, err);
 }
 
-wz_status wz_portable_from_policy(const wz_policy *policy, wz_portable *out, wz_error *err)
+/* All but the tensors. */
+static wz_status describe_policy(const wz_policy *policy, wz_portable *out, wz_error *err)
 {
     wz_status status = WZ_OK;
     wz_portable_init(out);
@@ -189,11 +143,28 @@ wz_status wz_portable_from_policy(const wz_policy *policy, wz_portable *out, wz_
     out->end_count = 0; /* the policy knows them as they are now */
     for (size_t i = 0; i < policy->end_token_count && i < WZ_PORTABLE_END_IDS; i++)
         out->end_ids[out->end_count++] = policy->end_tokens[i];
+    return status == WZ_OK ? describe_chat(policy, out, err) : status;
+}
+
+wz_status wz_portable_from_checkpoint(const wz_policy *policy, wz_checkpoint *checkpoint, wz_portable *out,
+                                      wz_error *err)
+{
+    wz_status status = describe_policy(policy, out, err);
     if (status == WZ_OK)
-        status = describe_chat(policy, out, err);
+        status = wz_portable_stream(policy->model, checkpoint, &out->tensors, err);
     if (status == WZ_OK)
-        status = make_source(policy->model, policy->model->adapter_params, policy->model->param_count,
-                             &out->tensors, err);
+        status = wz_portable_check_tensors(out, wz_checkpoint_path(checkpoint), err);
+    if (status != WZ_OK)
+        wz_portable_clear(out);
+    return status;
+}
+
+wz_status wz_portable_from_policy(const wz_policy *policy, wz_portable *out, wz_error *err)
+{
+    wz_status status = describe_policy(policy, out, err);
+    if (status == WZ_OK)
+        status = wz_portable_view(policy->model, policy->model->adapter_params, policy->model->param_count,
+                                  &out->tensors, err);
     if (status == WZ_OK)
         status = describe_adapters(policy, out, err);
     if (status != WZ_OK)
@@ -288,16 +259,32 @@ typedef struct counting_source {
     const wz_byte_count *bytes;
 } counting_source;
 
+static void count_rows(const counting_source *source, size_t index, size_t rows)
+{
+    const wz_stored_tensor *tensor = &source->base.tensors[index];
+    size_t bytes = 0;
+    if (source->bytes->add != NULL &&
+        wz_number_bytes(tensor->type, rows * (tensor->rank == 2 ? tensor->shape[1] : 1), &bytes))
+        source->bytes->add(source->bytes->user, bytes);
+}
+
 static wz_status read_and_count(wz_tensor_source *self, size_t index, size_t first, size_t rows, float *out,
                                 wz_error *err)
 {
     const counting_source *source = (const counting_source *)(const void *)self;
-    const wz_stored_tensor *tensor = &source->base.tensors[index];
-    size_t bytes = 0;
     const wz_status status = source->inner->read(source->inner, index, first, rows, out, err);
-    if (status == WZ_OK && source->bytes->add != NULL &&
-        wz_number_bytes(tensor->type, rows * (tensor->rank == 2 ? tensor->shape[1] : 1), &bytes))
-        source->bytes->add(source->bytes->user, bytes);
+    if (status == WZ_OK)
+        count_rows(source, index, rows);
+    return status;
+}
+
+static wz_status read_stored_and_count(wz_tensor_source *self, size_t index, size_t first, size_t rows,
+                                       void *out, wz_error *err)
+{
+    const counting_source *source = (const counting_source *)(const void *)self;
+    const wz_status status = source->inner->read_stored(source->inner, index, first, rows, out, err);
+    if (status == WZ_OK)
+        count_rows(source, index, rows);
     return status;
 }
 
@@ -375,6 +362,7 @@ wz_status wz_portable_to_checkpoint(const wz_portable *portable, wz_config *conf
     counting_source source = {.base = *portable->tensors, .inner = portable->tensors, .bytes = bytes};
     imported parts = {0};
     source.base.read = read_and_count;
+    source.base.read_stored = portable->tensors->read_stored != NULL ? read_stored_and_count : NULL;
     source.base.close = NULL; /* the inner one is closed */
     if (portable->tokenizer == NULL)
         return fail_tokenizer(err);

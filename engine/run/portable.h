@@ -2,6 +2,7 @@
 #ifndef WZ_RUN_PORTABLE_H
 #define WZ_RUN_PORTABLE_H
 
+#include "checkpoints/checkpoint.h"
 #include "checkpoints/portable.h"
 #include "engine/rollout/policy.h"
 #include "engine/run/config.h"
@@ -9,6 +10,15 @@
 /* The policy as a portable model, whose tensors are views of its weights: the policy, which also lends the tokenizer,
  * outlives it. Adapters are folded into these, and beside them as they are. */
 wz_status wz_portable_from_policy(const wz_policy *policy, wz_portable *out, wz_error *err);
+
+/* The same of a policy without weights: they are read from the checkpoint, which outlives it, as they are asked for. */
+wz_status wz_portable_from_checkpoint(const wz_policy *policy, wz_checkpoint *checkpoint, wz_portable *out,
+                                      wz_error *err);
+/* Parameters [first, end) of a model's table, adapters folded in; and all but the adapters, of a checkpoint. */
+wz_status wz_portable_view(const wz_model *model, size_t first, size_t end, wz_tensor_source **out,
+                           wz_error *err);
+wz_status wz_portable_stream(const wz_model *model, wz_checkpoint *checkpoint, wz_tensor_source **out,
+                             wz_error *err);
 
 /* A policy with a portable model's weights, for inference; takes its tokenizer. config: model.* are set from it. */
 wz_status wz_policy_from_portable(wz_portable *portable, wz_config *config, wz_backend *backend,

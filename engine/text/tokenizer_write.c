@@ -41,13 +41,6 @@ static wz_status token_key(const wz_tokenizer *tokenizer, uint32_t id, wz_text *
                           : wz_byte_level_spell(bytes, token->length, scratch, err);
 }
 
-static json_t *key_string(const wz_tokenizer *tokenizer, uint32_t id, wz_text *scratch)
-{
-    if (token_key(tokenizer, id, scratch, NULL) != WZ_OK)
-        return NULL;
-    return json_stringn(scratch->data, scratch->length);
-}
-
 static json_t *added_tokens(const wz_tokenizer *tokenizer)
 {
     json_t *list = json_array();
@@ -140,60 +133,123 @@ static json_t *post_processor(const wz_tokenizer *tokenizer)
     return with(value, "special_tokens", specials);
 }
 
-static json_t *vocabulary(const wz_tokenizer *tokenizer, wz_text *scratch)
+/* ---- vocabulary and merges: hundreds of thousands of strings, written without values in between ---- */
+
+/* A string as Jansson writes it. */
+static wz_status put_string(const char *bytes, size_t length, wz_text *out, wz_error *err)
 {
-    json_t *vocab = json_object();
-    for (uint32_t id = 0; id < tokenizer->vocab_size && vocab != NULL; id++) {
+    static const char named[] = "\b\t\n\f\r\"\\", letters[] = "btnfr\"\\";
+    size_t start = 0;
+    wz_status status = wz_text_append(out, "\"", 1, err);
+    for (size_t i = 0; status == WZ_OK && i < length; i++) {
+        const unsigned char c = (unsigned char)bytes[i];
+        if (c >= 0x20 && c != '"' && c != '\\')
+            continue;
+        const char *name = c == '\0' ? NULL : strchr(named, c);
+        status = wz_text_append(out, bytes + start, i - start, err);
+        if (status == WZ_OK)
+            status = name != NULL ? wz_text_printf(out, err, "\\%c", letters[name - named])
+                                  : wz_text_printf(out, err, "\\u%04X", (unsigned)c);
+        start = i + 1;
+    }
+    if (status == WZ_OK)
+        status = wz_text_append(out, bytes + start, length - start, err);
+    return status == WZ_OK ? wz_text_append(out, "\"", 1, err) : status;
+}
+
+static wz_status put_token(const wz_tokenizer *tokenizer, uint32_t id, wz_text *scratch, wz_text *out,
+                           wz_error *err)
+{
+    const wz_status status = token_key(tokenizer, id, scratch, err);
+    return status == WZ_OK ? put_string(scratch->data, scratch->length, out, err) : status;
+}
+
+static wz_status put_vocabulary(const wz_tokenizer *tokenizer, wz_text *scratch, wz_text *out, wz_error *err)
+{
+    const char *comma = "";
+    wz_status status = WZ_OK;
+    for (uint32_t id = 0; status == WZ_OK && id < tokenizer->vocab_size; id++) {
         if (!tokenizer->tokens[id].in_vocab)
             continue;
-        if (token_key(tokenizer, id, scratch, NULL) != WZ_OK) {
-            json_decref(vocab);
-            return NULL;
-        }
-        vocab = with(vocab, scratch->data, json_integer(id));
+        status = wz_text_append(out, comma, strlen(comma), err);
+        if (status == WZ_OK)
+            status = put_token(tokenizer, id, scratch, out, err);
+        if (status == WZ_OK)
+            status = wz_text_printf(out, err, ":%u", id);
+        comma = ",";
     }
-    return vocab;
+    return status;
 }
 
-static json_t *merge_list(const wz_tokenizer *tokenizer, wz_text *scratch)
+static wz_status put_merges(const wz_tokenizer *tokenizer, wz_text *scratch, wz_text *out, wz_error *err)
 {
     const wz_bpe *bpe = &tokenizer->bpe;
-    json_t *merges = json_array();
-    for (size_t rank = 0; rank < bpe->merge_count && merges != NULL; rank++) {
-        json_t *pair = plus(json_array(), key_string(tokenizer, bpe->left[rank], scratch));
-        merges = plus(merges, plus(pair, key_string(tokenizer, bpe->right[rank], scratch)));
+    wz_status status = WZ_OK;
+    for (size_t rank = 0; status == WZ_OK && rank < bpe->merge_count; rank++) {
+        status = wz_text_append(out, rank == 0 ? "[" : ",[", rank == 0 ? 1 : 2, err);
+        if (status == WZ_OK)
+            status = put_token(tokenizer, bpe->left[rank], scratch, out, err);
+        if (status == WZ_OK)
+            status = wz_text_append(out, ",", 1, err);
+        if (status == WZ_OK)
+            status = put_token(tokenizer, bpe->right[rank], scratch, out, err);
+        if (status == WZ_OK)
+            status = wz_text_append(out, "]", 1, err);
     }
-    return merges;
+    return status;
 }
 
-static json_t *model(const wz_tokenizer *tokenizer)
-{
-    wz_text scratch = {0};
-    json_t *value = with(with(object_of_type("BPE"), "dropout", json_null()), "unk_token", json_null());
-    value = with(with(value, "continuing_subword_prefix", json_null()), "end_of_word_suffix", json_null());
-    value = with(with(value, "fuse_unk", json_false()), "byte_fallback", json_false());
-    value = with(value, "ignore_merges", json_boolean(tokenizer->ignore_merges));
-    value = with(value, "vocab", vocabulary(tokenizer, &scratch));
-    value = with(value, "merges", merge_list(tokenizer, &scratch));
-    wz_text_clear(&scratch);
-    return value;
-}
+/* ---- the file ---- */
 
 static int append_chunk(const char *bytes, size_t length, void *out)
 {
     return wz_text_append(out, bytes, length, NULL) == WZ_OK ? 0 : -1;
 }
 
+/* An object but for its closing bracket; consumes it. */
+static wz_status put_open(json_t *object, wz_text *out, wz_error *err)
+{
+    const bool failed = object == NULL || json_dump_callback(object, append_chunk, out, JSON_COMPACT) != 0;
+    json_decref(object);
+    if (failed)
+        return wz_fail(err, WZ_ERR_RESOURCE, "out of memory writing tokenizer.json");
+    out->data[--out->length] = '\0';
+    return WZ_OK;
+}
+
+static wz_status put_model(const wz_tokenizer *tokenizer, wz_text *out, wz_error *err)
+{
+    static const char vocab[] = ",\"vocab\":{", merges[] = "},\"merges\":[", close[] = "]}";
+    wz_text scratch = {0};
+    json_t *value = with(with(object_of_type("BPE"), "dropout", json_null()), "unk_token", json_null());
+    value = with(with(value, "continuing_subword_prefix", json_null()), "end_of_word_suffix", json_null());
+    value = with(with(value, "fuse_unk", json_false()), "byte_fallback", json_false());
+    wz_status status =
+        put_open(with(value, "ignore_merges", json_boolean(tokenizer->ignore_merges)), out, err);
+    if (status == WZ_OK)
+        status = wz_text_append(out, vocab, sizeof vocab - 1, err);
+    if (status == WZ_OK)
+        status = put_vocabulary(tokenizer, &scratch, out, err);
+    if (status == WZ_OK)
+        status = wz_text_append(out, merges, sizeof merges - 1, err);
+    if (status == WZ_OK)
+        status = put_merges(tokenizer, &scratch, out, err);
+    wz_text_clear(&scratch);
+    return status == WZ_OK ? wz_text_append(out, close, sizeof close - 1, err) : status;
+}
+
 wz_status wz_tokenizer_write_json(const wz_tokenizer *tokenizer, wz_text *out, wz_error *err)
 {
+    static const char model[] = ",\"model\":", close[] = "}";
     json_t *root = with(with(json_object(), "version", json_string("1.0")), "truncation", json_null());
     root = with(with(root, "padding", json_null()), "added_tokens", added_tokens(tokenizer));
     root = with(root, "normalizer", tokenizer->nfc ? object_of_type("NFC") : json_null());
     root = with(root, "pre_tokenizer", pre_tokenizer(tokenizer));
     root = with(root, "post_processor", post_processor(tokenizer));
-    root = with(root, "decoder", byte_level(true));
-    root = with(root, "model", model(tokenizer));
-    int failed = root == NULL || json_dump_callback(root, append_chunk, out, JSON_COMPACT) != 0;
-    json_decref(root);
-    return failed ? wz_fail(err, WZ_ERR_RESOURCE, "out of memory writing tokenizer.json") : WZ_OK;
+    wz_status status = put_open(with(root, "decoder", byte_level(true)), out, err);
+    if (status == WZ_OK)
+        status = wz_text_append(out, model, sizeof model - 1, err);
+    if (status == WZ_OK)
+        status = put_model(tokenizer, out, err);
+    return status == WZ_OK ? wz_text_append(out, close, sizeof close - 1, err) : status;
 }

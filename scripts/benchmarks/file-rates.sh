@@ -1,0 +1,76 @@
+#!/usr/bin/env bash
+# How fast a model of 0.5B parameters is imported and exported, beside what the disk does: a Hugging Face folder of
+# Qwen2.5-0.5B's shape with random bf16 weights (988 MB), made once, is imported and exported again as a Hugging Face folder
+# and as GGUF. dd reads the same file, and copies it with an fsync, as import and export end with one, too.
+#
+#   scripts/benchmarks/file-rates.sh [FOLDER [ROUNDS]]        default: ./file-rates, 3 rounds; 3.5 GB of space
+#
+# Every round measures all of it, each from a cold page cache, because disks (virtual ones above all) change by the minute; the
+# best of each counts. A FOLDER in memory (/dev/shm/x) shows the program without a disk. The program is build/wavezero, or that in
+# $WZ_BUILD. The folder stays for the next run; it holds nothing but what can be made again.
+set -euo pipefail
+case ${1:-} in
+    -h | --help) sed -n '2,/^set/{/^set/!s/^# \{0,1\}//p}' "$0"; exit 0 ;;
+esac
+here=$(cd "$(dirname "$0")" && pwd)
+program=${WZ_BUILD:-$here/../../build}/wavezero
+[ -x "$program" ] || { echo "file-rates.sh: $program is not there: build it first" >&2; exit 1; }
+program=$(realpath "$program")
+folder=${1:-file-rates}
+rounds=${2:-3}
+mkdir -p "$folder"
+cd "$folder"
+if [ ! -e model/complete ]; then
+    echo "making $PWD/model" >&2
+    python3 "$here/make-model-folder.py" model
+    touch model/complete
+fi
+sync
+model=model/model.safetensors
+bytes=$(stat -c %s "$model")
+declare -A best cpu
+
+# cold FILE...: takes files that are on the disk out of the page cache.
+cold() {
+    for file in "$@"; do
+        dd of="$file" oflag=nocache conv=notrunc,fdatasync count=0 status=none
+    done
+}
+
+# measure NAME COMMAND...: seconds of the clock and of processors; the best of all rounds counts.
+measure() {
+    local name=$1 TIMEFORMAT='%R %U %S' spent wall processor
+    shift
+    spent=$({ time "$@" >out.txt 2>log.txt; } 2>&1) || { cat log.txt >&2; exit 1; }
+    read -r wall processor < <(awk '{ print $1, $2 + $3 }' <<<"$spent")
+    echo "  $name: $wall s, $processor s of processors" >&2
+    if [ -z "${best[$name]:-}" ] || awk "BEGIN { exit !($wall < ${best[$name]}) }"; then best[$name]=$wall; fi
+    if [ -z "${cpu[$name]:-}" ] || awk "BEGIN { exit !($processor < ${cpu[$name]}) }"; then cpu[$name]=$processor; fi
+}
+
+for ((round = 1; round <= rounds; round++)); do
+    echo "round $round of $rounds, load $(cut -d ' ' -f 1 /proc/loadavg)" >&2
+    cold "$model"
+    measure read dd if="$model" of=/dev/null bs=1M
+    rm -f copy
+    cold "$model"
+    measure copy dd if="$model" of=copy bs=1M conv=fsync
+    rm -f copy model.h5
+    cold "$model"
+    measure import "$program" import model -o model.h5
+    for format in hf gguf; do
+        rm -rf export
+        cold model.h5
+        measure "export-$format" "$program" export model.h5 --format "$format" --type bf16 --eval-problems 0 -o export
+    done
+done
+rm -rf export model.h5 out.txt log.txt
+
+echo "machine     $(nproc) x $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1), $(df --output=fstype . | tail -1) on $(df --output=source . | tail -1)"
+echo "program     $("$program" --version | head -1)"
+echo "model       $bytes bytes of bf16 weights; best of $rounds rounds"
+printf '%-12s %8s %8s %12s %10s %10s\n' "" "s" "GB/s" "CPU s" "of read" "of copy"
+for name in read copy import export-hf export-gguf; do
+    awk -v name="$name" -v s="${best[$name]}" -v c="${cpu[$name]}" -v b="$bytes" -v r="${best[read]}" -v w="${best[copy]}" \
+        'BEGIN { printf "%-12s %8.2f %8.2f %12.2f %9.0f%% %9.0f%%\n", name, s, b / s / 1e9, c, 100 * r / s, 100 * w / s }'
+done
