@@ -51,7 +51,7 @@ static wz_tensor_source *make_source(const wz_param *params, size_t count, bool 
     wz_stored_tensor *tensors = calloc(count, sizeof *tensors);
     if (source == NULL || tensors == NULL)
         abort();
-    *source = (wz_tensor_source){tensors, 0, read_sines, close_nothing};
+    *source = (wz_tensor_source){.tensors = tensors, .read = read_sines, .close = close_nothing};
     for (size_t i = 0; i < count; i++)
         if ((strstr(params[i].name, ".lora_") != NULL) == adapters)
             tensors[source->count++] =
