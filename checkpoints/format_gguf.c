@@ -128,6 +128,8 @@ static wz_status write_gguf(const wz_portable *model, wz_number_type type, const
     if (status == WZ_OK && has_rope_factors(&model->model))
         status = write_rope_factors(&e, err);
     const wz_status finished = wz_gguf_finish(&e.writer);
+    if (finished == WZ_OK)
+        wz_byte_count_written(bytes, &e.writer.file);
     wz_text_clear(&path);
     return status != WZ_OK ? status : finished;
 }

@@ -51,6 +51,8 @@ static wz_status write_adapters(const wz_portable *model, wz_number_type type, c
     if (status == WZ_OK)
         status = wz_gguf_write_source(&e, model->adapters, err);
     const wz_status finished = wz_gguf_finish(&e.writer);
+    if (finished == WZ_OK)
+        wz_byte_count_written(bytes, &e.writer.file);
     wz_text_clear(&path);
     return status != WZ_OK ? status : finished;
 }

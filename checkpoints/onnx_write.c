@@ -377,8 +377,12 @@ wz_status wz_onnx_write(const wz_portable *model, wz_number_type type, const cha
         status = write_parts(&w, &list);
     if (status == WZ_OK)
         status = wz_block_file_finish(&w.file, err);
+    if (status == WZ_OK)
+        wz_byte_count_written(bytes, &w.file);
     if (status == WZ_OK && w.beside)
         status = wz_block_file_finish(&w.data, err);
+    if (status == WZ_OK && w.beside)
+        wz_byte_count_written(bytes, &w.data);
     wz_block_file_close(&w.file);
     wz_block_file_close(&w.data);
     free(w.block);

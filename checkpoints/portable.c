@@ -194,3 +194,9 @@ wz_status wz_tensor_stream_as(wz_tensor_source *source, size_t index, wz_number_
     free(memory);
     return status;
 }
+
+void wz_byte_count_written(const wz_byte_count *bytes, const wz_block_file *file)
+{
+    if (bytes != NULL && bytes->written != NULL)
+        bytes->written(bytes->user, file->path, file->digest);
+}

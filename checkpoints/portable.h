@@ -7,6 +7,7 @@
 #define WZ_CHECKPOINTS_PORTABLE_H
 
 #include "checkpoints/number_type.h"
+#include "engine/core/block_file.h"
 #include "engine/core/memory.h"
 #include "engine/model/config.h"
 #include "engine/text/tokenizer.h"
@@ -74,8 +75,12 @@ wz_status wz_portable_check_layers(const wz_model_config *config, size_t tensors
 /* Told of every bytes read or written, in order: for a progress bar. {0}: nobody listens. */
 typedef struct wz_byte_count {
     void (*add)(void *user, uint64_t bytes);
+    /* of a file that is finished, its digest: optional */
+    void (*written)(void *user, const char *path, const char digest[WZ_DIGEST_HEX]);
     void *user;
 } wz_byte_count;
+/* For those who write. */
+void wz_byte_count_written(const wz_byte_count *bytes, const wz_block_file *file);
 
 /* Rows of a tensor in a type: as they are stored where that is the type, else read as fp32 (into numbers, which holds as many; f32 itself needs none) and
  * rounded. */

@@ -108,7 +108,9 @@ wz_status wz_safetensors_write(const char *path, wz_tensor_source *source, wz_nu
     if (status == WZ_OK) {
         status = write_file(&to, &header, source, err);
         wz_block_file_close(&to.file);
-        if (status != WZ_OK)
+        if (status == WZ_OK)
+            wz_byte_count_written(bytes, &to.file);
+        else
             (void)unlink(path);
     }
     wz_text_clear(&header);

@@ -64,7 +64,7 @@ static wz_export request_of(const char *format, wz_number_type type)
 
 static void export_as(const char *format, wz_number_type type)
 {
-    const wz_byte_count nobody = {NULL, NULL};
+    const wz_byte_count nobody = {.add = NULL};
     const wz_export request = request_of(format, type);
     OK(wz_export_run(&request, &nobody, &f.err));
 }
@@ -234,7 +234,7 @@ END_TEST
 
 START_TEST(checkpoint_without_adapters_is_refused)
 {
-    const wz_byte_count nobody = {NULL, NULL};
+    const wz_byte_count nobody = {.add = NULL};
     make_policy(models[0] + strlen(LORA));
     wz_export request = request_of("peft", WZ_NUMBER_F32);
     ck_assert_int_eq(wz_export_run(&request, &nobody, &f.err), WZ_ERR_USAGE);

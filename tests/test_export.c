@@ -1,7 +1,9 @@
 /* What an export says of a policy, and the grammar beside it: the card's claims hold, and llama.cpp can follow the grammar. */
 #include <check.h>
 
+#include "engine/core/digest.h"
 #include "engine/core/file.h"
+#include "engine/core/folder.h"
 #include "engine/run/export.h"
 #include "tests/policy_fixture.h"
 #include "tests/suite.h"
@@ -19,17 +21,17 @@ static void teardown(void)
     temporary_remove(&where);
 }
 
-static wz_status export_at(int64_t step, bool grammar)
+static wz_status export_as(const char *format, int64_t step, bool grammar)
 {
     static char folder[256];
-    const wz_byte_count nobody = {NULL, NULL};
+    const wz_byte_count nobody = {.add = NULL};
     (void)snprintf(folder, sizeof folder, "%s/out", where.directory);
     const wz_export request = {.policy = f.policy,
                                .config = &f.config,
                                .checkpoint = "runs/x.h5",
                                .step = step,
                                .environment = "",
-                               .format = wz_model_format_find("hf"),
+                               .format = wz_model_format_find(format),
                                .type = WZ_NUMBER_F32,
                                .folder = folder,
                                .overwrite = true,
@@ -37,6 +39,11 @@ static wz_status export_at(int64_t step, bool grammar)
                                .name = "",
                                .license = ""};
     return wz_export_run(&request, &nobody, &f.err);
+}
+
+static wz_status export_at(int64_t step, bool grammar)
+{
+    return export_as("hf", step, grammar);
 }
 
 static bool says(const char *file, const char *text)
@@ -81,6 +88,32 @@ START_TEST(the_card_tells_how_it_was_trained)
     OK(export_at(histories[_i].step, false));
     ck_assert(says("README.md", histories[_i].said));
     ck_assert(!says("README.md", histories[_i].unsaid));
+    drop_policy();
+}
+END_TEST
+
+/* Of large files they are made while these are written. */
+START_TEST(the_checksums_are_those_of_the_files)
+{
+    static const char *const formats[] = {"hf", "gguf", "onnx", "safetensors"};
+    wz_text sums = {0}, expected = {0};
+    wz_names names;
+    char path[512], hex[WZ_DIGEST_HEX];
+    make_policy("");
+    OK(export_as(formats[_i], 5, true));
+    OK(wz_file_read(temporary_path(&where, "out/" WZ_CHECKSUMS_FILE), 1 << 20, &sums, &f.err));
+    OK(wz_folder_list(temporary_path(&where, "out"), &names, &f.err));
+    ck_assert_uint_gt(names.count, 3);
+    for (size_t i = 0; i < names.count; i++) {
+        (void)snprintf(path, sizeof path, "%s/out/%s", where.directory, names.items[i]);
+        OK(wz_digest_file(path, hex, &f.err));
+        if (strcmp(names.items[i], WZ_CHECKSUMS_FILE) != 0)
+            OK(wz_text_printf(&expected, &f.err, "%s  %s\n", hex, names.items[i]));
+    }
+    ck_assert_str_eq(sums.data, expected.data);
+    wz_names_clear(&names);
+    wz_text_clear(&sums);
+    wz_text_clear(&expected);
     drop_policy();
 }
 END_TEST
@@ -150,6 +183,7 @@ int main(void)
     tcase_add_checked_fixture(all, setup, teardown);
     tcase_add_loop_test(all, the_card_tells_how_it_was_trained, 0,
                         (int)(sizeof histories / sizeof histories[0]));
+    tcase_add_loop_test(all, the_checksums_are_those_of_the_files, 0, 4);
     tcase_add_test(all, a_policy_of_ours_decodes_greedily);
     tcase_add_test(all, the_grammar_leaves_an_end_token_out);
     tcase_add_test(all, the_grammar_keeps_a_tag_that_is_text);

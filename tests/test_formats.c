@@ -55,7 +55,7 @@ static void disturb(void)
 
 static void write_model(const wz_model_format *format, wz_number_type type, wz_portable *meant)
 {
-    const wz_byte_count nobody = {NULL, NULL};
+    const wz_byte_count nobody = {.add = NULL};
     OK(wz_portable_from_policy(f.policy, meant, &f.err));
     meant->bos_id = 256;
     meant->pad_id = 257;
@@ -183,7 +183,7 @@ END_TEST
 /* Above 2 GiB a message cannot hold the weights: they stand in a file beside it. */
 START_TEST(onnx_weights_may_stand_beside)
 {
-    const wz_byte_count nobody = {NULL, NULL};
+    const wz_byte_count nobody = {.add = NULL};
     for (int type = 0; type < WZ_NUMBER_TYPES; type++) {
         wz_portable meant;
         wz_tensor_source *source = NULL;
@@ -209,7 +209,7 @@ END_TEST
 START_TEST(what_is_imported_is_the_same_policy)
 {
     static const char *const formats[] = {"gguf", "onnx", "hf"};
-    const wz_byte_count nobody = {NULL, NULL};
+    const wz_byte_count nobody = {.add = NULL};
     make_policy(models[_i]);
     disturb();
     for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++) {

@@ -246,7 +246,7 @@ START_TEST(import_keeps_every_bit_and_type)
     wz_portable portable;
     wz_checkpoint *checkpoint = NULL;
     wz_error err = {.text = ""};
-    const wz_byte_count nobody = {count_nothing, NULL};
+    const wz_byte_count nobody = {.add = count_nothing};
     wz_config_default(&config);
     open_fixture(_i, &portable);
     temporary_path(&where, "model.h5");
@@ -281,7 +281,7 @@ START_TEST(import_keeps_end_tokens_and_template)
     wz_backend *backend = NULL;
     wz_policy *policy = NULL;
     wz_error err = {.text = ""};
-    const wz_byte_count nobody = {count_nothing, NULL};
+    const wz_byte_count nobody = {.add = count_nothing};
     wz_config_default(&config);
     open_fixture(_i, &portable);
     temporary_path(&where, "model.h5");
@@ -365,7 +365,7 @@ START_TEST(write_each_format_and_type_reads_back)
     const bool bare = _i / FOLDER_COUNT % 2 == 1;
     const wz_number_type type = types[_i / FOLDER_COUNT / 2];
     const wz_model_format *format = wz_model_format_find(bare ? "safetensors" : "hf");
-    const wz_byte_count nobody = {count_nothing, NULL};
+    const wz_byte_count nobody = {.add = count_nothing};
     wz_portable meant, back;
     wz_error err = {.text = ""};
     ck_assert_ptr_nonnull(format);

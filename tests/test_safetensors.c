@@ -388,7 +388,7 @@ START_TEST(write_each_type_reads_back_rounded_once)
     const wz_safetensors_text texts[] = {{"key", "value \" \xc3\xbc"}};
     uint64_t bytes = 0;
     size_t total = 0, size = 0;
-    const wz_byte_count count = {count_bytes, &bytes};
+    const wz_byte_count count = {.add = count_bytes, .user = &bytes};
     wz_error err = {.text = ""};
     wz_safetensors *file = NULL;
     struct stat info;

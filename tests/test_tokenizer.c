@@ -293,6 +293,59 @@ START_TEST(write_json_reads_back_to_an_equal_tokenizer)
 }
 END_TEST
 
+/* ---- the same file, written otherwise ---- */
+
+/* Jansson's spellings: escapes with surrogates, lines and spaces, merges before the vocabulary. */
+static const size_t spellings[] = {JSON_ENSURE_ASCII | JSON_ESCAPE_SLASH, JSON_INDENT(3), JSON_SORT_KEYS};
+
+/* One more token, which needs a pair of surrogates, and each pair of merges as two words in a string. */
+static json_t *read_varied(const char *name)
+{
+    wz_text file = {0};
+    read_data(name, "", &file);
+    json_t *root = json_loadb(file.data, file.length, 0, NULL), *model = json_object_get(root, "model");
+    json_t *vocab = json_object_get(model, "vocab"), *merges = json_object_get(model, "merges");
+    ck_assert_uint_gt(json_array_size(merges), 10);
+    ck_assert_int_eq(json_object_set_new(vocab, "\U0001F4E1/\"\\", json_integer(9000)), 0);
+    for (size_t i = 0; i < json_array_size(merges); i++) {
+        const json_t *pair = json_array_get(merges, i);
+        if (json_is_array(pair))
+            ck_assert_int_eq(
+                json_array_set_new(merges, i,
+                                   json_sprintf("%s %s", json_string_value(json_array_get(pair, 0)),
+                                                json_string_value(json_array_get(pair, 1)))),
+                0);
+    }
+    wz_text_clear(&file);
+    return root;
+}
+
+static void write_again(const char *json, size_t length, wz_text *out)
+{
+    wz_tokenizer *tokenizer = NULL;
+    CHECK_OK(wz_tokenizer_create(json, length, &tokenizer, err));
+    CHECK_OK(wz_tokenizer_write_json(tokenizer, out, err));
+    wz_tokenizer_destroy(tokenizer);
+}
+
+START_TEST(create_any_spelling_is_the_same_tokenizer)
+{
+    json_t *root = read_varied("qwen2");
+    wz_text expected = {0}, text = {0};
+    char *plain = json_dumps(root, JSON_COMPACT), *spelled = json_dumps(root, spellings[_i]);
+    ck_assert_str_ne(plain, spelled);
+    write_again(plain, strlen(plain), &expected);
+    write_again(spelled, strlen(spelled), &text);
+    ck_assert_str_eq(expected.data, text.data);
+    ck_assert_ptr_nonnull(strstr(text.data, "\"\U0001F4E1/\\\"\\\\\":9000"));
+    free(plain);
+    free(spelled);
+    wz_text_clear(&expected);
+    wz_text_clear(&text);
+    json_decref(root);
+}
+END_TEST
+
 /* ---- files that are not supported or not sound ---- */
 
 #define MODEL "\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":1,\"ab\":2},\"merges\":[[\"a\",\"b\"]]}"
@@ -310,6 +363,15 @@ static const struct {
     {"{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":-1},\"merges\":[]}," PRE "}", "'a'"},
     {"{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":4000000000},\"merges\":[]}," PRE "}", "'a'"},
     {"{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":\"0\"},\"merges\":[]}," PRE "}", "'a'"},
+    {"{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":1.0},\"merges\":[]}," PRE "}", "'a'"},
+    {"{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":[[0,{\"]\":1}]]},\"merges\":[]}," PRE "}", "'a'"},
+    {"{\"model\":{\"vocab\":{\"a\":0},\"merges\":[],\"vocab\":{\"b\":0}}," PRE "}", "duplicate"},
+    {"{\"model\":{\"type\":\"BPE\",\"vocab\":[\"a\"],\"merges\":{}}," PRE "}",
+     "an array and model.merges is an object"},
+    {"{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":[[\"a\",\"a\",\"a\"]]}," PRE "}",
+     "merge 0"},
+    {"{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":[\"a a a\"]}," PRE "}", "merge 0"},
+    {"{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":[7]}," PRE "}", "merge 0"},
     {"{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":[\"a b\"]}," PRE "}", "merge 0"},
     {"{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":[[\"a\"]]}," PRE "}", "merge 0"},
     {"{\"model\":{\"type\":\"BPE\",\"byte_fallback\":true,\"vocab\":{\"a\":0},\"merges\":[]}," PRE "}",
@@ -358,6 +420,48 @@ START_TEST(create_bad_file_names_what_is_wrong)
 }
 END_TEST
 
+/* Jansson says what is no JSON, and where; all else is read, or refused for what it says. */
+static void check_damaged(const char *json, size_t length)
+{
+    json_error_t problem;
+    wz_tokenizer *tokenizer = NULL;
+    wz_error expected, got = {{0}};
+    json_t *root = json_loadb(json, length, JSON_REJECT_DUPLICATES, &problem);
+    const wz_status status = wz_tokenizer_create(json, length, &tokenizer, &got);
+    if (root == NULL) {
+        (void)wz_fail(&expected, WZ_ERR_CORRUPT, "tokenizer.json: line %d, column %d: %s", problem.line,
+                      problem.column, problem.text);
+        ck_assert_int_eq(status, WZ_ERR_CORRUPT);
+        ck_assert_str_eq(got.text, expected.text);
+    } else if (memchr(json, '\0', length) == NULL) { /* which Jansson overlooks after a number */
+        ck_assert_msg(strstr(got.text, "not valid JSON") == NULL, "%.*s", (int)length, json);
+    }
+    json_decref(root);
+    wz_tokenizer_destroy(tokenizer);
+}
+
+START_TEST(create_damaged_file_is_refused_where_jansson_refuses_it)
+{
+    static const char json[] =
+        "{\"model\": {\"type\":\"BPE\",\"vocab\":{\"a\":0, \"b\" "
+        ":10,\"ab\":2,\"\\uD83D\\udce1\\n\u00e9\":4},\n"
+        "\"merges\":[[\"a\",\"b\"] ,\"a b\"],\"dropout\":null}," PRE ",\"added_tokens\":[]}";
+    static const char bytes[] = "\"\\{}[],:0-.eua \n\x1f\x80\xc3\xff"; /* and the terminator */
+    char damaged[sizeof json];
+    wz_tokenizer *sound = NULL;
+    CHECK_OK(wz_tokenizer_create(json, sizeof json - 1, &sound, err));
+    wz_tokenizer_destroy(sound);
+    for (size_t at = 0; at + 1 < sizeof json; at++) {
+        check_damaged(json, at);
+        for (size_t i = 0; i < sizeof bytes; i++) {
+            memcpy(damaged, json, sizeof json);
+            damaged[at] = bytes[i];
+            check_damaged(damaged, sizeof json - 1);
+        }
+    }
+}
+END_TEST
+
 START_TEST(create_deeply_nested_file_fails)
 {
     wz_text json = {0};
@@ -397,12 +501,15 @@ int main(void)
     tcase_add_loop_test(equal, encode_random_bytes_is_lossless, 0, FIXTURES);
     tcase_add_test(equal, encode_long_piece_ends_in_time);
     tcase_add_loop_test(equal, write_json_reads_back_to_an_equal_tokenizer, 0, FIXTURES);
+    tcase_add_loop_test(equal, create_any_spelling_is_the_same_tokenizer, 0,
+                        (int)(sizeof spellings / sizeof *spellings));
     tcase_add_test(builtin, create_builtin_ids_are_those_documented);
     tcase_add_test(builtin, integer_value_takes_plain_decimal_numbers_only);
     tcase_add_test(builtin, decode_unknown_id_fails);
     tcase_add_test(builtin, decode_skip_special_leaves_out_special_tokens_only);
     tcase_add_loop_test(bad, create_bad_file_names_what_is_wrong, 0,
                         (int)(sizeof bad_files / sizeof *bad_files));
+    tcase_add_test(bad, create_damaged_file_is_refused_where_jansson_refuses_it);
     tcase_add_test(bad, create_deeply_nested_file_fails);
     tcase_add_test(bad, encode_byte_without_token_fails);
     suite_add_tcase(suite, equal);

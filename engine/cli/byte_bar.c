@@ -16,5 +16,5 @@ wz_byte_count wz_byte_bar_start(wz_byte_bar *bar, const wz_cli *cli, uint64_t to
     bar->done = 0;
     wz_progress_start(&bar->progress, cli->progress.is_terminal ? cli->log : NULL, &cli->progress, "MiB", 0,
                       (int64_t)(total >> 20), now_s);
-    return (wz_byte_count){count_bytes, bar};
+    return (wz_byte_count){.add = count_bytes, .user = bar};
 }

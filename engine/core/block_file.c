@@ -18,6 +18,7 @@ static wz_status open_path(wz_block_file *file, const char *path, int flags, con
     file->bytes = 0;
     file->ring = NULL;
     file->piece = NULL;
+    file->sum = NULL;
     if (strlen(path) >= sizeof file->path)
         return wz_file_fail_errno(err, ENAMETOOLONG, action, path);
     (void)snprintf(file->path, sizeof file->path, "%s", path);
@@ -74,6 +75,7 @@ static wz_status write_pieces(wz_ring *ring, void *user, wz_error *err)
     const void *piece = NULL;
     size_t length = 0, waiting = 0;
     while (status == WZ_OK && (piece = wz_ring_empty(ring, &length)) != NULL) {
+        wz_digest_add(file->sum, piece, length);
         status = write_piece(file, piece, length, err);
         wz_ring_emptied(ring);
         waiting += length;
@@ -90,7 +92,9 @@ wz_status wz_block_file_create(wz_block_file *file, const char *path, wz_error *
     wz_status status = open_path(file, path, O_WRONLY | O_CREAT | O_EXCL, "create", err);
     if (status != WZ_OK)
         return status;
-    status = wz_ring_start(PIECE_BYTES, write_pieces, file, &file->ring, err);
+    status = wz_digest_create(&file->sum, err);
+    if (status == WZ_OK)
+        status = wz_ring_start(PIECE_BYTES, write_pieces, file, &file->ring, err);
     if (status != WZ_OK) {
         wz_block_file_close(file);
         (void)unlink(path);
@@ -150,6 +154,9 @@ wz_status wz_block_file_finish(wz_block_file *file, wz_error *err)
     const wz_status status = end_writing(file, err);
     if (status != WZ_OK)
         return status;
+    wz_digest_finish(file->sum, file->digest);
+    wz_digest_destroy(file->sum);
+    file->sum = NULL;
     int result;
     do
         result = fsync(file->descriptor);
@@ -171,6 +178,8 @@ void wz_file_write_back(int descriptor)
 void wz_block_file_close(wz_block_file *file)
 {
     (void)end_writing(file, NULL);
+    wz_digest_destroy(file->sum);
+    file->sum = NULL;
     if (file->descriptor >= 0)
         (void)close(file->descriptor);
     file->descriptor = -1;

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "engine/core/digest.h"
 #include "engine/core/ring.h"
 #include "engine/core/status.h"
 
@@ -13,9 +14,11 @@ typedef struct wz_block_file {
     int descriptor; /* -1: closed */
     uint64_t bytes; /* in the file: when it was opened, or appended so far */
     char path[1024];
-    wz_ring *ring;        /* of what is to be written; NULL: nothing is */
-    unsigned char *piece; /* of the ring, being filled; NULL: none */
-    size_t used;          /* bytes of it */
+    wz_ring *ring;              /* of what is to be written; NULL: nothing is */
+    unsigned char *piece;       /* of the ring, being filled; NULL: none */
+    size_t used;                /* bytes of it */
+    wz_digest *sum;             /* of what is written, made by the thread that writes */
+    char digest[WZ_DIGEST_HEX]; /* once finished: as wz_digest_file would tell it */
 } wz_block_file;
 
 /* Opens a regular file for reading; anything else is WZ_ERR_CORRUPT. */

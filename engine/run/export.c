@@ -115,8 +115,46 @@ static wz_status write_card(const wz_export *r, const wz_portable *model, const 
     return status;
 }
 
+/* The digests of files that were told while they were written; of others there may be, they are made afterwards. */
+typedef struct told_digests {
+    const wz_byte_count *bytes; /* who is told of the bytes */
+    struct {
+        char name[64], digest[WZ_DIGEST_HEX];
+    } files[4];
+    size_t count;
+} told_digests;
+
+static void take_bytes(void *user, uint64_t count)
+{
+    const told_digests *told = user;
+    if (told->bytes != NULL && told->bytes->add != NULL)
+        told->bytes->add(told->bytes->user, count);
+}
+
+static void take_digest(void *user, const char *path, const char digest[WZ_DIGEST_HEX])
+{
+    told_digests *told = user;
+    const char *slash = strrchr(path, '/'), *name = slash != NULL ? slash + 1 : path;
+    if (told->count == sizeof told->files / sizeof told->files[0] ||
+        strlen(name) >= sizeof told->files[0].name)
+        return;
+    memcpy(told->files[told->count].name, name, strlen(name) + 1);
+    memcpy(told->files[told->count++].digest, digest, WZ_DIGEST_HEX);
+}
+
+static wz_status find_digest(const told_digests *told, const char *name, const char *path,
+                             char hex[WZ_DIGEST_HEX], wz_error *err)
+{
+    for (size_t i = 0; i < told->count; i++)
+        if (strcmp(told->files[i].name, name) == 0) {
+            memcpy(hex, told->files[i].digest, WZ_DIGEST_HEX);
+            return WZ_OK;
+        }
+    return wz_digest_file(path, hex, err);
+}
+
 /* "<digest>  <name>" for each file, as `xxhsum -H2` prints it. */
-static wz_status write_checksums(const char *folder, wz_error *err)
+static wz_status write_checksums(const char *folder, const told_digests *told, wz_error *err)
 {
     wz_names names;
     wz_text sums = {0}, path = {0};
@@ -126,7 +164,7 @@ static wz_status write_checksums(const char *folder, wz_error *err)
         path.length = 0;
         status = wz_text_printf(&path, err, "%s/%s", folder, names.items[i]);
         if (status == WZ_OK)
-            status = wz_digest_file(path.data, hex, err);
+            status = find_digest(told, names.items[i], path.data, hex, err);
         if (status == WZ_OK)
             status = wz_text_printf(&sums, err, "%s  %s\n", hex, names.items[i]);
     }
@@ -156,6 +194,8 @@ wz_status wz_export_run(const wz_export *r, const wz_byte_count *bytes, wz_error
 {
     wz_portable model;
     wz_folder folder = {.lock = -1};
+    told_digests told = {.bytes = bytes};
+    const wz_byte_count listener = {.add = take_bytes, .written = take_digest, .user = &told};
     wz_portable_init(&model);
     wz_status status = check_request(r, err);
     if (status == WZ_OK)
@@ -164,13 +204,13 @@ wz_status wz_export_run(const wz_export *r, const wz_byte_count *bytes, wz_error
         goto done;
     status = describe(r, &model, err);
     if (status == WZ_OK)
-        status = r->format->write(&model, r->type, folder.path.data, bytes, err);
+        status = r->format->write(&model, r->type, folder.path.data, &listener, err);
     if (status == WZ_OK && r->grammar)
         status = write_grammar(r, folder.path.data, err);
     if (status == WZ_OK)
         status = write_card(r, &model, folder.path.data, err);
     if (status == WZ_OK)
-        status = write_checksums(folder.path.data, err);
+        status = write_checksums(folder.path.data, &told, err);
     if (status == WZ_OK)
         status = wz_folder_commit(&folder, r->folder, err);
     else

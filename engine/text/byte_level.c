@@ -34,11 +34,13 @@ static int read_character(uint32_t codepoint)
 wz_status wz_byte_level_spell(const char *bytes, size_t length, wz_text *out, wz_error *err)
 {
     wz_status status = WZ_OK;
-    for (size_t i = 0; i < length && status == WZ_OK; i++) {
-        utf8proc_uint8_t utf8[4];
-        utf8proc_ssize_t count =
-            utf8proc_encode_char((utf8proc_int32_t)spell_byte((unsigned char)bytes[i]), utf8);
-        status = wz_text_append(out, (const char *)utf8, (size_t)count, err);
+    for (size_t i = 0; i < length && status == WZ_OK;) {
+        char part[128];
+        size_t used = 0;
+        for (; i < length && used + 4 <= sizeof part; i++)
+            used += (size_t)utf8proc_encode_char((utf8proc_int32_t)spell_byte((unsigned char)bytes[i]),
+                                                 (utf8proc_uint8_t *)part + used);
+        status = wz_text_append(out, part, used, err);
     }
     return status;
 }
@@ -48,19 +50,23 @@ wz_status wz_byte_level_read(const char *text, size_t length, wz_text *out, bool
     size_t before = out->length;
     *known = true;
     for (size_t i = 0; i < length;) {
-        uint32_t codepoint = 0;
-        int used = wz_utf8_character(text + i, length - i, &codepoint);
-        int byte = used > 0 ? read_character(codepoint) : -1;
-        if (byte < 0) {
-            out->length = before;
-            *known = false;
-            return WZ_OK;
+        char part[64];
+        size_t count = 0;
+        for (; i < length && count < sizeof part; count++) {
+            uint32_t codepoint = 0;
+            int used = wz_utf8_character(text + i, length - i, &codepoint);
+            int byte = used > 0 ? read_character(codepoint) : -1;
+            if (byte < 0) {
+                out->length = before;
+                *known = false;
+                return WZ_OK;
+            }
+            part[count] = (char)(unsigned char)byte;
+            i += (size_t)used;
         }
-        char value = (char)(unsigned char)byte;
-        wz_status status = wz_text_append(out, &value, 1, err);
+        wz_status status = wz_text_append(out, part, count, err);
         if (status != WZ_OK)
             return status;
-        i += (size_t)used;
     }
     return WZ_OK;
 }

@@ -15,7 +15,8 @@ const char *wz_json_type(const json_t *object)
     return type == NULL ? "" : type;
 }
 
-static wz_status read_file(wz_tokenizer *tokenizer, const json_t *root, wz_error *err)
+static wz_status read_members(wz_tokenizer *tokenizer, const json_t *root, const wz_tokenizer_lists *lists,
+                              wz_error *err)
 {
     static const char *const unsupported[] = {"truncation", "padding"};
     for (size_t i = 0; i < 2; i++) {
@@ -24,8 +25,8 @@ static wz_status read_file(wz_tokenizer *tokenizer, const json_t *root, wz_error
             return wz_fail(err, WZ_ERR_CORRUPT, "tokenizer.json: '%s' is %s; only null is supported",
                            unsupported[i], wz_json_kind(value));
     }
-    wz_status status =
-        wz_read_model(tokenizer, json_object_get(root, "model"), json_object_get(root, "added_tokens"), err);
+    wz_status status = wz_read_model(tokenizer, json_object_get(root, "model"), lists,
+                                     json_object_get(root, "added_tokens"), err);
     if (status == WZ_OK)
         status = wz_read_normalizer(tokenizer, json_object_get(root, "normalizer"), err);
     if (status == WZ_OK)
@@ -37,24 +38,46 @@ static wz_status read_file(wz_tokenizer *tokenizer, const json_t *root, wz_error
     return status;
 }
 
-wz_status wz_tokenizer_create(const char *json, size_t length, wz_tokenizer **out, wz_error *err)
+static wz_status read_file(const char *json, size_t length, wz_tokenizer *tokenizer, wz_error *err)
 {
-    *out = NULL;
-    json_error_t problem;
-    json_t *root = json_loadb(json, length, JSON_REJECT_DUPLICATES, &problem);
-    if (root == NULL)
-        return wz_fail(err, WZ_ERR_CORRUPT, "tokenizer.json: line %d, column %d: %s", problem.line,
-                       problem.column, problem.text);
-    void *block = NULL;
-    wz_status status = WZ_OK;
-    if (!json_is_object(root))
+    wz_tokenizer_lists lists = {.tokens = NULL};
+    json_t *root = NULL;
+    wz_status status = wz_tokenizer_lists_read(&lists, json, length, err);
+    if (status == WZ_OK)
+        root = json_loadb(lists.rest.data, lists.rest.length, JSON_REJECT_DUPLICATES, NULL);
+    if (status == WZ_ERR_CORRUPT || (status == WZ_OK && root == NULL))
+        status = wz_fail(err, WZ_ERR_CORRUPT, "tokenizer.json: not valid JSON");
+    if (status == WZ_OK && !json_is_object(root))
         status = wz_fail(err, WZ_ERR_CORRUPT, "tokenizer.json: the file is %s instead of an object",
                          wz_json_kind(root));
     if (status == WZ_OK)
-        status = wz_alloc(&block, 1, sizeof(wz_tokenizer), "tokenizer", err);
-    if (status == WZ_OK)
-        status = read_file(block, root, err);
+        status = read_members(tokenizer, root, &lists, err);
     json_decref(root);
+    wz_tokenizer_lists_clear(&lists);
+    return status;
+}
+
+/* Of a file that was refused: where it is no JSON, that is what is wrong with it, and where. */
+static wz_status check_json(const char *json, size_t length, wz_error *err)
+{
+    json_error_t problem;
+    json_t *root = json_loadb(json, length, JSON_REJECT_DUPLICATES, &problem);
+    const bool sound = root != NULL;
+    json_decref(root);
+    return sound ? WZ_OK
+                 : wz_fail(err, WZ_ERR_CORRUPT, "tokenizer.json: line %d, column %d: %s", problem.line,
+                           problem.column, problem.text);
+}
+
+wz_status wz_tokenizer_create(const char *json, size_t length, wz_tokenizer **out, wz_error *err)
+{
+    void *block = NULL;
+    *out = NULL;
+    wz_status status = wz_alloc(&block, 1, sizeof(wz_tokenizer), "tokenizer", err);
+    if (status == WZ_OK)
+        status = read_file(json, length, block, err);
+    if (status == WZ_ERR_CORRUPT)
+        (void)check_json(json, length, err);
     if (status == WZ_OK)
         *out = block;
     else

@@ -5,13 +5,16 @@
 #include <jansson.h>
 
 #include "engine/text/tokenizer_internal.h"
+#include "engine/text/tokenizer_lists.h"
 
 /* "null", "a string", ...: for messages. */
 const char *wz_json_kind(const json_t *value);
 /* The string member `type`, or "" when it is absent. */
 const char *wz_json_type(const json_t *object);
 
-wz_status wz_read_model(wz_tokenizer *tokenizer, const json_t *model, const json_t *added, wz_error *err);
+/* model: but for its vocabulary and merges, which are listed. */
+wz_status wz_read_model(wz_tokenizer *tokenizer, const json_t *model, const wz_tokenizer_lists *lists,
+                        const json_t *added, wz_error *err);
 wz_status wz_read_normalizer(wz_tokenizer *tokenizer, const json_t *normalizer, wz_error *err);
 wz_status wz_read_pretokenizer(wz_tokenizer *tokenizer, const json_t *pretokenizer, wz_error *err);
 wz_status wz_read_postprocessor(wz_tokenizer *tokenizer, const json_t *postprocessor, wz_error *err);

@@ -39,14 +39,13 @@ static wz_status check_model(const json_t *model, wz_error *err)
     return status;
 }
 
-static wz_status read_id(const json_t *value, const char *name, size_t limit, uint32_t *id, wz_error *err)
+static wz_status take_id(int64_t value, const char *name, size_t limit, uint32_t *id, wz_error *err)
 {
-    if (!json_is_integer(value) || json_integer_value(value) < 0 ||
-        (uint64_t)json_integer_value(value) >= limit)
+    if (value < 0 || (uint64_t)value >= limit)
         return wz_fail(err, WZ_ERR_CORRUPT,
                        "tokenizer.json: the id of token '%.60s' is not an integer in 0..%zu", name,
                        limit - 1);
-    *id = (uint32_t)json_integer_value(value);
+    *id = (uint32_t)value;
     return WZ_OK;
 }
 
@@ -88,22 +87,20 @@ static wz_status set_token(wz_tokenizer *tokenizer, uint32_t id, const char *key
     return WZ_OK;
 }
 
-static wz_status read_vocab(wz_tokenizer *tokenizer, json_t *vocab, size_t limit, size_t *capacity,
-                            wz_error *err)
+static wz_status read_vocab(wz_tokenizer *tokenizer, const wz_tokenizer_lists *lists, size_t limit,
+                            size_t *capacity, wz_error *err)
 {
-    const char *key = NULL;
-    json_t *value = NULL;
-    json_object_foreach(vocab, key, value)
-    {
+    for (size_t i = 0; i < lists->token_count; i++) {
+        const wz_listed_token *listed = &lists->tokens[i];
         uint32_t id = 0;
-        wz_status status = read_id(value, key, limit, &id, err);
+        wz_status status = take_id(listed->id, listed->key, limit, &id, err);
         if (status == WZ_OK)
             status = make_room(tokenizer, capacity, id, err);
         if (status == WZ_OK && tokenizer->tokens[id].used)
             status = wz_fail(err, WZ_ERR_CORRUPT,
-                             "tokenizer.json: two tokens have id %u, one of them '%.60s'", id, key);
+                             "tokenizer.json: two tokens have id %u, one of them '%.60s'", id, listed->key);
         if (status == WZ_OK)
-            status = set_token(tokenizer, id, key, strlen(key), true, err);
+            status = set_token(tokenizer, id, listed->key, listed->length, true, err);
         if (status != WZ_OK)
             return status;
         tokenizer->tokens[id].in_vocab = true;
@@ -111,8 +108,9 @@ static wz_status read_vocab(wz_tokenizer *tokenizer, json_t *vocab, size_t limit
     return WZ_OK;
 }
 
-static wz_status read_added_token(wz_tokenizer *tokenizer, const json_t *entry, const json_t *vocab,
-                                  size_t limit, size_t *capacity, wz_error *err)
+static wz_status read_added_token(wz_tokenizer *tokenizer, const json_t *entry,
+                                  const wz_tokenizer_lists *lists, size_t limit, size_t *capacity,
+                                  wz_error *err)
 {
     static const char *const unsupported[] = {"single_word", "lstrip", "rstrip"};
     const char *content = json_string_value(json_object_get(entry, "content"));
@@ -123,14 +121,16 @@ static wz_status read_added_token(wz_tokenizer *tokenizer, const json_t *entry, 
             return wz_fail(err, WZ_ERR_CORRUPT,
                            "tokenizer.json: added token '%.60s' has '%s', which is not supported", content,
                            unsupported[i]);
+    const json_t *value = json_object_get(entry, "id");
     uint32_t id = 0;
-    wz_status status = read_id(json_object_get(entry, "id"), content, limit, &id, err);
+    wz_status status =
+        take_id(json_is_integer(value) ? json_integer_value(value) : -1, content, limit, &id, err);
     if (status == WZ_OK)
         status = make_room(tokenizer, capacity, id, err);
     if (status != WZ_OK)
         return status;
-    const json_t *listed = json_object_get(vocab, content);
-    bool same = listed != NULL && json_integer_value(listed) == (json_int_t)id;
+    const wz_listed_token *listed = wz_tokenizer_lists_find(lists, content, strlen(content));
+    bool same = listed != NULL && listed->id == (int64_t)id;
     if (tokenizer->tokens[id].added || (tokenizer->tokens[id].used && !same) || (listed != NULL && !same))
         return wz_fail(err, WZ_ERR_CORRUPT,
                        "tokenizer.json: added token '%.60s' with id %u contradicts another token", content,
@@ -148,55 +148,30 @@ static wz_status read_added_token(wz_tokenizer *tokenizer, const json_t *entry, 
     return WZ_OK;
 }
 
-static wz_status read_added(wz_tokenizer *tokenizer, const json_t *added, const json_t *vocab, size_t limit,
-                            size_t *capacity, wz_error *err)
+static wz_status read_added(wz_tokenizer *tokenizer, const json_t *added, const wz_tokenizer_lists *lists,
+                            size_t limit, size_t *capacity, wz_error *err)
 {
     void *block = NULL;
     wz_status status = wz_alloc(&block, json_array_size(added), sizeof(wz_added_token), "added tokens", err);
     tokenizer->added = block;
     for (size_t i = 0; i < json_array_size(added) && status == WZ_OK; i++)
-        status = read_added_token(tokenizer, json_array_get(added, i), vocab, limit, capacity, err);
+        status = read_added_token(tokenizer, json_array_get(added, i), lists, limit, capacity, err);
     return status;
 }
 
-/* One merge: the string "a b" or the pair ["a", "b"]. */
-static wz_status split_merge(const json_t *merge, const char *part[2], size_t size[2])
+static bool find_id(const wz_tokenizer_lists *lists, const char *key, size_t length, uint32_t *id)
 {
-    if (json_is_string(merge)) {
-        const char *text = json_string_value(merge), *space = strchr(text, ' ');
-        if (space == NULL || strchr(space + 1, ' ') != NULL)
-            return WZ_ERR_CORRUPT;
-        part[0] = text;
-        size[0] = (size_t)(space - text);
-        part[1] = space + 1;
-        size[1] = strlen(space + 1);
-        return WZ_OK;
-    }
-    if (!json_is_array(merge) || json_array_size(merge) != 2)
-        return WZ_ERR_CORRUPT;
-    for (size_t i = 0; i < 2; i++) {
-        const json_t *value = json_array_get(merge, i);
-        if (!json_is_string(value))
-            return WZ_ERR_CORRUPT;
-        part[i] = json_string_value(value);
-        size[i] = json_string_length(value);
-    }
-    return WZ_OK;
+    const wz_listed_token *listed = wz_tokenizer_lists_find(lists, key, length);
+    *id = listed == NULL ? WZ_NO_TOKEN : (uint32_t)listed->id;
+    return listed != NULL;
 }
 
-static bool find_key(const json_t *vocab, const char *key, size_t length, uint32_t *id)
-{
-    const json_t *value = json_object_getn(vocab, key, length);
-    *id = value == NULL ? WZ_NO_TOKEN : (uint32_t)json_integer_value(value);
-    return value != NULL;
-}
-
-static wz_status read_merge(wz_tokenizer *tokenizer, const json_t *vocab, const json_t *merge, size_t rank,
+static wz_status read_merge(wz_tokenizer *tokenizer, const wz_tokenizer_lists *lists, size_t rank,
                             wz_text *joined, wz_error *err)
 {
-    const char *part[2] = {NULL, NULL};
-    size_t size[2] = {0, 0};
-    if (split_merge(merge, part, size) != WZ_OK)
+    const char *const *part = lists->merges[rank].part;
+    const size_t *size = lists->merges[rank].size;
+    if (part[0] == NULL)
         return wz_fail(err, WZ_ERR_CORRUPT,
                        "tokenizer.json: merge %zu is neither two words in a string nor a pair of strings",
                        rank);
@@ -208,8 +183,8 @@ static wz_status read_merge(wz_tokenizer *tokenizer, const json_t *vocab, const 
         return status;
     wz_bpe *bpe = &tokenizer->bpe;
     uint32_t left = 0, right = 0, result = 0;
-    if (!find_key(vocab, part[0], size[0], &left) || !find_key(vocab, part[1], size[1], &right) ||
-        !find_key(vocab, joined->data, joined->length, &result))
+    if (!find_id(lists, part[0], size[0], &left) || !find_id(lists, part[1], size[1], &right) ||
+        !find_id(lists, joined->data, joined->length, &result))
         return wz_fail(
             err, WZ_ERR_CORRUPT,
             "tokenizer.json: merge %zu ('%.40s' + '%.40s') names a token that is not in the vocabulary", rank,
@@ -221,11 +196,10 @@ static wz_status read_merge(wz_tokenizer *tokenizer, const json_t *vocab, const 
     return wz_map_put(&bpe->pair_rank, (uint64_t)left << 32 | right, (uint32_t)rank, err);
 }
 
-static wz_status read_merges(wz_tokenizer *tokenizer, const json_t *vocab, const json_t *merges,
-                             wz_error *err)
+static wz_status read_merges(wz_tokenizer *tokenizer, const wz_tokenizer_lists *lists, wz_error *err)
 {
     wz_bpe *bpe = &tokenizer->bpe;
-    size_t count = json_array_size(merges);
+    const size_t count = lists->merge_count;
     uint32_t **arrays[] = {&bpe->left, &bpe->right, &bpe->result};
     wz_status status = WZ_OK;
     for (size_t i = 0; i < 3 && status == WZ_OK; i++) {
@@ -236,7 +210,7 @@ static wz_status read_merges(wz_tokenizer *tokenizer, const json_t *vocab, const
     wz_text joined = {0};
     bpe->merge_count = count;
     for (size_t rank = 0; rank < count && status == WZ_OK; rank++)
-        status = read_merge(tokenizer, vocab, json_array_get(merges, rank), rank, &joined, err);
+        status = read_merge(tokenizer, lists, rank, &joined, err);
     wz_text_clear(&joined);
     return status;
 }
@@ -254,14 +228,14 @@ static void find_byte_tokens(wz_tokenizer *tokenizer)
         tokenizer->all_bytes = tokenizer->all_bytes && tokenizer->bpe.byte_id[byte] != WZ_NO_TOKEN;
 }
 
-wz_status wz_read_model(wz_tokenizer *tokenizer, const json_t *model, const json_t *added, wz_error *err)
+wz_status wz_read_model(wz_tokenizer *tokenizer, const json_t *model, const wz_tokenizer_lists *lists,
+                        const json_t *added, wz_error *err)
 {
     wz_status status = check_model(model, err);
     if (status != WZ_OK)
         return status;
-    json_t *vocab = json_object_get(model, "vocab");
-    const json_t *merges = json_object_get(model, "merges");
-    if (!json_is_object(vocab) || !json_is_array(merges) || json_object_size(vocab) == 0)
+    const json_t *vocab = json_object_get(model, "vocab"), *merges = json_object_get(model, "merges");
+    if (!json_is_object(vocab) || !json_is_array(merges) || lists->token_count == 0)
         return wz_fail(err, WZ_ERR_CORRUPT,
                        "tokenizer.json: model.vocab is %s and model.merges is %s; "
                        "a filled object and an array are needed",
@@ -269,16 +243,16 @@ wz_status wz_read_model(wz_tokenizer *tokenizer, const json_t *model, const json
     if (added != NULL && !json_is_null(added) && !json_is_array(added))
         return wz_fail(err, WZ_ERR_CORRUPT, "tokenizer.json: 'added_tokens' is %s instead of an array",
                        wz_json_kind(added));
-    size_t limit = json_object_size(vocab) + json_array_size(added) + MAX_ID_GAP;
+    const size_t limit = lists->token_count + json_array_size(added) + MAX_ID_GAP;
     size_t capacity = 0;
     tokenizer->ignore_merges = json_is_true(json_object_get(model, "ignore_merges"));
-    status = read_vocab(tokenizer, vocab, limit, &capacity, err);
+    status = read_vocab(tokenizer, lists, limit, &capacity, err);
     if (status == WZ_OK)
-        status = read_merges(tokenizer, vocab, merges, err);
+        status = read_merges(tokenizer, lists, err);
     if (status == WZ_OK)
         find_byte_tokens(tokenizer);
     if (status == WZ_OK)
-        status = read_added(tokenizer, added, vocab, limit, &capacity, err);
+        status = read_added(tokenizer, added, lists, limit, &capacity, err);
     if (status != WZ_OK)
         return status;
     wz_added_index(tokenizer);
