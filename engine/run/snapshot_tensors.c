@@ -49,8 +49,9 @@ void wz_snapshot_tensors_add(wz_snapshot_tensors *tensors, const wz_model *model
     assert(tensors->group_count < WZ_SNAPSHOT_GROUPS);
     wz_snapshot_group *source = &tensors->groups[tensors->group_count++];
     const size_t count = kept_params(model);
-    *source = (wz_snapshot_group){
-        .base = {tensors->shapes, count, read_rows, NULL}, .model = model, .array = array};
+    *source = (wz_snapshot_group){.base = {.tensors = tensors->shapes, .count = count, .read = read_rows},
+                                  .model = model,
+                                  .array = array};
     for (size_t i = 0; i < count; i++) {
         const wz_stored_tensor *shape = &tensors->shapes[i];
         tensors->items[tensors->count++] = (wz_checkpoint_tensor){.group = group,
