@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #define PIECE_BYTES ((size_t)1 << 20)
+#define READ_AHEAD_BYTES ((off_t)4 << 20)
 
 static wz_status open_path(wz_block_file *file, const char *path, int flags, const char *action,
                            wz_error *err)
@@ -49,6 +50,7 @@ wz_status wz_block_file_open(wz_block_file *file, const char *path, wz_error *er
 wz_status wz_block_file_read(const wz_block_file *file, uint64_t offset, void *out, size_t length,
                              wz_error *err)
 {
+    (void)posix_fadvise(file->descriptor, (off_t)(offset + length), READ_AHEAD_BYTES, POSIX_FADV_WILLNEED);
     return wz_file_read_at(file->descriptor, file->path, offset, out, length, err);
 }
 
