@@ -314,21 +314,16 @@ static wz_status fill(wz_gguf *file, wz_portable *out, wz_error *err)
 static wz_status open_gguf(const char *path, wz_portable *out, wz_error *err)
 {
     wz_gguf *file = NULL;
-    wz_text place = {0};
     wz_portable_init(out);
-    wz_status status =
-        wz_text_printf(&place, err, "%s%s", path, wz_path_is_directory(path) ? "/" FILE_NAME : "");
-    if (status == WZ_OK)
-        status = wz_gguf_open(place.data, &file, err);
+    wz_status status = wz_gguf_open_in(path, FILE_NAME, &file, err);
     if (status == WZ_OK)
         status = fill(file, out, err);
     if (status != WZ_OK && out->tensors == NULL)
         wz_gguf_close(file);
     if (status == WZ_OK)
-        status = wz_portable_check_tensors(out, place.data, err);
+        status = wz_portable_check_tensors(out, file->path, err);
     if (status != WZ_OK)
         wz_portable_clear(out);
-    wz_text_clear(&place);
     return status;
 }
 

@@ -4,7 +4,6 @@
 
 #include "checkpoints/formats.h"
 #include "checkpoints/gguf_source.h"
-#include "engine/core/file.h"
 
 #define FILE_NAME "adapter.gguf"
 #define HEAD_DIM_KEY                                                                                         \
@@ -124,12 +123,8 @@ static void take_lora(const wz_tensor_source *source, wz_lora_config *lora)
 static wz_status open_adapters(const char *path, wz_portable *out, wz_error *err)
 {
     wz_gguf *file = NULL;
-    wz_text place = {0};
     wz_portable_init(out);
-    wz_status status =
-        wz_text_printf(&place, err, "%s%s", path, wz_path_is_directory(path) ? "/" FILE_NAME : "");
-    if (status == WZ_OK)
-        status = wz_gguf_open(place.data, &file, err);
+    wz_status status = wz_gguf_open_in(path, FILE_NAME, &file, err);
     if (status == WZ_OK)
         status = fill(file, out, err);
     if (out->adapters == NULL)
@@ -140,7 +135,6 @@ static wz_status open_adapters(const char *path, wz_portable *out, wz_error *err
         take_lora(out->adapters, &out->lora);
     if (status != WZ_OK)
         wz_portable_clear(out);
-    wz_text_clear(&place);
     return status;
 }
 

@@ -60,7 +60,6 @@ void wz_gguf_put_string(wz_gguf_writer *writer, const char *key, const char *tex
 void wz_gguf_begin_array(wz_gguf_writer *writer, const char *key, wz_gguf_type type, uint64_t count);
 void wz_gguf_item_string(wz_gguf_writer *writer, const char *text, size_t length);
 void wz_gguf_item_i32(wz_gguf_writer *writer, int32_t value);
-void wz_gguf_item_f32(wz_gguf_writer *writer, float value);
 /* shape as in wz_stored_tensor: outermost first. */
 void wz_gguf_add_tensor(wz_gguf_writer *writer, const char *name, wz_number_type type, size_t rank,
                         const size_t *shape);
@@ -103,6 +102,8 @@ typedef struct wz_gguf {
  * what is wrong: another version or byte order, a cut-off file, keys or tensors given twice, types other than those of
  * wz_number_type, tensors that overlap, stand outside the file or off the alignment. */
 wz_status wz_gguf_open(const char *path, wz_gguf **out, wz_error *err);
+/* The same of the file of that name, where path is a folder. */
+wz_status wz_gguf_open_in(const char *path, const char *name, wz_gguf **out, wz_error *err);
 void wz_gguf_close(wz_gguf *file);
 /* NULL: there is no such key. */
 const wz_gguf_value *wz_gguf_find(const wz_gguf *file, const char *key);

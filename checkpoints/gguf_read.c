@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "checkpoints/gguf.h"
+#include "engine/core/file.h"
 #include "engine/core/file_internal.h"
 
 #define MAX_KEYS (1u << 16)
@@ -380,4 +381,17 @@ void wz_gguf_close(wz_gguf *file)
     wz_text_clear(&file->blob);
     free(file->path);
     free(file);
+}
+
+wz_status wz_gguf_open_in(const char *path, const char *name, wz_gguf **out, wz_error *err)
+{
+    wz_text place = {0};
+    *out = NULL;
+    if (!wz_path_is_directory(path))
+        return wz_gguf_open(path, out, err);
+    wz_status status = wz_text_printf(&place, err, "%s/%s", path, name);
+    if (status == WZ_OK)
+        status = wz_gguf_open(place.data, out, err);
+    wz_text_clear(&place);
+    return status;
 }

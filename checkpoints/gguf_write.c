@@ -82,11 +82,6 @@ void wz_gguf_item_i32(wz_gguf_writer *w, int32_t value)
     append(w, &w->keys, &value, sizeof value);
 }
 
-void wz_gguf_item_f32(wz_gguf_writer *w, float value)
-{
-    append(w, &w->keys, &value, sizeof value);
-}
-
 static uint64_t aligned(uint64_t offset)
 {
     return (offset + WZ_GGUF_ALIGNMENT - 1) / WZ_GGUF_ALIGNMENT * WZ_GGUF_ALIGNMENT;

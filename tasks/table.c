@@ -63,6 +63,11 @@ void wz_task_default_values(const wz_task *task, double *values)
         values[i] = task->options[i].default_value;
 }
 
+bool wz_task_same_values(const wz_task *task, const double *a, const double *b)
+{
+    return memcmp(a, b, task->option_count * sizeof *a) == 0;
+}
+
 bool wz_task_is_later_option(const wz_task *task, size_t option)
 {
     return option + task->later_options >= task->option_count;

@@ -99,6 +99,8 @@ const wz_task *wz_task_find(const char *name); /* NULL: unknown */
 void wz_task_add(const wz_task *task);
 
 void wz_task_default_values(const wz_task *task, double *values);
+/* Whether options have the same values, bit for bit. */
+bool wz_task_same_values(const wz_task *task, const double *a, const double *b);
 bool wz_task_is_later_option(const wz_task *task, size_t option);
 wz_status wz_task_check_values(const wz_task *task, const double *values, wz_error *err);
 

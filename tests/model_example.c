@@ -141,19 +141,19 @@ void fixture_close(fixture *f)
 
 void fixture_load_weights(const fixture *f, wz_model *model)
 {
-    float *flat = zeroed((int64_t)wz_model_largest_param(model), sizeof(float));
     for (size_t i = 0; i < model->param_count; i++) {
         const wz_param *param = &model->params[i];
         int64_t count = 0;
         double *values = fixture_read(f, "weights", param->name, &count);
         ck_assert_int_eq(count, param->count);
+        float *flat = zeroed(count, sizeof(float));
         for (int64_t j = 0; j < count; j++)
             flat[j] = (float)values[j];
         wz_model_set_param(model, param, flat);
+        free(flat);
         free(values);
     }
     wz_model_weights_changed(model);
-    free(flat);
 }
 
 void example_make(example *e, int32_t vocab, double temperature)

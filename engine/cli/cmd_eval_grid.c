@@ -76,14 +76,6 @@ static wz_status name_one_task(wz_error *err, wz_status status)
     return status;
 }
 
-static bool is_same_part(const wz_task *task, const double *values, const wz_mixture_part *part)
-{
-    for (size_t i = 0; i < task->option_count; i++)
-        if (values[i] != part->values[i])
-            return false;
-    return task == part->task;
-}
-
 /* Parts of a mixture that differ only in what the grid sets, sizes say, are one here: the first stays. */
 static wz_status leave_out_twins(const wz_grid *grid, wz_mixture *mixture, wz_error *err)
 {
@@ -96,7 +88,8 @@ static wz_status leave_out_twins(const wz_grid *grid, wz_mixture *mixture, wz_er
         if (status != WZ_OK)
             return status;
         memcpy(part.values, row.values, sizeof part.values); /* each setting will set these anew */
-        while (twin < kept && !is_same_part(part.task, part.values, &mixture->parts[twin]))
+        while (twin < kept && (mixture->parts[twin].task != part.task ||
+                               !wz_task_same_values(part.task, mixture->parts[twin].values, part.values)))
             twin++;
         if (twin == kept)
             mixture->parts[kept++] = part;

@@ -231,8 +231,8 @@ static wz_status draw_of_set(wz_trainer *trainer, int64_t g, wz_problem *out, wz
     return status;
 }
 
-wz_status wz_trainer_draw_problem(wz_trainer *trainer, int64_t step, int64_t g, int64_t attempt,
-                                  wz_problem *out, wz_known_reference *known, wz_error *err)
+static wz_status draw_problem(wz_trainer *trainer, int64_t step, int64_t g, int64_t attempt, wz_problem *out,
+                              wz_known_reference *known, wz_error *err)
 {
     const wz_trainer_options *o = &trainer->options;
     wz_slot *slot = &trainer->slots[g];
@@ -278,8 +278,8 @@ wz_status wz_trainer_draw_problems(wz_trainer *trainer, int64_t step, int64_t at
     wz_status status = wz_alloc(&block, (size_t)count, sizeof(wz_problem), "problems", err);
     wz_problem *list = block;
     for (int64_t i = 0; status == WZ_OK && i < count; i++)
-        status = wz_trainer_draw_problem(trainer, step, slot != NULL ? slot[i] : i, attempt, &list[i],
-                                         &trainer->known[i], err);
+        status = draw_problem(trainer, step, slot != NULL ? slot[i] : i, attempt, &list[i],
+                              &trainer->known[i], err);
     if (status == WZ_OK) {
         *out = list;
         return WZ_OK;

@@ -29,14 +29,6 @@ int64_t wz_model_trained_count(const wz_model *model)
     return count;
 }
 
-size_t wz_model_largest_param(const wz_model *model)
-{
-    int64_t most = 0;
-    for (size_t i = 0; i < model->param_count; i++)
-        most = model->params[i].count > most ? model->params[i].count : most;
-    return (size_t)most;
-}
-
 size_t wz_model_bytes(const wz_model *model)
 {
     const int64_t trained = model->gradients != NULL ? 3 * model->trained : 0;

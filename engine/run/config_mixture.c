@@ -131,8 +131,7 @@ bool wz_config_mixture_hides_task(const wz_config *config)
     if (config->task_mixture[0] == '\0')
         return false;
     wz_task_default_values(config->task, values);
-    return config->task != wz_tasks[0] ||
-           memcmp(values, config->task_values, config->task->option_count * sizeof *values) != 0;
+    return config->task != wz_tasks[0] || !wz_task_same_values(config->task, values, config->task_values);
 }
 
 wz_status wz_config_mixture(const wz_config *config, wz_mixture *out, wz_error *err)

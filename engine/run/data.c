@@ -17,7 +17,7 @@ static size_t part_of(const wz_mixture *mixture, const wz_problem *problem)
         const wz_mixture_part *part = &mixture->parts[p];
         if (part->task != problem->task)
             continue;
-        if (memcmp(part->values, problem->values, problem->task->option_count * sizeof *part->values) == 0)
+        if (wz_task_same_values(part->task, part->values, problem->values))
             return p;
         found = p;
     }

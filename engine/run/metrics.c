@@ -28,12 +28,6 @@ void wz_metrics_add(wz_metrics *metrics, const char *name, double value)
     wz_json_field_number(&metrics->json, name, value);
 }
 
-void wz_metrics_add_all(wz_metrics *metrics, const wz_metric *values, size_t count)
-{
-    for (size_t i = 0; i < count; ++i)
-        wz_metrics_add(metrics, values[i].name, values[i].value);
-}
-
 void wz_metrics_add_integer(wz_metrics *metrics, const char *name, int64_t value)
 {
     wz_json_field_integer(&metrics->json, name, value);

@@ -29,7 +29,6 @@ wz_status wz_metrics_open(wz_metrics *metrics, const char *run_dir, const char *
  * the line. Numbers that JSON cannot hold (NaN, infinities) become null. err must live until the end. */
 void wz_metrics_begin(wz_metrics *metrics, wz_error *err);
 void wz_metrics_add(wz_metrics *metrics, const char *name, double value);
-void wz_metrics_add_all(wz_metrics *metrics, const wz_metric *values, size_t count);
 void wz_metrics_add_integer(wz_metrics *metrics, const char *name, int64_t value);
 /* Text of any bytes; what is no UTF-8 becomes U+FFFD. */
 void wz_metrics_add_text(wz_metrics *metrics, const char *name, const char *text, size_t length);

@@ -179,11 +179,11 @@ void wz_set_reader_destroy(wz_set_reader *reader)
 
 static wz_status find_group(wz_problem_set *set, const wz_problem *problem, wz_set_group **out, wz_error *err)
 {
-    const size_t bytes = problem->task->option_count * sizeof *problem->values;
     void *groups = set->groups;
     for (size_t g = 0; g < set->group_count; g++) {
         *out = &set->groups[g];
-        if ((*out)->task == problem->task && memcmp((*out)->values, problem->values, bytes) == 0)
+        if ((*out)->task == problem->task &&
+            wz_task_same_values(problem->task, (*out)->values, problem->values))
             return WZ_OK;
     }
     if (set->group_count == WZ_SET_GROUPS_MAX)
@@ -195,7 +195,7 @@ static wz_status find_group(wz_problem_set *set, const wz_problem *problem, wz_s
         return status;
     *out = &set->groups[set->group_count++];
     **out = (wz_set_group){.task = problem->task};
-    memcpy((*out)->values, problem->values, bytes);
+    memcpy((*out)->values, problem->values, problem->task->option_count * sizeof *problem->values);
     return WZ_OK;
 }
 

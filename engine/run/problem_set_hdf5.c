@@ -135,11 +135,11 @@ static wz_status add_arrays(group *g, const wz_set_entry *entry, wz_error *err)
 
 static wz_status find_group(hdf5_writer *w, const wz_problem *problem, group **out, wz_error *err)
 {
-    const size_t bytes = problem->task->option_count * sizeof *problem->values;
     void *groups = w->groups;
     for (size_t g = 0; g < w->group_count; g++) {
         *out = &w->groups[g];
-        if ((*out)->task == problem->task && memcmp((*out)->values, problem->values, bytes) == 0)
+        if ((*out)->task == problem->task &&
+            wz_task_same_values(problem->task, (*out)->values, problem->values))
             return WZ_OK;
     }
     if (w->group_count == WZ_SET_GROUPS_MAX)
@@ -152,7 +152,7 @@ static wz_status find_group(hdf5_writer *w, const wz_problem *problem, group **o
         return status;
     *out = &w->groups[w->group_count++];
     **out = (group){.task = problem->task};
-    memcpy((*out)->values, problem->values, bytes);
+    memcpy((*out)->values, problem->values, problem->task->option_count * sizeof *problem->values);
     return WZ_OK;
 }
 

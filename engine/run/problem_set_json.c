@@ -202,12 +202,13 @@ static wz_status read_options(const json_t *line, wz_set_record *record, wz_erro
                            nearest.best != NULL ? nearest.best : "", nearest.best != NULL ? "'?)" : "");
     }
     wz_status status = WZ_OK;
-    for (size_t i = 0; status == WZ_OK && i < task->option_count; i++)
-        if (wz_task_is_later_option(task, i) && json_object_get(options, task->options[i].name) == NULL)
+    for (size_t i = 0; status == WZ_OK && i < task->option_count; i++) {
+        const json_t *stated = json_object_get(options, task->options[i].name);
+        if (stated == NULL && wz_task_is_later_option(task, i))
             record->values[i] = task->options[i].default_value;
         else
-            status = read_option(&task->options[i], json_object_get(options, task->options[i].name),
-                                 &record->values[i], err);
+            status = read_option(&task->options[i], stated, &record->values[i], err);
+    }
     return status;
 }
 

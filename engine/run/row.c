@@ -62,14 +62,6 @@ void wz_row_add_list(wz_row *row, const char *name, const double *values, size_t
     memcpy(figure->list, values, figure->count * sizeof *values);
 }
 
-const wz_figure *wz_row_find(const wz_row *row, const char *name)
-{
-    for (size_t i = 0; i < row->count; i++)
-        if (strcmp(row->figures[i].name, name) == 0)
-            return &row->figures[i];
-    return NULL;
-}
-
 void wz_row_clear(wz_row *row)
 {
     free(row->figures);

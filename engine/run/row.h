@@ -47,8 +47,6 @@ void wz_row_add_optional(wz_row *row, const char *name, double value);
 void wz_row_add_all(wz_row *row, const wz_metric *values, size_t count);
 /* At most WZ_ROW_LIST numbers. */
 void wz_row_add_list(wz_row *row, const char *name, const double *values, size_t count);
-/* NULL: no figure of that name. */
-const wz_figure *wz_row_find(const wz_row *row, const char *name);
 void wz_row_clear(wz_row *row);
 
 #endif

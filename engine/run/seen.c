@@ -142,8 +142,7 @@ static bool trained_on(const wz_training_past *past, const wz_eval_options *o)
 {
     for (size_t p = 0; p < past->mixture.count; p++) {
         const wz_mixture_part *part = &past->mixture.parts[p];
-        if (part->task == o->task &&
-            memcmp(part->values, o->values, o->task->option_count * sizeof *o->values) == 0)
+        if (part->task == o->task && wz_task_same_values(o->task, part->values, o->values))
             return past->problems > 0;
     }
     return false;
