@@ -6,6 +6,7 @@
 
 #define GROUPS 3
 #define GENERATIONS 4
+#define LESSONS 2 /* completions of a group that teach the grammar */
 
 static const char *const policies[] = {
     "", "task.name=water_filling", "task.name=d2d",
@@ -26,7 +27,8 @@ static wz_pack *give(const wz_batch *batch)
     OK(wz_pack_create(groups, GROUPS, GENERATIONS, &pack, &f.err));
     for (int64_t c = 0; c < pack->completions; c++)
         OK(wz_pack_give(pack, c, sampled->tokens + c * sampled->completion_stride, sampled->length[c],
-                        f.policy->grammar, batch->starts[c / GENERATIONS], &f.err));
+                        f.policy->grammar, batch->starts[c / GENERATIONS], c % GENERATIONS < LESSONS,
+                        &f.err));
     return pack;
 }
 
@@ -49,11 +51,27 @@ static void assert_same_set(const wz_pack *a, uint32_t i, const wz_pack *b, uint
                          set_size(a, i) * sizeof(uint32_t));
 }
 
+/* Lessons stand in order of completions in both. */
+static void assert_same_lessons(const wz_pack *given, const wz_pack *sampled)
+{
+    const wz_lessons *a = &given->lessons, *b = &sampled->lessons;
+    int64_t place = 0;
+    ck_assert_int_eq(a->count, b->count);
+    ck_assert_int_eq(a->count > 0, f.policy->grammar != NULL);
+    for (int64_t i = 0; i < a->count; i++) {
+        place = i > 0 && a->completion[i] == a->completion[i - 1] ? place + 1 : 0;
+        ck_assert_int_eq(a->completion[i], b->completion[i]);
+        ck_assert_int_eq(a->site[i], wz_pack_site(given, a->completion[i], place));
+        ck_assert_int_eq(b->site[i], wz_pack_site(sampled, b->completion[i], place));
+        assert_same_set(given, a->mask[i], sampled, b->mask[i]);
+    }
+}
+
 /* What the sampler recorded is what scoring the given completions says, bit for bit. */
 START_TEST(given_completions_are_laid_out_and_scored_as_sampled_ones)
 {
     make_policy(policies[_i]);
-    rolled r = roll(0, GROUPS, GENERATIONS, GROUPS, 0, plain);
+    rolled r = roll(0, GROUPS, GENERATIONS, GROUPS, LESSONS, plain);
     const wz_pack *sampled = r.batch->packs[0];
     wz_pack *given = give(r.batch);
     wz_activations *activations = NULL;
@@ -63,6 +81,7 @@ START_TEST(given_completions_are_laid_out_and_scored_as_sampled_ones)
     ck_assert_int_eq(d->count, sampled->decisions.count);
     ck_assert_int_eq(given->segments.rows, sampled->segments.rows);
     ck_assert_int_le(d->count, 1024);
+    assert_same_lessons(given, sampled);
     OK(wz_pack_score(f.policy->model, activations, given, 1.0f, scores[0], scores[1], &f.err));
     for (int64_t i = 0; i < d->count; i++) {
         const int64_t k = find_decision(sampled, d->completion[i], d->place[i]);
@@ -94,7 +113,7 @@ START_TEST(completion_that_the_grammar_does_not_admit_is_an_error)
         tokens[1] = cut == 0 ? tokens[sampled->length[0] - 1] : tokens[1]; /* the closing tag too early */
         OK(wz_pack_create(&group, 1, 1, &pack, &f.err));
         ck_assert_int_eq(wz_pack_give(pack, 0, tokens, sampled->length[0] - cut, f.policy->grammar,
-                                      r.batch->starts[0], &f.err),
+                                      r.batch->starts[0], false, &f.err),
                          WZ_ERR_RUNTIME);
         wz_pack_destroy(pack);
     }

@@ -74,6 +74,25 @@ START_TEST(optimal_decisions_are_learnt_in_seconds_and_grpo_keeps_them)
 }
 END_TEST
 
+/* Answers are three of eight levels each and a tag that must follow; a zero head gives each of V tokens 1 / V. */
+START_TEST(supervised_steps_teach_the_grammar)
+{
+    write_pairs("pairs.jsonl", FOUR);
+    program_succeed(&p, "train " SMALL "output_dir=@/free answer_grammar=false max_completion_length=8 "
+                        "sft_file=@/pairs.jsonl sft_steps=1 max_steps=1 sft_batch_size=4 "
+                        "generation_batch_size=16");
+    program_succeed(&p, "train " WZ_TEST_DATA "/config/tiny.yaml output_dir=@/run task.links=3 task.levels=8 "
+                        "task.snr_db=10 sft_steps=60 max_steps=60 eval_steps=0 eval_problems=8 "
+                        "generation_batch_size=128 grammar_coef=0.1 sft_learning_rate=0.004");
+    const double log_vocab = metric("free", 1, "sft_loss");
+    ck_assert_double_eq_tol(metric("run", 1, "grammar_loss"), 0.1 * (log_vocab - 0.75 * log(8.0)), 1e-6);
+    ck_assert_double_eq_tol(metric("run", 1, "sft_loss"), log(8.0), 1e-5);
+    /* untaught it stays where it was, or rises as the policy sharpens */
+    ck_assert_double_lt(metric("run", 60, "grammar_loss"), 0.25 * metric("run", 1, "grammar_loss"));
+    ck_assert_double_gt(metric("run", 60, "eval_objective_ratio"), 0.9);
+}
+END_TEST
+
 START_TEST(pairs_of_a_file_are_learnt_by_heart)
 {
     write_pairs("pairs.jsonl", FOUR);
@@ -276,6 +295,7 @@ int main(void)
     tcase_set_timeout(tests, 120);
     tcase_add_checked_fixture(tests, make_place, remove_place);
     tcase_add_test(tests, optimal_decisions_are_learnt_in_seconds_and_grpo_keeps_them);
+    tcase_add_test(tests, supervised_steps_teach_the_grammar);
     tcase_add_test(tests, pairs_of_a_file_are_learnt_by_heart);
     tcase_add_loop_test(tests, supervised_run_is_the_same_for_every_cut, 0, 2);
     tcase_add_loop_test(tests, supervised_run_resumes_to_the_whole_run, 0, 2);

@@ -8,7 +8,7 @@
 #define GROUPS 3
 #define GENERATIONS 4
 #define ENTROPY 0.05
-#define LESSON 0.02 /* weight of each lesson */
+#define LESSON 0.05 /* weight of the lessons */
 
 static const char *const models[] = {
     "",
@@ -50,6 +50,24 @@ static const wz_loss_options *loss_options = &plain_loss;
 /* Of a made-up reference. */
 static float ref_logp[1024];
 
+/* The share of the whole that a group's lessons have, beside that of its tokens. */
+static void check_lesson_weights(const wz_pack *pack, const wz_pack_scores *scores,
+                                 const wz_loss_totals *totals)
+{
+    const bool by_tokens = loss_options->type == WZ_LOSS_DAPO || loss_options->type == WZ_LOSS_CISPO;
+    for (int64_t g = 0; g < GROUPS; g++) {
+        double weight = 0.0, tokens = 0.0;
+        for (int64_t i = 0; i < pack->lessons.count; i++)
+            weight += pack->lessons.completion[i] / GENERATIONS == g ? (double)scores->lesson_weight[i] : 0.0;
+        for (int64_t i = 0; i < pack->decisions.count; i++)
+            tokens +=
+                pack->decisions.completion[i] / GENERATIONS == g && !left_out[pack->decisions.completion[i]];
+        /* fp32 weights: a rounding each */
+        ck_assert_double_eq_tol(weight, LESSON * (by_tokens ? tokens / (double)totals->tokens : 1.0 / GROUPS),
+                                LESSON * 1e-6);
+    }
+}
+
 /* The loss, its gradient left in the model. */
 static double gradients(const rolled *r, wz_apart *apart, wz_backward *backward, bool recompute, bool rescore)
 {
@@ -71,18 +89,19 @@ static double gradients(const rolled *r, wz_apart *apart, wz_backward *backward,
                                    .totals = &totals,
                                    .advantage = advantage,
                                    .left_out = left_out,
-                                   .grammar_weight = LESSON};
+                                   .grammar_coef = LESSON};
     wz_pack_scores scores = {0};
     double loss = 0.0;
     f.backend->ops->fill_zero(f.backend, model->gradients, (size_t)model->floats * sizeof(float));
     wz_apart_zero(apart);
     OK(wz_pack_gradients(&update, &scores, &f.err));
     wz_apart_join(apart);
+    check_lesson_weights(pack, &scores, &totals);
     for (int64_t c = 0; c < pack->completions; c++)
         loss +=
             scores.sums[c].policy - ENTROPY * scores.sums[c].entropy + loss_options->beta * scores.sums[c].kl;
     for (int64_t i = 0; i < pack->lessons.count; i++)
-        loss -= LESSON * (double)scores.lesson_logp[i];
+        loss -= (double)scores.lesson_weight[i] * (double)scores.lesson_logp[i];
     wz_pack_scores_clear(&scores);
     return loss;
 }

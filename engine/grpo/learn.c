@@ -106,11 +106,10 @@ static wz_status add_gradients(wz_trainer *trainer, wz_step_state *s, bool fresh
                                    .ref_logp = trainer->ref_logp[p],
                                    .advantage = trainer->advantage + first,
                                    .left_out = trainer->left_out + first,
-                                   .grammar_weight =
-                                       s->lessons > 0 ? o->grammar_coef / (double)s->lessons : 0.0};
+                                   .grammar_coef = o->grammar_coef};
     wz_status status = wz_pack_gradients(&update, &scores, err);
     if (status == WZ_OK)
-        wz_report_pack(&s->sums, batch->packs[p], &scores, update.grammar_weight);
+        wz_report_pack(&s->sums, batch->packs[p], &scores);
     if (status == WZ_OK)
         status = wz_report_entropies(&s->sums, batch->packs[p], &scores, err);
     wz_pack_scores_clear(&scores);
@@ -228,11 +227,9 @@ static void sum_totals(const wz_trainer *trainer, wz_step_state *s, int64_t p0, 
 {
     const wz_batch *batch = trainer->batch;
     s->totals = (wz_loss_totals){.micro_batches = p1 - p0};
-    s->lessons = 0;
     for (int64_t p = p0; p < p1; p++) {
         s->totals.completions += batch->packs[p]->completions;
         s->totals.tokens += count_tokens(trainer, p);
-        s->lessons += batch->packs[p]->lessons.count;
     }
     if (wz_trainer_packs_in_turn(&trainer->options))
         s->totals.tokens = 1;

@@ -29,11 +29,10 @@ void wz_report_sums_start(wz_report_sums *sums)
     *sums = (wz_report_sums){.ratio_min = INFINITY, .ratio_max = -INFINITY, .clip_low_min = INFINITY};
 }
 
-void wz_report_pack(wz_report_sums *sums, const wz_pack *pack, const wz_pack_scores *scores,
-                    double grammar_weight)
+void wz_report_pack(wz_report_sums *sums, const wz_pack *pack, const wz_pack_scores *scores)
 {
-    for (int64_t i = 0; grammar_weight > 0.0 && i < pack->lessons.count; i++) /* in order of completions */
-        sums->grammar -= grammar_weight * (double)scores->lesson_logp[i];
+    for (int64_t i = 0; i < pack->lessons.count; i++) /* in order of completions */
+        sums->grammar -= (double)scores->lesson_weight[i] * (double)scores->lesson_logp[i];
     for (int64_t c = 0; c < pack->completions; c++) {
         const wz_loss_sums *s = &scores->sums[c];
         if (s->tokens == 0)

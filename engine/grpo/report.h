@@ -23,8 +23,7 @@ typedef struct wz_report_sums {
 
 void wz_report_start(wz_step_report *report); /* every field not measured */
 void wz_report_sums_start(wz_report_sums *sums);
-void wz_report_pack(wz_report_sums *sums, const wz_pack *pack, const wz_pack_scores *scores,
-                    double grammar_weight);
+void wz_report_pack(wz_report_sums *sums, const wz_pack *pack, const wz_pack_scores *scores);
 /* Entropies by place; the completions left out have no tokens in scores->sums. */
 wz_status wz_report_entropies(wz_report_sums *sums, const wz_pack *pack, const wz_pack_scores *scores,
                               wz_error *err);

@@ -22,8 +22,8 @@ static int64_t cut(const wz_trainer *trainer, const wz_supervised *batch, int64_
     return next;
 }
 
-static wz_status make_pack(const wz_supervised *batch, int64_t first, int64_t count, wz_pack **out,
-                           wz_error *err)
+static wz_status make_pack(const wz_supervised *batch, int64_t first, int64_t count, bool teaches,
+                           wz_pack **out, wz_error *err)
 {
     void *block = NULL;
     *out = NULL;
@@ -41,7 +41,7 @@ static wz_status make_pack(const wz_supervised *batch, int64_t first, int64_t co
         const wz_supervised_item *item = &batch->items[first + i];
         status = wz_pack_give(*out, i, item->tokens.data + item->prompt_length,
                               (int64_t)item->tokens.length - item->prompt_length, batch->grammar, item->start,
-                              err);
+                              teaches, err);
     }
     return status;
 }
@@ -90,11 +90,12 @@ static wz_status add_gradients(wz_trainer *trainer, wz_step_state *s, wz_pack *p
                                    .backward = trainer->backward,
                                    .pack = pack,
                                    .rescore = true,
-                                   .temperature = 1.0f};
+                                   .temperature = 1.0f,
+                                   .grammar_coef = trainer->options.grammar_coef};
     if (status == WZ_OK)
         status = wz_pack_gradients(&update, &scores, err);
     if (status == WZ_OK)
-        wz_report_pack(&s->sums, pack, &scores, 0.0);
+        wz_report_pack(&s->sums, pack, &scores);
     wz_pack_scores_clear(&scores);
     return status;
 }
@@ -109,7 +110,7 @@ static wz_status learn(wz_trainer *trainer, wz_step_state *s, const wz_supervise
     for (int64_t first = 0, next = 0; status == WZ_OK && first < batch->count; first = next) {
         wz_pack *pack = NULL;
         next = cut(trainer, batch, first);
-        status = make_pack(batch, first, next - first, &pack, err);
+        status = make_pack(batch, first, next - first, trainer->options.grammar_coef > 0.0, &pack, err);
         if (status == WZ_OK)
             status = add_gradients(trainer, s, pack, hits, err);
         wz_pack_destroy(pack);
@@ -142,6 +143,7 @@ wz_status wz_trainer_supervise(wz_trainer *trainer, int64_t step, wz_sft_report 
     if (status == WZ_OK)
         status = wz_trainer_update(trainer, &s, step - o->sft.steps, err);
     report->loss = s.sums.policy / tokens;
+    report->grammar_loss = s.sums.grammar / tokens;
     report->token_accuracy = (double)hits / tokens;
     report->grad_norm = update.grad_norm;
     report->train_s = wz_now_s() - start;

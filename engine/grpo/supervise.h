@@ -44,6 +44,7 @@ typedef struct wz_sft_options {
 /* What a supervised step measured, at the weights before its update. */
 typedef struct wz_sft_report {
     double loss;           /* mean over tokens */
+    double grammar_loss;   /* grammar_coef times the lessons' mean */
     double token_accuracy; /* share of them that were the likeliest of those allowed */
     double grad_norm, learning_rate;
     double tokens; /* of prompts and completions */

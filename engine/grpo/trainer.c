@@ -10,8 +10,7 @@
 
 bool wz_trainer_packs_in_turn(const wz_trainer_options *o)
 {
-    return o->scale_rewards != WZ_SCALE_REWARDS_BATCH && o->grammar_coef == 0.0 && o->slices == 1 &&
-           o->top_entropy_quantile >= 1.0;
+    return o->scale_rewards != WZ_SCALE_REWARDS_BATCH && o->slices == 1 && o->top_entropy_quantile >= 1.0;
 }
 
 bool wz_trainer_reuses_rollouts(const wz_trainer_options *o)

@@ -57,8 +57,8 @@ typedef struct wz_step_state {
     wz_loss_options loss;
     wz_loss_totals totals;
     wz_report_sums sums;
-    int64_t lessons, tokens; /* of the optimiser batch; tokens of the rollout that count, so far */
-    double divisor;          /* what the gradients and sums of losses must still be divided by */
+    int64_t tokens; /* of the rollout that count, so far */
+    double divisor; /* what the gradients and sums of losses must still be divided by */
     size_t flat;
     int64_t replaced, tried; /* problems, by dynamic sampling */
     bool check;              /* that the trainer repeats the sampler's bits */

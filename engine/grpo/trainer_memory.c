@@ -67,6 +67,8 @@ static void widen_for_pairs(const wz_trainer_options *options, const wz_batch *b
     b->requests = larger(b->requests, WZ_SUPERVISED_REQUESTS);
     b->entries = larger(b->entries, b->rows / longest > pairs ? pairs * longest : b->rows);
     b->whole = b->whole || is_whole;
+    if (options->grammar_coef > 0.0 && !is_whole)
+        b->table = larger(b->table, 2 * pairs * longest * b->set);
 }
 
 /* A problem of each part first, then as the weights have it; of generated ones at the sizes that the mixture says. */

@@ -87,6 +87,41 @@ static wz_status decisions_backward(const wz_pack_update *u, wz_pack_scores *sco
     return status;
 }
 
+/* What all lessons of a group weigh: the same whichever way the batch is cut. */
+static double group_weight(const wz_pack_update *u, int64_t tokens)
+{
+    if (u->loss == NULL)
+        return u->grammar_coef * (double)tokens;
+    if (wz_loss_divides_by_tokens(u->loss->type))
+        return u->grammar_coef * (double)tokens / (double)(u->totals->tokens > 0 ? u->totals->tokens : 1);
+    return u->grammar_coef * (double)u->pack->generations / (double)u->totals->completions;
+}
+
+/* dlogp [lessons]: minus the weights. */
+static wz_status weigh_lessons(const wz_pack_update *u, float *weight, float *dlogp, wz_error *err)
+{
+    const wz_lessons *l = &u->pack->lessons;
+    const wz_decisions *d = &u->pack->decisions;
+    void *counts = NULL;
+    const wz_status status =
+        wz_alloc(&counts, (size_t)u->pack->groups, 2 * sizeof(int64_t), "lessons by group", err);
+    if (status != WZ_OK)
+        return status;
+    int64_t *tokens = counts, *lessons = tokens + u->pack->groups;
+    for (int64_t i = 0; i < d->count; i++)
+        tokens[d->completion[i] / u->pack->generations] +=
+            u->left_out == NULL || !u->left_out[d->completion[i]];
+    for (int64_t i = 0; i < l->count; i++)
+        lessons[l->completion[i] / u->pack->generations]++;
+    for (int64_t i = 0; i < l->count; i++) {
+        const int64_t g = l->completion[i] / u->pack->generations;
+        weight[i] = (float)(group_weight(u, tokens[g]) / (double)lessons[g]);
+        dlogp[i] = -weight[i];
+    }
+    free(counts);
+    return WZ_OK;
+}
+
 static wz_status lessons_backward(const wz_pack_update *u, wz_pack_scores *scores, wz_error *err)
 {
     const wz_lessons *l = &u->pack->lessons;
@@ -94,15 +129,15 @@ static wz_status lessons_backward(const wz_pack_update *u, wz_pack_scores *score
     const wz_linear head = wz_model_whole_head(u->model);
     head_entries entries;
     void *slopes = NULL;
-    if (l->count == 0 || u->grammar_weight == 0.0)
+    if (l->count == 0 || u->grammar_coef == 0.0)
         return WZ_OK;
     wz_status status = open_entries(u, l->site, l->completion, l->count, &entries, err);
     if (status == WZ_OK)
         status = wz_alloc(&slopes, (size_t)l->count, sizeof(float), "loss derivatives", err);
+    if (status == WZ_OK)
+        status = weigh_lessons(u, scores->lesson_weight, slopes, err);
     if (status == WZ_OK) {
-        float *dlogp = slopes;
-        for (int64_t i = 0; i < l->count; i++)
-            dlogp[i] = (float)-u->grammar_weight;
+        const float *dlogp = slopes;
         ops->head_allowed_forward(u->model->backend, scores->lesson_logp,
                                   vectors(u, entries.hidden, l->count), &head, l->mask, &u->pack->mask_table);
         ops->head_allowed_backward(u->model->backend, vectors(u, entries.dhidden, l->count),
@@ -120,13 +155,14 @@ static wz_status allocate_scores(const wz_pack *pack, wz_pack_scores *scores, wz
 {
     void *block = NULL;
     memset(scores, 0, sizeof *scores);
-    wz_status status = wz_alloc(&block, (size_t)(2 * pack->decisions.count + pack->lessons.count),
+    wz_status status = wz_alloc(&block, (size_t)(2 * pack->decisions.count + 2 * pack->lessons.count),
                                 sizeof(float), "token scores", err);
     if (status != WZ_OK)
         return status;
     scores->logp = block;
     scores->entropy = scores->logp + pack->decisions.count;
     scores->lesson_logp = scores->entropy + pack->decisions.count;
+    scores->lesson_weight = scores->lesson_logp + pack->lessons.count;
     status = wz_alloc(&block, (size_t)pack->completions, sizeof(wz_loss_sums), "loss sums", err);
     scores->sums = block;
     return status;

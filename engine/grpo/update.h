@@ -11,6 +11,7 @@
 typedef struct wz_pack_scores {
     float *logp, *entropy; /* [decisions] */
     float *lesson_logp;    /* [lessons] log probability of the allowed set */
+    float *lesson_weight;  /* [lessons] of -lesson_logp in the loss */
     wz_loss_sums *sums;    /* [completions] */
 } wz_pack_scores;
 
@@ -23,12 +24,14 @@ typedef struct wz_pack_update {
     bool recompute;
     bool rescore; /* score decisions again; else the sampled logp and entropy are the present ones */
     float temperature;
-    const wz_loss_options *loss; /* NULL: wz_supervised_loss, which reads none of what follows */
+    const wz_loss_options *loss; /* NULL: wz_supervised_loss, of whose input only grammar_coef is left */
     const wz_loss_totals *totals;
     const float *ref_logp;   /* [decisions] under the reference; NULL where there is none */
     const double *advantage; /* [completions] */
     const uint8_t *left_out; /* [completions] or NULL */
-    double grammar_weight;   /* of each lesson: grammar_coef / lessons of the batch; 0: none */
+    double
+        grammar_coef; /* weight of the lessons' -log(probability of the allowed set), aggregated like the loss: a group's
+                          * mean counts as its tokens do or, where the loss is no sum over tokens, as one of the groups */
 } wz_pack_update;
 
 /* Forward (if asked), loss, backward: adds to the model's gradients. scores are allocated here; free with

@@ -18,17 +18,23 @@ static wz_status find_set(wz_pack *pack, wz_grammar_set *grammar, wz_grammar_sta
     return status;
 }
 
+/* The first `count` tokens become rows. */
+static void add_rows(wz_pack *pack, int64_t c, int32_t count)
+{
+    for (int32_t i = pack->completion_row_count[c]; i < count; i++)
+        wz_pack_add_row(pack, c, pack->tokens[c * pack->completion_stride + i]);
+}
+
 /* What the token is predicted from becomes rows, as in a rollout; then the decision. */
 static wz_status decide(wz_pack *pack, int64_t c, uint32_t token, uint32_t set, wz_error *err)
 {
     const int32_t place = pack->length[c];
-    for (int32_t i = pack->completion_row_count[c]; i < place; i++)
-        wz_pack_add_row(pack, c, pack->tokens[c * pack->completion_stride + i]);
+    add_rows(pack, c, place);
     return wz_pack_add_decision(pack, c, wz_pack_site(pack, c, place), token, set, 0.0f, 0.0f, err);
 }
 
 wz_status wz_pack_give(wz_pack *pack, int64_t c, const uint32_t *tokens, int64_t count,
-                       wz_grammar_set *grammar, wz_grammar_state start, wz_error *err)
+                       wz_grammar_set *grammar, wz_grammar_state start, bool teaches, wz_error *err)
 {
     wz_grammar_state state = start;
     wz_status status = WZ_OK;
@@ -52,5 +58,8 @@ wz_status wz_pack_give(wz_pack *pack, int64_t c, const uint32_t *tokens, int64_t
                        "a completion of %lld tokens ends where the answer grammar does not",
                        (long long)count);
     pack->finished[c] = status == WZ_OK;
-    return status;
+    if (status != WZ_OK || !teaches)
+        return status;
+    add_rows(pack, c, pack->length[c] - 1);
+    return wz_pack_teach(pack, c, err);
 }

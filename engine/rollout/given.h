@@ -6,9 +6,9 @@
 #include "engine/text/grammar.h"
 
 /* Gives an empty completion of the pack its tokens (at most completion_stride): rows, and a decision for each token that was
- * one of several allowed, with logp and entropy 0; without a grammar, for each. No forward pass. A completion that the
- * grammar does not admit whole is WZ_ERR_RUNTIME. */
+ * one of several allowed, with logp and entropy 0; without a grammar, for each. With `teaches`, a lesson for each token, too.
+ * No forward pass. A completion that the grammar does not admit whole is WZ_ERR_RUNTIME. */
 wz_status wz_pack_give(wz_pack *pack, int64_t completion, const uint32_t *tokens, int64_t count,
-                       wz_grammar_set *grammar, wz_grammar_state start, wz_error *err);
+                       wz_grammar_set *grammar, wz_grammar_state start, bool teaches, wz_error *err);
 
 #endif

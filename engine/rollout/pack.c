@@ -260,6 +260,17 @@ wz_status wz_pack_add_lesson(wz_pack *pack, int64_t completion, int32_t site, ui
     return WZ_OK;
 }
 
+wz_status wz_pack_teach(wz_pack *pack, int64_t completion, wz_error *err)
+{
+    wz_status status = WZ_OK;
+    for (int64_t i = 0; status == WZ_OK && i < pack->length[completion]; i++) {
+        const uint32_t set = pack->masks[completion * pack->completion_stride + i];
+        if (set != 0)
+            status = wz_pack_add_lesson(pack, completion, wz_pack_site(pack, completion, i), set, err);
+    }
+    return status;
+}
+
 int32_t wz_pack_site(const wz_pack *pack, int64_t completion, int64_t place)
 {
     const int64_t group = completion / pack->generations;

@@ -87,6 +87,8 @@ wz_status wz_pack_add_mask(wz_pack *pack, const uint32_t *tokens, uint32_t count
 wz_status wz_pack_add_decision(wz_pack *pack, int64_t completion, int32_t site, uint32_t token, uint32_t mask,
                                float logp, float entropy, wz_error *err);
 wz_status wz_pack_add_lesson(wz_pack *pack, int64_t completion, int32_t site, uint32_t mask, wz_error *err);
+/* A lesson for every token of a completion for which the grammar spoke; all of them but the last must be rows. */
+wz_status wz_pack_teach(wz_pack *pack, int64_t completion, wz_error *err);
 
 /* The site that predicts token `place` of a completion. */
 int32_t wz_pack_site(const wz_pack *pack, int64_t completion, int64_t place);

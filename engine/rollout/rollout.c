@@ -217,17 +217,12 @@ static wz_status decode_step(wz_rollout *r, bool *any, wz_error *err)
     return status;
 }
 
-/* Of every place where the grammar spoke. */
 static wz_status add_lessons(wz_rollout *r, wz_error *err)
 {
-    wz_pack *pack = r->pack;
     wz_status status = WZ_OK;
-    for (int64_t c = 0; c < pack->completions && r->grammar != NULL; c++)
-        for (int64_t i = 0; status == WZ_OK && teaches(r, c) && i < pack->length[c]; i++) {
-            const uint32_t set = pack->masks[c * pack->completion_stride + i];
-            if (set != 0)
-                status = wz_pack_add_lesson(pack, c, wz_pack_site(pack, c, i), set, err);
-        }
+    for (int64_t c = 0; status == WZ_OK && c < r->pack->completions && r->grammar != NULL; c++)
+        if (teaches(r, c))
+            status = wz_pack_teach(r->pack, c, err);
     return status;
 }
 

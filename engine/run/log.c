@@ -120,6 +120,7 @@ wz_status wz_run_log_supervised(wz_run *run, const wz_sft_report *report, double
 {
     const wz_metric values[] = {{"sft_loss", report->loss},
                                 {"sft_token_accuracy", report->token_accuracy},
+                                {"grammar_loss", report->grammar_loss},
                                 {"grad_norm", report->grad_norm},
                                 {"learning_rate", report->learning_rate},
                                 {"num_tokens", run->state.tokens},
