@@ -191,6 +191,105 @@ START_TEST(report_evaluates_the_best_checkpoint)
 }
 END_TEST
 
+/* ---- a supervised start ---- */
+
+enum { TAUGHT = 703, STEPS_OF_ALL = 1400 };
+
+/* Rows as a run writes them: gradients' norms of 1 and, under GRPO, of 0.01; evaluations at 700 and 1400. */
+static void write_supervised_run(const char *config)
+{
+    wz_text rows = {0};
+    for (int step = 1; step <= STEPS_OF_ALL; step++) {
+        const bool taught = step <= TAUGHT;
+        ck_assert_int_eq(wz_text_printf(&rows, &err,
+                                        taught ? "{\"step\": %d, \"sft_loss\": %g, \"sft_token_accuracy\": "
+                                                 "0.5, \"grad_norm\": 1}\n"
+                                               : "{\"step\": %d, \"reward\": %g, \"grad_norm\": 0.01}\n",
+                                        step, 1.0 / step),
+                         WZ_OK);
+        if (step % 700 == 0)
+            ck_assert_int_eq(
+                wz_text_printf(&rows, &err, "{\"step\": %d, \"eval_objective_ratio\": 0.8125}\n", step),
+                WZ_OK);
+    }
+    ck_assert_int_eq(mkdir(temporary_path(&p.where, "taught"), 0777), 0);
+    temporary_write(temporary_path(&p.where, "taught/metrics.jsonl"), rows.data, rows.length);
+    temporary_write(temporary_path(&p.where, "taught/config.yaml"), config, strlen(config));
+    wz_text_clear(&rows);
+}
+
+/* The figure of this title. */
+static const char *figure_of(const char *title)
+{
+    char text[96];
+    (void)snprintf(text, sizeof text, "<figcaption><b>%s</b>", title);
+    const char *at = strstr(page.data, text);
+    ck_assert_msg(at != NULL, "no figure '%s'", title);
+    return at;
+}
+
+/* Where the upright line stands in it: 46 is the left end of the x axis, 422 its right one. */
+static double border_in(const char *title)
+{
+    const char *at = strstr(figure_of(title), "<path class=\"v\" d=\"M"),
+               *end = strstr(figure_of(title), "</figure>");
+    ck_assert_msg(at != NULL && at < end, "no upright line in '%s'", title);
+    ck_assert_msg(strstr(at, ">GRPO</text>") != NULL && strstr(at, ">GRPO</text>") < end, "it has no name");
+    return strtod(strchr(at, 'M') + 1, NULL);
+}
+
+/* The axes are those of the points: 1 to the line, the line to 1400, 1 to 1400 (means of five steps, 3 to 1398), 700 to 1400.
+ * Places are printed with one decimal. */
+START_TEST(report_marks_where_grpo_begins)
+{
+    const double border = TAUGHT + 0.5;
+    write_supervised_run("sft_steps: 703\nmax_steps: 1400\n");
+    program_succeed(&p, "report @/taught --no-eval -o @/page.html");
+    read_page("page.html");
+    ASSERT_SHOWS("<b>1400</b><span>steps, the first 703 supervised</span>");
+    ASSERT_SHOWS("Steps 1 to 703 were supervised");
+    ck_assert_double_eq(border_in("Supervised loss"), 422.0);
+    ck_assert_double_eq(border_in("Supervised steps&#39; tokens right"), 422.0);
+    ck_assert_double_eq(border_in("Reward"), 46.0);
+    ck_assert_double_eq_tol(border_in("Held-out score"), 46.0 + (border - 700.0) / 700.0 * 376.0, 0.051);
+    ck_assert_double_eq_tol(border_in("Gradient norm"), 46.0 + (border - 3.0) / 1395.0 * 376.0, 0.051);
+    /* no point is a mean of both parts: 703 is within the five steps from 701 on */
+    const char *at = strstr(figure_of("Gradient norm"), "<path class=\"k c0\" d=\"");
+    double first = NAN, last = NAN;
+    for (at = strchr(at, 'M'); *at == 'M' || *at == 'L';) {
+        char *end = NULL;
+        (void)strtod(at + 1, &end);
+        const double y = strtod(end, &end);
+        if (!isnan(last) && y != last) {
+            ck_assert_msg(isnan(first), "a third height, %g", y);
+            first = last;
+        }
+        last = y;
+        at = end;
+    }
+    ck_assert_double_lt(first, last); /* the norm of 1 is above */
+}
+END_TEST
+
+/* Rows without a configuration tell it, too; a run without GRPO's steps yet, or without supervised ones, has no line. */
+START_TEST(report_marks_nothing_where_there_are_not_both)
+{
+    write_supervised_run("no_such_key: 1\n");
+    program_succeed(&p, "report @/taught -o @/page.html");
+    read_page("page.html");
+    ck_assert_double_eq(border_in("Reward"), 46.0);
+    program_succeed(&p, "report " WZ_TEST_DATA "/report --no-eval -o @/page.html");
+    read_page("page.html");
+    ck_assert_ptr_null(strstr(page.data, "class=\"v\""));
+    program_succeed(&p, "train " TINY " output_dir=@/run max_steps=4 sft_steps=4 eval_steps=2");
+    program_succeed(&p, "report @/run --no-eval -o @/page.html");
+    read_page("page.html");
+    ck_assert_ptr_null(strstr(page.data, "class=\"v\""));
+    ASSERT_SHOWS("<b>Supervised loss</b>");
+    ASSERT_SHOWS("<b>4</b><span>steps, the first 4 supervised</span>");
+}
+END_TEST
+
 /* Choices for rows, numbers for slots, and a family without a table. */
 START_TEST(report_draws_other_families)
 {
@@ -262,6 +361,8 @@ int main(void)
     tcase_add_test(tests, report_of_known_metrics_shows_them);
     tcase_add_test(tests, report_of_seeds_shows_their_mean);
     tcase_add_test(tests, report_evaluates_the_best_checkpoint);
+    tcase_add_test(tests, report_marks_where_grpo_begins);
+    tcase_add_test(tests, report_marks_nothing_where_there_are_not_both);
     tcase_add_loop_test(tests, report_draws_other_families, 0, 4);
     tcase_add_test(tests, report_of_a_strange_run_is_shown_as_it_is);
     tcase_add_test(tests, chart_ticks_are_round);

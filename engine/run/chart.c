@@ -75,6 +75,10 @@ static bool fit(const wz_chart *chart, frame *f)
         widen_by_curve(chart, &chart->curves[c], f);
     if (!(f->y0 <= f->y1))
         return false;
+    if (chart->border != NULL) {
+        f->x0 = fmin(f->x0, chart->border_x);
+        f->x1 = fmax(f->x1, chart->border_x);
+    }
     for (size_t i = 0; i < chart->line_count; i++)
         widen(f, scaled(f, chart->lines[i].value));
     if (!isnan(chart->floor))
@@ -185,6 +189,18 @@ static void write_lines(wz_markup *m, const wz_chart *chart, const frame *f)
     }
 }
 
+/* A vertical line with the name of what it begins, on the side that has room. */
+static void write_border(wz_markup *m, const wz_chart *chart, const frame *f)
+{
+    const double x = at_x(f, chart->border_x);
+    const bool is_left = x > (LEFT + WIDTH - RIGHT) / 2.0;
+    wz_markup_print(m, "<path class=\"v\" d=\"M%.1f %dV%d\"/><text class=\"r%s\" x=\"%.1f\" y=\"%d\">", x,
+                    TOP, HEIGHT - BOTTOM, is_left ? " e" : "", is_left ? x - 4.0 : x + 4.0,
+                    HEIGHT - BOTTOM - 5);
+    wz_markup_text(m, chart->border);
+    wz_markup_raw(m, "</text>\n");
+}
+
 static void begin_figure(wz_markup *m, const char *title, const char *note)
 {
     wz_markup_raw(m, "<figure><figcaption>");
@@ -233,6 +249,8 @@ void wz_chart_write(wz_markup *m, const wz_chart *chart)
         for (size_t c = 0; c < chart->curve_count; c++)
             if (chart->curves[c].is_thin == thin)
                 write_curve(m, chart, &chart->curves[c], &f);
+    if (chart->border != NULL)
+        write_border(m, chart, &f);
     write_lines(m, chart, &f);
     wz_markup_raw(m, "</svg></figure>\n");
 }

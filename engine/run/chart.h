@@ -36,6 +36,8 @@ typedef struct wz_chart {
     size_t curve_count;
     wz_chart_line lines[WZ_CHART_LINES];
     size_t line_count;
+    const char *border; /* name of the part that begins at border_x, within the x axis; NULL: there is none */
+    double border_x;
 } wz_chart;
 
 /* A figure: title, legend (of two curves or more, or of one with a label), plot. */

@@ -53,6 +53,14 @@ void wz_page_evaluation_clear(wz_page_evaluation *evaluation);
 void wz_page_evaluation_write(wz_markup *m, const wz_page_evaluation *evaluation);
 void wz_page_samples(wz_markup *m, const wz_batch *batch);
 
+/* A series as the mean over the runs of a group, where all of those that have it have a point, and their range. border: no
+ * point is of steps on both sides of it; NaN: none. False: no run has the series. */
+bool wz_page_curve(const wz_page_run *runs, size_t count, size_t group, const char *name, double border,
+                   wz_curve *out);
+
+/* Supervised steps at the run's start; 0: none. */
+double wz_page_supervised_steps(const wz_page_run *run);
+
 /* The largest of the run's baselines of a kind; NULL: none is known. */
 const char *wz_page_best_baseline(const wz_page_run *run, int kind, double *ratio);
 

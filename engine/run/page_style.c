@@ -32,7 +32,8 @@ const char *const wz_page_style[] = {
     "svg{display:block;width:100%;height:auto}svg text{font-size:11px;fill:var(--soft)}"
     "svg .e{text-anchor:end}svg .m{text-anchor:middle}svg .l{font-size:11px}"
     "svg .g{stroke:var(--line);stroke-width:1;fill:none}svg .a{stroke:var(--soft);stroke-width:1;fill:none}"
-    "svg path.r{stroke:var(--soft);stroke-width:1;stroke-dasharray:4 3;fill:none}svg text.r{font-size:10.5px;"
+    "svg .v{stroke:var(--soft);stroke-width:1.5;fill:none}svg "
+    "path.r{stroke:var(--soft);stroke-width:1;stroke-dasharray:4 3;fill:none}svg text.r{font-size:10.5px;"
     "paint-order:stroke;stroke:var(--panel);stroke-width:3px}"
     "svg .k{fill:none;stroke-width:1.9;stroke-linejoin:round}svg .t{fill:none;stroke-width:1;opacity:.65}"
     "svg .b{opacity:.18;stroke:none}svg text.i{fill:var(--bg);font-weight:600}\n",
