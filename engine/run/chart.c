@@ -155,20 +155,19 @@ static void write_curve(wz_markup *m, const wz_chart *chart, const wz_curve *cur
 {
     char command = 'M';
     size_t shown = 0;
-    double x = 0.0, y = 0.0;
     wz_markup_print(m, "<path class=\"%s c%d\" d=\"", curve->is_thin ? "t" : "k", curve->color);
     for (size_t i = 0; i < curve->count; i++) {
         if (!is_shown(chart, curve->y[i]))
             continue;
-        x = at_x(f, curve->x[i]);
-        y = at_y(f, curve->y[i]);
-        wz_markup_print(m, "%c%.1f %.1f", command, x, y);
+        wz_markup_print(m, "%c%.1f %.1f", command, at_x(f, curve->x[i]), at_y(f, curve->y[i]));
         command = 'L';
         shown++;
     }
     wz_markup_raw(m, "\"/>\n");
-    if (shown == 1)
-        wz_markup_print(m, "<circle class=\"d c%d\" cx=\"%.1f\" cy=\"%.1f\" r=\"3\"/>\n", curve->color, x, y);
+    for (size_t i = 0; (shown == 1 || curve->has_points) && i < curve->count; i++)
+        if (is_shown(chart, curve->y[i]))
+            wz_markup_print(m, "<circle class=\"d c%d\" cx=\"%.1f\" cy=\"%.1f\" r=\"3\"/>\n", curve->color,
+                            at_x(f, curve->x[i]), at_y(f, curve->y[i]));
 }
 
 /* Levels with their names at the left end, where curves begin low; names that would meet move down. */

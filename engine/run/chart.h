@@ -18,6 +18,7 @@ typedef struct wz_curve {
     int color;    /* 0 .. WZ_CHART_COLORS - 1 */
     bool is_thin; /* behind the others */
     bool has_band;
+    bool has_points; /* a dot at each */
     size_t count;
     double x[WZ_CHART_POINTS], y[WZ_CHART_POINTS], low[WZ_CHART_POINTS], high[WZ_CHART_POINTS];
 } wz_curve;
