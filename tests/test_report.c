@@ -122,6 +122,45 @@ START_TEST(chart_ticks_are_round)
 }
 END_TEST
 
+/* Of values from low to high: at least two labels beside the y axis, each with room for it there (46 units for letters of 11,
+ * about 6 a letter) and with another text. */
+START_TEST(chart_labels_are_told_apart_at_any_scale)
+{
+    static const struct {
+        double low, high;
+        bool is_log;
+    } cases[] = {{0, 0, false},          {0.95, 0.95, false},    {1e-6, 3e-6, false},
+                 {0, 2e-7, false},       {-1e-5, 1e-5, false},   {0.9, 0.9 + 1e-9, false},
+                 {9e4, 4e5, false},      {0.003, 0.0031, false}, {2e6, 2e6, false},
+                 {1e-3, 1e2, true},      {1e-2, 1e-2, true},     {0.97, 1, false},
+                 {0.9921, 0.9923, false}};
+    static const char start[] = "class=\"e\">";
+    static wz_curve curve;
+    char labels[16][24];
+    int count = 0;
+    wz_markup m = {.err = &err};
+    curve = (wz_curve){.count = 2, .x = {1, 2}, .y = {cases[_i].low, cases[_i].high}};
+    const wz_chart chart = {.title = "t",
+                            .x_label = "x",
+                            .is_log = cases[_i].is_log,
+                            .floor = NAN,
+                            .top = NAN,
+                            .curves = &curve,
+                            .curve_count = 1};
+    wz_chart_write(&m, &chart);
+    for (const char *at = m.text.data; (at = strstr(at, start)) != NULL; count++) {
+        at += strlen(start);
+        ck_assert_int_lt(count, 16);
+        (void)snprintf(labels[count], sizeof labels[count], "%.*s", (int)strcspn(at, "<"), at);
+        ck_assert_msg(strlen(labels[count]) <= 7, "'%s'", labels[count]);
+        for (int i = 0; i < count; i++)
+            ck_assert_msg(strcmp(labels[i], labels[count]) != 0, "'%s' twice", labels[i]);
+    }
+    ck_assert_int_ge(count, cases[_i].is_log && cases[_i].low == cases[_i].high ? 1 : 2);
+    wz_text_clear(&m.text);
+}
+END_TEST
+
 START_TEST(history_reads_numbers_lists_and_alarms)
 {
     wz_history h;
@@ -150,6 +189,7 @@ int main(void)
     tcase_add_loop_test(tests, report_draws_other_families, 0, 4);
     tcase_add_test(tests, report_of_a_strange_run_is_shown_as_it_is);
     tcase_add_test(tests, chart_ticks_are_round);
+    tcase_add_loop_test(tests, chart_labels_are_told_apart_at_any_scale, 0, 13);
     tcase_add_test(tests, history_reads_numbers_lists_and_alarms);
     suite_add_tcase(suite, tests);
     return run_suite(suite);

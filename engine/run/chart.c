@@ -67,6 +67,16 @@ static void widen_by_curve(const wz_chart *chart, const wz_curve *curve, frame *
     }
 }
 
+/* Above and below; what is level to four digits stands in the middle of a range of its own. */
+static void add_room(frame *f)
+{
+    const double span = f->y1 - f->y0, size = fmax(fabs(f->y0), fabs(f->y1));
+    const double level = f->is_log || size == 0.0 ? 0.5 : 0.05 * size;
+    const double room = span > 1e-4 * size ? 0.04 * span : level;
+    f->y1 += room;
+    f->y0 -= f->y0 == 0.0 && !f->is_log ? 0.0 : room;
+}
+
 /* What all curves and levels need, with some room. False: nothing to show. */
 static bool fit(const wz_chart *chart, frame *f)
 {
@@ -87,9 +97,7 @@ static bool fit(const wz_chart *chart, frame *f)
         widen(f, scaled(f, chart->top));
     if (f->x1 <= f->x0)
         f->x1 = f->x0 + 1.0;
-    const double room = fmax(0.04 * (f->y1 - f->y0), 1e-9 + 1e-3 * fabs(f->y1) * (f->y1 <= f->y0));
-    f->y1 += room;
-    f->y0 -= f->y0 == 0.0 && !f->is_log ? 0.0 : room;
+    add_room(f);
     return true;
 }
 
@@ -99,9 +107,11 @@ static void write_number(wz_markup *m, double value, double step)
         wz_markup_print(m, "%gM", value / 1e6);
     else if (fabs(value) >= 1e4)
         wz_markup_print(m, "%gk", value / 1e3);
+    else if (step < 0.9e-4 && fabs(value) < 100.0 * step)
+        wz_markup_print(m, "%.3g", fabs(value) < 0.5 * step ? 0.0 : value);
     else {
         const int digits = step >= 1.0 ? 0 : (int)ceil(-log10(step) - 1e-9);
-        wz_markup_print(m, "%.*f", digits > 6 ? 6 : digits, value == 0.0 ? 0.0 : value);
+        wz_markup_print(m, "%.*f", digits, value == 0.0 ? 0.0 : value);
     }
 }
 
