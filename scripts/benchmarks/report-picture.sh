@@ -10,23 +10,23 @@ here=$(cd "$(dirname "$0")" && pwd)
 run=${1:?usage: report-picture.sh RUN [PICTURE]}
 picture=${2:-$here/report.png}
 wavezero=${WAVEZERO:-$here/../../build/wavezero}
-width=1180 height=1400
 for tool in chromium convert; do
     command -v "$tool" >/dev/null || { echo "report-picture.sh: no $tool; apt-get install chromium imagemagick" >&2; exit 1; }
 done
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# draw NAME: a picture of the page's upper end.
+# draw NAME HEIGHT: a picture of the page's upper end, 1,180 pixels wide.
 draw() {
     chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --user-data-dir="$work/profile" \
-        --window-size="$width,$height" --screenshot="$work/$1.png" "file://$work/$1.html" >/dev/null 2>&1
+        --window-size="1180,$2" --screenshot="$work/$1.png" "file://$work/$1.html" >/dev/null 2>&1
 }
 
 "$wavezero" report "$run" -o "$work/left.html"
 # The same page from its evaluation on.
 awk '/<main>/ { print; skip = 1 } /<h2>Held-out evaluation/ { skip = 0 } !skip && !/<main>/' "$work/left.html" >"$work/right.html"
-draw left
-draw right
-convert "$work/left.png" "$work/right.png" +append -resize 1800x -colors 64 -strip "PNG8:$picture"
+draw left 1192
+draw right 1345
+convert "$work/left.png" "$work/right.png" -background white -gravity north +append -resize 1800x \
+    +dither -colors 128 -strip "PNG8:$picture"
 ls -l "$picture"
