@@ -1,6 +1,7 @@
 /* Alarms: silent on runs that learn, raised with their evidence on runs that do not. */
 #include <check.h>
 #include <math.h>
+#include <stdarg.h>
 #include <string.h>
 
 #include "engine/run/alarm.h"
@@ -242,6 +243,26 @@ START_TEST(alarm_is_raised_again_only_after_it_was_gone_for_long)
 }
 END_TEST
 
+static void WZ_PRINTF(2, 3) add_text(wz_text *rows, const char *format, ...)
+{
+    char text[800];
+    va_list list;
+    va_start(list, format);
+    (void)vsnprintf(text, sizeof text, format, list);
+    va_end(list);
+    ck_assert_int_eq(wz_text_append(rows, text, strlen(text), &err), WZ_OK);
+}
+
+static void add_row(wz_text *rows, int step, const wz_alarm_point *p)
+{
+    add_text(rows,
+             "{\"step\": %d, \"reward\": %.17g, \"optimality/ratio\": %.17g, \"entropy\": %.17g, "
+             "\"answers/top_share\": %.17g, \"answers/reference_top_share\": %.17g, "
+             "\"completions/clipped_ratio\": %.17g, \"groups/dead\": %.17g}\n",
+             step, p->reward, p->ratio, p->entropy, p->answer_share, p->reference_share, p->clipped_ratio,
+             p->dead_groups);
+}
+
 /* Rows read back leave the state that the rows themselves left: what a resumed run goes on from. */
 START_TEST(alarm_replay_of_its_rows_gives_the_same_state)
 {
@@ -253,23 +274,12 @@ START_TEST(alarm_replay_of_its_rows_gives_the_same_state)
         wz_alarm_point p;
         repeats(step, &p);
         if (wz_alarm_add_step(&fed, &p) != 0)
-            ck_assert_int_eq(wz_text_printf(&rows, &err, "{\"step\": %d, \"alarm\": \"answers\"}\n", step),
-                             WZ_OK);
-        ck_assert_int_eq(
-            wz_text_printf(
-                &rows, &err,
-                "{\"step\": %d, \"reward\": %.17g, \"optimality/ratio\": %.17g, \"entropy\": %.17g, "
-                "\"answers/top_share\": %.17g, \"answers/reference_top_share\": %.17g, "
-                "\"completions/clipped_ratio\": %.17g, \"groups/dead\": %.17g}\n",
-                step, p.reward, p.ratio, p.entropy, p.answer_share, p.reference_share, p.clipped_ratio,
-                p.dead_groups),
-            WZ_OK);
+            add_text(&rows, "{\"step\": %d, \"alarm\": \"answers\"}\n", step);
+        add_row(&rows, step, &p);
         if (step % EVERY != 0)
             continue;
         (void)wz_alarm_add_evaluation(&fed, step, level(step));
-        ck_assert_int_eq(wz_text_printf(&rows, &err, "{\"step\": %d, \"eval_objective_ratio\": %.17g}\n",
-                                        step, level(step)),
-                         WZ_OK);
+        add_text(&rows, "{\"step\": %d, \"eval_objective_ratio\": %.17g}\n", step, level(step));
     }
     ck_assert_int_eq(fed.raised, 1);
     temporary_create(&where);
@@ -282,6 +292,111 @@ START_TEST(alarm_replay_of_its_rows_gives_the_same_state)
 }
 END_TEST
 
+/* ---- a supervised start ---- */
+
+#define SUPERVISED 100 /* steps, evaluated at 50 and 100 */
+
+static double was_taught(double step)
+{
+    return step <= SUPERVISED ? 0.9 + 0.0005 * step : 0.7;
+}
+
+static double was_taught_and_learns(double step)
+{
+    return step <= SUPERVISED ? 0.9 + 0.0005 * step : 0.95 + 0.02 * (step - SUPERVISED) / STEPS;
+}
+
+/* A run's rows as they are written, fed to one state and, as text, read back by another. */
+static void play_supervised(const scene *s, int last, wz_alarm *fed, wz_alarm *replayed,
+                            int raised[WZ_ALARM_KINDS])
+{
+    temporary where;
+    wz_text rows = {0};
+    memset(raised, 0, WZ_ALARM_KINDS * sizeof *raised);
+    for (int step = 1; step <= last; step++) {
+        wz_alarm_point p = {0};
+        unsigned now = 0;
+        if (step > SUPERVISED) {
+            s->row(step, &p);
+            now = wz_alarm_add_step(fed, &p);
+            add_row(&rows, step, &p);
+        } else
+            add_text(&rows, "{\"step\": %d, \"sft_loss\": %.17g, \"sft_token_accuracy\": 0.25}\n", step,
+                     1.0 / step);
+        if (step % EVERY == 0) {
+            now |= wz_alarm_add_evaluation(fed, step, s->score(step));
+            add_text(&rows, "{\"step\": %d, \"eval_objective_ratio\": %.17g}\n", step, s->score(step));
+        }
+        for (int kind = 0; kind < WZ_ALARM_KINDS; kind++)
+            raised[kind] = (now >> kind & 1u) != 0 ? step : raised[kind];
+    }
+    temporary_create(&where);
+    temporary_write(temporary_path(&where, "metrics.jsonl"), rows.data, rows.length);
+    ck_assert_msg(wz_alarm_replay(replayed, where.path, &err) == WZ_OK, "%s", err.text);
+    temporary_remove(&where);
+    wz_text_clear(&rows);
+}
+
+/* The score that the supervised steps left is what GRPO must not fall below while the reward rises: of its evaluations at 150,
+ * 200 and 250 none is better. Resumed in between, in supervised steps and after them, the state is the same. */
+START_TEST(alarm_after_a_supervised_start_holds_scores_against_its_own)
+{
+    const scene falls_back = {"falls back", learns, was_taught},
+                goes_on = {"goes on", learns, was_taught_and_learns};
+    static const int lasts[] = {70, SUPERVISED, 180, STEPS};
+    wz_alarm_options options = usual;
+    wz_alarm fed, replayed;
+    wz_text text = {0};
+    int raised[WZ_ALARM_KINDS];
+    options.first = SUPERVISED;
+    for (size_t i = 0; i < 4; i++) {
+        wz_alarm_start(&fed, &options);
+        wz_alarm_start(&replayed, &options);
+        play_supervised(&falls_back, lasts[i], &fed, &replayed, raised);
+        ck_assert_mem_eq(&fed, &replayed, sizeof fed);
+        ck_assert_int_eq(raised[WZ_ALARM_REWARD], lasts[i] == STEPS ? 250 : 0);
+        ck_assert_int_eq(fed.raised, lasts[i] == STEPS);
+    }
+    wz_alarm_start(&fed, &options);
+    wz_alarm_start(&replayed, &options);
+    play_supervised(&falls_back, 250, &fed, &replayed, raised);
+    ck_assert_int_eq(wz_alarm_explain(&fed, WZ_ALARM_REWARD, &text, &err), WZ_OK);
+    ck_assert_msg(strstr(text.data, "(up to step 150) to") != NULL &&
+                      strstr(text.data, "did not: 0.9500 at step 100, 0.7000 at step 250") != NULL,
+                  "%s", text.data);
+    wz_alarm_start(&fed, &options);
+    wz_alarm_start(&replayed, &options);
+    play_supervised(&goes_on, STEPS, &fed, &replayed, raised);
+    ck_assert_int_eq(fed.raised, 0);
+    wz_text_clear(&text);
+}
+END_TEST
+
+static void collapses_late(double step, wz_alarm_point *p)
+{
+    learns(step, p);
+    p->entropy = step <= 310.0 ? 2.0 : 0.03;
+}
+
+/* The share of the run after which a low entropy is as it should be is one of GRPO's steps: from 301 to 400, three in four. */
+START_TEST(alarm_after_a_supervised_start_counts_grpo_steps_alone)
+{
+    wz_alarm_options options = usual;
+    for (int first = 0; first <= 300; first += 300) {
+        int raised = 0;
+        wz_alarm a;
+        options.first = first;
+        wz_alarm_start(&a, &options);
+        for (int step = 301; step <= STEPS; step++) {
+            wz_alarm_point p;
+            collapses_late(step, &p);
+            raised = wz_alarm_add_step(&a, &p) == 1u << WZ_ALARM_ENTROPY ? step : raised;
+        }
+        ck_assert_int_eq(raised, first > 0 ? 361 : 0);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("alarm");
@@ -291,6 +406,8 @@ int main(void)
     tcase_add_test(tests, alarm_of_a_solved_task_or_a_run_that_ends_is_silent);
     tcase_add_test(tests, alarm_is_raised_again_only_after_it_was_gone_for_long);
     tcase_add_test(tests, alarm_replay_of_its_rows_gives_the_same_state);
+    tcase_add_test(tests, alarm_after_a_supervised_start_holds_scores_against_its_own);
+    tcase_add_test(tests, alarm_after_a_supervised_start_counts_grpo_steps_alone);
     suite_add_tcase(suite, tests);
     return run_suite(suite);
 }

@@ -52,16 +52,30 @@ START_TEST(train_with_a_bad_configuration_exits_2_and_makes_nothing)
          "max_position_embeddings"},
         {"train " TINY " output_dir=@/run tokenizer_file=@/missing.json", "missing.json"},
         {"train " TINY " output_dir=@/run init_from=@/missing.h5", "missing.h5"},
+        {"train " TINY " output_dir=@/run sft_steps=1 sft_file=@/missing.jsonl", "missing.jsonl"},
+        {"train " TINY " output_dir=@/run prompt_style=full", "leaves no place for it"},
         {"train", "an argument is missing"},
         {"train " TINY " --overwrit", "--overwrite"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; ++i) {
         program_fail(&p, 2, cases[i].message, "%s", cases[i].arguments);
         ck_assert_str_eq(p.out, "");
-        ck_assert_msg(!exists("run/checkpoints/step-00000000.h5"), "%s left a checkpoint",
-                      cases[i].arguments);
-        ck_assert_msg(!exists("run/config.yaml"), "%s left a config.yaml", cases[i].arguments);
+        ck_assert_msg(!exists("run"), "%s left a directory", cases[i].arguments);
     }
+}
+END_TEST
+
+/* What is refused takes nothing of the run that it was to replace. */
+START_TEST(train_that_is_refused_leaves_an_earlier_run_whole)
+{
+    program_succeed(&p, "train " TINY " output_dir=@/run");
+    program_fail(&p, 2, "leaves no place for it",
+                 "train " TINY " output_dir=@/run --overwrite prompt_style=full");
+    program_fail(&p, 5, "raise memory_limit_gb",
+                 "train " TINY " output_dir=@/run --overwrite memory_limit_gb=0.003 "
+                 "per_device_train_batch_size=64"); /* by the plan */
+    program_succeed(&p, "train " TINY " output_dir=@/again");
+    assert_same_run(&p, "run", "again", TINY_STEPS);
 }
 END_TEST
 
@@ -109,6 +123,7 @@ START_TEST(train_without_memory_exits_5_and_names_remedies)
     program_fail(&p, 5, "raise memory_limit_gb",
                  "train " TINY " output_dir=@/run memory_limit_gb=0.003 per_device_train_batch_size=64");
     ck_assert_ptr_nonnull(strstr(p.log, "memory plan (MiB)"));
+    ck_assert(!exists("run"));
     ck_assert_ptr_nonnull(strstr(p.log, "per_device_train_batch_size"));
     ck_assert(!exists("run/config.yaml"));
     /* A model of a terabyte is refused before any of it is allocated; one of 80 is no model. */
@@ -338,6 +353,7 @@ int main(void)
     tcase_set_timeout(tests, 300);
     tcase_add_checked_fixture(tests, make_place, remove_place);
     tcase_add_test(tests, train_with_a_bad_configuration_exits_2_and_makes_nothing);
+    tcase_add_test(tests, train_that_is_refused_leaves_an_earlier_run_whole);
     tcase_add_test(tests, train_on_a_device_that_is_not_there_exits_6);
     tcase_add_test(tests, train_on_any_device_without_a_gpu_takes_the_cpu_and_says_why);
     tcase_add_test(tests, commands_on_any_device_without_a_gpu_say_why_they_take_the_cpu);

@@ -87,6 +87,7 @@ START_TEST(eval_forms_print_the_same_at_any_batch_size_and_threads)
         MIXED " --json",
         LAST " --grid task.links=3,5,70 --grid task.snr_db=0,10 --permute",
         MIXED " --grid task.snr_db=0,10 --json --temperature 1",
+        LAST " --grid thinking_budget=0,6 --temperature 1",
         FAMILIES " --permute --best-of 2 --json",
         "--compare " LAST " " FIRST,
         "--compare " FAMILIES " " LAST,
@@ -515,6 +516,8 @@ START_TEST(progress_spans_all_parts)
         {"--compare mixed/checkpoints/step-00000012.h5 run/checkpoints/step-00000012.h5",
          "] problem 96/96 100%"},
         {"run/checkpoints/step-00000012.h5 --grid task.links=3,70,4 --permute", "] problem 72/72 100%"},
+        {"run/checkpoints/step-00000012.h5 --grid thinking_budget=0,5,18 max_completion_length=20",
+         "] problem 72/72 100%"},
     };
     static char shown[1 << 14];
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; ++i) {

@@ -168,6 +168,7 @@ START_TEST(the_card_says_who_writes_the_begin_token)
     make_policy("tokenizer_file=" WZ_TEST_DATA "/tokenizer_llama3.json eos_token_id=677");
     OK(export_at(5, false));
     ck_assert(says("README.md", "The tokenizer puts <|begin_of_text|> before it"));
+    ck_assert(says("README.md", "update_options(add_special_tokens=\"true\")"));
     drop_policy();
     make_policy("");
     OK(export_at(5, false));

@@ -163,14 +163,33 @@ START_TEST(panel_shows_score_levels_and_course)
                                  "1234 completions/s\n2 alarms"));
     wz_panel_start(&panel);
     wz_panel_write(&panel, 120, false, true, text, sizeof text);
-    ck_assert_str_eq(text, "size 0");
+    ck_assert_str_eq(text, "");
+}
+END_TEST
+
+/* Supervised steps have neither samples nor sizes, but a score and levels may be there. */
+START_TEST(panel_of_supervised_steps_shows_their_loss)
+{
+    wz_panel panel;
+    char text[4096];
+    wz_panel_start(&panel);
+    panel.sft_loss = 0.3456;
+    panel.sft_accuracy = 0.875;
+    panel.pairs_per_s = 812.4;
+    wz_panel_write(&panel, 80, false, false, text, sizeof text);
+    ck_assert_str_eq(text, "supervised: loss 0.346  tokens right 88%  812 pairs/s");
+    wz_panel_add_score(&panel, 10, 0.5);
+    wz_panel_write(&panel, 80, false, false, text, sizeof text);
+    ck_assert_ptr_nonnull(strstr(text, "held out 0.5000"));
+    ck_assert_ptr_nonnull(strstr(text, "\nsupervised: loss 0.346"));
 }
 END_TEST
 
 /* ---- the program in a terminal ---- */
 
-/* Its output in a terminal of so many columns; from the first evaluation on, `later` columns (0: as before). */
-static int run_in_terminal(int columns, int later, bool plain, char *out, size_t size)
+/* Its output in a terminal of so many columns; from the first evaluation on, `later` columns (0: as before). more: an override,
+ * or NULL. */
+static int run_in_terminal(int columns, int later, bool plain, const char *more, char *out, size_t size)
 {
     const struct winsize first = {.ws_row = 30, .ws_col = (unsigned short)columns};
     const struct winsize second = {.ws_row = 30, .ws_col = (unsigned short)later};
@@ -188,7 +207,7 @@ static int run_in_terminal(int columns, int later, bool plain, char *out, size_t
         else
             (void)unsetenv("NO_COLOR");
         (void)execl(WZ_PROGRAM, WZ_PROGRAM, "train", WZ_TEST_DATA "/config/tiny.yaml", output, "max_steps=40",
-                    "save_steps=0", "eval_steps=10", "eval_problems=20", "threads=1", (char *)NULL);
+                    "save_steps=0", "eval_steps=10", "eval_problems=20", "threads=1", more, (char *)NULL);
         _exit(99);
     }
     for (ssize_t got; used + 1 < size && (got = read(master, out + used, size - used - 1)) > 0;) {
@@ -222,7 +241,7 @@ START_TEST(view_in_a_terminal_leaves_the_log_whole)
     } cases[] = {{110, 0, false}, {110, 0, true}, {40, 0, false}};
     static char out[1 << 20];
     terminal t;
-    ck_assert_int_eq(run_in_terminal(cases[_i].columns, 0, cases[_i].plain, out, sizeof out), 0);
+    ck_assert_int_eq(run_in_terminal(cases[_i].columns, 0, cases[_i].plain, NULL, out, sizeof out), 0);
     start_terminal(&t, cases[_i].columns);
     feed(&t, out);
     assert_messages_stand(&t);
@@ -243,7 +262,7 @@ START_TEST(view_in_a_terminal_that_is_resized_leaves_the_log_whole)
 {
     static char out[1 << 20];
     terminal t;
-    ck_assert_int_eq(run_in_terminal(110, 60, false, out, sizeof out), 0);
+    ck_assert_int_eq(run_in_terminal(110, 60, false, NULL, out, sizeof out), 0);
     start_terminal(&t, 110);
     feed(&t, out);
     assert_messages_stand(&t);
@@ -252,6 +271,25 @@ START_TEST(view_in_a_terminal_that_is_resized_leaves_the_log_whole)
             ck_assert_msg(t.cell[row][c] == ' ', "row %d is wider than 59 columns", row);
     ck_assert_int_ge(rows_with(&t, "held out 0."), 1);
     ck_assert_int_le(rows_with(&t, "held out 0."), 2);
+}
+END_TEST
+
+/* What stands there while supervised steps run, and that nothing of it is left when GRPO's are over. */
+START_TEST(view_in_a_terminal_goes_from_supervised_steps_to_grpo)
+{
+    static char out[1 << 20];
+    terminal t;
+    ck_assert_int_eq(run_in_terminal(110, 0, true, "sft_steps=30", out, sizeof out), 0);
+    const char *taught = strstr(out, "supervised: loss "), *sampled = strstr(out, "sampled 0.");
+    ck_assert(taught != NULL && sampled != NULL && taught < sampled);
+    ck_assert_ptr_nonnull(strstr(taught, " pairs/s"));
+    const char *size = strstr(out, "size ");
+    ck_assert(size != NULL && size > sampled);
+    start_terminal(&t, 110);
+    feed(&t, out);
+    assert_messages_stand(&t);
+    ck_assert_int_eq(rows_with(&t, "sampled 0."), 1);
+    ck_assert_int_eq(rows_with(&t, "supervised"), 0);
 }
 END_TEST
 
@@ -273,6 +311,8 @@ int main(void)
     tcase_add_checked_fixture(tests, make_place, remove_place);
     tcase_add_test(tests, panel_fits_every_width);
     tcase_add_test(tests, panel_shows_score_levels_and_course);
+    tcase_add_test(tests, panel_of_supervised_steps_shows_their_loss);
+    tcase_add_test(tests, view_in_a_terminal_goes_from_supervised_steps_to_grpo);
     tcase_add_loop_test(tests, view_in_a_terminal_leaves_the_log_whole, 0, 3);
     tcase_add_test(tests, view_in_a_terminal_that_is_resized_leaves_the_log_whole);
     tcase_add_test(tests, view_in_a_pipe_is_plain_lines);

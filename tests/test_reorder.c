@@ -15,6 +15,7 @@ static wz_error err;
 /* A batch as verification leaves it, with one completion per problem; problems stay the caller's. */
 typedef struct answered {
     wz_batch batch;
+    wz_policy policy; /* that answers at once; nothing else is asked of it */
     const wz_verifier *verifiers[PROBLEMS];
     wz_text completions[PROBLEMS];
 } answered;
@@ -50,7 +51,8 @@ static bool same_numbers(const wz_problem *a, const wz_problem *b)
 static void answer_with(answered *a, wz_problem *problems, int g, const unsigned *decision)
 {
     wz_answer_form form = {0};
-    a->batch = (wz_batch){.style = WZ_PROMPT_COMPACT,
+    a->batch = (wz_batch){.policy = &a->policy,
+                          .style = WZ_PROMPT_COMPACT,
                           .groups = PROBLEMS,
                           .generations = 1,
                           .problems = problems,

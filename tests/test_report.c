@@ -5,122 +5,7 @@
 
 #include "engine/run/chart.h"
 #include "engine/run/history.h"
-#include "tests/program.h"
-#include "tests/suite.h"
-
-static program p;
-static wz_text page;
-static wz_error err;
-
-static void make_place(void)
-{
-    program_create(&p);
-}
-
-static void remove_place(void)
-{
-    program_destroy(&p);
-    wz_text_clear(&page);
-}
-
-/* ---- a strict reader: elements close in order, attributes are quoted, < and & stand for nothing else ---- */
-
-#define NESTING 64
-
-typedef struct reader {
-    const char *at;
-    char open[NESTING][24];
-    size_t depth;
-} reader;
-
-/* The name at the place, [a-z0-9:-]+ without regard to case. */
-static void take_name(reader *r, char name[24])
-{
-    const size_t length = strspn(r->at, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-:");
-    ASSERT_EACH(length > 0 && length < 24, "no name at: %.40s", r->at);
-    memcpy(name, r->at, length);
-    name[length] = '\0';
-    r->at += length;
-}
-
-static void take_text(reader *r, const char *stops)
-{
-    static const char *const entities[] = {"&lt;", "&gt;", "&amp;", "&quot;", "&#39;", "&#183;", NULL};
-    while (*r->at != '\0' && strchr(stops, *r->at) == NULL) {
-        bool known = *r->at != '&';
-        ASSERT_EACH(*r->at != '<', "a bare '<' in: %.40s", r->at);
-        for (size_t i = 0; entities[i] != NULL; i++)
-            known = known || strncmp(r->at, entities[i], strlen(entities[i])) == 0;
-        ASSERT_EACH(known, "no entity: %.40s", r->at);
-        r->at++;
-    }
-}
-
-static void take_tag(reader *r)
-{
-    char name[24], attribute[24];
-    const bool ends = r->at[1] == '/';
-    r->at += ends ? 2 : 1;
-    take_name(r, name);
-    for (; *r->at == ' '; r->at++) {
-        r->at++;
-        take_name(r, attribute);
-        ASSERT_EACH(strncmp(r->at, "=\"", 2) == 0, "an attribute without quotes: %.40s", r->at);
-        r->at += 2;
-        take_text(r, "\"");
-        ASSERT_EACH(strcmp(attribute, "src") != 0 && strcmp(attribute, "href") != 0 && attribute[0] != 'o',
-                    "attribute %s", attribute); /* on... would be a script */
-    }
-    if (strncmp(r->at, "/>", 2) == 0) {
-        r->at += 2;
-        return;
-    }
-    ASSERT_EACH(*r->at == '>', "a tag does not end: %.40s", r->at);
-    r->at++;
-    if (ends) {
-        ASSERT_EACH(r->depth > 0 && strcmp(r->open[r->depth - 1], name) == 0, "</%s> closes <%s>", name,
-                    r->depth > 0 ? r->open[r->depth - 1] : "");
-        r->depth--;
-        return;
-    }
-    ASSERT_EACH(strcmp(name, "script") != 0 && strcmp(name, "link") != 0 && strcmp(name, "iframe") != 0,
-                "<%s>", name);
-    ASSERT_EACH(r->depth < NESTING, "too deep");
-    memcpy(r->open[r->depth++], name, sizeof name);
-}
-
-static void assert_page(const char *text)
-{
-    static const char start[] = "<!DOCTYPE html>\n";
-    reader r = {.at = text};
-    ck_assert_int_eq(strncmp(text, start, strlen(start)), 0);
-    r.at += strlen(start);
-    while (*r.at != '\0') {
-        if (*r.at == '<')
-            take_tag(&r);
-        else
-            take_text(&r, "<");
-    }
-    ck_assert_uint_eq(r.depth, 0);
-    /* nothing from elsewhere: the only address is the name space's */
-    const char *address = strstr(text, "http");
-    ck_assert_ptr_nonnull(address);
-    ck_assert_int_eq(strncmp(address, "http://www.w3.org/1999/xhtml\"", 29), 0);
-    ck_assert_ptr_null(strstr(address + 1, "http"));
-    ck_assert_ptr_null(strstr(text, "url("));
-    ck_assert_ptr_null(strstr(text, "@import"));
-    ck_assert_ptr_null(strstr(text, "nan"));
-}
-
-static void read_page(const char *name)
-{
-    page.length = 0;
-    ck_assert_msg(wz_file_read(temporary_path(&p.where, name), 1 << 24, &page, &err) == WZ_OK, "%s",
-                  err.text);
-    assert_page(page.data);
-}
-
-#define ASSERT_SHOWS(piece) ck_assert_msg(strstr(page.data, piece) != NULL, "no '%s' in the page", piece)
+#include "tests/report_page.h"
 
 /* ---- pages ---- */
 
@@ -237,6 +122,45 @@ START_TEST(chart_ticks_are_round)
 }
 END_TEST
 
+/* Of values from low to high: at least two labels beside the y axis, each with room for it there (46 units for letters of 11,
+ * about 6 a letter) and with another text. */
+START_TEST(chart_labels_are_told_apart_at_any_scale)
+{
+    static const struct {
+        double low, high;
+        bool is_log;
+    } cases[] = {{0, 0, false},          {0.95, 0.95, false},    {1e-6, 3e-6, false},
+                 {0, 2e-7, false},       {-1e-5, 1e-5, false},   {0.9, 0.9 + 1e-9, false},
+                 {9e4, 4e5, false},      {0.003, 0.0031, false}, {2e6, 2e6, false},
+                 {1e-3, 1e2, true},      {1e-2, 1e-2, true},     {0.97, 1, false},
+                 {0.9921, 0.9923, false}};
+    static const char start[] = "class=\"e\">";
+    static wz_curve curve;
+    char labels[16][24];
+    int count = 0;
+    wz_markup m = {.err = &err};
+    curve = (wz_curve){.count = 2, .x = {1, 2}, .y = {cases[_i].low, cases[_i].high}};
+    const wz_chart chart = {.title = "t",
+                            .x_label = "x",
+                            .is_log = cases[_i].is_log,
+                            .floor = NAN,
+                            .top = NAN,
+                            .curves = &curve,
+                            .curve_count = 1};
+    wz_chart_write(&m, &chart);
+    for (const char *at = m.text.data; (at = strstr(at, start)) != NULL; count++) {
+        at += strlen(start);
+        ck_assert_int_lt(count, 16);
+        (void)snprintf(labels[count], sizeof labels[count], "%.*s", (int)strcspn(at, "<"), at);
+        ck_assert_msg(strlen(labels[count]) <= 7, "'%s'", labels[count]);
+        for (int i = 0; i < count; i++)
+            ck_assert_msg(strcmp(labels[i], labels[count]) != 0, "'%s' twice", labels[i]);
+    }
+    ck_assert_int_ge(count, cases[_i].is_log && cases[_i].low == cases[_i].high ? 1 : 2);
+    wz_text_clear(&m.text);
+}
+END_TEST
+
 START_TEST(history_reads_numbers_lists_and_alarms)
 {
     wz_history h;
@@ -265,6 +189,7 @@ int main(void)
     tcase_add_loop_test(tests, report_draws_other_families, 0, 4);
     tcase_add_test(tests, report_of_a_strange_run_is_shown_as_it_is);
     tcase_add_test(tests, chart_ticks_are_round);
+    tcase_add_loop_test(tests, chart_labels_are_told_apart_at_any_scale, 0, 13);
     tcase_add_test(tests, history_reads_numbers_lists_and_alarms);
     suite_add_tcase(suite, tests);
     return run_suite(suite);

@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "engine/grpo/update.h"
+#include "engine/run/try_scores.h"
 #include "rewards/reward.h"
 #include "rewards/tries.h"
 #include "tests/policy_fixture.h"
@@ -132,11 +133,13 @@ START_TEST(thinking_ends_where_its_text_says_or_with_its_budget)
     rolled r = roll(0, 8, 32, 8, 0, plain);
     OK(wz_batch_verify(r.batch, &f.err));
     const wz_pack *pack = r.batch->packs[0];
-    int64_t closed = 0, cut = 0, ended = 0;
+    int64_t closed = 0, cut = 0, ended = 0, tokens = 0;
+    wz_thought_scores scores = {0};
     for (int64_t c = 0; c < pack->completions; c++) {
         const ending e = find_ending(pack, c, vocabularies[_i].budget);
         ck_assert_int_eq(pack->think_length[c], e.length);
         ck_assert_int_eq(pack->think_cut[c], !e.closed && !e.text_ended);
+        tokens += e.length;
         closed += e.closed;
         cut += !e.closed && !e.text_ended;
         ended += e.text_ended;
@@ -148,6 +151,10 @@ START_TEST(thinking_ends_where_its_text_says_or_with_its_budget)
         ck_assert_int_eq(pack->finished[c], 1);
         ck_assert_int_eq(r.batch->verdicts[c].kind, WZ_VERDICT_NO_ANSWER);
     }
+    wz_thought_add(&scores, r.batch); /* what evaluations print of them */
+    wz_thought_finish(&scores, pack->completions);
+    ck_assert_double_eq_tol(scores.tokens, (double)tokens / (double)pack->completions, 1e-12);
+    ck_assert_double_eq_tol(scores.cut, (double)cut / (double)pack->completions, 1e-12);
     ck_assert_int_gt(cut, 0);
     ck_assert_int_gt(closed, 0);
     ck_assert_int_eq(ended > 0, _i != 2); /* the small vocabulary has no end of text */

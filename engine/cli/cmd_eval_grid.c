@@ -1,10 +1,21 @@
-/* `wavezero eval CHECKPOINT --grid task.links=5,10,20`: a row for each setting. */
+/* `wavezero eval CHECKPOINT --grid task.links=5,10,20 --grid thinking_budget=0,8`: a row for each setting. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "engine/cli/cmd_eval.h"
 #include "engine/run/evaluation_grid.h"
+#include "engine/run/load.h"
+
+/* As the row says. */
+static wz_status set_thinking(const wz_config *config, const wz_grid_row *row, wz_policy *policy,
+                              wz_error *err)
+{
+    wz_config own = *config;
+    own.thinking_budget = row->thinking[0];
+    own.verifier_tries = row->thinking[1];
+    return wz_policy_set_thinking(&own, policy, err);
+}
 
 /* A setting that the task does not accept, or whose prompts the policy has no positions for, is a row that says so. */
 static wz_status fill_row(wz_eval_session *session, wz_policy *policy, const wz_config *config,
@@ -21,7 +32,11 @@ static wz_status fill_row(wz_eval_session *session, wz_policy *policy, const wz_
     wz_status status = wz_eval_prepare(session->arguments, config, &part, &options, err);
     if (status != WZ_OK)
         return status;
-    status = wz_eval_run(session, policy, &options, row->setting, &row->evaluation, &why);
+    status = set_thinking(config, row, policy, &why);
+    if (status == WZ_OK)
+        status = wz_eval_run(session, policy, &options, row->setting, &row->evaluation, &why);
+    else
+        session->done += part.problems;
     if (status == WZ_ERR_USAGE) {
         (void)snprintf(row->failure, sizeof row->failure, "%.500s", why.text);
         return WZ_OK;
@@ -37,7 +52,8 @@ static wz_status fill_rows(wz_eval_session *session, wz_policy *policy, const wz
         for (size_t i = 0; status == WZ_OK && i < grid->settings; i++) {
             const wz_mixture_part *part = &mixture->parts[p];
             wz_grid_row *row = &rows[p * grid->settings + i];
-            status = wz_grid_set(grid, i, part->task, part->values, row, err);
+            status = wz_grid_set(grid, i, config, part->task, part->values, row, err);
+            row->part = mixture->count > 1 ? part->name : NULL;
             if (status == WZ_OK)
                 status = fill_row(session, policy, config, row, err);
         }
@@ -77,14 +93,15 @@ static wz_status name_one_task(wz_error *err, wz_status status)
 }
 
 /* Parts of a mixture that differ only in what the grid sets, sizes say, are one here: the first stays. */
-static wz_status leave_out_twins(const wz_grid *grid, wz_mixture *mixture, wz_error *err)
+static wz_status leave_out_twins(const wz_grid *grid, const wz_config *config, wz_mixture *mixture,
+                                 wz_error *err)
 {
     size_t kept = 0;
     for (size_t p = 0; p < mixture->count; p++) {
         wz_mixture_part part = mixture->parts[p];
         wz_grid_row row;
         size_t twin = 0;
-        wz_status status = wz_grid_set(grid, 0, part.task, part.values, &row, err);
+        wz_status status = wz_grid_set(grid, 0, config, part.task, part.values, &row, err);
         if (status != WZ_OK)
             return status;
         memcpy(part.values, row.values, sizeof part.values); /* each setting will set these anew */
@@ -112,7 +129,7 @@ wz_status wz_eval_grid(const wz_cli *cli, const wz_eval_arguments *a, wz_policy 
         status = wz_grid_check(&grid, mixture.parts[p].task, err);
     if (status != WZ_OK)
         return mixture.count > 1 ? name_one_task(err, status) : status;
-    status = leave_out_twins(&grid, &mixture, err);
+    status = leave_out_twins(&grid, config, &mixture, err);
     if (status != WZ_OK)
         return status;
     const size_t count = mixture.count * grid.settings;

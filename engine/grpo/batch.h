@@ -79,5 +79,8 @@ wz_status wz_batch_rollout(wz_batch *batch, int64_t p, wz_activations *activatio
 /* Texts and verdicts of pack p's completions; of all. */
 wz_status wz_batch_verify_pack(wz_batch *batch, int64_t p, wz_error *err);
 wz_status wz_batch_verify(wz_batch *batch, wz_error *err);
+/* The decision that a completion writes down, after its thoughts. False: the verdict's reason says why there is none. */
+bool wz_batch_read_decision(const wz_batch *batch, int64_t completion, unsigned decision[WZ_MAX_SLOTS],
+                            wz_verdict *verdict);
 
 #endif

@@ -146,6 +146,9 @@ wz_status wz_policy_think(wz_policy *policy, const wz_thinking_options *options,
         return wz_fail(err, WZ_ERR_USAGE,
                        "verifier_tries needs candidates that can be read: set answer_grammar: true");
     wz_thinking_clear(&policy->thinking);
+    policy->bound_count = 0; /* what thinking leaves of the length limit bounds answers */
+    if (options->budget == 0 && options->tries == 0)
+        return WZ_OK;
     wz_status status = wz_thinking_create(policy->tokenizer, options, &policy->thinking, err);
     const int64_t overhead = wz_thinking_overhead(&policy->thinking);
     if (status == WZ_OK && overhead >= policy->max_completion_length)

@@ -53,7 +53,8 @@ wz_status wz_policy_set_ends(wz_policy *policy, const int64_t *ids, size_t count
 wz_status wz_policy_set_chat(wz_policy *policy, wz_chat_template kind, const char *system_prompt,
                              wz_error *err);
 
-/* Lets completions think before they answer. */
+/* Lets completions think before they answer, or, with neither budget nor tries, answer at once: in place of what was set
+ * before. */
 wz_status wz_policy_think(wz_policy *policy, const wz_thinking_options *options, wz_error *err);
 
 /* Start state and bounds of an answer pattern, with the thinking that comes before it; without a grammar, the length

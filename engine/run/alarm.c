@@ -16,6 +16,7 @@ void wz_alarm_start(wz_alarm *a, const wz_alarm_options *options)
     *a = (wz_alarm){.options = *options,
                     .score = NAN,
                     .best_score = NAN,
+                    .best_reward = NAN,
                     .least_reward = INFINITY,
                     .largest_reward = -INFINITY,
                     .least_ratio = INFINITY,
@@ -27,8 +28,10 @@ void wz_alarm_start(wz_alarm *a, const wz_alarm_options *options)
 /* Whether the policy still has something to learn and the time to. A policy that is right explores no more. */
 static bool is_unfinished(const wz_alarm *a, const wz_alarm_point *p)
 {
+    const wz_alarm_options *o = &a->options;
     const double score = isnan(a->score) ? p->ratio : a->score;
-    return score < a->options.solved && p->step < a->options.before * (double)a->options.max_steps;
+    const double steps = (double)(o->max_steps - o->first);
+    return score < o->solved && p->step - (double)o->first < o->before * steps;
 }
 
 static unsigned watch(wz_alarm *a, wz_alarm_kind kind, bool holds, double step, double lasting)
@@ -81,15 +84,9 @@ static bool is_explained(const wz_alarm *a, double rise)
            a->ratio <= a->score + 2.0 * BETTER;
 }
 
-unsigned wz_alarm_add_evaluation(wz_alarm *a, double step, double score)
+/* Closes the rows since the last evaluation. */
+static void take_means(wz_alarm *a)
 {
-    const wz_alarm_options *o = &a->options;
-    if (!o->enabled)
-        return 0;
-    a->score = score;
-    a->score_step = step;
-    if (a->rows == 0.0)
-        return 0;
     a->reward = a->reward_sum / a->rows;
     a->ratio = a->ratio_sum / a->rows;
     a->reward_sum = a->ratio_sum = a->rows = 0.0;
@@ -97,14 +94,42 @@ unsigned wz_alarm_add_evaluation(wz_alarm *a, double step, double score)
     a->largest_reward = fmax(a->largest_reward, a->reward);
     a->least_ratio = fmin(a->least_ratio, a->ratio);
     a->largest_ratio = fmax(a->largest_ratio, a->ratio);
-    if (isnan(a->best_score) || score > a->best_score + BETTER) {
-        a->best_score = score;
-        a->best_step = step;
-        a->best_reward = a->reward;
-        a->best_ratio = a->ratio;
-        a->since_best = 0;
-    } else
-        a->since_best++;
+}
+
+static void keep_means(wz_alarm *a, double step)
+{
+    a->best_reward = a->reward;
+    a->best_ratio = a->ratio;
+    a->best_reward_step = step;
+}
+
+/* Whether this score is the best so far. */
+static bool take_score(wz_alarm *a, double step, double score)
+{
+    a->score = score;
+    a->score_step = step;
+    if (!isnan(a->best_score) && score <= a->best_score + BETTER)
+        return false;
+    a->best_score = score;
+    a->best_step = step;
+    a->since_best = 0;
+    return true;
+}
+
+unsigned wz_alarm_add_evaluation(wz_alarm *a, double step, double score)
+{
+    const wz_alarm_options *o = &a->options;
+    if (!o->enabled)
+        return 0;
+    const bool is_best = take_score(a, step, score);
+    if (is_best)
+        a->best_reward = NAN;
+    if (a->rows == 0.0) /* nothing sampled since the last one: its means are those of the next rows */
+        return 0;
+    take_means(a);
+    a->since_best += !is_best;
+    if (isnan(a->best_reward))
+        keep_means(a, step);
     const double range = a->largest_reward - a->least_reward;
     const double rise = range > 0.0 ? (a->reward - a->best_reward) / range : 0.0;
     return watch(a, WZ_ALARM_REWARD,
@@ -124,8 +149,9 @@ static wz_status explain_reward(const wz_alarm *a, wz_text *out, wz_error *err)
                           "%lld evaluations; the verified "
                           "ratio of sampled answers went from %.4f to %.4f: look in completions.jsonl for "
                           "what the reward pays for",
-                          a->best_reward, a->best_step, a->reward, a->score_step, a->best_score, a->best_step,
-                          a->score, a->score_step, (long long)a->since_best, a->best_ratio, a->ratio);
+                          a->best_reward, a->best_reward_step, a->reward, a->score_step, a->best_score,
+                          a->best_step, a->score, a->score_step, (long long)a->since_best, a->best_ratio,
+                          a->ratio);
 }
 
 wz_status wz_alarm_explain(const wz_alarm *a, wz_alarm_kind kind, wz_text *out, wz_error *err)

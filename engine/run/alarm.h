@@ -22,7 +22,8 @@ extern const char *const wz_alarm_names[WZ_ALARM_KINDS];
 
 typedef struct wz_alarm_options {
     bool enabled, watch_reward;
-    int64_t max_steps;
+    int64_t first;        /* steps before GRPO's first: supervised ones, which have no samples to look at */
+    int64_t max_steps;    /* with those */
     int64_t patience;     /* steps that a sign must last */
     double entropy_share; /* entropy / its largest so far */
     double answer_margin; /* commonest answer's share beyond the commonest best decision's */
@@ -31,7 +32,7 @@ typedef struct wz_alarm_options {
     double reward_rise;   /* since the best evaluation, as a share of the reward's range so far */
     int64_t evaluations;  /* without a better one */
     double solved;        /* held-out score from which low entropy and like answers are as they should be */
-    double before;        /* share of the run after which the same holds */
+    double before;        /* share of GRPO's steps after which the same holds */
 } wz_alarm_options;
 
 /* What alarms look at in a row of metrics. */
@@ -54,9 +55,10 @@ typedef struct wz_alarm {
     /* evaluations: the last, and the best */
     double score, score_step, best_score, best_step;
     int64_t since_best;
-    /* means of the rows between evaluations */
+    /* means of the rows between evaluations; best: of those before the best evaluation, or, where there were none (it was of
+     * supervised steps), before the next one. best_reward NaN: there were none yet */
     double reward_sum, ratio_sum, rows;
-    double reward, ratio, best_reward, best_ratio;
+    double reward, ratio, best_reward, best_ratio, best_reward_step;
     double least_reward, largest_reward, least_ratio, largest_ratio; /* of those means */
 } wz_alarm;
 

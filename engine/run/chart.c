@@ -67,6 +67,16 @@ static void widen_by_curve(const wz_chart *chart, const wz_curve *curve, frame *
     }
 }
 
+/* Above and below; what is level to four digits stands in the middle of a range of its own. */
+static void add_room(frame *f)
+{
+    const double span = f->y1 - f->y0, size = fmax(fabs(f->y0), fabs(f->y1));
+    const double level = f->is_log || size == 0.0 ? 0.5 : 0.05 * size;
+    const double room = span > 1e-4 * size ? 0.04 * span : level;
+    f->y1 += room;
+    f->y0 -= f->y0 == 0.0 && !f->is_log ? 0.0 : room;
+}
+
 /* What all curves and levels need, with some room. False: nothing to show. */
 static bool fit(const wz_chart *chart, frame *f)
 {
@@ -75,6 +85,10 @@ static bool fit(const wz_chart *chart, frame *f)
         widen_by_curve(chart, &chart->curves[c], f);
     if (!(f->y0 <= f->y1))
         return false;
+    if (chart->border != NULL) {
+        f->x0 = fmin(f->x0, chart->border_x);
+        f->x1 = fmax(f->x1, chart->border_x);
+    }
     for (size_t i = 0; i < chart->line_count; i++)
         widen(f, scaled(f, chart->lines[i].value));
     if (!isnan(chart->floor))
@@ -83,9 +97,7 @@ static bool fit(const wz_chart *chart, frame *f)
         widen(f, scaled(f, chart->top));
     if (f->x1 <= f->x0)
         f->x1 = f->x0 + 1.0;
-    const double room = fmax(0.04 * (f->y1 - f->y0), 1e-9 + 1e-3 * fabs(f->y1) * (f->y1 <= f->y0));
-    f->y1 += room;
-    f->y0 -= f->y0 == 0.0 && !f->is_log ? 0.0 : room;
+    add_room(f);
     return true;
 }
 
@@ -95,9 +107,11 @@ static void write_number(wz_markup *m, double value, double step)
         wz_markup_print(m, "%gM", value / 1e6);
     else if (fabs(value) >= 1e4)
         wz_markup_print(m, "%gk", value / 1e3);
+    else if (step < 0.9e-4 && fabs(value) < 100.0 * step)
+        wz_markup_print(m, "%.3g", fabs(value) < 0.5 * step ? 0.0 : value);
     else {
         const int digits = step >= 1.0 ? 0 : (int)ceil(-log10(step) - 1e-9);
-        wz_markup_print(m, "%.*f", digits > 6 ? 6 : digits, value == 0.0 ? 0.0 : value);
+        wz_markup_print(m, "%.*f", digits, value == 0.0 ? 0.0 : value);
     }
 }
 
@@ -151,20 +165,19 @@ static void write_curve(wz_markup *m, const wz_chart *chart, const wz_curve *cur
 {
     char command = 'M';
     size_t shown = 0;
-    double x = 0.0, y = 0.0;
     wz_markup_print(m, "<path class=\"%s c%d\" d=\"", curve->is_thin ? "t" : "k", curve->color);
     for (size_t i = 0; i < curve->count; i++) {
         if (!is_shown(chart, curve->y[i]))
             continue;
-        x = at_x(f, curve->x[i]);
-        y = at_y(f, curve->y[i]);
-        wz_markup_print(m, "%c%.1f %.1f", command, x, y);
+        wz_markup_print(m, "%c%.1f %.1f", command, at_x(f, curve->x[i]), at_y(f, curve->y[i]));
         command = 'L';
         shown++;
     }
     wz_markup_raw(m, "\"/>\n");
-    if (shown == 1)
-        wz_markup_print(m, "<circle class=\"d c%d\" cx=\"%.1f\" cy=\"%.1f\" r=\"3\"/>\n", curve->color, x, y);
+    for (size_t i = 0; (shown == 1 || curve->has_points) && i < curve->count; i++)
+        if (is_shown(chart, curve->y[i]))
+            wz_markup_print(m, "<circle class=\"d c%d\" cx=\"%.1f\" cy=\"%.1f\" r=\"3\"/>\n", curve->color,
+                            at_x(f, curve->x[i]), at_y(f, curve->y[i]));
 }
 
 /* Levels with their names at the left end, where curves begin low; names that would meet move down. */
@@ -183,6 +196,18 @@ static void write_lines(wz_markup *m, const wz_chart *chart, const frame *f)
         wz_markup_text(m, chart->lines[i].label);
         wz_markup_raw(m, "</text>\n");
     }
+}
+
+/* A vertical line with the name of what it begins, on the side that has room. */
+static void write_border(wz_markup *m, const wz_chart *chart, const frame *f)
+{
+    const double x = at_x(f, chart->border_x);
+    const bool is_left = x > (LEFT + WIDTH - RIGHT) / 2.0;
+    wz_markup_print(m, "<path class=\"v\" d=\"M%.1f %dV%d\"/><text class=\"r%s\" x=\"%.1f\" y=\"%d\">", x,
+                    TOP, HEIGHT - BOTTOM, is_left ? " e" : "", is_left ? x - 4.0 : x + 4.0,
+                    HEIGHT - BOTTOM - 5);
+    wz_markup_text(m, chart->border);
+    wz_markup_raw(m, "</text>\n");
 }
 
 static void begin_figure(wz_markup *m, const char *title, const char *note)
@@ -233,6 +258,8 @@ void wz_chart_write(wz_markup *m, const wz_chart *chart)
         for (size_t c = 0; c < chart->curve_count; c++)
             if (chart->curves[c].is_thin == thin)
                 write_curve(m, chart, &chart->curves[c], &f);
+    if (chart->border != NULL)
+        write_border(m, chart, &f);
     write_lines(m, chart, &f);
     wz_markup_raw(m, "</svg></figure>\n");
 }

@@ -18,6 +18,7 @@ typedef struct wz_curve {
     int color;    /* 0 .. WZ_CHART_COLORS - 1 */
     bool is_thin; /* behind the others */
     bool has_band;
+    bool has_points; /* a dot at each */
     size_t count;
     double x[WZ_CHART_POINTS], y[WZ_CHART_POINTS], low[WZ_CHART_POINTS], high[WZ_CHART_POINTS];
 } wz_curve;
@@ -36,6 +37,8 @@ typedef struct wz_chart {
     size_t curve_count;
     wz_chart_line lines[WZ_CHART_LINES];
     size_t line_count;
+    const char *border; /* name of the part that begins at border_x, within the x axis; NULL: there is none */
+    double border_x;
 } wz_chart;
 
 /* A figure: title, legend (of two curves or more, or of one with a label), plot. */

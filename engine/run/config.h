@@ -194,6 +194,8 @@ bool wz_config_bounds_success(const wz_config *config);
 int64_t wz_config_numbers_each(const wz_config *config);
 /* Whole-configuration checks: ranges across keys, divisibility, task values, model sizes. */
 wz_status wz_config_check(const wz_config *config, wz_error *err);
+/* Those of them that say whether completions can think as asked for. */
+wz_status wz_config_check_thinking(const wz_config *config, wz_error *err);
 /* The fully resolved file: every key, in schema order, readable back to an equal configuration. */
 wz_status wz_config_write(const wz_config *config, wz_text *out, wz_error *err);
 /* Reference of all keys: name, type, default, meaning; as plain text or Markdown. */

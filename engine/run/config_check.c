@@ -111,7 +111,7 @@ static wz_status check_loss(const wz_config *config, wz_error *err)
     return WZ_OK;
 }
 
-static wz_status check_thinking(const wz_config *config, wz_error *err)
+wz_status wz_config_check_thinking(const wz_config *config, wz_error *err)
 {
     if (config->thinking_budget > 0 && config->verifier_tries > 0)
         return wz_fail(
@@ -135,6 +135,11 @@ static wz_status check_thinking(const wz_config *config, wz_error *err)
             "thinking_budget (%lld) leaves no room for an answer within max_completion_length (%lld): "
             "lower the one or raise the other",
             (long long)config->thinking_budget, (long long)config->max_completion_length);
+    return WZ_OK;
+}
+
+static wz_status check_overlong(const wz_config *config, wz_error *err)
+{
     if (config->overlong_buffer >= config->max_completion_length)
         return wz_fail(
             err, WZ_ERR_USAGE,
@@ -219,9 +224,19 @@ static wz_status check_curriculum(const wz_config *config, wz_error *err)
 wz_status wz_config_check(const wz_config *config, wz_error *err)
 {
     wz_status (*const checks[])(const wz_config *, wz_error *) = {
-        check_ranges,  check_files,          check_prompt,   check_model,
-        check_batches, check_loss,           check_rewards,  check_curriculum,
-        check_mixture, wz_config_check_grpo, check_thinking, wz_config_check_data,
+        check_ranges,
+        check_files,
+        check_prompt,
+        check_model,
+        check_batches,
+        check_loss,
+        check_rewards,
+        check_curriculum,
+        check_mixture,
+        wz_config_check_grpo,
+        wz_config_check_thinking,
+        check_overlong,
+        wz_config_check_data,
     };
     for (size_t i = 0; i < sizeof checks / sizeof checks[0]; ++i) {
         wz_status status = checks[i](config, err);

@@ -409,7 +409,7 @@ const wz_config_key wz_config_keys[] = {
     REAL("alarm.solved", alarm_solved, "0.98", 0.0, 1e6, FREE,
          "held-out score from which low entropy, like answers and equal rewards are no sign"),
     REAL("alarm.before", alarm_before, "0.75", 0.0, 1.0, FREE,
-         "share of the run after which they are none, either"),
+         "share of GRPO's steps after which they are none, either"),
 };
 
 const size_t wz_config_key_count = sizeof wz_config_keys / sizeof wz_config_keys[0];

@@ -262,6 +262,8 @@ static wz_status run_batch(tally *t, wz_policy *policy, int64_t first, int64_t c
     if (status == WZ_OK)
         status = answer(t, policy, &options, &o->sampling, problems, count, &batch, &seconds, err);
     out->model_s += seconds;
+    if (status == WZ_OK)
+        wz_thought_add(&out->thought, batch);
     for (int64_t g = 0; status == WZ_OK && g < count; g++) {
         take_verdicts(t, batch, g, first + g);
         if (batch->references[g].kind > out->reference_kind)
@@ -388,6 +390,7 @@ static wz_status score_all(const tally *t, wz_evaluation *out, wz_error *err)
     for (int64_t i = 0; t->options.ratios != NULL && i < t->options.problems; i++)
         t->options.ratios[i] = kept->objective[i] / t->reference[i];
     out->reference_percent = reference_percent(t);
+    wz_thought_finish(&out->thought, t->options.problems * t->samples);
     out->timed = t->options.timing;
     out->model_s /= problems;
     out->greedy_s /= problems;
@@ -436,6 +439,8 @@ wz_status wz_evaluate(wz_policy *policy, const wz_eval_options *options, wz_eval
         out->problems = options->problems;
         out->samples = t.samples;
         out->sampled = options->sampling.temperature > 0.0f;
+        out->thought.thinks = wz_thinking_on(&policy->thinking);
+        out->thought.budget = policy->thinking.budget;
         out->field_algorithm = t.verifier->field_algorithm;
         out->reordered = options->reorder && wz_can_reorder(options->task);
         out->fixed_order = options->reorder && !out->reordered;

@@ -67,6 +67,14 @@ typedef struct wz_try_scores {
     wz_score policy[WZ_TRIES_MAX], random[WZ_TRIES_MAX]; /* [k - 1] */
 } wz_try_scores;
 
+/* What completions wrote before their answers, where they think. */
+typedef struct wz_thought_scores {
+    bool thinks;
+    int64_t budget; /* of free thinking; 0: none, but candidates */
+    double tokens;  /* of a completion's thinking, in the mean */
+    double cut;     /* share of completions whose thinking the budget ended */
+} wz_thought_scores;
+
 typedef struct wz_evaluation {
     int64_t problems;
     wz_reference_kind reference_kind; /* the weakest of all */
@@ -78,6 +86,7 @@ typedef struct wz_evaluation {
     wz_score greedy, best_of,
         random_best_of; /* with samples >= 2; greedy: unless options.ratios are asked for */
     wz_try_scores tries;
+    wz_thought_scores thought;
     wz_eval_baseline baselines[WZ_MAX_BASELINES];
     size_t baseline_count;
     wz_seen_state seen_state;

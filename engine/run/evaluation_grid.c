@@ -5,17 +5,30 @@
 
 #include "engine/run/config_schema.h"
 
-static const char form[] = "--grid '%.64s': expected an option and its values, as in task.links=5,10,20";
+static const char form[] = "--grid '%.64s': expected an option and its values, as in task.links=5,10,20 or "
+                           "thinking_budget=0,8,32";
+const char *const wz_grid_thinking_keys[WZ_GRID_THINKING_KEYS] = {"thinking_budget", "verifier_tries"};
+
+/* The key's number; WZ_GRID_THINKING_KEYS: it is none of them. */
+static size_t thinking_key(const char *key)
+{
+    size_t i = 0;
+    while (i < WZ_GRID_THINKING_KEYS && strcmp(key, wz_grid_thinking_keys[i]) != 0)
+        i++;
+    return i;
+}
 
 static wz_status read_axis(const char *text, wz_grid_axis *axis, wz_error *err)
 {
     const char *equals = strchr(text, '=');
     char item[WZ_LIST_MAX];
-    if (equals == NULL || strncmp(text, "task.", 5) != 0 || (size_t)(equals - text) >= sizeof axis->key ||
+    if (equals == NULL || (size_t)(equals - text) >= sizeof axis->key ||
         strlen(equals + 1) >= sizeof axis->values)
         return wz_fail(err, WZ_ERR_USAGE, form, text);
     memcpy(axis->key, text, (size_t)(equals - text));
     axis->key[equals - text] = '\0';
+    if (strncmp(text, "task.", 5) != 0 && thinking_key(axis->key) == WZ_GRID_THINKING_KEYS)
+        return wz_fail(err, WZ_ERR_USAGE, form, text);
     memcpy(axis->values, equals + 1, strlen(equals + 1) + 1);
     axis->count = 0;
     for (const char *at = axis->values; wz_config_next_item(&at, item);)
@@ -57,6 +70,8 @@ wz_status wz_grid_check(const wz_grid *grid, const wz_task *task, wz_error *err)
     config.task = task;
     for (size_t i = 0; status == WZ_OK && i < grid->axis_count; i++) {
         const char *key = grid->axes[i].key;
+        if (thinking_key(key) < WZ_GRID_THINKING_KEYS)
+            continue;
         if (!wz_config_find(&config, key, &place))
             status = wz_config_fail_unknown(&config, key, err);
         else if (place.option == NULL)
@@ -75,31 +90,46 @@ static void take_value(const wz_grid_axis *axis, size_t which, char item[WZ_LIST
         (void)wz_config_next_item(&at, item);
 }
 
-wz_status wz_grid_set(const wz_grid *grid, size_t setting, const wz_task *task, const double *values,
-                      wz_grid_row *row, wz_error *err)
+/* Sets the axes' values, which go into row->setting, too. */
+static wz_status set_axes(const wz_grid *grid, size_t setting, wz_config *config, wz_grid_row *row,
+                          wz_error *err)
 {
     char item[WZ_LIST_MAX];
     wz_config_place place;
-    wz_config config;
-    wz_error why = {{0}};
     wz_status status = WZ_OK;
     size_t after = grid->settings, used = 0;
-    memset(&config, 0, sizeof config);
-    *row = (wz_grid_row){.task = task};
-    config.task = task;
-    memcpy(config.task_values, values, sizeof config.task_values);
     for (size_t i = 0; i < grid->axis_count && used < sizeof row->setting; i++) {
         const wz_grid_axis *axis = &grid->axes[i];
+        const size_t thinking = thinking_key(axis->key);
         after /= axis->count;
         take_value(axis, setting / after % axis->count, item);
         used += (size_t)snprintf(row->setting + used, sizeof row->setting - used, "%s%s=%s", i > 0 ? " " : "",
-                                 axis->key + strlen("task."), item);
-        if (status == WZ_OK && wz_config_find(&config, axis->key, &place))
-            status = wz_config_set(&config, &place, item, &why);
+                                 thinking < WZ_GRID_THINKING_KEYS ? axis->key : axis->key + strlen("task."),
+                                 item);
+        if (thinking < WZ_GRID_THINKING_KEYS)
+            row->varies[thinking] = true;
+        if (status == WZ_OK && wz_config_find(config, axis->key, &place))
+            status = wz_config_set(config, &place, item, err);
     }
+    return status;
+}
+
+wz_status wz_grid_set(const wz_grid *grid, size_t setting, const wz_config *base, const wz_task *task,
+                      const double *values, wz_grid_row *row, wz_error *err)
+{
+    wz_config config = *base;
+    wz_error why = {{0}};
+    *row = (wz_grid_row){.task = task};
+    config.task = task;
+    memcpy(config.task_values, values, sizeof config.task_values);
+    wz_status status = set_axes(grid, setting, &config, row, &why);
     if (status == WZ_OK)
         status = wz_task_check_values(task, config.task_values, &why);
+    if (status == WZ_OK)
+        status = wz_config_check_thinking(&config, &why);
     memcpy(row->values, config.task_values, sizeof row->values);
+    row->thinking[0] = config.thinking_budget;
+    row->thinking[1] = config.verifier_tries;
     if (status == WZ_ERR_USAGE)
         (void)snprintf(row->failure, sizeof row->failure, "%.500s", why.text);
     else if (status != WZ_OK)

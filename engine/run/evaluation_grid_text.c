@@ -12,6 +12,7 @@
 typedef struct columns {
     int setting, percent, trivial, algorithm; /* widths */
     const wz_evaluation *first;               /* of those that there are; NULL: none */
+    bool thought, cut, tried;                 /* in some row */
 } columns;
 
 static int wider(int width, const char *text)
@@ -46,6 +47,9 @@ static columns measure(const wz_grid_row *rows, size_t count)
         c.algorithm = wider(c.algorithm, text);
         if (c.first == NULL)
             c.first = &row->evaluation;
+        c.thought = c.thought || row->evaluation.thought.thinks;
+        c.cut = c.cut || row->evaluation.thought.budget > 0;
+        c.tried = c.tried || row->evaluation.tries.tries > 0;
     }
     if (c.first != NULL && strlen(c.first->field_algorithm) + 1 > 8)
         c.percent = (int)strlen(c.first->field_algorithm) + 1;
@@ -61,11 +65,34 @@ static wz_status write_head(const columns *c, wz_text *out, wz_error *err)
                        "best trivial", c->algorithm, "strongest algorithm", "gap p50", "gap p90", "gap p99");
     if (status == WZ_OK && e->samples > 1)
         status = wz_text_printf(out, err, " %8s %8s", "best of", "random");
+    if (status == WZ_OK && c->thought)
+        status = wz_text_printf(out, err, " %8s", "thought");
+    if (status == WZ_OK && c->cut)
+        status = wz_text_printf(out, err, " %6s", "cut");
+    if (status == WZ_OK && c->tried)
+        status = wz_text_printf(out, err, " %6s %14s", "tried", "as many random");
     if (status == WZ_OK && e->reordered)
         status = wz_text_printf(out, err, " %11s", "same, order");
     if (status == WZ_OK && e->timed)
         status = wz_text_printf(out, err, " %11s", "us/problem");
     return status == WZ_OK ? wz_text_printf(out, err, "  reference\n") : status;
+}
+
+/* Tokens before the answer, and the share that the budget cut; candidates, and the best of as many random decisions as there may be
+ * of them. */
+static wz_status write_thinking(const columns *c, const wz_evaluation *e, wz_text *out, wz_error *err)
+{
+    const int64_t tries = e->tries.tries;
+    wz_status status = c->thought ? wz_text_printf(out, err, " %8.2f", e->thought.tokens) : WZ_OK;
+    if (status == WZ_OK && c->cut && e->thought.budget > 0)
+        status = wz_text_printf(out, err, " %5.1f%%", 100.0 * e->thought.cut);
+    else if (status == WZ_OK && c->cut)
+        status = wz_text_printf(out, err, " %6s", "-");
+    if (status == WZ_OK && c->tried && tries > 0)
+        status = wz_text_printf(out, err, " %6.2f %14.4f", e->tries.made, e->tries.random[tries - 1].mean);
+    else if (status == WZ_OK && c->tried)
+        status = wz_text_printf(out, err, " %6s %14s", "-", "-");
+    return status;
 }
 
 static wz_status write_row(const columns *c, const wz_grid_row *row, wz_text *out, wz_error *err)
@@ -83,6 +110,8 @@ static wz_status write_row(const columns *c, const wz_grid_row *row, wz_text *ou
         s->feasible, c->trivial, trivial, c->algorithm, algorithm, s->gap_p50, s->gap_p90, s->gap_p99);
     if (status == WZ_OK && e->samples > 1)
         status = wz_text_printf(out, err, " %8.4f %8.4f", e->best_of.mean, e->random_best_of.mean);
+    if (status == WZ_OK)
+        status = write_thinking(c, e, out, err);
     if (status == WZ_OK && e->reordered)
         status = wz_text_printf(out, err, " %11.4f", e->consistency.same);
     if (status == WZ_OK && e->timed)
@@ -129,7 +158,12 @@ void wz_grid_write_items(wz_json *json, const wz_grid_row *rows, size_t count)
     for (const wz_grid_row *row = rows; row < rows + count; row++) {
         wz_json_begin_object(json);
         wz_json_field_string(json, "task", row->task->name);
+        if (row->part != NULL)
+            wz_json_field_string(json, "part", row->part);
         wz_json_field_string(json, "setting", row->setting);
+        for (size_t i = 0; i < WZ_GRID_THINKING_KEYS; i++)
+            if (row->varies[i])
+                wz_json_field_integer(json, wz_grid_thinking_keys[i], row->thinking[i]);
         if (row->failure[0] != '\0') {
             wz_json_field_string(json, "not_evaluated", row->failure);
         } else {

@@ -141,6 +141,18 @@ static void write_tries(wz_json *json, const wz_evaluation *e)
     wz_json_end_object(json);
 }
 
+static void write_thought(wz_json *json, const wz_thought_scores *thought)
+{
+    wz_json_key(json, "thinking");
+    wz_json_begin_object(json);
+    wz_json_field_number(json, "mean_tokens", thought->tokens);
+    if (thought->budget > 0) {
+        wz_json_field_integer(json, "budget", thought->budget);
+        wz_json_field_number(json, "cut_by_budget", thought->cut);
+    }
+    wz_json_end_object(json);
+}
+
 static void write_times(wz_json *json, const wz_evaluation *e)
 {
     wz_json_field_number(json, "model_seconds_per_problem", e->model_s);
@@ -184,6 +196,8 @@ void wz_evaluation_write_fields(wz_json *json, const wz_evaluation *e)
     }
     if (e->tries.tries > 0)
         write_tries(json, e);
+    if (e->thought.thinks)
+        write_thought(json, &e->thought);
     write_seen(json, e);
     if (e->reordered || e->fixed_order)
         write_consistency(json, e);

@@ -157,6 +157,18 @@ static wz_status write_tries(const wz_score_columns *columns, const wz_evaluatio
     return status;
 }
 
+static wz_status write_thought(const wz_thought_scores *thought, wz_text *out, wz_error *err)
+{
+    if (!thought->thinks)
+        return WZ_OK;
+    wz_status status =
+        wz_text_printf(out, err, "thought: %.2f tokens before the answer, in the mean", thought->tokens);
+    if (status == WZ_OK && thought->budget > 0)
+        status = wz_text_printf(out, err, "; %.1f%% were cut by the budget of %lld", 100.0 * thought->cut,
+                                (long long)thought->budget);
+    return status == WZ_OK ? wz_text_append(out, "\n", 1, err) : status;
+}
+
 wz_status wz_evaluation_write_table(const wz_evaluation *e, wz_text *out, wz_error *err)
 {
     const wz_score_columns columns = wz_score_columns_of(e);
@@ -181,6 +193,8 @@ wz_status wz_evaluation_write_table(const wz_evaluation *e, wz_text *out, wz_err
                                         e->random_best_s, out, err);
     if (status == WZ_OK)
         status = write_tries(&columns, e, out, err);
+    if (status == WZ_OK)
+        status = write_thought(&e->thought, out, err);
     if (status == WZ_OK && e->timed) /* the model's time is what it was given */
         status = wz_score_write_counted(&columns, "random, best of", e->random_tries, &e->random_timed,
                                         e->model_s, out, err);

@@ -189,11 +189,11 @@ static wz_status write_begin(const wz_export *r, const wz_text *prompt, wz_text 
             "leave that token out where the runtime adds it.\n\n",
             (int)length, begin);
     else if (begin != NULL)
-        status =
-            wz_text_printf(out, err,
-                           "The tokenizer puts %.*s before it; onnxruntime-genai's does not: give it the "
-                           "token.\n\n",
-                           (int)length, begin);
+        status = wz_text_printf(
+            out, err,
+            "The tokenizer puts %.*s before it; onnxruntime-genai's does so where it is asked to "
+            "(`tokenizer.update_options(add_special_tokens=\"true\")`), which no file can do.\n\n",
+            (int)length, begin);
     wz_ids_clear(&ids);
     return status;
 }

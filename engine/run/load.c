@@ -142,6 +142,18 @@ static wz_status check_memory(const wz_config *config, const wz_config *source, 
         need / 1048576.0, limit / 1048576.0);
 }
 
+wz_status wz_policy_set_thinking(const wz_config *config, wz_policy *policy, wz_error *err)
+{
+    const wz_thinking_options thinking = {.budget = config->thinking_budget,
+                                          .tries = config->verifier_tries,
+                                          .chooses = config->verifier_answer == WZ_VERIFIER_ANSWER_CHOSEN,
+                                          .separator =
+                                              wz_answer_separator((wz_prompt_style)config->prompt_style),
+                                          .lead = WZ_TRY_LEAD,
+                                          .stop = WZ_TRY_STOP};
+    return wz_policy_think(policy, &thinking, err);
+}
+
 /* A policy's settings that its weights and tokenizer do not tell. */
 static wz_status apply_settings(const wz_config *config, wz_policy *policy, wz_error *err)
 {
@@ -151,20 +163,11 @@ static wz_status apply_settings(const wz_config *config, wz_policy *policy, wz_e
     const char *at = config->eos_token_id;
     while (count <= WZ_MAX_ENDS && wz_config_next_item(&at, item))
         ends[count++] = strtoll(item, NULL, 10);
-    const wz_thinking_options thinking = {.budget = config->thinking_budget,
-                                          .tries = config->verifier_tries,
-                                          .chooses = config->verifier_answer == WZ_VERIFIER_ANSWER_CHOSEN,
-                                          .separator =
-                                              wz_answer_separator((wz_prompt_style)config->prompt_style),
-                                          .lead = WZ_TRY_LEAD,
-                                          .stop = WZ_TRY_STOP};
     wz_status status = count > 0 ? wz_policy_set_ends(policy, ends, count, err) : WZ_OK;
     if (status == WZ_OK)
         status =
             wz_policy_set_chat(policy, (wz_chat_template)config->chat_template, config->system_prompt, err);
-    return status == WZ_OK && (thinking.budget > 0 || thinking.tries > 0)
-               ? wz_policy_think(policy, &thinking, err)
-               : status;
+    return status == WZ_OK ? wz_policy_set_thinking(config, policy, err) : status;
 }
 
 wz_status wz_policy_make(const wz_config *config, wz_model *model, wz_tokenizer *tokenizer, wz_policy **out,
@@ -344,6 +347,8 @@ static wz_status open_for_inference(const char *path, const char *const *overrid
         status = name_first_task(config, err);
     for (size_t i = 0; status == WZ_OK && i < override_count; i++)
         status = override_for_inference(config, overrides[i], err);
+    if (status == WZ_OK)
+        status = wz_config_check_thinking(config, err);
     if (status == WZ_OK)
         status = wz_open_verifier(config, err);
     if (status == WZ_OK)

@@ -55,6 +55,7 @@ static wz_status start_alarms(wz_run *run, wz_error *err)
     const wz_config *c = &run->config;
     const wz_alarm_options options = {.enabled = c->alarm_enabled,
                                       .watch_reward = !c->curriculum_enabled,
+                                      .first = c->sft_steps,
                                       .max_steps = c->max_steps,
                                       .patience = c->alarm_patience,
                                       .entropy_share = c->alarm_entropy_share,

@@ -162,14 +162,10 @@ static void write_one(wz_markup *m, const wz_page_run *run, const wz_page_evalua
     write_subject(m, run);
     wz_page_alarms(m, run, 1);
     wz_page_figures(m, run);
-    wz_page_curves(m, run, 1, 1,
-                   evaluation->samples != NULL ? wz_reference_kind_name(evaluation->figures.reference_kind)
-                                               : NULL);
-    if (evaluation->samples != NULL)
+    wz_page_curves(m, run, 1, 1, wz_page_reference(evaluation));
+    if (evaluation->count > 0)
         wz_page_evaluation_write(m, evaluation);
     wz_page_grid(m, run->grid);
-    if (evaluation->samples != NULL)
-        wz_page_samples(m, evaluation->samples);
     if (why_not != NULL) {
         wz_markup_raw(m, "<h2>Held-out evaluation</h2>\n");
         wz_markup_element(m, "p", why_not);

@@ -12,7 +12,7 @@
 typedef struct wz_page_options {
     FILE *log;                    /* messages; NULL: none */
     bool evaluates;               /* of one run: its best checkpoint answers held-out problems */
-    int64_t problems;             /* of that evaluation */
+    int64_t problems;             /* of that evaluation; of each part of a mixture */
     const char *const *overrides; /* key=value for the evaluation: threads=2, task_library=... */
     size_t override_count;
 } wz_page_options;

@@ -84,9 +84,14 @@ void wz_page_figures(wz_markup *m, const wz_page_run *run)
     (void)snprintf(what, sizeof what, "%.60s, the best algorithm", name != NULL ? name : "");
     if (name != NULL)
         tile(m, value, what);
+    const bool goes_on = run->has_config && h->last_step < (double)run->config.max_steps;
+    const double supervised = wz_page_supervised_steps(run);
     (void)snprintf(value, sizeof value, "%.0f", h->last_step);
-    (void)snprintf(what, sizeof what, "steps%s",
-                   run->has_config && h->last_step < (double)run->config.max_steps ? ", so far" : "");
+    if (supervised > 0.0)
+        (void)snprintf(what, sizeof what, "steps%s, the first %.0f supervised", goes_on ? " so far" : "",
+                       supervised);
+    else
+        (void)snprintf(what, sizeof what, "steps%s", goes_on ? ", so far" : "");
     tile(m, value, what);
     wz_format_duration(training_s(h), value);
     if (!isnan(training_s(h)))

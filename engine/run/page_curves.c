@@ -27,6 +27,20 @@ static const struct {
      true,
      {{"eval_objective_ratio", "held-out problems, greedy", false},
       {"optimality/ratio", "sampled while training", true}}},
+    {"Supervised loss",
+     "mean of -log p over the tokens that count",
+     false,
+     false,
+     false,
+     true,
+     {{"sft_loss", "", false}}},
+    {"Supervised steps' tokens right",
+     "share of the tokens that count",
+     false,
+     true,
+     false,
+     true,
+     {{"sft_token_accuracy", "", false}}},
     {"Reward",
      NULL,
      false,
@@ -123,70 +137,7 @@ static const struct {
      {{"tokens_per_second/rollout", "rollout", false}, {"tokens_per_second/train", "update", true}}},
 };
 
-/* ---- curves from series ---- */
-
-/* What falls into one interval of steps. */
-typedef struct bucket {
-    double step, sum, low, high;
-    size_t points, runs;
-} bucket;
-
-static void add_run(bucket *buckets, const wz_series *series, double width)
-{
-    double sum = 0.0, steps = 0.0;
-    for (size_t i = 0, start = 0; i < series->count; i++) {
-        const size_t at = (size_t)fmin(fmax((series->step[i] - 1.0) / width, 0.0), WZ_CHART_POINTS - 1);
-        const bool is_last =
-            i + 1 == series->count ||
-            (size_t)fmin(fmax((series->step[i + 1] - 1.0) / width, 0.0), WZ_CHART_POINTS - 1) != at;
-        sum += series->value[i];
-        steps += series->step[i];
-        if (!is_last)
-            continue;
-        const double points = (double)(i + 1 - start), mean = sum / points;
-        bucket *b = &buckets[at];
-        b->low = b->runs == 0 ? mean : fmin(b->low, mean);
-        b->high = b->runs == 0 ? mean : fmax(b->high, mean);
-        b->step = steps / points;
-        b->sum += mean;
-        b->runs++;
-        start = i + 1;
-        sum = steps = 0.0;
-    }
-}
-
-/* The mean over runs of a group, where all of those that have the series have a point, and their range. False: no run has
- * it. */
-static bool make_curve(const wz_page_run *runs, size_t count, size_t group, const char *name, wz_curve *out)
-{
-    static const bucket empty = {0};
-    bucket buckets[WZ_CHART_POINTS];
-    double last = 1.0;
-    size_t having = 0;
-    for (size_t i = 0; i < WZ_CHART_POINTS; i++)
-        buckets[i] = empty;
-    for (size_t r = 0; r < count; r++)
-        last = runs[r].group == group ? fmax(last, runs[r].history.last_step) : last;
-    for (size_t r = 0; r < count; r++) {
-        const wz_series *series = wz_history_find(&runs[r].history, name);
-        if (runs[r].group != group || series == NULL)
-            continue;
-        add_run(buckets, series, fmax(1.0, ceil(last / WZ_CHART_POINTS)));
-        having++;
-    }
-    out->count = 0;
-    out->has_band = having > 1;
-    for (size_t i = 0; i < WZ_CHART_POINTS; i++) {
-        const bucket *b = &buckets[i];
-        if (b->runs == 0 || b->runs < having)
-            continue;
-        out->x[out->count] = b->step;
-        out->y[out->count] = b->sum / (double)b->runs;
-        out->low[out->count] = b->low;
-        out->high[out->count++] = b->high;
-    }
-    return out->count > 0;
-}
+/* ---- curves ---- */
 
 static bool add_curve(wz_chart *chart, const wz_page_run *runs, size_t count, size_t group, const char *name,
                       const char *label, bool is_thin)
@@ -194,7 +145,7 @@ static bool add_curve(wz_chart *chart, const wz_page_run *runs, size_t count, si
     if (chart->curve_count == WZ_CHART_CURVES)
         return false;
     wz_curve *curve = &chart->curves[chart->curve_count];
-    if (!make_curve(runs, count, group, name, curve))
+    if (!wz_page_curve(runs, count, group, name, chart->border != NULL ? chart->border_x : NAN, curve))
         return false;
     curve->color = (int)(chart->curve_count % WZ_CHART_COLORS);
     curve->is_thin = is_thin;
@@ -270,17 +221,15 @@ static void add_matching(wz_chart *chart, const wz_page_run *run, const char *st
 }
 
 /* How far the held-out score is from the reference, by powers of ten: what is left when the score looks level. */
-static void write_gap(wz_markup *m, const wz_page_run *runs, size_t count, size_t groups, wz_curve *curves)
+static void write_gap(wz_markup *m, const wz_page_run *runs, size_t count, size_t groups,
+                      const wz_chart *empty)
 {
     char label[96] = "";
     double ratio = NAN;
-    wz_chart chart = {.title = "Held-out gap",
-                      .note = "1 - objective / reference",
-                      .x_label = "step",
-                      .is_log = true,
-                      .floor = NAN,
-                      .top = NAN,
-                      .curves = curves};
+    wz_chart chart = *empty;
+    chart.title = "Held-out gap";
+    chart.note = "1 - objective / reference";
+    chart.is_log = true;
     for (size_t g = 0; g < groups; g++) {
         if (groups > 1)
             name_group(runs, count, g, label, sizeof label);
@@ -305,56 +254,92 @@ static void write_gap(wz_markup *m, const wz_page_run *runs, size_t count, size_
         wz_chart_write(m, &chart);
 }
 
-static void write_parts(wz_markup *m, const wz_page_run *run, wz_chart *chart)
+static void write_parts(wz_markup *m, const wz_page_run *run, const wz_chart *empty)
 {
     static const struct {
         const char *title, *start, *within, *end;
     } kinds[] = {{"Held-out score by family", "eval_", NULL, "_objective_ratio"},
                  {"Score by size, sampled", "optimality/", "size_", "/ratio"}};
     for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
-        *chart = (wz_chart){
-            .title = kinds[k].title, .x_label = "step", .floor = NAN, .top = NAN, .curves = chart->curves};
-        add_matching(chart, run, kinds[k].start, kinds[k].within, kinds[k].end);
-        if (chart->curve_count > 0)
-            wz_chart_write(m, chart);
+        wz_chart chart = *empty;
+        chart.title = kinds[k].title;
+        add_matching(&chart, run, kinds[k].start, kinds[k].within, kinds[k].end);
+        if (chart.curve_count > 0)
+            wz_chart_write(m, &chart);
     }
+}
+
+/* Chart number c of one run, or of several: the figures of the one, the first figure of each group. */
+static void write_chart(wz_markup *m, const wz_page_run *runs, size_t count, size_t groups, size_t c,
+                        const char *reference, const wz_chart *empty)
+{
+    char label[96];
+    wz_chart chart = *empty;
+    chart.title = charts[c].title;
+    chart.note = charts[c].note;
+    chart.is_log = charts[c].is_log;
+    chart.floor = charts[c].is_share ? 0.0 : NAN;
+    for (size_t f = 0; groups == 1 && f < FIGURES_MAX && charts[c].figures[f].name != NULL; f++)
+        (void)add_curve(&chart, runs, count, 0, charts[c].figures[f].name, charts[c].figures[f].label,
+                        charts[c].figures[f].is_thin);
+    for (size_t g = 0; groups > 1 && g < groups; g++) {
+        name_group(runs, count, g, label, sizeof label);
+        (void)add_curve(&chart, runs, count, g, charts[c].figures[0].name, label, false);
+    }
+    if (chart.curve_count == 0 || (!charts[c].may_be_level && is_level(&chart)))
+        return;
+    if (charts[c].has_levels)
+        add_levels(&chart, &runs[0], reference);
+    wz_chart_write(m, &chart);
+    if (charts[c].has_levels)
+        write_gap(m, runs, count, groups, empty);
+}
+
+double wz_page_supervised_steps(const wz_page_run *run)
+{
+    const wz_series *series = wz_history_find(&run->history, "sft_loss");
+    if (series == NULL)
+        return 0.0;
+    return run->has_config ? (double)run->config.sft_steps : series->step[series->count - 1];
+}
+
+/* Between the last supervised step and GRPO's first one; NaN: there are not both, or runs differ in it. */
+static double border_of(const wz_page_run *runs, size_t count)
+{
+    const double steps = wz_page_supervised_steps(&runs[0]);
+    bool goes_on = false;
+    for (size_t r = 0; r < count; r++) {
+        if (wz_page_supervised_steps(&runs[r]) != steps)
+            return NAN;
+        goes_on = goes_on || runs[r].history.last_step > steps;
+    }
+    return steps > 0.0 && goes_on ? steps + 0.5 : NAN;
 }
 
 void wz_page_curves(wz_markup *m, const wz_page_run *runs, size_t count, size_t groups, const char *reference)
 {
     void *block = NULL;
-    char label[96];
+    const double border = border_of(runs, count);
     if (m->status == WZ_OK)
         m->status = wz_alloc(&block, WZ_CHART_CURVES, sizeof(wz_curve), "the curves of a report", m->err);
     if (m->status != WZ_OK)
         return;
-    wz_chart chart = {.curves = block};
-    wz_markup_raw(m, "<h2>Training</h2>\n<div class=\"grid\">\n");
-    for (size_t c = 0; c < sizeof charts / sizeof *charts; c++) {
-        chart = (wz_chart){.title = charts[c].title,
-                           .note = charts[c].note,
-                           .x_label = "step",
-                           .is_log = charts[c].is_log,
-                           .floor = charts[c].is_share ? 0.0 : NAN,
-                           .top = NAN,
-                           .curves = block};
-        for (size_t f = 0; groups == 1 && f < FIGURES_MAX && charts[c].figures[f].name != NULL; f++)
-            (void)add_curve(&chart, runs, count, 0, charts[c].figures[f].name, charts[c].figures[f].label,
-                            charts[c].figures[f].is_thin);
-        for (size_t g = 0; groups > 1 && g < groups; g++) {
-            name_group(runs, count, g, label, sizeof label);
-            (void)add_curve(&chart, runs, count, g, charts[c].figures[0].name, label, false);
-        }
-        if (chart.curve_count == 0 || (!charts[c].may_be_level && is_level(&chart)))
-            continue;
-        if (charts[c].has_levels)
-            add_levels(&chart, &runs[0], reference);
-        wz_chart_write(m, &chart);
-        if (charts[c].has_levels)
-            write_gap(m, runs, count, groups, block);
-    }
+    const wz_chart empty = {.x_label = "step",
+                            .floor = NAN,
+                            .top = NAN,
+                            .curves = block,
+                            .border = isnan(border) ? NULL : "GRPO",
+                            .border_x = border};
+    wz_markup_raw(m, "<h2>Training</h2>\n");
+    if (empty.border != NULL)
+        wz_markup_print(
+            m, "<p class=\"note\">Steps 1 to %.0f were supervised; upright lines: GRPO from there on.</p>\n",
+            border - 0.5);
+    wz_markup_raw(m, "<div class=\"grid\">\n");
+    for (size_t c = 0; c < sizeof charts / sizeof *charts; c++)
+        write_chart(m, runs, count, groups, c, reference, &empty);
     if (count == 1)
-        write_parts(m, runs, &chart);
+        write_parts(m, &runs[0], &empty);
     wz_markup_raw(m, "</div>\n");
     free(block);
 }

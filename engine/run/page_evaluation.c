@@ -6,6 +6,7 @@
 
 #include "engine/run/load.h"
 #include "engine/run/page_internal.h"
+#include "engine/run/problem_set.h"
 
 #define SAMPLES 6 /* the first of the split, */
 #define WORST 2   /* but for the last of them: those of the largest gaps */
@@ -47,7 +48,8 @@ static wz_status make_samples(const wz_eval_options *o, const double *ratios, wz
 }
 
 /* Some problems once more, with the completions kept. */
-static wz_status answer_samples(const wz_eval_options *o, wz_page_evaluation *e, wz_error *err)
+static wz_status answer_samples(const wz_eval_options *o, wz_policy *policy, wz_page_part *part,
+                                wz_error *err)
 {
     const wz_batch_options options = {
         .style = o->style, .effort = WZ_EFFORT_EVALUATION, .generations = 1, .groups_per_pack = SAMPLES};
@@ -57,58 +59,84 @@ static wz_status answer_samples(const wz_eval_options *o, wz_page_evaluation *e,
                                         .max_completion_length = o->max_completion_length};
     wz_problem *problems = NULL;
     wz_activations *activations = NULL;
-    wz_status status = make_samples(o, e->ratios, &problems, err);
+    wz_status status = make_samples(o, part->ratios, &problems, err);
     if (status == WZ_OK)
-        status = wz_batch_create(e->policy, &options, problems, SAMPLES, &e->samples, err);
+        status = wz_batch_create(policy, &options, problems, SAMPLES, &part->samples, err);
     if (status == WZ_OK)
-        status = wz_batch_decode_memory(e->samples, &o->sampling, &activations, err);
+        status = wz_batch_decode_memory(part->samples, &o->sampling, &activations, err);
     if (status == WZ_OK)
-        status = wz_batch_rollout(e->samples, 0, activations, &rollout, err);
+        status = wz_batch_rollout(part->samples, 0, activations, &rollout, err);
     if (status == WZ_OK)
-        status = wz_batch_verify(e->samples, err);
+        status = wz_batch_verify(part->samples, err);
     wz_activations_destroy(activations);
     return status;
+}
+
+static wz_status evaluate_part(const wz_page_evaluation *e, int64_t problems, wz_page_part *part,
+                               wz_error *err)
+{
+    void *block = NULL;
+    wz_status status = wz_alloc(&block, (size_t)problems, sizeof(double), "the gaps of a report", err);
+    if (status != WZ_OK)
+        return status;
+    part->ratios = block;
+    const wz_eval_options o = {.task = part->about->task,
+                               .values = part->about->values,
+                               .style = (wz_prompt_style)e->config.prompt_style,
+                               .seed = (uint64_t)e->config.seed,
+                               .split = WZ_SPLIT_TEST,
+                               .problems = problems,
+                               .batch_size = BATCH,
+                               .sampling = {.temperature = 0.0f, .top_p = 1.0f},
+                               .baselines = true,
+                               .max_completion_length = e->config.max_completion_length,
+                               .ratios = part->ratios};
+    status = wz_evaluate(e->policy, &o, NULL, NULL, &part->figures, err);
+    return status == WZ_OK ? answer_samples(&o, e->policy, part, err) : status;
 }
 
 wz_status wz_page_evaluate(const wz_page_run *run, const wz_page_options *options, wz_page_evaluation *out,
                            wz_error *err)
 {
-    wz_mixture mixture;
     void *block = NULL;
     *out = (wz_page_evaluation){0};
     (void)snprintf(out->checkpoint, sizeof out->checkpoint, "%s/checkpoints/best.h5", run->path);
     wz_status status = wz_load_for_inference(out->checkpoint, options->overrides, options->override_count,
                                              options->log, &out->config, &out->backend, &out->policy, err);
     if (status == WZ_OK)
-        status = wz_config_mixture(&out->config, &mixture, err);
+        status = wz_config_mixture(&out->config, &out->mixture, err);
     if (status == WZ_OK)
-        status = wz_alloc(&block, (size_t)options->problems, sizeof(double), "the gaps of a report", err);
+        status = wz_alloc(&block, out->mixture.count, sizeof(wz_page_part), "the parts of a report", err);
     if (status != WZ_OK)
         return status;
-    out->ratios = block;
-    const wz_eval_options o = {.task = mixture.parts[0].task,
-                               .values = mixture.parts[0].values,
-                               .style = (wz_prompt_style)out->config.prompt_style,
-                               .seed = (uint64_t)out->config.seed,
-                               .split = WZ_SPLIT_TEST,
-                               .problems = options->problems,
-                               .batch_size = BATCH,
-                               .sampling = {.temperature = 0.0f, .top_p = 1.0f},
-                               .baselines = true,
-                               .max_completion_length = out->config.max_completion_length,
-                               .ratios = out->ratios};
-    status = wz_evaluate(out->policy, &o, NULL, NULL, &out->figures, err);
-    return status == WZ_OK ? answer_samples(&o, out, err) : status;
+    out->parts = block;
+    out->count = out->mixture.count;
+    for (size_t p = 0; status == WZ_OK && p < out->count; p++) {
+        out->parts[p].about = &out->mixture.parts[p];
+        status = evaluate_part(out, options->problems, &out->parts[p], err);
+    }
+    return status;
 }
 
 void wz_page_evaluation_clear(wz_page_evaluation *e)
 {
-    wz_batch_destroy(e->samples);
+    for (size_t p = 0; p < e->count; p++) {
+        wz_batch_destroy(e->parts[p].samples);
+        free(e->parts[p].ratios);
+    }
+    free(e->parts);
     wz_policy_destroy(e->policy);
     if (e->backend != NULL)
         e->backend->ops->destroy(e->backend);
-    free(e->ratios);
     *e = (wz_page_evaluation){0};
+}
+
+const char *wz_page_reference(const wz_page_evaluation *e)
+{
+    for (size_t p = 1; p < e->count; p++)
+        if (e->parts[p].figures.reference_kind != e->parts[0].figures.reference_kind)
+            return NULL;
+    return e->count > 0 ? wz_reference_kind_name(e->parts[0].figures.reference_kind) : NULL;
 }
 
 /* ---- showing ---- */
@@ -141,7 +169,7 @@ static void write_scores(wz_markup *m, const wz_evaluation *e)
 }
 
 /* Gaps to the reference: those that are none in a bar of their own, the others in 30 bars up to the largest. */
-static void write_gaps(wz_markup *m, const wz_page_evaluation *e)
+static void write_gaps(wz_markup *m, const wz_page_part *e)
 {
     enum { BARS = 31 };
     double share[BARS] = {0}, largest = 0.01, first = 0.0;
@@ -166,7 +194,7 @@ static int ascending(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static void write_distribution(wz_markup *m, const wz_page_evaluation *e)
+static void write_distribution(wz_markup *m, const wz_page_part *e)
 {
     void *block = NULL;
     const size_t n = (size_t)e->figures.problems;
@@ -198,75 +226,98 @@ static void write_distribution(wz_markup *m, const wz_page_evaluation *e)
     free(block);
 }
 
-void wz_page_evaluation_write(wz_markup *m, const wz_page_evaluation *e)
+static void write_strongest(wz_markup *m, const wz_evaluation *e, wz_baseline_kind kind)
 {
-    wz_markup_raw(m, "<h2>Held-out evaluation</h2>\n<p class=\"note\">");
+    const wz_eval_baseline *best = wz_evaluation_strongest(e, kind);
+    if (best == NULL) {
+        wz_markup_raw(m, "<td>-</td>");
+        return;
+    }
+    wz_markup_print(m, "<td>%.4f ", best->score.mean);
+    wz_markup_text(m, best->name);
+    wz_markup_raw(m, "</td>");
+}
+
+/* A mixture's parts, and their mean by weight, by which checkpoints are told the best. */
+static void write_overview(wz_markup *m, const wz_page_evaluation *e)
+{
+    double sum = 0.0, weights = 0.0;
+    wz_markup_raw(
+        m, "<div class=\"wide\"><table><tr><th>part</th><th>weight</th><th>ratio</th><th>95% interval</th>"
+           "<th>feasible</th><th>best trivial</th><th>strongest algorithm</th></tr>\n");
+    for (size_t p = 0; p < e->count; p++) {
+        const wz_page_part *part = &e->parts[p];
+        const wz_score *s = &part->figures.policy;
+        wz_markup_raw(m, "<tr>");
+        wz_markup_element(m, "td", part->about->name);
+        wz_markup_print(m, "<td>%g</td><td>%.4f</td><td>%.4f..%.4f</td><td>%.1f%%</td>", part->about->weight,
+                        s->mean, s->ci_low, s->ci_high, 100.0 * s->feasible);
+        write_strongest(m, &part->figures, WZ_BASELINE_TRIVIAL);
+        write_strongest(m, &part->figures, WZ_BASELINE_ALGORITHM);
+        wz_markup_raw(m, "</tr>\n");
+        sum += part->about->weight * s->mean;
+        weights += part->about->weight;
+    }
     wz_markup_print(
-        m,
-        "%lld problems of the test split, answered greedily by <code>checkpoints/best.h5</code> when this "
-        "page was made; ratio = objective / %s, intervals by bootstrap",
-        (long long)e->figures.problems, wz_reference_kind_name(e->figures.reference_kind));
-    if (e->config.task_mixture[0] != '\0')
-        wz_markup_raw(m, "; of the mixture's first task");
-    wz_markup_raw(m, ".</p>\n");
-    write_scores(m, &e->figures);
+        m, "<tr class=\"own\"><td>all, by weight</td><td></td><td>%.4f</td><td colspan=\"4\"></td></tr>\n",
+        sum / weights);
+    wz_markup_raw(m, "</table></div>\n");
+}
+
+/* The options that are not the family's own defaults, and the size. */
+static void write_options(wz_markup *m, const wz_mixture_part *part)
+{
+    wz_text text = {0};
+    wz_status status = wz_set_write_options(part->task, part->values, &text, m->err);
+    wz_markup_raw(m, "<p class=\"sub\">");
+    if (status == WZ_OK)
+        wz_markup_text(m, text.data);
+    else
+        m->status = status;
+    wz_markup_raw(m, "</p>\n");
+    wz_text_clear(&text);
+}
+
+static void write_part(wz_markup *m, const wz_page_part *part)
+{
+    write_scores(m, &part->figures);
     wz_markup_raw(m, "<div class=\"grid\" style=\"margin-top:14px\">\n");
-    write_gaps(m, e);
-    write_distribution(m, e);
+    write_gaps(m, part);
+    write_distribution(m, part);
     wz_markup_raw(m, "</div>\n");
 }
 
-/* ---- settings in and out of the training distribution ---- */
-
-static double number_at(const json_t *row, const char *key, const char *member)
+static void write_mixture(wz_markup *m, const wz_page_evaluation *e)
 {
-    const json_t *value = json_object_get(row, key);
-    if (member != NULL)
-        value = json_object_get(value, member);
-    return json_is_number(value) ? json_number_value(value) : NAN;
-}
-
-static void write_number(wz_markup *m, double value)
-{
-    if (isnan(value))
-        wz_markup_raw(m, "<td>-</td>");
-    else
-        wz_markup_print(m, "<td>%.4f</td>", value);
-}
-
-void wz_page_grid(wz_markup *m, const json_t *grid)
-{
-    if (json_array_size(grid) == 0)
-        return;
-    wz_markup_raw(
-        m,
-        "<h2>In and out of the training distribution</h2>\n<p class=\"note\">From <code>grid.json</code> in "
-        "the "
-        "run's directory (<code>wavezero eval ... --grid ... --json</code>).</p>\n<div class=\"wide\"><table>"
-        "<tr><th>setting</th><th>ratio</th><th>95% interval</th><th>feasible</th>"
-        "<th style=\"text-align:left\">0 to 1</th></tr>\n");
-    for (size_t i = 0; i < json_array_size(grid); i++) {
-        const json_t *row = json_array_get(grid, i);
-        const char *setting = json_string_value(json_object_get(row, "setting"));
-        const char *failure = json_string_value(json_object_get(row, "not_evaluated"));
-        const double mean = number_at(row, "objective_ratio", "mean");
-        wz_markup_raw(m, "<tr>");
-        wz_markup_element(m, "td", setting != NULL ? setting : "");
-        if (failure != NULL) {
-            wz_markup_raw(m, "<td colspan=\"4\" style=\"text-align:left;white-space:normal\">");
-            wz_markup_text(m, failure);
-            wz_markup_raw(m, "</td></tr>\n");
-            continue;
-        }
-        write_number(m, mean);
-        wz_markup_print(m, "<td>%.4f..%.4f</td>", number_at(row, "objective_ratio", "ci_low"),
-                        number_at(row, "objective_ratio", "ci_high"));
-        write_number(m, number_at(row, "feasible", NULL));
-        wz_markup_print(
-            m,
-            "<td style=\"text-align:left\"><span class=\"bar\" style=\"width:%.0fpx\"></span></td>"
-            "</tr>\n",
-            140.0 * fmin(fmax(mean, 0.0), 1.0));
+    write_overview(m, e);
+    for (size_t p = 0; p < e->count; p++) {
+        const wz_page_part *part = &e->parts[p];
+        wz_markup_element(m, "h2", part->about->name);
+        write_options(m, part->about);
+        write_part(m, part);
+        wz_markup_raw(m, "<h3>Sample problems</h3>\n");
+        if (p == 0)
+            wz_page_explain_samples(m);
+        wz_page_samples(m, part->samples);
     }
-    wz_markup_raw(m, "</table></div>\n");
+}
+
+void wz_page_evaluation_write(wz_markup *m, const wz_page_evaluation *e)
+{
+    const char *reference = wz_page_reference(e);
+    wz_markup_raw(m, "<h2>Held-out evaluation</h2>\n<p class=\"note\">");
+    wz_markup_print(
+        m,
+        "%lld problems%s of the test split, answered greedily by <code>checkpoints/best.h5</code> "
+        "when this page was made; ratio = objective / %s, intervals by bootstrap.</p>\n",
+        (long long)e->parts[0].figures.problems, e->count > 1 ? " of each part" : "",
+        reference != NULL ? reference : "reference");
+    if (e->count > 1) {
+        write_mixture(m, e);
+        return;
+    }
+    write_part(m, &e->parts[0]);
+    wz_markup_raw(m, "<h2>Sample problems</h2>\n");
+    wz_page_explain_samples(m);
+    wz_page_samples(m, e->parts[0].samples);
 }

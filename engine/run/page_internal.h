@@ -24,11 +24,18 @@ typedef struct wz_page_run {
     size_t group;            /* runs of one group differ in seed and where they ran alone */
 } wz_page_run;
 
-/* What the best checkpoint answered. */
-typedef struct wz_page_evaluation {
+/* What the best checkpoint answered: of one task, or of a part of a mixture. */
+typedef struct wz_page_part {
+    const wz_mixture_part *about;
     wz_evaluation figures;
     double *ratios; /* (figures.problems) */
     wz_batch *samples;
+} wz_page_part;
+
+typedef struct wz_page_evaluation {
+    wz_page_part *parts; /* (mixture.count) */
+    size_t count;        /* of them; 0: nothing was evaluated */
+    wz_mixture mixture;
     wz_policy *policy;
     wz_backend *backend;
     wz_config config;
@@ -51,7 +58,19 @@ wz_status wz_page_evaluate(const wz_page_run *run, const wz_page_options *option
                            wz_error *err);
 void wz_page_evaluation_clear(wz_page_evaluation *evaluation);
 void wz_page_evaluation_write(wz_markup *m, const wz_page_evaluation *evaluation);
+/* What 1 is in its ratios; NULL: not the same in all parts, or nothing was evaluated. */
+const char *wz_page_reference(const wz_page_evaluation *evaluation);
 void wz_page_samples(wz_markup *m, const wz_batch *batch);
+/* What the pictures of sample problems show. */
+void wz_page_explain_samples(wz_markup *m);
+
+/* A series as the mean over the runs of a group, where all of those that have it have a point, and their range. border: no
+ * point is of steps on both sides of it; NaN: none. False: no run has the series. */
+bool wz_page_curve(const wz_page_run *runs, size_t count, size_t group, const char *name, double border,
+                   wz_curve *out);
+
+/* Supervised steps at the run's start; 0: none. */
+double wz_page_supervised_steps(const wz_page_run *run);
 
 /* The largest of the run's baselines of a kind; NULL: none is known. */
 const char *wz_page_best_baseline(const wz_page_run *run, int kind, double *ratio);

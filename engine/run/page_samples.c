@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "engine/run/page_internal.h"
-#include "rewards/answer.h"
 
 enum { CELL = 30, MARGIN = 26, BAR = 26 };
 
@@ -159,16 +158,6 @@ static void write_texts(wz_markup *m, const wz_batch *batch, int64_t g, const wz
     wz_text_clear(&text);
 }
 
-static bool read_decision(const wz_batch *batch, int64_t g, const wz_answer_form *form, unsigned *decision)
-{
-    const wz_text *completion = &batch->completions[g * batch->generations];
-    wz_verdict unused = {0};
-    wz_answer answer;
-    return completion->data != NULL &&
-           wz_answer_find(batch->style, completion->data, completion->length, &answer, &unused) &&
-           wz_answer_read(form, batch->style, &answer, decision, &unused);
-}
-
 static void write_sample(wz_markup *m, const wz_batch *batch, int64_t g)
 {
     const wz_problem *problem = &batch->problems[g];
@@ -176,9 +165,10 @@ static void write_sample(wz_markup *m, const wz_batch *batch, int64_t g)
     const unsigned *best = batch->best + g * WZ_MAX_SLOTS;
     unsigned decision[WZ_MAX_SLOTS] = {0};
     wz_answer_form form = {0};
+    wz_verdict unused = {0};
     layout l;
     problem->task->answer_form(problem, &form);
-    const bool is_read = read_decision(batch, g, &form, decision);
+    const bool is_read = wz_batch_read_decision(batch, g * batch->generations, decision, &unused);
     wz_markup_print(m, "<figure><figcaption><b>problem %u</b> <span>ratio %.4f%s<br/>objective %.4g, %s %.4g",
                     (unsigned)problem->index, verdict->ratio, verdict->is_optimum ? " (optimal)" : "",
                     verdict->objective, wz_reference_kind_name(batch->references[g].kind),
@@ -199,17 +189,22 @@ static void write_sample(wz_markup *m, const wz_batch *batch, int64_t g)
     wz_markup_raw(m, "</figure>\n");
 }
 
-void wz_page_samples(wz_markup *m, const wz_batch *batch)
+void wz_page_explain_samples(wz_markup *m)
 {
     wz_markup_raw(m,
-                  "<h2>Sample problems</h2>\n<p class=\"note\">The first of the test split, and at the end "
+                  "<p class=\"note\">The first of the test split, and at the end "
                   "the two of the largest "
                   "gaps. "
                   "Cells are the numbers of the prompt (gains in dB, rates, ...): a row for each receiver or "
                   "user, a column for each transmitter, channel or block; yellow is large. Below a table of "
                   "gains: what "
                   "each transmitter is told to send. In a table of choices: a frame around each row's "
-                  "choice.</p>\n<div class=\"grid samples\">\n");
+                  "choice.</p>\n");
+}
+
+void wz_page_samples(wz_markup *m, const wz_batch *batch)
+{
+    wz_markup_raw(m, "<div class=\"grid samples\">\n");
     for (int64_t g = 0; g < batch->groups; g++)
         write_sample(m, batch, g);
     wz_markup_raw(m, "</div>\n");

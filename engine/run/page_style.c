@@ -17,7 +17,8 @@ const char *const wz_page_style[] = {
     "font:15px/1.5 system-ui,-apple-system,'Segoe UI',Roboto,'DejaVu Sans',sans-serif}\n",
     "main{max-width:1140px;margin:0 auto;padding:20px 16px 60px}h1{font-size:1.6rem;margin:.2em 0;"
     "overflow-wrap:anywhere}h2{font-size:1.15rem;margin:2em 0 .6em;padding-bottom:.25em;"
-    "border-bottom:1px solid var(--line)}p{margin:.5em 0}a{color:var(--accent)}\n",
+    "border-bottom:1px solid var(--line)}h3{font-size:1rem;margin:1.6em 0 .4em}p{margin:.5em "
+    "0}a{color:var(--accent)}\n",
     ".sub,.note,figcaption span{color:var(--soft)}.note{font-size:.87rem}"
     ".tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(148px,1fr));gap:10px;margin:16px 0}"
     ".tile{background:var(--panel);border:1px solid var(--line);border-radius:8px;padding:10px 12px}"
@@ -25,6 +26,7 @@ const char *const wz_page_style[] = {
     "b{display:block;font-size:1.45rem;font-weight:600;font-variant-numeric:tabular-nums;line-height:1.25}"
     ".tile span{color:var(--soft);font-size:.82rem}\n",
     ".grid{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,330px),1fr));gap:14px}"
+    ".fill{grid-template-columns:repeat(auto-fill,minmax(min(100%,330px),1fr))}"
     ".samples{grid-template-columns:repeat(auto-fit,minmax(min(100%,260px),1fr))}"
     "figure{margin:0;background:var(--panel);border:1px solid var(--line);border-radius:8px;padding:10px "
     "12px;"
@@ -32,7 +34,8 @@ const char *const wz_page_style[] = {
     "svg{display:block;width:100%;height:auto}svg text{font-size:11px;fill:var(--soft)}"
     "svg .e{text-anchor:end}svg .m{text-anchor:middle}svg .l{font-size:11px}"
     "svg .g{stroke:var(--line);stroke-width:1;fill:none}svg .a{stroke:var(--soft);stroke-width:1;fill:none}"
-    "svg path.r{stroke:var(--soft);stroke-width:1;stroke-dasharray:4 3;fill:none}svg text.r{font-size:10.5px;"
+    "svg .v{stroke:var(--soft);stroke-width:1.5;fill:none}svg "
+    "path.r{stroke:var(--soft);stroke-width:1;stroke-dasharray:4 3;fill:none}svg text.r{font-size:10.5px;"
     "paint-order:stroke;stroke:var(--panel);stroke-width:3px}"
     "svg .k{fill:none;stroke-width:1.9;stroke-linejoin:round}svg .t{fill:none;stroke-width:1;opacity:.65}"
     "svg .b{opacity:.18;stroke:none}svg text.i{fill:var(--bg);font-weight:600}\n",

@@ -14,7 +14,10 @@ void wz_panel_start(wz_panel *panel)
                         .reward = NAN,
                         .entropy = NAN,
                         .dead_groups = NAN,
-                        .completions_per_s = NAN};
+                        .completions_per_s = NAN,
+                        .sft_loss = NAN,
+                        .sft_accuracy = NAN,
+                        .pairs_per_s = NAN};
 }
 
 void wz_panel_add_score(wz_panel *panel, int64_t step, double score)
@@ -140,10 +143,30 @@ static void put_course(line *l, const wz_panel *panel)
     put(l, PLAIN, text, (int)strlen(text));
 }
 
+static void put_count(line *l, const char *style, const char *format, double count)
+{
+    char text[64];
+    (void)snprintf(text, sizeof text, format, count);
+    if (!isnan(count))
+        put(l, style, text, (int)strlen(text));
+}
+
+static void put_step(line *l, const wz_panel *panel)
+{
+    put_number(l, PLAIN, "sampled", panel->ratio, "4");
+    put_number(l, PLAIN, "entropy", panel->entropy, "3");
+    put_number(l, PLAIN, "reward", panel->reward, "4");
+    put_number(l, PLAIN, "dead groups", panel->dead_groups, "%");
+    put_count(l, PLAIN, "size %.0f", panel->size > 0 ? (double)panel->size : NAN);
+    put_count(l, PLAIN, "%.0f completions/s", panel->completions_per_s);
+    put_number(l, PLAIN, "supervised: loss", panel->sft_loss, "3");
+    put_number(l, PLAIN, "tokens right", panel->sft_accuracy, "%");
+    put_count(l, PLAIN, "%.0f pairs/s", panel->pairs_per_s);
+}
+
 void wz_panel_write(const wz_panel *panel, int columns, bool color, bool utf8, char *out, size_t size)
 {
     line l = {.out = out, .size = size, .columns = columns, .color = color, .utf8 = utf8};
-    char alarms[64];
     out[0] = '\0';
     if (panel->score_count > 0) {
         const double score = panel->scores[panel->score_count - 1];
@@ -156,20 +179,10 @@ void wz_panel_write(const wz_panel *panel, int columns, bool color, bool utf8, c
         put_course(&l, panel);
         end_line(&l);
     }
-    put_number(&l, PLAIN, "sampled", panel->ratio, "4");
-    put_number(&l, PLAIN, "entropy", panel->entropy, "3");
-    put_number(&l, PLAIN, "reward", panel->reward, "4");
-    put_number(&l, PLAIN, "dead groups", panel->dead_groups, "%");
-    (void)snprintf(alarms, sizeof alarms, "size %lld", (long long)panel->size);
-    put(&l, PLAIN, alarms, (int)strlen(alarms));
-    (void)snprintf(alarms, sizeof alarms, "%.0f completions/s", panel->completions_per_s);
-    if (!isnan(panel->completions_per_s))
-        put(&l, PLAIN, alarms, (int)strlen(alarms));
+    put_step(&l, panel);
     end_line(&l);
-    (void)snprintf(alarms, sizeof alarms, "%lld alarm%s", (long long)panel->alarms,
-                   panel->alarms == 1 ? "" : "s");
     if (panel->alarms > 0) {
-        put(&l, RED, alarms, (int)strlen(alarms));
+        put_count(&l, RED, panel->alarms == 1 ? "%.0f alarm" : "%.0f alarms", (double)panel->alarms);
         put(&l, PLAIN, "see above, or `wavezero report`", 31);
     }
     end_line(&l);

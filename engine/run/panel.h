@@ -1,5 +1,5 @@
 /* What a terminal shows of a training run below its progress bar: score against reference and baselines, its course as a
- * sparkline, entropy, speed, alarms. */
+ * sparkline, entropy, speed, alarms; in supervised steps their loss. */
 #ifndef WZ_RUN_PANEL_H
 #define WZ_RUN_PANEL_H
 
@@ -25,7 +25,8 @@ typedef struct wz_panel {
     size_t level_count;
     const char *reference;                                         /* what 1 is: "optimum", ... */
     double ratio, reward, entropy, dead_groups, completions_per_s; /* of the last step; NaN: none */
-    int64_t size, alarms;
+    double sft_loss, sft_accuracy, pairs_per_s;                    /* the same; NaN: it was not supervised */
+    int64_t size, alarms;                                          /* size 0: no problem was sampled yet */
 } wz_panel;
 
 void wz_panel_start(wz_panel *panel);

@@ -3,8 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "rewards/answer.h"
-
 bool wz_can_reorder(const wz_task *task)
 {
     return task->reorder != NULL;
@@ -54,15 +52,10 @@ wz_status wz_reordered_outcome(const wz_batch *batch, int64_t g, const wz_proble
                                wz_error *err)
 {
     const wz_problem *reordered = &batch->problems[g];
-    const wz_text *text = &batch->completions[g * batch->generations];
     unsigned decision[WZ_MAX_SLOTS], restored[WZ_MAX_SLOTS] = {0};
-    wz_answer_form form = {0};
-    wz_answer answer;
     wz_verdict verdict;
     *out = (wz_outcome){.feasible = true};
-    reordered->task->answer_form(reordered, &form);
-    if (!wz_answer_find(batch->style, text->data, text->length, &answer, &verdict) ||
-        !wz_answer_read(&form, batch->style, &answer, decision, &verdict)) {
+    if (!wz_batch_read_decision(batch, g * batch->generations, decision, &verdict)) {
         wz_outcome_violate(out, 1, 1, "%s", verdict.reason);
         return WZ_OK;
     }

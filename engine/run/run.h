@@ -89,6 +89,7 @@ wz_status wz_run_log_evaluation(wz_run *run, int64_t step, const wz_evaluation *
 /* What a terminal shows. */
 void wz_run_start_panel(wz_run *run);
 void wz_run_show_step(wz_run *run, const wz_step_report *report, double completions_per_s);
+void wz_run_show_supervised(wz_run *run, const wz_sft_report *report, double pairs_per_s);
 void wz_run_show_evaluation(wz_run *run, const wz_evaluation *evaluations, double score);
 /* Some of the step's completions, with their verdicts. */
 wz_status wz_run_log_completions(wz_run *run, int64_t step, wz_error *err);

@@ -1,4 +1,6 @@
 /* What a terminal shows of a run while it trains. */
+#include <math.h>
+
 #include "engine/run/run.h"
 
 void wz_run_start_panel(wz_run *run)
@@ -21,6 +23,15 @@ void wz_run_show_step(wz_run *run, const wz_step_report *r, double completions_p
     panel->size = r->parts[0].size;
     panel->completions_per_s = completions_per_s;
     panel->alarms = run->alarm.raised;
+    panel->sft_loss = panel->sft_accuracy = panel->pairs_per_s = NAN;
+}
+
+void wz_run_show_supervised(wz_run *run, const wz_sft_report *r, double pairs_per_s)
+{
+    wz_panel *panel = &run->panel;
+    panel->sft_loss = r->loss;
+    panel->sft_accuracy = r->token_accuracy;
+    panel->pairs_per_s = pairs_per_s;
 }
 
 void wz_run_show_evaluation(wz_run *run, const wz_evaluation *evaluations, double score)

@@ -38,6 +38,7 @@ wz_status wz_run_supervised_step(wz_run *run, wz_error *err)
     run->state.tokens += report.tokens;
     if (run->state.step % c->logging_steps == 0)
         status = wz_run_log_supervised(run, &report, seconds, err);
+    wz_run_show_supervised(run, &report, (double)c->sft_batch_size / seconds);
     (void)snprintf(note, sizeof note, "supervised  loss %.3f  %.0f pairs/s", report.loss,
                    (double)c->sft_batch_size / seconds);
     wz_progress_update(&run->progress, run->state.step, "accuracy", report.token_accuracy, note, wz_now_s());

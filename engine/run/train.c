@@ -99,8 +99,9 @@ static void keep_cut(wz_run *run, const wz_trainer_options *options)
         run->config.per_device_train_batch_size = options->groups_per_pack * options->generations;
 }
 
-/* Trainer and logs, once policy and state are there. */
-static wz_status start_run(wz_run *run, wz_error *err)
+/* Pairs, stages, memory and trainer, once policy and state are there: whatever may refuse the run, before anything of it is
+ * on disk. */
+static wz_status make_trainer(wz_run *run, wz_error *err)
 {
     wz_trainer_options options;
     wz_text plan = {0};
@@ -127,10 +128,13 @@ static wz_status start_run(wz_run *run, wz_error *err)
     wz_text_clear(&plan);
     if (status == WZ_OK)
         status = wz_trainer_create(run->policy, &options, &run->trainer, err);
-    if (status == WZ_OK)
-        status = wz_trainer_reserve(run->trainer, &memory.trainer, err);
-    if (status == WZ_OK)
-        status = describe_environment(run, err);
+    return status == WZ_OK ? wz_trainer_reserve(run->trainer, &memory.trainer, err) : status;
+}
+
+/* What the run's directory says of it from the start, and its logs. */
+static wz_status open_files(wz_run *run, wz_error *err)
+{
+    wz_status status = describe_environment(run, err);
     if (status == WZ_OK)
         status = wz_rundir_write_config(&run->directory, &run->config, err);
     if (status == WZ_OK)
@@ -295,9 +299,11 @@ wz_status wz_run_train(const wz_config *config, bool overwrite, const wz_run_io 
     if (status == WZ_OK)
         status = wz_run_count_epochs(&run, err);
     if (status == WZ_OK)
+        status = make_trainer(&run, err);
+    if (status == WZ_OK)
         status = wz_rundir_create(&run.directory, run.config.output_dir, overwrite, err);
     if (status == WZ_OK)
-        status = start_run(&run, err);
+        status = open_files(&run, err);
     if (status == WZ_OK)
         status = loop(&run, signal, err);
     close_run(&run);
@@ -387,7 +393,9 @@ static wz_status restore(wz_run *run, wz_checkpoint *checkpoint, const char *pat
     if (status == WZ_OK && wz_checkpoint_has_text(checkpoint, "env"))
         status = wz_checkpoint_read_text(checkpoint, "env", &run->resumed_in, err);
     if (status == WZ_OK)
-        status = start_run(run, err);
+        status = make_trainer(run, err);
+    if (status == WZ_OK)
+        status = open_files(run, err);
     return status == WZ_OK ? restore_trainer(run, checkpoint, path, err) : status;
 }
 

@@ -108,3 +108,18 @@ wz_status wz_try_tally_score(const wz_try_tally *t, const wz_score_input *like, 
     }
     return status;
 }
+
+void wz_thought_add(wz_thought_scores *scores, const wz_batch *batch)
+{
+    const wz_pack *pack = batch->packs[0];
+    for (int64_t c = 0; c < pack->completions; c++) {
+        scores->tokens += (double)pack->think_length[c];
+        scores->cut += (double)pack->think_cut[c];
+    }
+}
+
+void wz_thought_finish(wz_thought_scores *scores, int64_t completions)
+{
+    scores->tokens /= (double)completions;
+    scores->cut /= (double)completions;
+}
