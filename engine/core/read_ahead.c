@@ -191,7 +191,7 @@ wz_read_ahead *wz_read_ahead_start(const wz_extent *extents, size_t count)
     (void)pthread_mutex_init(&ahead->mutex, NULL);
     (void)pthread_cond_init(&ahead->changed, NULL);
     bool done = cut_all(ahead, extents, count) && ahead->bytes >= LEAST_BYTES &&
-                wz_alloc(&ahead->block, SLOTS + 1, PIECE_BYTES, "reading ahead", NULL) == WZ_OK;
+                wz_alloc(&ahead->block, 1, SLOTS * PIECE_BYTES + PAGE, "reading ahead", NULL) == WZ_OK;
     if (done) {
         ahead->memory = (unsigned char *)ahead->block + (PAGE - (uintptr_t)ahead->block % PAGE) % PAGE;
         for (size_t i = 0; i < ahead->file_count; i++)
