@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # How fast a model of 0.5B parameters is imported and exported, beside what the disk does: a Hugging Face folder of
 # Qwen2.5-0.5B's shape with random bf16 weights (988 MB), made once, is imported and exported again as a Hugging Face folder
-# and as GGUF. dd reads the same file (through the page cache and, where that works, past it) and copies it with an fsync, as
-# import and export end with one, too.
+# and as GGUF. dd reads the same file and copies it with an fsync, as import and export end with one, too: through the page cache
+# and, where that works, past it.
 #
 #   scripts/benchmarks/file-rates.sh [FOLDER [ROUNDS]]        default: ./file-rates, 3 rounds; 3.5 GB of space
 #
@@ -79,6 +79,11 @@ for ((round = 1; round <= rounds; round++)); do
     rm -f copy
     cold "$model"
     measure copy dd if="$model" of=copy bs=1M conv=fsync
+    rm -f copy
+    cold "$model"
+    if [ "$past_cache" = yes ]; then
+        measure copy-direct dd if="$model" of=copy bs=4M iflag=direct oflag=direct conv=fsync
+    fi
     rm -f copy model.h5
     cold "$model"
     measure import "$program" import model -o model.h5
@@ -94,6 +99,6 @@ echo "machine     $(nproc) x $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | 
 echo "program     $("$program" --version | head -1)"
 echo "model       $bytes bytes of bf16 weights; $rounds rounds: least, median, most"
 printf '%-12s %17s %7s %7s   %14s   %14s\n' "" "s" "GB/s" "CPU s" "% of read" "% of copy"
-for name in read read-direct copy import export-hf export-gguf; do
+for name in read read-direct copy copy-direct import export-hf export-gguf; do
     if [ -n "${seconds[$name]:-}" ]; then report "$name"; fi
 done
