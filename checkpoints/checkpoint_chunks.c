@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/core/file.h"
 #include "engine/core/fletcher32.h"
 
 /* Whose places are asked for: the library goes through the whole list for each. Our writer's chunks have a quarter of a MiB or more where
@@ -137,12 +136,13 @@ void wz_checkpoint_chunk_seal(const wz_checkpoint_entry *entry, size_t elements,
 }
 
 wz_status wz_checkpoint_chunk_read(const wz_checkpoint *checkpoint, const wz_checkpoint_entry *entry,
-                                   const wz_checkpoint_chunks *chunks, size_t k, void *chunk, wz_error *err)
+                                   const wz_checkpoint_chunks *chunks, size_t k, wz_read_ahead *ahead,
+                                   void *chunk, wz_error *err)
 {
     const size_t bytes = chunks->elements * entry->element_size;
     uint32_t written = 0;
-    wz_status status = wz_file_read_at(checkpoint->descriptor, checkpoint->path, chunks->places[k], chunk,
-                                       wz_checkpoint_chunk_bytes(entry, chunks->elements), err);
+    wz_status status = wz_read_ahead_at(ahead, checkpoint->descriptor, checkpoint->path, chunks->places[k],
+                                        chunk, wz_checkpoint_chunk_bytes(entry, chunks->elements), err);
     if (status != WZ_OK)
         return wz_fail_prefix(err, status, "dataset '%s/%s' cannot be read: ", entry->tensor.group,
                               entry->tensor.name);
@@ -180,7 +180,7 @@ wz_status wz_checkpoint_chunks_read(const wz_checkpoint *checkpoint, const wz_ch
     for (size_t k = 0; status == WZ_OK && k < chunks->count; k++) {
         size_t first = 0;
         const size_t count = wz_checkpoint_chunk_range(chunks, k, &first);
-        status = wz_checkpoint_chunk_read(checkpoint, entry, chunks, k, chunk, err);
+        status = wz_checkpoint_chunk_read(checkpoint, entry, chunks, k, NULL, chunk, err);
         if (status != WZ_OK)
             break;
         wz_digest_add(digest, chunk, count * entry->element_size);

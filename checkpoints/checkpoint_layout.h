@@ -13,6 +13,7 @@
 #include "checkpoints/checkpoint.h"
 #include "engine/core/digest.h"
 #include "engine/core/hdf5.h"
+#include "engine/core/read_ahead.h"
 #include "engine/core/ring.h"
 
 #define WZ_CHECKPOINT_FORMAT "wavezero checkpoint"
@@ -99,9 +100,10 @@ void wz_checkpoint_chunk_seal(const wz_checkpoint_entry *entry, size_t elements,
 size_t wz_checkpoint_chunk_range(const wz_checkpoint_chunks *chunks, size_t k, size_t *first);
 /* The chunk that holds an element. */
 size_t wz_checkpoint_chunk_of(const wz_checkpoint_chunks *chunks, size_t element);
-/* Reads chunk k and checks it. Without the library: from any thread. */
+/* Reads chunk k (from `ahead`, where that has it; NULL: none) and checks it. Without the library: from any thread. */
 wz_status wz_checkpoint_chunk_read(const wz_checkpoint *checkpoint, const wz_checkpoint_entry *entry,
-                                   const wz_checkpoint_chunks *chunks, size_t k, void *chunk, wz_error *err);
+                                   const wz_checkpoint_chunks *chunks, size_t k, wz_read_ahead *ahead,
+                                   void *chunk, wz_error *err);
 /* WZ_ERR_CORRUPT unless the digest of what was read is the one written. From any thread. */
 wz_status wz_checkpoint_check_digest(const wz_checkpoint *checkpoint, const wz_checkpoint_entry *entry,
                                      const wz_digest *digest, wz_error *err);

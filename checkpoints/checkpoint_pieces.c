@@ -82,11 +82,32 @@ static wz_status fill_entry(wz_ring *ring, wz_checkpoint_entry *entry, rows *fro
     return WZ_OK;
 }
 
+/* Tells a source which of its tensors come, one source's entries after another. */
+static wz_status announce(const wz_checkpoint_pieces *pieces, wz_error *err)
+{
+    void *block = NULL;
+    wz_status status = wz_alloc(&block, pieces->count, sizeof(size_t), "a list of tensors", err);
+    size_t *order = block, count = 0;
+    for (size_t i = 0; status == WZ_OK && i < pieces->count; i++) {
+        const wz_checkpoint_tensor *tensor = &pieces->entries[i].tensor;
+        wz_tensor_source *source = pieces->entries[i].data == NULL ? tensor->source : NULL;
+        if (source == NULL || source->expect == NULL)
+            continue;
+        order[count++] = tensor->index;
+        if (i + 1 == pieces->count || pieces->entries[i + 1].tensor.source != source) {
+            status = source->expect(source, order, count, err);
+            count = 0;
+        }
+    }
+    free(block);
+    return status;
+}
+
 wz_status wz_checkpoint_fill_pieces(wz_ring *ring, void *user, wz_error *err)
 {
     const wz_checkpoint_pieces *pieces = user;
     rows from = {0};
-    wz_status status = WZ_OK;
+    wz_status status = announce(pieces, err);
     for (size_t i = 0; status == WZ_OK && i < pieces->count; i++) {
         wz_digest *digest = NULL;
         from.row = SIZE_MAX;

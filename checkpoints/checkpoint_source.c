@@ -10,6 +10,8 @@ typedef struct weights_source {
     wz_checkpoint *checkpoint;
     wz_stored_tensor *tensors;
     const wz_checkpoint_entry *entries; /* those of group "weights" */
+    wz_checkpoint_chunks *places;       /* [count], of the tensors that were expected; NULL: none were */
+    wz_read_ahead *ahead;
     /* The tensor that is open. */
     size_t open; /* SIZE_MAX: none */
     wz_checkpoint_chunks chunks;
@@ -42,13 +44,23 @@ static wz_status open_dataset(weights_source *source, const wz_checkpoint_entry 
     return WZ_OK;
 }
 
+/* What was found when the tensor was announced is this one's own now. */
+static wz_status find_chunks(weights_source *source, size_t index, wz_error *err)
+{
+    if (source->places == NULL || source->places[index].count == 0)
+        return wz_checkpoint_chunks_find(source->checkpoint, &source->entries[index], &source->chunks, err);
+    source->chunks = source->places[index];
+    source->places[index] = (wz_checkpoint_chunks){0};
+    return WZ_OK;
+}
+
 static wz_status open_tensor(weights_source *source, size_t index, wz_error *err)
 {
     const wz_checkpoint_entry *entry = &source->entries[index];
     if (source->open == index)
         return WZ_OK;
     close_tensor(source);
-    wz_status status = wz_checkpoint_chunks_find(source->checkpoint, entry, &source->chunks, err);
+    wz_status status = find_chunks(source, index, err);
     if (status == WZ_OK)
         status = source->chunks.count == 0 ? open_dataset(source, entry, err)
                                            : wz_checkpoint_digest_start(entry, &source->digest, err);
@@ -90,7 +102,8 @@ static wz_status load_chunk(weights_source *source, size_t k, size_t count, wz_e
         wz_grow(&source->stored, &source->capacity, wz_checkpoint_chunk_bytes(entry, source->chunks.elements),
                 1, "a block of a checkpoint", err);
     if (status == WZ_OK)
-        status = wz_checkpoint_chunk_read(source->checkpoint, entry, &source->chunks, k, source->stored, err);
+        status = wz_checkpoint_chunk_read(source->checkpoint, entry, &source->chunks, k, source->ahead,
+                                          source->stored, err);
     if (status == WZ_OK)
         status = digest_chunk(source, k, count, err);
     if (status == WZ_OK)
@@ -179,10 +192,62 @@ static wz_status read_stored(wz_tensor_source *self, size_t index, size_t first,
     return read_any((weights_source *)(void *)self, index, first, rows, true, out, err);
 }
 
+/* --- ahead --- */
+
+static void forget(weights_source *source)
+{
+    wz_read_ahead_stop(source->ahead);
+    source->ahead = NULL;
+    for (size_t i = 0; source->places != NULL && i < source->base.count; i++)
+        wz_checkpoint_chunks_clear(&source->places[i]);
+    free(source->places);
+    source->places = NULL;
+}
+
+typedef struct extents {
+    void *items; /* wz_extent */
+    size_t count, capacity;
+} extents;
+
+static wz_status add_extents(weights_source *source, size_t index, extents *to, wz_error *err)
+{
+    const wz_checkpoint_entry *entry = &source->entries[index];
+    wz_checkpoint_chunks *chunks = &source->places[index];
+    if (chunks->count > 0) /* it is to be read once more */
+        return WZ_OK;
+    wz_status status = wz_checkpoint_chunks_find(source->checkpoint, entry, chunks, err);
+    if (status == WZ_OK)
+        status = wz_grow(&to->items, &to->capacity, to->count + chunks->count, sizeof(wz_extent),
+                         "a list of a checkpoint's chunks", err);
+    for (size_t k = 0; status == WZ_OK && k < chunks->count; k++)
+        ((wz_extent *)to->items)[to->count++] =
+            (wz_extent){.descriptor = source->checkpoint->descriptor,
+                        .offset = chunks->places[k],
+                        .bytes = wz_checkpoint_chunk_bytes(entry, chunks->elements)};
+    return status;
+}
+
+static wz_status expect(wz_tensor_source *self, const size_t *order, size_t count, wz_error *err)
+{
+    weights_source *source = (weights_source *)self;
+    extents all = {.count = 0};
+    void *block = NULL;
+    forget(source);
+    wz_status status = wz_alloc(&block, self->count, sizeof *source->places, "a checkpoint's weights", err);
+    source->places = block;
+    for (size_t i = 0; status == WZ_OK && i < count; i++)
+        status = add_extents(source, order[i], &all, err);
+    if (status == WZ_OK)
+        source->ahead = wz_read_ahead_start(all.items, all.count);
+    free(all.items);
+    return status;
+}
+
 static void close_source(wz_tensor_source *self)
 {
     weights_source *source = (weights_source *)self;
     close_tensor(source);
+    forget(source);
     free(source->stored);
     free(source->tensors);
     free(source);
@@ -214,14 +279,17 @@ wz_status wz_checkpoint_weights(wz_checkpoint *checkpoint, wz_tensor_source **ou
     if (status != WZ_OK)
         return status;
     weights_source *source = block;
-    *source = (weights_source){
-        .base = {.count = count, .read = read_rows, .read_stored = read_stored, .close = close_source},
-        .checkpoint = checkpoint,
-        .entries = checkpoint->entries + first,
-        .open = SIZE_MAX,
-        .chunk = SIZE_MAX,
-        .dataset = -1,
-        .type = -1};
+    *source = (weights_source){.base = {.count = count,
+                                        .read = read_rows,
+                                        .read_stored = read_stored,
+                                        .expect = expect,
+                                        .close = close_source},
+                               .checkpoint = checkpoint,
+                               .entries = checkpoint->entries + first,
+                               .open = SIZE_MAX,
+                               .chunk = SIZE_MAX,
+                               .dataset = -1,
+                               .type = -1};
     status = wz_alloc(&block, count, sizeof *source->tensors, "a checkpoint's weights", err);
     source->tensors = status == WZ_OK ? block : NULL;
     source->base.tensors = source->tensors;

@@ -200,7 +200,7 @@ static wz_status write_reordered(wz_gguf_output *e, wz_tensor_source *source, si
 
 wz_status wz_gguf_write_source(wz_gguf_output *e, wz_tensor_source *source, wz_error *err)
 {
-    wz_status status = WZ_OK;
+    wz_status status = wz_tensor_expect_all(source, err);
     for (size_t i = 0; status == WZ_OK && i < source->count; i++) {
         numbers_sink sink = {e, type_of(&source->tensors[i], e->type)};
         status = reordered_heads(&e->model->model, source->tensors[i].name) > 0
@@ -222,11 +222,13 @@ typedef struct gguf_source {
     wz_stored_tensor *tensors;
     unsigned char *stored; /* rows as they lie in the file */
     size_t capacity;
+    wz_read_ahead *ahead;
 } gguf_source;
 
 static void close_source(wz_tensor_source *self)
 {
     gguf_source *source = (gguf_source *)(void *)self;
+    wz_read_ahead_stop(source->ahead);
     wz_gguf_close(source->file);
     free(source->index);
     free(source->names);
@@ -250,8 +252,8 @@ static wz_status read_their_rows(gguf_source *source, size_t index, size_t first
     wz_status status = wz_grow(&stored, &source->capacity, bytes, 1, "rows of a tensor", err);
     source->stored = stored;
     if (status == WZ_OK)
-        status = wz_file_read_at(source->file->descriptor, source->file->path, tensor->offset + skip,
-                                 source->stored, bytes, err);
+        status = wz_read_ahead_at(source->ahead, source->file->descriptor, source->file->path,
+                                  tensor->offset + skip, source->stored, bytes, err);
     if (status == WZ_OK)
         wz_numbers_decode(tensor->type, source->stored, rows * width, out);
     return status;
@@ -277,6 +279,26 @@ static wz_status read_rows(wz_tensor_source *self, size_t index, size_t first, s
         const size_t ours = our_row(row, head_dim);
         if (ours >= first && ours < first + rows)
             memcpy(out + (ours - first) * width, theirs + (row - begin) * width, width * sizeof *out);
+    }
+    free(block);
+    return status;
+}
+
+static wz_status expect(wz_tensor_source *self, const size_t *order, size_t count, wz_error *err)
+{
+    gguf_source *source = (gguf_source *)(void *)self;
+    void *block = NULL;
+    const wz_status status = wz_alloc(&block, count, sizeof(wz_extent), "a list of tensors", err);
+    wz_extent *extents = block;
+    for (size_t i = 0; status == WZ_OK && i < count; i++) {
+        const wz_gguf_tensor *tensor = &source->file->tensors[source->index[order[i]]];
+        size_t bytes = 0; /* of a tensor whose size was checked */
+        (void)wz_number_bytes(tensor->type, wz_tensor_elements(&self->tensors[order[i]]), &bytes);
+        extents[i] = (wz_extent){source->file->descriptor, tensor->offset, bytes};
+    }
+    if (status == WZ_OK) {
+        wz_read_ahead_stop(source->ahead);
+        source->ahead = wz_read_ahead_start(extents, count);
     }
     free(block);
     return status;
@@ -332,8 +354,11 @@ wz_status wz_gguf_make_source(wz_gguf *file, const wz_model_config *config, wz_t
     }
     source->file = file;
     source->config = *config;
-    source->base = (wz_tensor_source){
-        .tensors = source->tensors, .count = count, .read = read_rows, .close = close_source};
+    source->base = (wz_tensor_source){.tensors = source->tensors,
+                                      .count = count,
+                                      .read = read_rows,
+                                      .close = close_source,
+                                      .expect = expect};
     *out = &source->base;
     return WZ_OK;
 }

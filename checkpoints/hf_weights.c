@@ -24,6 +24,7 @@ typedef struct weights {
     part *parts;
     size_t tensor_capacity, part_capacity;
     json_t *index; /* NULL: one file, without */
+    wz_read_ahead *ahead;
 } weights;
 
 static wz_status read_rows(wz_tensor_source *self, size_t index, size_t first, size_t rows, float *out,
@@ -42,9 +43,34 @@ static wz_status read_stored(wz_tensor_source *self, size_t index, size_t first,
     return wz_safetensors_read_stored(w->shards[at->shard], at->index, first, rows, out, err);
 }
 
+static void lend_ahead(weights *w, wz_read_ahead *ahead)
+{
+    for (size_t i = 0; i < w->shard_count; i++)
+        wz_safetensors_borrow_ahead(w->shards[i], ahead);
+    wz_read_ahead_stop(w->ahead);
+    w->ahead = ahead;
+}
+
+static wz_status expect(wz_tensor_source *self, const size_t *order, size_t count, wz_error *err)
+{
+    weights *w = (weights *)(void *)self;
+    void *block = NULL;
+    const wz_status status = wz_alloc(&block, count, sizeof(wz_extent), "a list of tensors", err);
+    wz_extent *extents = block;
+    for (size_t i = 0; status == WZ_OK && i < count; i++) {
+        const part *at = &w->parts[order[i]];
+        extents[i] = wz_safetensors_extent(w->shards[at->shard], at->index);
+    }
+    if (status == WZ_OK)
+        lend_ahead(w, wz_read_ahead_start(extents, count));
+    free(block);
+    return status;
+}
+
 static void close_weights(wz_tensor_source *self)
 {
     weights *w = (weights *)(void *)self;
+    lend_ahead(w, NULL);
     for (size_t i = 0; i < w->shard_count; i++)
         wz_safetensors_close(w->shards[i]);
     json_decref(w->index);
@@ -61,6 +87,7 @@ static wz_status create_weights(weights **out, wz_error *err)
     if (status == WZ_OK) {
         (*out)->base.read = read_rows;
         (*out)->base.read_stored = read_stored;
+        (*out)->base.expect = expect;
         (*out)->base.close = close_weights;
     }
     return status;

@@ -135,6 +135,21 @@ wz_status wz_portable_check_tensors(const wz_portable *portable, const char *pat
     return status;
 }
 
+wz_status wz_tensor_expect_all(wz_tensor_source *source, wz_error *err)
+{
+    void *block = NULL;
+    if (source->expect == NULL)
+        return WZ_OK;
+    wz_status status = wz_alloc(&block, source->count, sizeof(size_t), "a list of tensors", err);
+    size_t *order = block;
+    for (size_t i = 0; status == WZ_OK && i < source->count; i++)
+        order[i] = i;
+    if (status == WZ_OK)
+        status = source->expect(source, order, source->count, err);
+    free(block);
+    return status;
+}
+
 /* Whole rows of about a MiB of fp32. */
 static size_t rows_at_once(const wz_stored_tensor *tensor, size_t width)
 {

@@ -30,6 +30,8 @@ typedef struct wz_tensor_source {
     /* Rows as `read` gives them, but as they are stored, in tensors[index].type; NULL: as fp32 only. */
     wz_status (*read_stored)(struct wz_tensor_source *self, size_t index, size_t first, size_t rows,
                              void *out, wz_error *err);
+    /* These tensors will be read, in this order, each from front to back: a source may read ahead; NULL: it does not. */
+    wz_status (*expect)(struct wz_tensor_source *self, const size_t *order, size_t count, wz_error *err);
 } wz_tensor_source;
 
 #define WZ_PORTABLE_END_IDS 8
@@ -82,6 +84,8 @@ typedef struct wz_byte_count {
 /* For those who write. */
 void wz_byte_count_written(const wz_byte_count *bytes, const wz_block_file *file);
 
+/* All tensors will be read in their order. */
+wz_status wz_tensor_expect_all(wz_tensor_source *source, wz_error *err);
 /* Rows of a tensor in a type: as they are stored where that is the type, else read as fp32 (into numbers, which holds as many; f32 itself needs none) and
  * rounded. */
 wz_status wz_tensor_read_as(wz_tensor_source *source, size_t index, size_t first, size_t rows,

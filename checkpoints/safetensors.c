@@ -263,6 +263,18 @@ const char *wz_safetensors_metadata(const wz_safetensors *file, const char *key)
     return json_string_value(json_object_get(json_object_get(file->header, METADATA), key));
 }
 
+wz_extent wz_safetensors_extent(const wz_safetensors *file, size_t index)
+{
+    const place *at = &file->places[index];
+    return (wz_extent){
+        .descriptor = file->file.descriptor, .offset = file->data + at->begin, .bytes = at->end - at->begin};
+}
+
+void wz_safetensors_borrow_ahead(wz_safetensors *file, wz_read_ahead *ahead)
+{
+    file->file.ahead = ahead;
+}
+
 wz_status wz_safetensors_read_stored(const wz_safetensors *file, size_t index, size_t first, size_t rows,
                                      void *out, wz_error *err)
 {

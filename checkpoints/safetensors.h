@@ -31,6 +31,11 @@ wz_status wz_safetensors_read(wz_safetensors *file, size_t index, size_t first, 
 wz_status wz_safetensors_read_stored(const wz_safetensors *file, size_t index, size_t first, size_t rows,
                                      void *out, wz_error *err);
 
+/* Where a tensor lies. */
+wz_extent wz_safetensors_extent(const wz_safetensors *file, size_t index);
+/* Reads from there what it has; NULL: not any longer. */
+void wz_safetensors_borrow_ahead(wz_safetensors *file, wz_read_ahead *ahead);
+
 typedef struct wz_safetensors_text {
     const char *key, *value;
 } wz_safetensors_text;

@@ -91,6 +91,8 @@ static wz_status write_file(writer *to, const wz_text *header, wz_tensor_source 
     wz_status status = wz_block_file_append(&to->file, length, sizeof length, err);
     if (status == WZ_OK)
         status = wz_block_file_append(&to->file, header->data, header->length, err);
+    if (status == WZ_OK)
+        status = wz_tensor_expect_all(source, err);
     for (size_t i = 0; status == WZ_OK && i < source->count; i++)
         status = wz_tensor_stream_as(source, i, to->type, take_rows, to, err);
     return status == WZ_OK ? wz_block_file_finish(&to->file, err) : status;

@@ -346,6 +346,35 @@ START_TEST(create_any_spelling_is_the_same_tokenizer)
 }
 END_TEST
 
+/* Keys around the lengths at which writing goes on in another buffer: Jansson reads them back as they came. */
+START_TEST(write_json_long_keys_are_those_read)
+{
+    wz_text file = {0}, text = {0};
+    read_data("qwen2", "", &file);
+    json_t *root = json_loadb(file.data, file.length, 0, NULL);
+    json_t *vocab = json_object_get(json_object_get(root, "model"), "vocab");
+    char key[1024];
+    for (int length = 100; length < 400;
+         length++) { /* bytes as one character, two, or one that JSON escapes */
+        size_t used = 0;
+        for (int i = 0; i < length; i++)
+            used +=
+                (size_t)snprintf(key + used, sizeof key - used, "%s",
+                                 (const char *[]){"a", "\u0120", "\"", "\\", "\u00e9"}[(i * i + length) % 5]);
+        ck_assert_int_eq(json_object_set_new(vocab, key, json_integer(9000 + length)), 0);
+    }
+    char *plain = json_dumps(root, JSON_COMPACT);
+    write_again(plain, strlen(plain), &text);
+    json_t *written = json_loadb(text.data, text.length, JSON_REJECT_DUPLICATES, NULL);
+    ck_assert(json_equal(vocab, json_object_get(json_object_get(written, "model"), "vocab")));
+    json_decref(written);
+    json_decref(root);
+    free(plain);
+    wz_text_clear(&file);
+    wz_text_clear(&text);
+}
+END_TEST
+
 /* ---- files that are not supported or not sound ---- */
 
 #define MODEL "\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":1,\"ab\":2},\"merges\":[[\"a\",\"b\"]]}"
@@ -503,6 +532,7 @@ int main(void)
     tcase_add_loop_test(equal, write_json_reads_back_to_an_equal_tokenizer, 0, FIXTURES);
     tcase_add_loop_test(equal, create_any_spelling_is_the_same_tokenizer, 0,
                         (int)(sizeof spellings / sizeof *spellings));
+    tcase_add_test(equal, write_json_long_keys_are_those_read);
     tcase_add_test(builtin, create_builtin_ids_are_those_documented);
     tcase_add_test(builtin, integer_value_takes_plain_decimal_numbers_only);
     tcase_add_test(builtin, decode_unknown_id_fails);

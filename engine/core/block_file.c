@@ -4,19 +4,20 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define PIECE_BYTES ((size_t)1 << 20)
-#define READ_AHEAD_BYTES ((off_t)4 << 20)
+#define PIECE_BYTES ((size_t)4 << 20) /* one write at a time: a large one, that the disk is busy */
 
 static wz_status open_path(wz_block_file *file, const char *path, int flags, const char *action,
                            wz_error *err)
 {
     file->descriptor = -1;
     file->bytes = 0;
+    file->ahead = NULL;
     file->ring = NULL;
     file->piece = NULL;
     file->sum = NULL;
@@ -50,15 +51,33 @@ wz_status wz_block_file_open(wz_block_file *file, const char *path, wz_error *er
 wz_status wz_block_file_read(const wz_block_file *file, uint64_t offset, void *out, size_t length,
                              wz_error *err)
 {
-    (void)posix_fadvise(file->descriptor, (off_t)(offset + length), READ_AHEAD_BYTES, POSIX_FADV_WILLNEED);
-    return wz_file_read_at(file->descriptor, file->path, offset, out, length, err);
+    return wz_read_ahead_at(file->ahead, file->descriptor, file->path, offset, out, length, err);
+}
+
+/* Past the page cache (O_DIRECT), or through it; false: it cannot be done. */
+static bool set_direct(const wz_block_file *file, bool direct)
+{
+    const int flags = fcntl(file->descriptor, F_GETFL);
+    return flags >= 0 && fcntl(file->descriptor, F_SETFL, direct ? flags | O_DIRECT : flags & ~O_DIRECT) == 0;
+}
+
+/* What is no whole number of the disk's blocks, or is not taken so for another reason, goes through the cache. */
+static ssize_t write_some(const wz_block_file *file, const unsigned char *bytes, size_t length, bool *direct)
+{
+    const ssize_t written = write(file->descriptor, bytes, length);
+    if (written >= 0 || errno != EINVAL || !*direct || !set_direct(file, false))
+        return written;
+    *direct = false;
+    return write(file->descriptor, bytes, length);
 }
 
 static wz_status write_piece(const wz_block_file *file, const unsigned char *piece, size_t length,
-                             wz_error *err)
+                             bool *direct, wz_error *err)
 {
+    if (*direct && length < PIECE_BYTES) /* the last one */
+        *direct = !set_direct(file, false);
     while (length > 0) {
-        const ssize_t written = write(file->descriptor, piece, length);
+        const ssize_t written = write_some(file, piece, length, direct);
         if (written < 0 && errno == EINTR)
             continue;
         if (written < 0)
@@ -69,18 +88,20 @@ static wz_status write_piece(const wz_block_file *file, const unsigned char *pie
     return WZ_OK;
 }
 
-/* The side that writes. */
+/* The side that writes: past the page cache where it can, as nothing reads the file soon, and finding and filling pages for it may take
+ * longer than the disk does. */
 static wz_status write_pieces(wz_ring *ring, void *user, wz_error *err)
 {
     const wz_block_file *file = user;
     wz_status status = WZ_OK;
     const void *piece = NULL;
     size_t length = 0, waiting = 0;
+    bool direct = set_direct(file, true);
     while (status == WZ_OK && (piece = wz_ring_empty(ring, &length)) != NULL) {
         wz_digest_add(file->sum, piece, length);
-        status = write_piece(file, piece, length, err);
+        status = write_piece(file, piece, length, &direct, err);
         wz_ring_emptied(ring);
-        waiting += length;
+        waiting += direct ? 0 : length;
         if (waiting >= WZ_WRITE_BACK_BYTES) {
             wz_file_write_back(file->descriptor);
             waiting = 0;

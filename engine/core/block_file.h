@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "engine/core/digest.h"
+#include "engine/core/read_ahead.h"
 #include "engine/core/ring.h"
 #include "engine/core/status.h"
 
@@ -14,6 +15,7 @@ typedef struct wz_block_file {
     int descriptor; /* -1: closed */
     uint64_t bytes; /* in the file: when it was opened, or appended so far */
     char path[1024];
+    wz_read_ahead *ahead;       /* lent by who reads; NULL: none */
     wz_ring *ring;              /* of what is to be written; NULL: nothing is */
     unsigned char *piece;       /* of the ring, being filled; NULL: none */
     size_t used;                /* bytes of it */
@@ -23,7 +25,7 @@ typedef struct wz_block_file {
 
 /* Opens a regular file for reading; anything else is WZ_ERR_CORRUPT. */
 wz_status wz_block_file_open(wz_block_file *file, const char *path, wz_error *err);
-/* Bytes [offset, offset + length). Fewer: WZ_ERR_CORRUPT. */
+/* Bytes [offset, offset + length). Fewer: WZ_ERR_CORRUPT. They come from file->ahead where that has them. */
 wz_status wz_block_file_read(const wz_block_file *file, uint64_t offset, void *out, size_t length,
                              wz_error *err);
 

@@ -20,7 +20,7 @@
 typedef struct wz_ring wz_ring;
 typedef wz_status (*wz_ring_side)(wz_ring *ring, void *user, wz_error *err);
 
-/* Pieces of `bytes` each; runs `side` in a thread of its own. Every ring that was started is joined. */
+/* Pieces of `bytes` each, which begin at pages; runs `side` in a thread of its own. Every ring that was started is joined. */
 wz_status wz_ring_start(size_t bytes, wz_ring_side side, void *user, wz_ring **out, wz_error *err);
 /* Waits for the other side, frees all, and returns how that went. NULL: WZ_OK. */
 wz_status wz_ring_join(wz_ring *ring, wz_error *err);

@@ -288,6 +288,12 @@ static wz_status read_stored_and_count(wz_tensor_source *self, size_t index, siz
     return status;
 }
 
+static wz_status pass_expectation(wz_tensor_source *self, const size_t *order, size_t count, wz_error *err)
+{
+    const counting_source *source = (const counting_source *)(const void *)self;
+    return source->inner->expect(source->inner, order, count, err);
+}
+
 /* Types that checkpoints have no datasets of become f32, which holds them exactly. */
 static wz_number_type checkpoint_type(wz_number_type type)
 {
@@ -363,6 +369,7 @@ wz_status wz_portable_to_checkpoint(const wz_portable *portable, wz_config *conf
     imported parts = {0};
     source.base.read = read_and_count;
     source.base.read_stored = portable->tensors->read_stored != NULL ? read_stored_and_count : NULL;
+    source.base.expect = portable->tensors->expect != NULL ? pass_expectation : NULL;
     source.base.close = NULL; /* the inner one is closed */
     if (portable->tokenizer == NULL)
         return fail_tokenizer(err);

@@ -76,6 +76,20 @@ static wz_status read_stored(wz_tensor_source *self, size_t index, size_t first,
     return source->inner->read_stored(source->inner, source->places[index], first, rows, out, err);
 }
 
+static wz_status expect(wz_tensor_source *self, const size_t *order, size_t count, wz_error *err)
+{
+    const stream_source *source = (const stream_source *)(const void *)self;
+    void *block = NULL;
+    wz_status status = wz_alloc(&block, count, sizeof *order, "the list of a model's tensors", err);
+    size_t *places = block;
+    for (size_t i = 0; status == WZ_OK && i < count; i++)
+        places[i] = source->places[order[i]];
+    if (status == WZ_OK)
+        status = source->inner->expect(source->inner, places, count, err);
+    free(block);
+    return status;
+}
+
 static void close_source(wz_tensor_source *self)
 {
     stream_source *source = (stream_source *)(void *)self;
@@ -94,8 +108,11 @@ static wz_status create(size_t count, stream_source **out, wz_error *err)
     if (status != WZ_OK)
         return status;
     stream_source *source = block;
-    source->base = (wz_tensor_source){
-        .count = count, .read = read_rows, .read_stored = read_stored, .close = close_source};
+    source->base = (wz_tensor_source){.count = count,
+                                      .read = read_rows,
+                                      .read_stored = read_stored,
+                                      .expect = expect,
+                                      .close = close_source};
     status = wz_alloc(&block, count, sizeof *source->places, "the list of a model's tensors", err);
     if (status == WZ_OK) {
         source->places = block;

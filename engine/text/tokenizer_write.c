@@ -31,16 +31,6 @@ static json_t *object_of_type(const char *type)
     return with(json_object(), "type", json_string(type));
 }
 
-/* The vocabulary key of a token, in scratch. */
-static wz_status token_key(const wz_tokenizer *tokenizer, uint32_t id, wz_text *scratch, wz_error *err)
-{
-    const wz_token *token = &tokenizer->tokens[id];
-    const char *bytes = tokenizer->blob.data + token->offset;
-    scratch->length = 0;
-    return token->raw_key ? wz_text_append(scratch, bytes, token->length, err)
-                          : wz_byte_level_spell(bytes, token->length, scratch, err);
-}
-
 static json_t *added_tokens(const wz_tokenizer *tokenizer)
 {
     json_t *list = json_array();
@@ -157,14 +147,68 @@ static wz_status put_string(const char *bytes, size_t length, wz_text *out, wz_e
     return status == WZ_OK ? wz_text_append(out, "\"", 1, err) : status;
 }
 
-static wz_status put_token(const wz_tokenizer *tokenizer, uint32_t id, wz_text *scratch, wz_text *out,
-                           wz_error *err)
+/* What each byte of a token is in the vocabulary's alphabet, as JSON has it. */
+typedef struct spelling {
+    char bytes[256][2];
+    unsigned char lengths[256];
+    wz_text scratch;
+} spelling;
+
+static wz_status spell_bytes(spelling *to, wz_error *err)
 {
-    const wz_status status = token_key(tokenizer, id, scratch, err);
-    return status == WZ_OK ? put_string(scratch->data, scratch->length, out, err) : status;
+    wz_status status = WZ_OK;
+    for (size_t i = 0; status == WZ_OK && i < 256; i++) {
+        const char byte = (char)(unsigned char)i;
+        to->scratch.length = 0;
+        status = wz_byte_level_spell(&byte, 1, &to->scratch, err);
+        if (status != WZ_OK)
+            break;
+        const char *spelled = to->scratch.data;
+        const bool escaped = *spelled == '"' || *spelled == '\\';
+        to->lengths[i] = (unsigned char)(to->scratch.length + escaped);
+        to->bytes[i][0] = escaped ? '\\' : spelled[0];
+        to->bytes[i][1] = spelled[!escaped]; /* of one byte, the terminator: not counted */
+    }
+    return status;
 }
 
-static wz_status put_vocabulary(const wz_tokenizer *tokenizer, wz_text *scratch, wz_text *out, wz_error *err)
+static wz_status put_token(const wz_tokenizer *tokenizer, uint32_t id, const spelling *alphabet, wz_text *out,
+                           wz_error *err)
+{
+    const wz_token *token = &tokenizer->tokens[id];
+    const unsigned char *bytes = (const unsigned char *)tokenizer->blob.data + token->offset;
+    char part[256];
+    size_t used = 0;
+    wz_status status = WZ_OK;
+    if (token->raw_key)
+        return put_string((const char *)bytes, token->length, out, err);
+    part[used++] = '"';
+    for (size_t i = 0; status == WZ_OK && i < token->length; i++) {
+        if (used + 3 > sizeof part) {
+            status = wz_text_append(out, part, used, err);
+            used = 0;
+        }
+        memcpy(part + used, alphabet->bytes[bytes[i]], 2);
+        used += alphabet->lengths[bytes[i]];
+    }
+    part[used++] = '"';
+    return status == WZ_OK ? wz_text_append(out, part, used, err) : status;
+}
+
+/* ":id" */
+static wz_status put_id(uint32_t id, wz_text *out, wz_error *err)
+{
+    char digits[16];
+    size_t at = sizeof digits;
+    do
+        digits[--at] = (char)('0' + id % 10);
+    while ((id /= 10) > 0);
+    digits[--at] = ':';
+    return wz_text_append(out, digits + at, sizeof digits - at, err);
+}
+
+static wz_status put_vocabulary(const wz_tokenizer *tokenizer, const spelling *alphabet, wz_text *out,
+                                wz_error *err)
 {
     const char *comma = "";
     wz_status status = WZ_OK;
@@ -173,26 +217,27 @@ static wz_status put_vocabulary(const wz_tokenizer *tokenizer, wz_text *scratch,
             continue;
         status = wz_text_append(out, comma, strlen(comma), err);
         if (status == WZ_OK)
-            status = put_token(tokenizer, id, scratch, out, err);
+            status = put_token(tokenizer, id, alphabet, out, err);
         if (status == WZ_OK)
-            status = wz_text_printf(out, err, ":%u", id);
+            status = put_id(id, out, err);
         comma = ",";
     }
     return status;
 }
 
-static wz_status put_merges(const wz_tokenizer *tokenizer, wz_text *scratch, wz_text *out, wz_error *err)
+static wz_status put_merges(const wz_tokenizer *tokenizer, const spelling *alphabet, wz_text *out,
+                            wz_error *err)
 {
     const wz_bpe *bpe = &tokenizer->bpe;
     wz_status status = WZ_OK;
     for (size_t rank = 0; status == WZ_OK && rank < bpe->merge_count; rank++) {
         status = wz_text_append(out, rank == 0 ? "[" : ",[", rank == 0 ? 1 : 2, err);
         if (status == WZ_OK)
-            status = put_token(tokenizer, bpe->left[rank], scratch, out, err);
+            status = put_token(tokenizer, bpe->left[rank], alphabet, out, err);
         if (status == WZ_OK)
             status = wz_text_append(out, ",", 1, err);
         if (status == WZ_OK)
-            status = put_token(tokenizer, bpe->right[rank], scratch, out, err);
+            status = put_token(tokenizer, bpe->right[rank], alphabet, out, err);
         if (status == WZ_OK)
             status = wz_text_append(out, "]", 1, err);
     }
@@ -220,7 +265,7 @@ static wz_status put_open(json_t *object, wz_text *out, wz_error *err)
 static wz_status put_model(const wz_tokenizer *tokenizer, wz_text *out, wz_error *err)
 {
     static const char vocab[] = ",\"vocab\":{", merges[] = "},\"merges\":[", close[] = "]}";
-    wz_text scratch = {0};
+    spelling bytes = {.scratch = {0}};
     json_t *value = with(with(object_of_type("BPE"), "dropout", json_null()), "unk_token", json_null());
     value = with(with(value, "continuing_subword_prefix", json_null()), "end_of_word_suffix", json_null());
     value = with(with(value, "fuse_unk", json_false()), "byte_fallback", json_false());
@@ -229,12 +274,14 @@ static wz_status put_model(const wz_tokenizer *tokenizer, wz_text *out, wz_error
     if (status == WZ_OK)
         status = wz_text_append(out, vocab, sizeof vocab - 1, err);
     if (status == WZ_OK)
-        status = put_vocabulary(tokenizer, &scratch, out, err);
+        status = spell_bytes(&bytes, err);
+    if (status == WZ_OK)
+        status = put_vocabulary(tokenizer, &bytes, out, err);
     if (status == WZ_OK)
         status = wz_text_append(out, merges, sizeof merges - 1, err);
     if (status == WZ_OK)
-        status = put_merges(tokenizer, &scratch, out, err);
-    wz_text_clear(&scratch);
+        status = put_merges(tokenizer, &bytes, out, err);
+    wz_text_clear(&bytes.scratch);
     return status == WZ_OK ? wz_text_append(out, close, sizeof close - 1, err) : status;
 }
 
