@@ -28,6 +28,8 @@ typedef struct wz_layer_offsets {
     int64_t pair[WZ_LORA_TARGETS][2]; /* A and B of the adapters that there are */
 } wz_layer_offsets;
 
+#define WZ_LINEARS 4 /* linear layers of a layer */
+
 typedef struct wz_model {
     wz_model_config config;
     wz_backend *backend;
@@ -52,6 +54,8 @@ typedef struct wz_model {
     /* Copies of the weights of linear layers, layer by layer, and then of the head, as the backend's `prepare` makes them;
      * NULL: none. The head has one where the working type is not WZ_F32. */
     void *prepared;
+    size_t prepared_end
+        [WZ_LINEARS]; /* within a layer's, of each linear layer's; one that ends where it begins is none */
     size_t prepared_layer_bytes, prepared_head_bytes;
 } wz_model;
 

@@ -227,8 +227,7 @@ static wz_status refuse(const wz_model *model, const wz_trainer_options *options
                         wz_error *err)
 {
     const bool can_cut = options->groups_per_pack > 1;
-    const bool could_halve = model->adapter_params > 0 && model->halves == NULL &&
-                             model->backend->ops->supports_type(model->backend, WZ_BF16);
+    const bool could_halve = model->adapter_params > 0 && model->halves == NULL;
     return wz_fail(
         err, WZ_ERR_RESOURCE,
         "the run needs %.1f MiB, %.1f MiB more than the %.1f MiB it may use: lower %s (now %lld), %s, or "
