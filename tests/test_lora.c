@@ -324,9 +324,7 @@ START_TEST(model_bytes_counts_gradients_of_adapters_only)
     ck_assert_int_eq(wz_model_trained_count(w.model), 2 * layer);
     ck_assert_double_eq(wz_model_config_adapter_parameters(c), 2.0 * (double)layer);
     ck_assert_int_lt(w.model->trained, 2 * layer + 16 * 28 + 16); /* padding of 28 views */
-    const size_t prepared =
-        w.model->prepared_layer_bytes * (size_t)c->num_hidden_layers + w.model->prepared_head_bytes;
-    ck_assert_uint_eq(wz_model_bytes(w.model) - prepared,
+    ck_assert_uint_eq(wz_model_bytes(w.model) - wz_model_prepared_bytes(w.model),
                       sizeof(float) * (size_t)(w.model->floats + 3 * w.model->trained +
                                                c->max_position_embeddings * c->head_dim));
     close_world(&w);

@@ -50,6 +50,11 @@ static const char *const variants[] = {
     "num_iterations=2 "
     "grammar_coef=0.1",
     "precision=bf16 answer_grammar=false max_completion_length=8 top_p=0.9 temperature=0.8" LITTLE,
+    ("precision=bf16 lora_rank=4 lora_target_modules=q_proj,v_proj,o_proj,gate_proj,down_proj "
+     "frozen_dtype=bf16 grammar_coef=0.1 model.model_type=qwen2 model.attention_bias=true "
+     "model.zero_init_head=false"),
+    "lora_rank=3 frozen_dtype=bf16 model.zero_init_head=false answer_grammar=false max_completion_length=8 "
+    "top_p=0.9 temperature=0.8" LITTLE,
 #endif
 };
 enum { VARIANTS = sizeof variants / sizeof variants[0] };

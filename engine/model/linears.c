@@ -118,7 +118,7 @@ wz_status wz_model_allocate_prepared(wz_model *model, wz_error *err)
     for (int i = 0; i < WZ_LINEARS; i++)
         model->prepared_end[i] = model->prepared_layer_bytes += prepared_bytes(be, each[i]);
     model->prepared_head_bytes = be->working_type == WZ_F32 ? 0 : prepared_bytes(be, &head);
-    const size_t bytes = prepared_layers_bytes(model) + model->prepared_head_bytes;
+    const size_t bytes = wz_model_prepared_bytes(model);
     if (bytes == 0)
         return WZ_OK;
     return be->ops->alloc(model->backend, bytes, "weights laid out for products", &model->prepared, err);

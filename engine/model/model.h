@@ -77,6 +77,7 @@ const wz_param *wz_model_find_param(const wz_model *model, const char *name);
 int64_t wz_model_parameter_count(const wz_model *model); /* without padding and adapters */
 int64_t wz_model_trained_count(const wz_model *model);   /* of what is trained */
 size_t wz_model_bytes(const wz_model *model);
+size_t wz_model_prepared_bytes(const wz_model *model); /* of that, copies of weights that products read */
 /* host [param->count] from and to the backend; to a bf16 parameter rounded to nearest, ties to even. After setting,
  * wz_model_weights_changed is due. */
 void wz_model_get_param(const wz_model *model, const wz_param *param, float *host);

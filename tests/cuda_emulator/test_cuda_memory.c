@@ -51,6 +51,12 @@ static const char *const variants[] = {
      "per_device_train_batch_size=8"),
     "answer_grammar=false max_completion_length=3 generation_batch_size=8 eval_problems=2 "
     "per_device_train_batch_size=8",
+    "lora_rank=4 frozen_dtype=bf16 model.zero_init_head=false model.intermediate_size=288",
+    ("lora_rank=40 lora_target_modules=q_proj,v_proj,up_proj frozen_dtype=bf16 precision=bf16 beta=0.1 "
+     "model.model_type=qwen2 model.attention_bias=true model.zero_init_head=false"),
+    ("lora_rank=4 frozen_dtype=bf16 answer_grammar=false max_completion_length=3 generation_batch_size=8 "
+     "eval_problems=2 top_p=0.9 per_device_train_batch_size=8"),
+    "lora_rank=4 precision=bf16 model.zero_init_head=false",
 };
 enum { VARIANTS = sizeof variants / sizeof variants[0] };
 
