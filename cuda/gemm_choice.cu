@@ -249,10 +249,10 @@ size_t cuda_gemm_bytes(const cuda_gemm *gemm, const wz_op_bounds *b)
                   chunk = cuda_head_chunk(b), many = MANY_CHUNKS * chunk;
     const int64_t layers[][2] = {
         {qkv, b->hidden}, {b->hidden, q}, {2 * f, b->hidden}, {b->hidden, f}, {chunk, b->hidden}};
-    /* several chunks, and the rest of the vocabulary beside them, where sampling cuts */
+    /* several chunks, and what is left of the vocabulary, in rows of all of it where sampling cuts */
     size_t most = logits_bytes(chunk <= b->vocab ? many : 0, many, b->hidden, gemm->working_type);
     const size_t rest =
-        logits_bytes(chunk > 0 ? b->vocab % chunk : 0, cuda_head_stride(b), b->hidden, gemm->working_type);
+        logits_bytes(chunk < b->vocab ? chunk : b->vocab, cuda_head_stride(b), b->hidden, gemm->working_type);
     most = rest > most ? rest : most;
     for (size_t i = 0; i < sizeof layers / sizeof layers[0]; i++) {
         const size_t bytes = layer_bytes(layers[i][0], layers[i][1], gemm->working_type);

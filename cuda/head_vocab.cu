@@ -4,20 +4,24 @@
 
 #include "cuda/head_score.h"
 
+/* chunk: as in cuda_product. */
+static void multiply_logits(cuda_backend *cuda, float *logits, int64_t stride, wz_tensor tile,
+                            wz_tensor columns, int64_t chunk)
+{
+    if (columns.rows == 0)
+        return;
+    cuda_product product = cuda_product_of(wz_tensor{logits, tile.rows, columns.rows, stride, WZ_F32}, tile,
+                                           false, columns, true, false);
+    product.chunk = chunk;
+    cuda_multiply(cuda, &product, "head logits");
+}
+
 void head_logits(cuda_backend *cuda, float *logits, int64_t stride, wz_tensor tile, wz_tensor head,
                  int64_t column, int64_t width)
 {
-    const int64_t whole = width / CHUNK * CHUNK, first[2] = {0, whole}, end[2] = {whole, width};
-    for (int i = 0; i < 2; i++) {
-        if (first[i] == end[i])
-            continue;
-        const int64_t columns = end[i] - first[i];
-        cuda_product product =
-            cuda_product_of(wz_tensor{logits + first[i], tile.rows, columns, stride, WZ_F32}, tile, false,
-                            head_columns(head, column + first[i], columns), true, false);
-        product.chunk = i == 0 ? CHUNK : 0; /* sampling may take several at once */
-        cuda_multiply(cuda, &product, "head logits");
-    }
+    const int64_t whole = width / CHUNK * CHUNK; /* sampling may take several at once */
+    multiply_logits(cuda, logits, stride, tile, head_columns(head, column, whole), CHUNK);
+    multiply_logits(cuda, logits + whole, stride, tile, head_columns(head, column + whole, width - whole), 0);
 }
 
 /* What is known of one entry of a tile after some chunks. */
