@@ -95,12 +95,10 @@ const op_case backend_cases[] = {
      false},
 
     {&op_head_score,
-     {.rows = 17, .in = 9, .vocab = 601, .groups = 4, .temperature = 1.3f, .masks = MIXED, .pad = 1, FROZEN},
+     {.rows = 6, .in = 9, .vocab = 290, .groups = 3, .temperature = 1.3f, .masks = MIXED, .pad = 1, FROZEN},
      false},
-    {&op_head_score, {.rows = 3, .in = 8, .vocab = 1030, .groups = 2, .temperature = 0.8f, FROZEN}, false},
 
-    {&op_head_allowed, {.rows = 11, .in = 17, .vocab = 90, .groups = 3, .masks = SMALL, FROZEN}, false},
-    {&op_head_allowed, {.rows = 6, .in = 8, .vocab = 700, .groups = 2, .masks = SMALL, FROZEN}, false},
+    {&op_head_allowed, {.rows = 4, .in = 8, .vocab = 270, .groups = 2, .masks = SMALL, FROZEN}, false},
     {&op_head_allowed, {.rows = 1, .in = 5, .vocab = 11, .groups = 1, .masks = SMALL}, false},
     {&op_head_allowed, {.rows = 11, .in = 17, .vocab = 90, .groups = 3, .masks = SMALL, .pad = 2}, false},
     {&op_head_allowed, {.rows = 6, .in = 6, .vocab = 700, .groups = 2, .masks = SMALL}, false},
