@@ -66,22 +66,12 @@ static void cuda_describe(const wz_backend *backend, wz_backend_info *out)
                            cuda->runtime,
                            0,
                            0,
-                           cuda_gemm_taken(cuda->gemm) + cuda->scratch.bytes + cuda->ring.bytes +
-                               cuda->passing.memory.bytes + cuda_decode_taken(cuda),
+                           cuda_gemm_taken(cuda->gemm) + cuda->scratch.bytes + cuda->widened.bytes +
+                               cuda->ring.bytes + cuda->passing.memory.bytes + cuda_decode_taken(cuda),
                            cuda_gemm_record(cuda->gemm),
                            !cuda->exact};
     if (cudaMemGetInfo(&out->memory_free, &out->memory) != cudaSuccess)
         (void)cudaGetLastError();
-}
-
-static bool cuda_supports_type(const wz_backend *backend, wz_dtype type)
-{
-    return type == WZ_F32 || type == backend->working_type;
-}
-
-static bool cuda_supports_low_rank(const wz_backend *backend)
-{
-    return backend->working_type == WZ_F32;
 }
 
 static void cuda_upload(wz_backend *backend, void *to, const void *host, size_t bytes)
@@ -126,8 +116,6 @@ static const wz_backend_ops *cuda_table(void)
     ops.describe = cuda_describe;
     ops.gemm_rate = cuda_gemm_rate;
     ops.memory_rate = cuda_memory_rate;
-    ops.supports_type = cuda_supports_type;
-    ops.supports_low_rank = cuda_supports_low_rank;
     ops.own_bytes = cuda_own_bytes;
     ops.reserve = cuda_reserve;
     ops.alloc = cuda_alloc;

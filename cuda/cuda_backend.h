@@ -43,6 +43,7 @@ typedef struct cuda_backend {
     bool stream_made;
     cuda_gemm *gemm;
     cuda_block scratch; /* of one op */
+    cuda_block widened; /* an operand of one product */
     cuda_ring ring;     /* copies of host arrays */
     cuda_pool passing;
     bool exact;
@@ -96,9 +97,10 @@ cuda_need cuda_elementwise_need(const wz_op_bounds *bounds);
 cuda_need cuda_head_sample_need(const wz_op_bounds *bounds, wz_dtype working_type);
 cuda_need cuda_head_score_need(const wz_op_bounds *bounds);
 cuda_need cuda_head_vocab_need(const wz_op_bounds *bounds, wz_dtype working_type);
-/* Elements of a row of the logits that products make; 0: none do. */
-int64_t cuda_head_columns(const wz_op_bounds *bounds);
-cuda_need cuda_linear_need(const wz_op_bounds *bounds);
+/* Columns of a chunk of the logits that products make, 0: none do; elements from row to row of logits, at most. */
+int64_t cuda_head_chunk(const wz_op_bounds *bounds);
+int64_t cuda_head_stride(const wz_op_bounds *bounds);
+cuda_need cuda_linear_need(const wz_op_bounds *bounds, wz_dtype working_type);
 cuda_need cuda_norm_need(const wz_op_bounds *bounds);
 cuda_need cuda_optimizer_need(const wz_op_bounds *bounds);
 /* Makes a block as large as this, if it is smaller; what it held is lost. False on no memory. */
@@ -144,7 +146,7 @@ const char *cuda_gemm_record(const cuda_gemm *gemm);
 size_t cuda_gemm_bytes(const cuda_gemm *gemm, const wz_op_bounds *bounds);
 wz_status cuda_gemm_reserve(cuda_gemm *gemm, const wz_op_bounds *bounds, wz_error *err);
 size_t cuda_gemm_taken(const cuda_gemm *gemm);
-/* C [m, n] = op(A) op(B) + added + bias; sums in fp32. */
+/* C [m, n] = scale op(A) op(B) + added + bias; sums in fp32. */
 typedef struct cuda_product {
     const void *a, *b;
     void *c;
@@ -155,18 +157,29 @@ typedef struct cuda_product {
     wz_dtype type, c_type; /* of A and B, of C: WZ_F32 or WZ_BF16 */
     int64_t
         chunk; /* C is some of many columns, whole chunks of so many: they have the same bits however many; 0: no */
+    float scale = 1.0f;  /* no algorithm depends on it */
+    bool widens = false; /* B lies there as bf16, a frozen matrix, where the type is WZ_F32 (cuda/widen.cu) */
 } cuda_product;
-/* accumulate: C is added. */
+/* accumulate: C is added. The type is A's. */
 static inline cuda_product cuda_product_of(wz_tensor c, wz_tensor a, bool a_transposed, wz_tensor b,
                                            bool b_transposed, bool accumulate)
 {
-    return cuda_product{a.data,       b.data,   c.data,    accumulate ? c.data : NULL,
-                        NULL,         c.rows,   c.columns, a_transposed ? a.rows : a.columns,
-                        a.stride,     b.stride, c.stride,  a_transposed,
-                        b_transposed, a.type,   c.type,    0};
+    return cuda_product{a.data,       b.data,
+                        c.data,       accumulate ? c.data : NULL,
+                        NULL,         c.rows,
+                        c.columns,    a_transposed ? a.rows : a.columns,
+                        a.stride,     b.stride,
+                        c.stride,     a_transposed,
+                        b_transposed, a.type,
+                        c.type,       0,
+                        1.0f,         a.type == WZ_F32 && b.type == WZ_BF16};
 }
 /* A shape's first product chooses its algorithm, for which it waits for the device. */
 void cuda_multiply(cuda_backend *cuda, const cuda_product *product, const char *what);
+/* The same of one that widens: B goes, as a whole or in whole chunks, into a block of the backend's own. */
+void cuda_multiply_widened(cuda_backend *cuda, const cuda_product *product, const char *what);
+/* Bytes of that block: of the largest matrix that is widened at once; 0: none is. */
+size_t cuda_widened_bytes(const wz_op_bounds *bounds, wz_dtype working_type);
 
 /* --- sums over rows in a fixed order --- */
 /* sum[column] += the rows of partial [parts][stride]. */
@@ -231,7 +244,8 @@ void cuda_rmsnorm_backward(wz_backend *backend, wz_tensor dx, wz_tensor copy, wz
                            wz_tensor dy, wz_tensor x, const int32_t *gather, const float *rstd,
                            const float *weight, const wz_row_groups *groups);
 void cuda_convert(wz_backend *backend, wz_tensor to, wz_tensor from);
-/* The weights as products with a tensor of this type read them: as they are, or their copy. */
+/* The weights as products with a tensor of this type read them: as they are, or their copy. Frozen ones that are bf16 serve
+ * both types: products of fp32 widen them. */
 wz_tensor cuda_weight_for(const wz_linear *linear, wz_dtype type);
 size_t cuda_prepared_bytes(const wz_backend *backend, const wz_linear *linear);
 void cuda_prepare(wz_backend *backend, void *to, const wz_linear *linear);
@@ -240,10 +254,15 @@ void cuda_linear_forward(wz_backend *backend, wz_tensor y, wz_tensor x, const wz
 void cuda_linear_backward_input(wz_backend *backend, wz_tensor dx, wz_tensor dy, const wz_linear *linear);
 void cuda_linear_backward_weight(wz_backend *backend, const wz_linear *gradient, wz_tensor dy, wz_tensor x,
                                  const wz_row_groups *groups);
-/* Beside the layer's own products; cuda/low_rank.cu */
-void cuda_pairs_forward(cuda_backend *cuda, wz_tensor y, wz_tensor x, const wz_linear *linear);
-void cuda_pairs_backward_input(cuda_backend *cuda, wz_tensor dx, wz_tensor dy, const wz_linear *linear);
-size_t cuda_pair_bytes(int64_t rows, int64_t widest, int64_t rank);
+/* Beside the layer's own products; cuda/low_rank.cu. begins: what they come to is written, else added. */
+void cuda_pairs_forward(cuda_backend *cuda, wz_tensor y, wz_tensor x, const wz_linear *linear, bool begins);
+void cuda_pairs_backward_input(cuda_backend *cuda, wz_tensor dx, wz_tensor dy, const wz_linear *linear,
+                               bool begins);
+size_t cuda_pair_bytes(int64_t rows, int64_t rank, wz_dtype type);
+/* Copies of all pairs' matrices in the working type: their bytes, making them, and where they are. */
+size_t cuda_pairs_prepared_bytes(const wz_backend *backend, const wz_linear *linear);
+void cuda_prepare_pairs(wz_backend *backend, char *to, const wz_linear *linear);
+const char *cuda_pair_copies(const wz_backend *backend, const wz_linear *linear);
 void cuda_linear_backward_pairs(wz_backend *backend, const wz_linear *gradient, const wz_linear *linear,
                                 wz_tensor dy, wz_tensor x, const wz_row_groups *groups);
 void cuda_qk_norm_forward(wz_backend *backend, wz_tensor qkv, wz_tensor raw, float *rstd,

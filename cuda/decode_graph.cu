@@ -13,7 +13,7 @@ typedef struct graph_key {
     decode_tables tables;
     decode_pack pack;
     wz_decode_size size;
-    const void *owner, *scratch;
+    const void *owner, *scratch, *widened;
 } graph_key;
 
 typedef struct decode_graph {
@@ -35,6 +35,7 @@ static void make_key(const cuda_backend *cuda, const wz_decode_size *size, const
     key->size = *size;
     key->owner = owner;
     key->scratch = cuda->scratch.data;
+    key->widened = cuda->widened.data;
 }
 
 /* The device may be busy with it. */

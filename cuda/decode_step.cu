@@ -259,7 +259,8 @@ static void sample_vocabulary(cuda_backend *cuda, wz_tensor hidden, wz_tensor he
 {
     const decode_memory *m = &cuda->decode->memory;
     const int64_t most = requests < TILE_ROWS ? requests : TILE_ROWS, columns = draw_columns(most, head.rows);
-    const draw_places at = places_of(most, most * columns, hidden.columns, head.type);
+    const wz_dtype type = cuda->base.working_type;
+    const draw_places at = places_of(most, most * columns, hidden.columns, type);
     char *base = (char *)cuda_scratch(cuda, at.end, "decoding");
     if (base == NULL)
         return;
@@ -267,7 +268,7 @@ static void sample_vocabulary(cuda_backend *cuda, wz_tensor hidden, wz_tensor he
         const int64_t rows = requests - first < TILE_ROWS ? requests - first : TILE_ROWS;
         const draw_memory memory = {(float *)(base + at.logits),
                                     columns,
-                                    {base + at.hidden, rows, hidden.columns, hidden.columns, head.type},
+                                    {base + at.hidden, rows, hidden.columns, hidden.columns, type},
                                     (sample_state *)(base + at.states)};
         draw_tile(cuda, &memory, m->values + first, m->entries + first, hidden, head,
                   &cuda->decode->pack.rule);

@@ -1,8 +1,8 @@
 /* Embedding, RoPE and SwiGLU. */
 #include "cuda/rows.h"
 
-template <int N>
-static __global__ void embedding_forward(matrix<float> y, matrix<float> table, const int32_t *token)
+template <typename T, int N>
+static __global__ void embedding_forward(matrix<float> y, matrix<T> table, const int32_t *token)
 {
     over_units<N>(y.rows, y.columns, [&](int64_t row, int64_t column) {
         write_elements(row_of(y, row) + column, read_elements<N>(row_of(table, token[row]) + column));
@@ -22,13 +22,16 @@ void cuda_embedding_forward(wz_backend *backend, wz_tensor y, wz_tensor table, c
     const int32_t *index = cuda_stage(cuda, token, y.rows, "embedding: tokens");
     if (y.rows == 0 || index == NULL)
         return;
-    with_units<4>(
-        [&](auto n) {
-            constexpr int N = n;
-            WZ_LAUNCH(embedding_forward<N>, row_blocks(y.columns / N, y.rows), row_threads(y.rows), 0,
-                      cuda->stream, matrix_of<float>(y), matrix_of<float>(table), index);
-        },
-        y, table);
+    with_type(table.type, [&](auto element) {
+        using T = decltype(element);
+        with_units<16 / (int)sizeof(T)>(
+            [&](auto n) {
+                constexpr int N = n;
+                WZ_LAUNCH((embedding_forward<T, N>), row_blocks(y.columns / N, y.rows), row_threads(y.rows),
+                          0, cuda->stream, matrix_of<float>(y), matrix_of<T>(table), index);
+            },
+            y, table);
+    });
     CUDA_LAUNCHED(cuda, "embedding forward", y.rows, y.columns);
 }
 

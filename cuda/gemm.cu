@@ -234,15 +234,15 @@ wz_status gemm_library_run(gemm_library *gemm, const cuda_product *p, const gemm
                            wz_error *err)
 {
     const cublaslt *lt = &gemm->lt;
-    const float one = 1.0f, beta = p->added != NULL ? 1.0f : 0.0f;
+    const float beta = p->added != NULL ? 1.0f : 0.0f;
     const void *added = p->added != NULL ? p->added : p->c;
     cublasLtMatmulAlgo_t algo;
     descriptors d;
     memcpy(&algo, algorithm, sizeof algo);
     cublasStatus_t status = create(lt, p, p->m, p->k, &d);
     if (status == CUBLAS_STATUS_SUCCESS)
-        status = lt->Matmul(gemm->handle, d.product, &one, p->b, d.a, p->a, d.b, &beta, added, d.c, p->c, d.c,
-                            &algo, gemm->workspace, WORKSPACE, gemm->stream);
+        status = lt->Matmul(gemm->handle, d.product, &p->scale, p->b, d.a, p->a, d.b, &beta, added, d.c, p->c,
+                            d.c, &algo, gemm->workspace, WORKSPACE, gemm->stream);
     destroy(lt, &d);
     return status == CUBLAS_STATUS_SUCCESS ? WZ_OK : cannot(gemm, p, status, err);
 }

@@ -203,6 +203,10 @@ void cuda_multiply(cuda_backend *cuda, const cuda_product *p, const char *what)
     wz_error err = {{0}};
     if (cuda->failed != WZ_OK)
         return; /* nothing is known of the operands */
+    if (p->widens) {
+        cuda_multiply_widened(cuda, p, what);
+        return;
+    }
     wz_status status = algorithm_for(cuda, p, &algorithm, &err);
     if (status == WZ_OK)
         status = gemm_library_run(cuda->gemm->library, p, &algorithm, &err);
@@ -229,28 +233,27 @@ static size_t layer_bytes(int64_t out, int64_t in, wz_dtype type)
     return most;
 }
 
-/* Of a trial of logits [*, columns]; columns 0: there is none. */
-static size_t logits_bytes(int64_t columns, int64_t width, wz_dtype type)
+/* Of a trial of logits [*, columns], so many elements from row to row; columns 0: there is none. */
+static size_t logits_bytes(int64_t columns, int64_t stride, int64_t width, wz_dtype type)
 {
-    const cuda_product logits = {NULL,  NULL,  NULL,    NULL,  NULL, 0,    columns, width,
-                                 width, width, columns, false, true, type, WZ_F32,  0};
+    const cuda_product logits = {NULL,  NULL,  NULL,   NULL,  NULL, 0,    columns, width,
+                                 width, width, stride, false, true, type, WZ_F32,  0};
     return columns > 0 ? gemm_trial_bytes(&logits) : 0;
 }
 
 /* Of the largest trial among a run's products. */
 size_t cuda_gemm_bytes(const cuda_gemm *gemm, const wz_op_bounds *b)
 {
-    wz_op_bounds uncut = *b;
-    uncut.cuts = false;
     const int64_t q = b->attention.heads * b->attention.head_dim,
                   qkv = q + 2 * b->attention.kv_heads * b->attention.head_dim, f = b->intermediate,
-                  chunk = cuda_head_columns(&uncut);
+                  chunk = cuda_head_chunk(b), many = MANY_CHUNKS * chunk;
     const int64_t layers[][2] = {
         {qkv, b->hidden}, {b->hidden, q}, {2 * f, b->hidden}, {b->hidden, f}, {chunk, b->hidden}};
-    /* several chunks, and what only sampling that cuts has: all columns at once */
-    size_t most = logits_bytes(chunk <= b->vocab ? MANY_CHUNKS * chunk : 0, b->hidden, gemm->working_type);
-    const size_t whole = logits_bytes(cuda_head_columns(b), b->hidden, gemm->working_type);
-    most = whole > most ? whole : most;
+    /* several chunks, and what is left of the vocabulary, in rows of all of it where sampling cuts */
+    size_t most = logits_bytes(chunk <= b->vocab ? many : 0, many, b->hidden, gemm->working_type);
+    const size_t rest =
+        logits_bytes(chunk < b->vocab ? chunk : b->vocab, cuda_head_stride(b), b->hidden, gemm->working_type);
+    most = rest > most ? rest : most;
     for (size_t i = 0; i < sizeof layers / sizeof layers[0]; i++) {
         const size_t bytes = layer_bytes(layers[i][0], layers[i][1], gemm->working_type);
         most = bytes > most ? bytes : most;

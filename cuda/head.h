@@ -121,13 +121,14 @@ static __device__ __forceinline__ float log_probability(float l, const softmax_s
     return __fsub_rn(l, log_sum(s));
 }
 
-/* logits[j] = head[tokens[j]] . hidden, by a warp: lanes share out the features, halves are added. */
+/* logits[j] = head[tokens[j]] . hidden, by a warp: lanes share out the features, halves are added. H: as the head is stored. */
+template <typename H>
 static __device__ __forceinline__ void gather_logits(float *logits, const float *hidden,
-                                                     const matrix<float> &head, const uint32_t *tokens,
+                                                     const matrix<H> &head, const uint32_t *tokens,
                                                      int64_t count)
 {
     for (int64_t j = 0; j < count; j++) {
-        const float *column = row_of(head, tokens[j]);
+        const H *column = row_of(head, tokens[j]);
         float sum = 0.0f;
         for (int64_t d = threadIdx.x; d < head.columns; d += WZ_WARP)
             sum = fmaf(column[d], hidden[d], sum);
@@ -139,8 +140,9 @@ static __device__ __forceinline__ void gather_logits(float *logits, const float 
 }
 
 /* Logits of a set, and their sums; by a warp. */
+template <typename H>
 static __device__ __forceinline__ softmax_sums set_sums(float *logits, const float *hidden,
-                                                        const matrix<float> &head, const uint32_t *tokens,
+                                                        const matrix<H> &head, const uint32_t *tokens,
                                                         int64_t count, float scale)
 {
     softmax_sums sums = no_sums();
@@ -207,7 +209,8 @@ static inline wz_tensor head_columns(wz_tensor head, int64_t column, int64_t wid
     return wz_tensor{data, width, head.columns, head.stride, head.type};
 }
 
-/* Columns [column, column + width) of the logits of a tile's rows, to logits [rows][stride]. */
+/* Columns [column, column + width) of the logits of a tile's rows, to logits [rows][stride]: whole chunks, of which the first
+ * begins with `column`, then the rest. */
 void head_logits(cuda_backend *cuda, float *logits, int64_t stride, wz_tensor tile, wz_tensor head,
                  int64_t column, int64_t width);
 

@@ -103,8 +103,9 @@ static __device__ __forceinline__ sample_value value_of(const winner &best, cons
     return sample_value{best.token, log_probability(best.logit, sums), entropy_of(sums)};
 }
 
+template <typename H>
 static __global__ void sample_sets(sample_value *values, sample_batch batch, matrix<float> hidden,
-                                   matrix<float> head, draw_rule rule)
+                                   matrix<H> head, draw_rule rule)
 {
     const int64_t i = (int64_t)blockIdx.x * HEAD_WARPS + threadIdx.y;
     if (i >= batch.rows || batch.entries[i].count == 0)
@@ -118,7 +119,8 @@ static __global__ void sample_sets(sample_value *values, sample_batch batch, mat
         values[i] = value_of(best, sums);
 }
 
-static __global__ void gather_sets(sample_batch batch, matrix<float> hidden, matrix<float> head)
+template <typename H>
+static __global__ void gather_sets(sample_batch batch, matrix<float> hidden, matrix<H> head)
 {
     const int64_t i = (int64_t)blockIdx.x * HEAD_WARPS + threadIdx.y;
     if (i >= batch.rows)
@@ -165,14 +167,20 @@ static __global__ void sample_chunks(sample_value *values, sample_state *states,
 void draw_sets(cuda_backend *cuda, sample_value *values, const sample_batch *batch, wz_tensor hidden,
                wz_tensor head, const draw_rule *rule)
 {
-    WZ_LAUNCH(sample_sets, entry_blocks(batch->rows), entry_threads(), 0, cuda->stream, values, *batch,
-              matrix_of<float>(hidden), matrix_of<float>(head), *rule);
+    with_type(head.type, [&](auto element) {
+        using H = decltype(element);
+        WZ_LAUNCH(sample_sets<H>, entry_blocks(batch->rows), entry_threads(), 0, cuda->stream, values, *batch,
+                  matrix_of<float>(hidden), matrix_of<H>(head), *rule);
+    });
 }
 
 void gather_batch(cuda_backend *cuda, const sample_batch *batch, wz_tensor hidden, wz_tensor head)
 {
-    WZ_LAUNCH(gather_sets, entry_blocks(batch->rows), entry_threads(), 0, cuda->stream, *batch,
-              matrix_of<float>(hidden), matrix_of<float>(head));
+    with_type(head.type, [&](auto element) {
+        using H = decltype(element);
+        WZ_LAUNCH(gather_sets<H>, entry_blocks(batch->rows), entry_threads(), 0, cuda->stream, *batch,
+                  matrix_of<float>(hidden), matrix_of<H>(head));
+    });
 }
 
 void draw_tile(cuda_backend *cuda, const draw_memory *memory, sample_value *values,

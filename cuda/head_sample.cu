@@ -117,7 +117,7 @@ static memory_places places_of(int64_t rows, int64_t pairs, int64_t width, wz_dt
 static bool make_memory(const sample_call *c, int64_t rows, int64_t pairs, batch_memory *out)
 {
     const int64_t width = c->hidden.columns;
-    const wz_dtype type = c->working_head.type;
+    const wz_dtype type = c->cuda->base.working_type;
     const memory_places at = places_of(rows, pairs, width, type);
     char *base = (char *)cuda_scratch(c->cuda, at.end, "head sample");
     if (base == NULL)
@@ -136,10 +136,15 @@ static size_t batch_room(int64_t rows, int64_t pairs)
     return (size_t)rows * 2 * sizeof(sample_entry) + (size_t)pairs * sizeof(uint32_t) + 3 * 256;
 }
 
-int64_t cuda_head_columns(const wz_op_bounds *b)
+int64_t cuda_head_chunk(const wz_op_bounds *b)
 {
-    const int64_t stride = b->whole && b->cuts ? logits_stride(b->vocab) : 0;
-    return !b->whole && b->table == 0 ? 0 : stride > CHUNK ? stride : CHUNK;
+    return b->whole || b->table > 0 ? CHUNK : 0;
+}
+
+int64_t cuda_head_stride(const wz_op_bounds *b)
+{
+    const int64_t stride = b->whole && b->cuts ? logits_stride(b->vocab) : 0, chunk = cuda_head_chunk(b);
+    return stride > chunk ? stride : chunk;
 }
 
 cuda_need cuda_head_sample_need(const wz_op_bounds *b, wz_dtype type)

@@ -58,9 +58,10 @@ static bool make_lists(const score_call *c, score_lists *out)
     return true;
 }
 
-static __global__ void small_scores(score_pair *result, float *logits, matrix<float> hidden,
-                                    matrix<float> head, const score_entry *entries, int64_t count,
-                                    const uint32_t *tokens, float scale)
+template <typename H>
+static __global__ void small_scores(score_pair *result, float *logits, matrix<float> hidden, matrix<H> head,
+                                    const score_entry *entries, int64_t count, const uint32_t *tokens,
+                                    float scale)
 {
     const int64_t i = (int64_t)blockIdx.x * HEAD_WARPS + threadIdx.y;
     if (i >= count)
@@ -73,8 +74,9 @@ static __global__ void small_scores(score_pair *result, float *logits, matrix<fl
 }
 
 /* logits become their gradients; dhidden is written. */
+template <typename H>
 static __global__ void small_gradients(matrix<float> dhidden, float *logits, matrix<float> hidden,
-                                       matrix<float> head, const score_entry *entries, int64_t count,
+                                       matrix<H> head, const score_entry *entries, int64_t count,
                                        const uint32_t *tokens, float scale)
 {
     const int64_t i = (int64_t)blockIdx.x * HEAD_WARPS + threadIdx.y;
@@ -147,9 +149,12 @@ static void score_small(const score_call *c, const score_lists *lists)
     if (lists->smalls == 0 || result == NULL || !stage_small(c, lists, &there))
         return;
     float *logits = (float *)(result + lists->smalls);
-    WZ_LAUNCH(small_scores, entry_blocks(lists->smalls), entry_threads(), 0, c->cuda->stream, result, logits,
-              matrix_of<float>(c->hidden), matrix_of<float>(c->head), there.entries, lists->smalls,
-              there.tokens, c->scale);
+    with_type(c->head.type, [&](auto element) {
+        using H = decltype(element);
+        WZ_LAUNCH(small_scores<H>, entry_blocks(lists->smalls), entry_threads(), 0, c->cuda->stream, result,
+                  logits, matrix_of<float>(c->hidden), matrix_of<H>(c->head), there.entries, lists->smalls,
+                  there.tokens, c->scale);
+    });
     if (CUDA_LAUNCHED(c->cuda, "head score", lists->smalls, lists->pairs))
         fetch_scores(c, result, lists->smalls, lists->small);
 }
@@ -162,9 +167,12 @@ static void small_backward(const score_call *c, const score_lists *lists)
         (float *)cuda_scratch(c->cuda, (size_t)lists->pairs * sizeof(float), "head score backward");
     if (lists->smalls == 0 || logits == NULL || !stage_small(c, lists, &there))
         return;
-    WZ_LAUNCH(small_gradients, entry_blocks(lists->smalls), entry_threads(), 0, c->cuda->stream,
-              matrix_of<float>(c->dhidden), logits, matrix_of<float>(c->hidden), matrix_of<float>(c->head),
-              there.entries, lists->smalls, there.tokens, c->scale);
+    with_type(c->head.type, [&](auto element) {
+        using H = decltype(element);
+        WZ_LAUNCH(small_gradients<H>, entry_blocks(lists->smalls), entry_threads(), 0, c->cuda->stream,
+                  matrix_of<float>(c->dhidden), logits, matrix_of<float>(c->hidden), matrix_of<H>(c->head),
+                  there.entries, lists->smalls, there.tokens, c->scale);
+    });
     if (!CUDA_LAUNCHED(c->cuda, "head score backward", lists->smalls, lists->pairs) || c->dhead.data == NULL)
         return;
     if (!cuda_make_scatter(c->cuda, lists->pair_token, NULL, lists->pairs, &scatter))
@@ -248,6 +256,7 @@ static score_call call_of(wz_backend *backend, wz_tensor hidden, const wz_linear
     c.hidden = hidden;
     c.head = head->weight;
     c.working_head = cuda_weight_for(head, backend->working_type);
+    c.working_type = backend->working_type;
     c.mask = mask;
     c.masks = masks;
     c.scale = 1.0f;

@@ -10,6 +10,7 @@ typedef struct score_call {
     float *logp, *entropy; /* forward; entropy NULL with `allowed` */
     wz_tensor dhidden, dhead, hidden, head;
     wz_tensor working_head;                  /* the head as products over the whole vocabulary read it */
+    wz_dtype working_type;                   /* of these products */
     const float *dlogp, *dentropy;           /* backward; dentropy NULL with `allowed` */
     const float *known_logp, *known_entropy; /* the same, as forward gave them; NULL with `allowed` */
     const int32_t *target;                   /* NULL with `allowed` */

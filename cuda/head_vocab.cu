@@ -4,13 +4,24 @@
 
 #include "cuda/head_score.h"
 
+/* chunk: as in cuda_product. */
+static void multiply_logits(cuda_backend *cuda, float *logits, int64_t stride, wz_tensor tile,
+                            wz_tensor columns, int64_t chunk)
+{
+    if (columns.rows == 0)
+        return;
+    cuda_product product = cuda_product_of(wz_tensor{logits, tile.rows, columns.rows, stride, WZ_F32}, tile,
+                                           false, columns, true, false);
+    product.chunk = chunk;
+    cuda_multiply(cuda, &product, "head logits");
+}
+
 void head_logits(cuda_backend *cuda, float *logits, int64_t stride, wz_tensor tile, wz_tensor head,
                  int64_t column, int64_t width)
 {
-    cuda_product product = cuda_product_of(wz_tensor{logits, tile.rows, width, stride, WZ_F32}, tile, false,
-                                           head_columns(head, column, width), true, false);
-    product.chunk = width % CHUNK == 0 ? CHUNK : 0; /* sampling may take several at once */
-    cuda_multiply(cuda, &product, "head logits");
+    const int64_t whole = width / CHUNK * CHUNK; /* sampling may take several at once */
+    multiply_logits(cuda, logits, stride, tile, head_columns(head, column, whole), CHUNK);
+    multiply_logits(cuda, logits + whole, stride, tile, head_columns(head, column + whole, width - whole), 0);
 }
 
 /* What is known of one entry of a tile after some chunks. */
@@ -97,15 +108,16 @@ static __global__ void logs_of_sums(tile_memory tile, int64_t rows)
 }
 
 /* Of entries with a target, whose logit less its log-probability is the log of the sum; a warp has an entry. */
-template <typename T>
-static __global__ void logs_of_scores(tile_memory tile, matrix<T> hidden, matrix<T> head,
+template <typename T, typename H>
+static __global__ void logs_of_scores(tile_memory tile, matrix<T> hidden, matrix<H> head,
                                       const score_entry *entries, float scale)
 {
     const int64_t r = (int64_t)blockIdx.x * HEAD_WARPS + threadIdx.y;
     if (r >= hidden.rows)
         return;
     const score_entry e = entries[r];
-    const T *x = row_of(hidden, r), *w = row_of(head, e.target);
+    const T *x = row_of(hidden, r);
+    const H *w = row_of(head, e.target);
     float logit = 0.0f;
     for (int64_t d = threadIdx.x; d < hidden.columns; d += WZ_WARP)
         logit = fmaf(x[d], w[d], logit);
@@ -177,7 +189,7 @@ cuda_need cuda_head_vocab_need(const wz_op_bounds *b, wz_dtype type)
 
 static bool make_tile(const score_call *c, tile_memory *out)
 {
-    const wz_dtype type = c->working_head.type;
+    const wz_dtype type = c->working_type;
     const size_t width = (size_t)c->hidden.columns, chunk = (size_t)TILE_ROWS * CHUNK * sizeof(float);
     char *base = (char *)cuda_scratch(c->cuda, tile_bytes(c->hidden.columns, type), "head score");
     out->logits = (float *)base;
@@ -201,8 +213,8 @@ typedef struct tile_walk {
 
 static wz_tensor tile_hidden(const tile_walk *w)
 {
-    const wz_tensor head = w->call->working_head;
-    return wz_tensor{w->tile.hidden, w->rows, head.columns, head.columns, head.type};
+    const int64_t width = w->call->hidden.columns;
+    return wz_tensor{w->tile.hidden, w->rows, width, width, w->call->working_type};
 }
 
 static int64_t chunk_logits(const tile_walk *w, int64_t column)
@@ -230,9 +242,9 @@ static void chunk_backward(const tile_walk *w, int64_t column, int64_t width)
 {
     const score_call *c = w->call;
     const wz_tensor hidden = tile_hidden(w), head = head_columns(c->working_head, column, width),
-                    slopes = {w->tile.slopes, w->rows, width, CHUNK, head.type},
+                    slopes = {w->tile.slopes, w->rows, width, CHUNK, c->working_type},
                     dhidden = {w->tile.dhidden, w->rows, hidden.columns, hidden.columns, WZ_F32};
-    with_type(head.type, [&](auto element) {
+    with_type(slopes.type, [&](auto element) {
         using T = decltype(element);
         WZ_LAUNCH(chunk_gradients<T>, dim3((unsigned)w->rows), chunk_threads(), 0, c->cuda->stream,
                   (T *)slopes.data, w->tile, w->entries, w->tokens, column, width, c->scale);
@@ -256,10 +268,14 @@ static bool find_logs(const tile_walk *w)
             return false;
         WZ_LAUNCH(logs_of_sums, dim3(blocks), dim3(128), 0, c->cuda->stream, w->tile, w->rows);
     } else {
-        with_type(c->working_head.type, [&](auto element) {
-            using T = decltype(element);
-            WZ_LAUNCH(logs_of_scores<T>, entry_blocks(w->rows), entry_threads(), 0, c->cuda->stream, w->tile,
-                      matrix_of<T>(tile_hidden(w)), matrix_of<T>(c->working_head), w->entries, c->scale);
+        with_type(c->working_type, [&](auto element) {
+            with_type(c->working_head.type, [&](auto head_element) {
+                using T = decltype(element);
+                using H = decltype(head_element);
+                WZ_LAUNCH((logs_of_scores<T, H>), entry_blocks(w->rows), entry_threads(), 0, c->cuda->stream,
+                          w->tile, matrix_of<T>(tile_hidden(w)), matrix_of<H>(c->working_head), w->entries,
+                          c->scale);
+            });
         });
     }
     return CUDA_LAUNCHED(c->cuda, "head score backward", w->rows, c->head.rows);

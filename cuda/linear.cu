@@ -1,62 +1,55 @@
 /* Linear layers: products, and biases around them. */
+#include <assert.h>
+
 #include "cuda/rows.h"
 
-template <typename T, int N> static __global__ void convert(matrix<T> to, matrix<float> from)
-{
-    over_units<N>(to.rows, to.columns, [&](int64_t row, int64_t column) {
-        write_elements(row_of(to, row) + column, read_elements<N>(row_of(from, row) + column));
-    });
-}
+/* Copies in a working type that is not fp32: of the weights, unless these are frozen and stored in it; of the bias; of
+ * pairs. Where those of bias and pairs begin: */
+typedef struct copy_places {
+    size_t bias, pairs;
+} copy_places;
 
-void cuda_convert(wz_backend *backend, wz_tensor to, wz_tensor from)
+static copy_places places_of(const wz_backend *backend, const wz_linear *linear)
 {
-    cuda_backend *cuda = cuda_of(backend);
-    if (to.rows == 0)
-        return;
-    with_type(to.type, [&](auto element) {
-        using T = decltype(element);
-        with_units<4>(
-            [&](auto n) {
-                constexpr int N = n;
-                WZ_LAUNCH((convert<T, N>), row_blocks(to.columns / N, to.rows), row_threads(to.rows), 0,
-                          cuda->stream, matrix_of<T>(to), matrix_of<float>(from));
-            },
-            to, from);
-    });
-    CUDA_LAUNCHED(cuda, "convert", to.rows, to.columns);
-}
-
-/* The copy of a bias follows that of its weights. */
-static size_t prepared_weight_bytes(const wz_backend *backend, const wz_linear *linear)
-{
-    return cuda_whole_steps((size_t)(linear->weight.rows * linear->weight.columns) *
-                            wz_type_bytes(backend->working_type));
+    const wz_tensor weight = linear->weight;
+    const int64_t weights = weight.type == backend->working_type ? 0 : weight.rows * weight.columns,
+                  biases = linear->bias.data == NULL ? 0 : linear->bias.columns;
+    const size_t size = wz_type_bytes(backend->working_type), bias = cuda_whole_steps((size_t)weights * size);
+    return copy_places{bias, bias + cuda_whole_steps((size_t)biases * size)};
 }
 
 size_t cuda_prepared_bytes(const wz_backend *backend, const wz_linear *linear)
 {
-    const size_t bias = linear->bias.data == NULL ? 0 : (size_t)linear->bias.columns;
-    if (backend->working_type == WZ_F32)
-        return 0;
-    return prepared_weight_bytes(backend, linear) + bias * wz_type_bytes(backend->working_type);
+    return backend->working_type == WZ_F32
+               ? 0
+               : places_of(backend, linear).pairs + cuda_pairs_prepared_bytes(backend, linear);
+}
+
+const char *cuda_pair_copies(const wz_backend *backend, const wz_linear *linear)
+{
+    return (const char *)linear->prepared + places_of(backend, linear).pairs;
+}
+
+static wz_tensor copy_at(void *data, wz_tensor of, wz_dtype type)
+{
+    return wz_tensor{data, of.rows, of.columns, of.columns, type};
 }
 
 void cuda_prepare(wz_backend *backend, void *to, const wz_linear *linear)
 {
-    const wz_tensor weight = linear->weight, bias = linear->bias;
+    const copy_places at = places_of(backend, linear);
     const wz_dtype type = backend->working_type;
-    cuda_convert(backend, wz_tensor{to, weight.rows, weight.columns, weight.columns, type}, weight);
-    if (bias.data != NULL)
-        cuda_convert(backend,
-                     wz_tensor{(char *)to + prepared_weight_bytes(backend, linear), 1, bias.columns,
-                               bias.columns, type},
-                     bias);
+    if (at.bias > 0)
+        cuda_convert(backend, copy_at(to, linear->weight, type), linear->weight);
+    if (linear->bias.data != NULL)
+        cuda_convert(backend, copy_at((char *)to + at.bias, linear->bias, type), linear->bias);
+    cuda_prepare_pairs(backend, (char *)to + at.pairs, linear);
 }
 
 wz_tensor cuda_weight_for(const wz_linear *linear, wz_dtype type)
 {
     const wz_tensor w = linear->weight;
-    return type == w.type ? w : wz_tensor{(void *)linear->prepared, w.rows, w.columns, w.columns, type};
+    return type == WZ_F32 || type == w.type ? w : copy_at((void *)linear->prepared, w, type);
 }
 
 /* The bias as products with a result of this type read it. */
@@ -64,29 +57,48 @@ static const void *bias_for(const wz_backend *backend, const wz_linear *linear, 
 {
     if (linear->bias.data == NULL || type == linear->bias.type)
         return linear->bias.data;
-    return (const char *)linear->prepared + prepared_weight_bytes(backend, linear);
+    return (const char *)linear->prepared + places_of(backend, linear).bias;
+}
+
+/* Whether pairs come before the layer's own product, which is then added to what they give. To a result of bf16 that is
+ * complete they could add nothing that is less than half its last place: what adapters learn first. */
+static bool pairs_begin(wz_tensor result, const wz_linear *linear)
+{
+    return linear->pairs > 0 && result.type != WZ_F32;
 }
 
 void cuda_linear_forward(wz_backend *backend, wz_tensor y, wz_tensor x, const wz_linear *linear,
                          wz_tensor residual)
 {
+    cuda_backend *cuda = cuda_of(backend);
+    const bool begin = pairs_begin(y, linear);
+    assert(!begin || residual.data == NULL);
     if (y.rows == 0)
         return;
-    cuda_product product = cuda_product_of(y, x, false, cuda_weight_for(linear, x.type), true, false);
-    product.added = residual.data;
+    if (begin)
+        cuda_pairs_forward(cuda, y, x, linear, true);
+    cuda_product product = cuda_product_of(y, x, false, cuda_weight_for(linear, x.type), true, begin);
+    if (!begin)
+        product.added = residual.data;
     product.bias = bias_for(backend, linear, y.type);
-    cuda_multiply(cuda_of(backend), &product, "linear forward");
-    cuda_pairs_forward(cuda_of(backend), y, x, linear);
+    cuda_multiply(cuda, &product, "linear forward");
+    if (!begin)
+        cuda_pairs_forward(cuda, y, x, linear, false);
 }
 
 void cuda_linear_backward_input(wz_backend *backend, wz_tensor dx, wz_tensor dy, const wz_linear *linear)
 {
+    cuda_backend *cuda = cuda_of(backend);
+    const bool begin = pairs_begin(dx, linear);
     if (dx.rows == 0)
         return;
+    if (begin)
+        cuda_pairs_backward_input(cuda, dx, dy, linear, true);
     const cuda_product product =
-        cuda_product_of(dx, dy, false, cuda_weight_for(linear, dy.type), false, false);
-    cuda_multiply(cuda_of(backend), &product, "linear backward, input");
-    cuda_pairs_backward_input(cuda_of(backend), dx, dy, linear);
+        cuda_product_of(dx, dy, false, cuda_weight_for(linear, dy.type), false, begin);
+    cuda_multiply(cuda, &product, "linear backward, input");
+    if (!begin)
+        cuda_pairs_backward_input(cuda, dx, dy, linear, false);
 }
 
 /* partial[part][column] = the part's rows of dy, added in order. */
@@ -103,14 +115,11 @@ template <typename T> static __global__ void bias_parts(float *partial, matrix<T
 }
 
 /* Of biases (q, k and v have the only ones), and of pairs. */
-cuda_need cuda_linear_need(const wz_op_bounds *b)
+cuda_need cuda_linear_need(const wz_op_bounds *b, wz_dtype type)
 {
-    const int64_t q = b->attention.heads * b->attention.head_dim,
-                  width = q + 2 * b->attention.kv_heads * b->attention.head_dim;
-    const int64_t inner = b->intermediate > q ? b->intermediate : q,
-                  widest = inner > b->hidden ? inner : b->hidden;
+    const int64_t width = (b->attention.heads + 2 * b->attention.kv_heads) * b->attention.head_dim;
     const size_t bias = (size_t)(part_count(b->rows) * width) * sizeof(float),
-                 pairs = cuda_pair_bytes(b->rows, widest, b->rank);
+                 pairs = cuda_pair_bytes(b->rows, b->rank, type);
     return cuda_need{bias > pairs ? bias : pairs, 0};
 }
 

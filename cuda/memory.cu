@@ -38,7 +38,7 @@ static cuda_need need_of(const wz_op_bounds *bounds, wz_dtype type)
 {
     const cuda_need needs[] = {
         cuda_attention_need(bounds),  cuda_elementwise_need(bounds),      cuda_head_sample_need(bounds, type),
-        cuda_head_score_need(bounds), cuda_head_vocab_need(bounds, type), cuda_linear_need(bounds),
+        cuda_head_score_need(bounds), cuda_head_vocab_need(bounds, type), cuda_linear_need(bounds, type),
         cuda_norm_need(bounds),       cuda_optimizer_need(bounds),        cuda_decode_need(bounds, type)};
     cuda_need all = {0, 0};
     size_t most = 0;
@@ -55,7 +55,8 @@ size_t cuda_own_bytes(const wz_backend *backend, const wz_op_bounds *bounds)
 {
     const cuda_need need = need_of(bounds, backend->working_type);
     return cuda_gemm_bytes(((const cuda_backend *)backend)->gemm, bounds) + cuda_whole_steps(need.scratch) +
-           cuda_ring_bytes(need.staged) + cuda_decode_bytes(bounds);
+           cuda_widened_bytes(bounds, backend->working_type) + cuda_ring_bytes(need.staged) +
+           cuda_decode_bytes(bounds);
 }
 
 wz_status cuda_reserve(wz_backend *backend, const wz_op_bounds *bounds, size_t passing, wz_error *err)
@@ -67,6 +68,8 @@ wz_status cuda_reserve(wz_backend *backend, const wz_op_bounds *bounds, size_t p
     if (status != WZ_OK)
         return status;
     if (cuda_grow(cuda, &cuda->scratch, cuda_whole_steps(need.scratch), "scratch memory of ops") &&
+        cuda_grow(cuda, &cuda->widened, cuda_widened_bytes(bounds, backend->working_type),
+                  "frozen weights, widened") &&
         cuda_ring_grow(cuda, cuda_ring_bytes(need.staged), "copies of host arrays") && is_free)
         (void)cuda_grow(cuda, &cuda->passing.memory, cuda_whole_steps(passing), "short-lived blocks");
     status = cuda_gemm_reserve(cuda->gemm, bounds, err);
@@ -134,6 +137,7 @@ void cuda_release(wz_backend *backend, void *block)
 void cuda_memory_clear(cuda_backend *cuda)
 {
     (void)cudaFree(cuda->scratch.data);
+    (void)cudaFree(cuda->widened.data);
     cuda_ring_clear(&cuda->ring);
     (void)cudaFree(cuda->passing.memory.data);
 }

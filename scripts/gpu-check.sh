@@ -197,12 +197,12 @@ part_bench() {
     return $failed
 }
 
-# Sampler and trainer are compared in every fifth step; the largest difference must be 0.
+# train_in PRECISION ARGUMENT...: sampler and trainer are compared in every fifth step; the largest difference must be 0.
 train_in() {
-    local run=$logs/run-$1 start=$SECONDS differences
+    local run=$logs/run-$1-$# start=$SECONDS differences
     within 60 "$build/wavezero" train scripts/configs/quickstart.yaml --overwrite output_dir="$run" device=cuda \
-        precision="$1" max_steps=40 eval_steps=40 save_steps=40 exactness_check_steps=5 || return 1
-    echo "40 steps of scripts/configs/quickstart.yaml in $1 in $((SECONDS - start)) s"
+        precision="$1" max_steps=40 eval_steps=40 save_steps=40 exactness_check_steps=5 "${@:2}" || return 1
+    echo "40 steps of scripts/configs/quickstart.yaml in $* in $((SECONDS - start)) s"
     cat "$run/env.json"
     differences=$(sed -n 's/.*"sampling\/sampling_logp_difference\/max": \([^,}]*\).*/\1/p' "$run/metrics.jsonl" |
         sort -u | paste -sd ' ')
@@ -215,6 +215,7 @@ part_train() {
     local precision failed=0
     for precision in fp32 bf16; do
         train_in "$precision" || failed=1
+        train_in "$precision" lora_rank=8 frozen_dtype=bf16 model.zero_init_head=false || failed=1
     done
     return $failed
 }

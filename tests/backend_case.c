@@ -33,11 +33,12 @@ void case_name(const op_case *test, char *out, size_t size)
     (void)snprintf(
         out, size,
         "%s rows=%lld in=%lld out=%lld pad=%lld groups=%lld heads=%lld/%lld head_dim=%lld vocab=%lld "
-        "masks=%d%s%s%s%s%s",
+        "masks=%d%s%s%s%s%s%s",
         test->op->name, (long long)s->rows, (long long)s->in, (long long)s->out, (long long)s->pad,
         (long long)s->groups, (long long)s->heads, (long long)s->kv_heads, (long long)s->head_dim,
         (long long)s->vocab, (int)s->masks, s->bias ? " bias" : "", s->residual ? " residual" : "",
-        s->aliased ? " aliased" : "", s->gathered ? " gathered" : "", s->type == WZ_BF16 ? " bf16" : "");
+        s->aliased ? " aliased" : "", s->gathered ? " gathered" : "", s->type == WZ_BF16 ? " bf16" : "",
+        s->frozen_type == WZ_BF16 ? " frozen bf16" : "");
 }
 
 static void *zeroed(int64_t count, size_t size)
@@ -260,7 +261,8 @@ void bench_create(bench *b, const op_case *test, wz_backend *be)
     b->field_count = test->op->fields(b->s, b->fields);
     for (size_t f = 0; f < b->field_count; f++) {
         const field *at = &b->fields[f];
-        b->host[f] = uniform_numbers(at->rows * at->columns, 100 + (uint32_t)f, b->s->type);
+        b->host[f] = uniform_numbers(at->rows * at->columns, 100 + (uint32_t)f,
+                                     at->type == WZ_F32 ? b->s->type : at->type);
         b->value[f] = allocate(b, f, at->type);
         b->gradient[f] = allocate(b, f, at->gradient_type);
     }

@@ -46,6 +46,7 @@ typedef enum mask_pattern { WHOLE, SMALL, MIXED } mask_pattern;
 
 typedef struct shape {
     wz_dtype type;         /* the working type */
+    wz_dtype frozen_type;  /* of a matrix that is not trained */
     int64_t rows, in, out; /* rows; input and output width (or whatever the op calls so) */
     int64_t pad;           /* elements between rows */
     int64_t groups;

@@ -12,8 +12,11 @@ enum { HIDDEN, HEAD, LOGP, ENTROPY };
 static size_t score_fields(const shape *s, field *out)
 {
     out[HIDDEN] = (field){.name = "hidden", .rows = s->rows, .columns = s->in, .gradient = WRITTEN};
-    out[HEAD] = (field){
-        .name = "head", .rows = s->vocab, .columns = s->in, .gradient = s->frozen ? NO_GRADIENT : ADDED};
+    out[HEAD] = (field){.name = "head",
+                        .rows = s->vocab,
+                        .columns = s->in,
+                        .type = s->frozen_type,
+                        .gradient = s->frozen ? NO_GRADIENT : ADDED};
     out[LOGP] = (field){
         .name = "logp", .rows = s->rows, .columns = 1, .packed = true, .on_host = true, .output = true};
     out[ENTROPY] = out[LOGP];

@@ -1,5 +1,6 @@
 /* Low-rank pairs beside a frozen linear layer: y = x w^T + scale (x a^T) b^T, one pair on the first third of the outputs,
  * another from their middle on; those between have none. */
+#include <math.h>
 #include <string.h>
 
 #include "tests/backend_ops.h"
@@ -22,7 +23,7 @@ static int64_t outputs_of(const shape *s, int pair)
 static size_t pairs_fields(const shape *s, field *out)
 {
     out[X] = working(s, (field){.name = "x", .rows = s->rows, .columns = s->in, .gradient = WRITTEN});
-    out[WEIGHT] = (field){.name = "weight", .rows = s->out, .columns = s->in};
+    out[WEIGHT] = (field){.name = "weight", .rows = s->out, .columns = s->in, .type = s->frozen_type};
     for (int p = 0; p < PAIRS; p++) {
         out[A0 + 2 * p] =
             (field){.name = p == 0 ? "a0" : "a1", .rows = s->head_dim, .columns = s->in, .gradient = ADDED};
@@ -107,10 +108,51 @@ static int64_t pairs_terms(const shape *s)
     return (most > s->rows ? most : s->rows) + most + s->head_dim + 6;
 }
 
+/* Of one pair, for the field f: sums of absolute values of the terms that have what stands between its products, which is
+ * rounded to bf16. */
+static void add_inner(const bench *b, double *const *at, int pair, size_t f, double *out)
+{
+    const shape *s = b->s;
+    const int64_t r = s->head_dim, first = first_of(s, pair), outputs = outputs_of(s, pair);
+    const double *a = at[A0 + 2 * pair], *up = at[B0 + 2 * pair];
+    for (int64_t i = 0; i < s->rows; i++)
+        for (int64_t k = 0; k < r; k++) {
+            const double *x = at[X] + i * s->in;
+            const double inner = SCALE * product(x, a + k * s->in, s->in);
+            double dinner = 0.0;
+            for (int64_t o = 0; o < outputs; o++) {
+                const double dy = (double)b->host[Y][i * s->out + first + o];
+                dinner += SCALE * dy * up[o * r + k];
+                if (f == Y)
+                    out[i * s->out + first + o] += fabs(inner * up[o * r + k]);
+                if (f == (size_t)(B0 + 2 * pair))
+                    out[o * r + k] += fabs(dy * inner);
+            }
+            for (int64_t j = 0; j < s->in; j++)
+                if (f == X)
+                    out[i * s->in + j] += fabs(dinner * a[k * s->in + j]);
+                else if (f == (size_t)(A0 + 2 * pair))
+                    out[k * s->in + j] += fabs(dinner * x[j]);
+        }
+}
+
+/* What pairs add to y is rounded once more when it is written, and to dx so after each pair: n roundings of a sum and of its
+ * terms make ((1 + v)^n - 1) times the sum of absolute values at most, v = BF16_ROUNDOFF. */
+static void pairs_inner(const bench *b, double *const *at, size_t f, double *out)
+{
+    const double n = f == Y ? 2.0 : f == X ? 1.0 + PAIRS : 1.0;
+    for (int p = 0; p < PAIRS; p++)
+        add_inner(b, at, p, f, out);
+    for (int64_t i = 0; i < b->fields[f].rows * b->fields[f].columns; i++)
+        out[i] *= (pow(1.0 + BF16_ROUNDOFF, n) - 1.0) / BF16_ROUNDOFF;
+}
+
 const op_kind op_pairs = {.name = "low-rank pairs",
                           .fields = pairs_fields,
                           .reference = pairs_reference,
                           .forward = pairs_forward,
                           .backward = pairs_backward,
                           .terms = pairs_terms,
+                          .inner = pairs_inner,
+                          .typed = true,
                           .grouped = true};

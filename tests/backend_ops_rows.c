@@ -11,7 +11,8 @@ enum { TABLE, EMBEDDED };
 
 static size_t embedding_fields(const shape *s, field *out)
 {
-    out[TABLE] = (field){.name = "table", .rows = s->vocab, .columns = s->in, .gradient = ADDED};
+    out[TABLE] = (field){
+        .name = "table", .rows = s->vocab, .columns = s->in, .type = s->frozen_type, .gradient = ADDED};
     out[EMBEDDED] = (field){.name = "y", .rows = s->rows, .columns = s->in, .output = true};
     return 2;
 }
@@ -117,8 +118,11 @@ enum { LINEAR_X, LINEAR_WEIGHT, LINEAR_BIAS, LINEAR_RESIDUAL, LINEAR_Y };
 static size_t linear_fields(const shape *s, field *out)
 {
     out[LINEAR_X] = working(s, (field){.name = "x", .rows = s->rows, .columns = s->in, .gradient = WRITTEN});
-    out[LINEAR_WEIGHT] = (field){
-        .name = "weight", .rows = s->out, .columns = s->in, .gradient = s->frozen ? NO_GRADIENT : ADDED};
+    out[LINEAR_WEIGHT] = (field){.name = "weight",
+                                 .rows = s->out,
+                                 .columns = s->in,
+                                 .type = s->frozen_type,
+                                 .gradient = s->frozen ? NO_GRADIENT : ADDED};
     out[LINEAR_BIAS] = (field){.name = "bias",
                                .rows = s->bias ? 1 : 0,
                                .columns = s->out,

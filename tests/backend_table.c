@@ -2,12 +2,16 @@
 #include "tests/backend_ops.h"
 
 #define ATTENTION_PACK .rows = 44, .prompt = {19, 1, 4}, .completion = {{3, 1, 4}, {2, 0, 5}, {2, 1, 2}}
+#define FROZEN .frozen = true, .frozen_type = WZ_BF16
 #define WIDE_PACK .rows = 210, .prompt = {61, 17, 33}, .completion = {{20, 7, 18}, {13, 1, 9}, {10, 16, 5}}
 
 const op_case backend_cases[] = {
     {&op_embedding, {.rows = 1, .in = 5, .vocab = 7, .groups = 1}, false},
     {&op_embedding, {.rows = 23, .in = 17, .vocab = 9, .groups = 4, .pad = 3}, false},
     {&op_embedding, {.rows = 9, .in = 20, .vocab = 5, .groups = 2}, false},
+
+    {&op_embedding, {.rows = 23, .in = 17, .vocab = 9, .groups = 4, .pad = 3, FROZEN}, false},
+    {&op_embedding, {.rows = 9, .in = 24, .vocab = 5, .groups = 2, FROZEN}, false},
 
     {&op_rmsnorm, {.rows = 1, .in = 1, .groups = 1}, false},
     {&op_rmsnorm, {.rows = 1, .in = 33, .groups = 1}, false},
@@ -35,9 +39,17 @@ const op_case backend_cases[] = {
     {&op_linear, {.rows = 1, .in = 37, .out = 21, .groups = 1, .bias = true, .prepared = true}, false},
     {&op_linear, {.rows = 19, .in = 33, .out = 18, .groups = 2, .residual = true, .prepared = true}, false},
 
+    {&op_linear, {.rows = 1, .in = 1, .out = 1, .groups = 1, FROZEN}, false},
+    {&op_linear, {.rows = 13, .in = 33, .out = 19, .groups = 3, .bias = true, .pad = 3, FROZEN}, false},
+    {&op_linear, {.rows = 9, .in = 16, .out = 40, .groups = 1, .residual = true, FROZEN}, false},
+    {&op_linear, {.rows = 19, .in = 33, .out = 18, .groups = 2, .prepared = true, FROZEN}, false},
+
     {&op_pairs, {.rows = 1, .in = 3, .out = 6, .head_dim = 1, .groups = 1}, false},
     {&op_pairs, {.rows = 17, .in = 16, .out = 48, .head_dim = 4, .groups = 2, .pad = 7}, false},
     {&op_pairs, {.rows = 29, .in = 37, .out = 21, .head_dim = 5, .groups = 3, .prepared = true}, false},
+    {&op_pairs, {.rows = 17, .in = 16, .out = 48, .head_dim = 8, .groups = 2, FROZEN}, false},
+    {&op_pairs, {.rows = 11, .in = 21, .out = 33, .head_dim = 3, .groups = 2, .pad = 5, FROZEN}, false},
+    {&op_pairs, {.rows = 300, .in = 96, .out = 200, .head_dim = 16, .groups = 5, FROZEN}, true},
     {&op_pairs, {.rows = 300, .in = 96, .out = 200, .head_dim = 16, .groups = 5}, true},
 
     {&op_qk_norm, {.rows = 1, .heads = 2, .kv_heads = 1, .head_dim = 4, .groups = 1}, false},
@@ -82,6 +94,11 @@ const op_case backend_cases[] = {
      {.rows = 5, .in = 16, .vocab = 33, .groups = 2, .temperature = 1.0f, .masks = MIXED, .frozen = true},
      false},
 
+    {&op_head_score,
+     {.rows = 6, .in = 9, .vocab = 290, .groups = 3, .temperature = 1.3f, .masks = MIXED, .pad = 1, FROZEN},
+     false},
+
+    {&op_head_allowed, {.rows = 4, .in = 8, .vocab = 270, .groups = 2, .masks = SMALL, FROZEN}, false},
     {&op_head_allowed, {.rows = 1, .in = 5, .vocab = 11, .groups = 1, .masks = SMALL}, false},
     {&op_head_allowed, {.rows = 11, .in = 17, .vocab = 90, .groups = 3, .masks = SMALL, .pad = 2}, false},
     {&op_head_allowed, {.rows = 6, .in = 6, .vocab = 700, .groups = 2, .masks = SMALL}, false},
@@ -92,6 +109,7 @@ const op_case backend_cases[] = {
     {&op_linear, {.rows = 261, .in = 100, .out = 300, .groups = 7, .residual = true, .pad = 4}, true},
     {&op_linear, {.rows = 513, .in = 400, .out = 65, .groups = 2, .residual = true, .aliased = true}, true},
     {&op_linear, {.rows = 300, .in = 500, .out = 300, .groups = 9, .bias = true, .prepared = true}, true},
+    {&op_linear, {.rows = 300, .in = 64, .out = 192, .groups = 9, .bias = true, FROZEN}, true},
     {&op_qk_norm, {.rows = 300, .heads = 4, .kv_heads = 2, .head_dim = 24, .groups = 9}, true},
     {&op_rope, {.rows = 300, .heads = 4, .kv_heads = 2, .head_dim = 24}, true},
     {&op_swiglu, {.rows = 300, .out = 170}, true},
@@ -102,6 +120,9 @@ const op_case backend_cases[] = {
      true},
     {&op_head_score,
      {.rows = 300, .in = 130, .vocab = 500, .groups = 9, .temperature = 1.0f, .masks = SMALL},
+     true},
+    {&op_head_score,
+     {.rows = 300, .in = 65, .vocab = 1100, .groups = 9, .temperature = 0.9f, .masks = MIXED, FROZEN},
      true},
     {&op_head_allowed, {.rows = 300, .in = 64, .vocab = 1100, .groups = 9, .masks = SMALL}, true},
 };

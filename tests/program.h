@@ -230,6 +230,27 @@ static inline void read_rows(const char *path, wz_text *rows)
     wz_text_clear(&text);
 }
 
+/* Rows of a run's metrics that have this number, and the largest of them; 0: none has it. */
+static inline size_t metrics_with(program *p, const char *run, const char *key, double *largest)
+{
+    char file[64], *rest = NULL;
+    wz_text rows = {0};
+    size_t count = 0;
+    (void)snprintf(file, sizeof file, "%s/metrics.jsonl", run);
+    read_rows(temporary_path(&p->where, file), &rows);
+    for (char *line = strtok_r(rows.data, "\n", &rest); line != NULL; line = strtok_r(NULL, "\n", &rest)) {
+        json_t *row = json_loads(line, 0, NULL);
+        const json_t *number = json_object_get(row, key);
+        if (json_is_number(number) && (count++ == 0 || json_number_value(number) > *largest))
+            *largest = json_number_value(number);
+        json_decref(row);
+    }
+    wz_text_clear(&rows);
+    return count;
+}
+/* Of sampler's and trainer's log-probabilities, as a metric. */
+#define METRIC_GAP "sampling/sampling_logp_difference/max"
+
 static inline void assert_same_rows(program *p, const char *a, const char *b, const char *file)
 {
     char path[600];

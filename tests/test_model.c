@@ -20,8 +20,9 @@
  * Measured: 0.042 at worst. */
 #define BF16_BOUND 0.11
 
-/* The last ones have low-rank adapters (tests/tools/make_lora_fixtures.py), in fp32: two more products an op, which the
- * bound's 20 ops leave room for. */
+/* The last ones have low-rank adapters (tests/tools/make_lora_fixtures.py): two more products an op, which the bound's 20
+ * ops leave room for. These adapters are larger than what they stand beside, and their gain more than 10: in bf16 smaller
+ * ones are compared (test_lora.c). */
 static const char *const fixtures[] = {"qwen2", "qwen3", "llama", "lora_qwen2", "lora_llama"};
 #define FIXTURES ((int)(sizeof fixtures / sizeof fixtures[0]))
 enum { PLAIN_FIXTURES = 3 };
@@ -36,12 +37,6 @@ enum { PLAIN_FIXTURES = 3 };
 static wz_dtype working_type(int pair)
 {
     return precisions[pair / FIXTURES];
-}
-
-/* Adapters are computed in fp32 alone. */
-static bool is_computed(int pair)
-{
-    return working_type(pair) == WZ_F32 || pair % FIXTURES < PLAIN_FIXTURES;
 }
 
 /* |got - expected|_2 <= BF16_BOUND |expected|_2 */
@@ -139,7 +134,7 @@ START_TEST(model_fixture_matches_pytorch_in_every_gradient)
     fixture f;
     packed p;
     const wz_dtype type = working_type(_i);
-    if (!is_computed(_i))
+    if (type == WZ_BF16 && _i % FIXTURES >= PLAIN_FIXTURES)
         return;
     fixture_open(&f, fixtures[_i % FIXTURES]);
     wz_backend *be = test_backend_of(type, 2);
@@ -284,8 +279,6 @@ START_TEST(model_forward_step_by_step_gives_the_same_bits)
 {
     fixture f;
     packed whole, steps, lean;
-    if (!is_computed(_i))
-        return;
     fixture_open(&f, fixtures[_i % FIXTURES]);
     wz_backend *be = test_backend_of(working_type(_i), 2);
     wz_model *model = model_create_with(&f.config, be);
@@ -348,8 +341,6 @@ START_TEST(model_gradients_any_threads_cut_or_keeping_give_the_same_bits)
 {
     fixture f;
     const wz_dtype type = working_type(_i);
-    if (!is_computed(_i))
-        return;
     fixture_open(&f, fixtures[_i % FIXTURES]);
     wz_backend *be = test_backend_of(type, 1);
     wz_model *model = model_create_with(&f.config, be);

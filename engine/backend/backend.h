@@ -18,10 +18,10 @@
  * Types. A backend has a working type, WZ_F32 or WZ_BF16. Tensors marked [w] below may be of it, as their `type` says; all
  * others are WZ_F32. Whatever the types, ops compute in fp32 and round (to nearest, ties to even) only where a tensor
  * of type WZ_BF16 is written, or a number becomes a factor of a product of type WZ_BF16: weights of attention and their
- * gradients, gradients of logits. Products read two tensors of one type: where that is WZ_BF16, of weights the copy in
- * `prepared`, which is required then; the weights themselves stay fp32. Matrices that are not trained (linear layers,
- * embedding, head) may be stored as WZ_BF16 in any backend that supports the type: results have the bits that they have with
- * the same numbers stored as WZ_F32. */
+ * gradients, gradients of logits, what stands between a low-rank pair's products. Products read two tensors of one type:
+ * where that is WZ_BF16, of weights that are WZ_F32 the copy in `prepared`, which is required then. Weights that are trained
+ * are WZ_F32; matrices that are not (linear layers, embedding, head) may be stored as WZ_BF16, whatever the working type:
+ * results have the bits that they have with the same numbers stored as WZ_F32. */
 #ifndef WZ_BACKEND_BACKEND_H
 #define WZ_BACKEND_BACKEND_H
 
@@ -90,7 +90,7 @@ typedef struct wz_linear {
     const void
         *prepared;  /* the same weights as `prepare` lays them out; NULL: the backend reads `weight` itself */
     wz_tensor bias; /* [1, out]; data NULL: none */
-    wz_low_rank pair[WZ_LOW_RANK_PAIRS]; /* of disjoint outputs, fp32 */
+    wz_low_rank pair[WZ_LOW_RANK_PAIRS]; /* of disjoint outputs, ascending; fp32 */
     int pairs;                           /* 0: none */
     float pair_scale;
 } wz_linear;
@@ -170,6 +170,7 @@ typedef struct wz_op_bounds {
     wz_attention attention;
     int64_t hidden, intermediate, vocab;                  /* hidden_size, ... */
     int64_t rank;                                         /* of low-rank pairs; 0: there are none */
+    wz_dtype frozen_type;                                 /* of matrices that are not trained */
     int64_t floats;                                       /* of one flat array of parameters */
     int64_t rows, groups, completions, completion_stride; /* of a pack, as in wz_segments */
     int64_t entries;  /* of one head call that scores; 0: forward passes and sampling only */
@@ -193,9 +194,6 @@ typedef struct wz_backend_ops {
     /* Bytes per second in which the whole backend reads a block of this size from end to end, each host thread a part of
      * its own: the best of the rounds that fit into `seconds`. NaN: out of memory. */
     double (*memory_rate)(wz_backend *backend, size_t bytes, double seconds);
-    /* Whether a tensor type (of working tensors, of frozen matrices) / low-rank pairs are implemented. */
-    bool (*supports_type)(const wz_backend *backend, wz_dtype type);
-    bool (*supports_low_rank)(const wz_backend *backend);
 
     /* Bytes that the backend takes beside the caller's memory: libraries' workspaces, and scratch memory of ops within
      * these bounds, about on the CPU and exactly on a GPU. */
@@ -239,22 +237,25 @@ typedef struct wz_backend_ops {
                              wz_tensor dy, wz_tensor x, const int32_t *gather, const float *rstd,
                              const float *weight, const wz_row_groups *groups);
 
-    /* A copy of a layer's weights (and bias) in the form that products read fastest, or in the working type: its size (0:
-     * none is wanted), and making it, which the caller does again whenever the weights have changed. A layer's results may
-     * differ in the last bits with and without it, so one model always uses it or never. */
+    /* A copy of a layer's weights (and bias and pairs) in the form that products read fastest, or in the working type, which
+     * what is stored in it needs none of: its size (0: none is wanted), and making it, which the caller does again whenever
+     * the weights have changed. A layer's results may differ in the last bits with and without it, so one model always uses
+     * it or never. The copy of a layer with pairs serves the layer without them, too. */
     size_t (*prepared_bytes)(const wz_backend *backend, const wz_linear *linear);
     void (*prepare)(wz_backend *backend, void *to, const wz_linear *linear);
     /* y [w] = residual + x w^T + bias + pairs, x [w]; residual.data NULL: 0. residual may be y itself, and is of its type and
-     * stride. To a y of type WZ_BF16 the three are added in fp32, the bias rounded to it, too. */
+     * stride. To a y of type WZ_BF16 the others are added in fp32, the bias rounded to it, too, and what pairs add: one with
+     * pairs has no residual. */
     void (*linear_forward)(wz_backend *backend, wz_tensor y, wz_tensor x, const wz_linear *linear,
                            wz_tensor residual);
-    /* dx [w] = dy w + sum over pairs of scale (dy_p b) a, dy_p being the pair's columns of dy; dy [w]. */
+    /* dx [w] = dy w + sum over pairs of scale (dy_p b) a, dy_p being the pair's columns of dy; dy [w]. To a dx of type
+     * WZ_BF16 the sum is rounded before the rest is added, and after each pair. */
     void (*linear_backward_input)(wz_backend *backend, wz_tensor dx, wz_tensor dy, const wz_linear *linear);
     /* dw += dy^T x and dbias += column sums of dy, per group in order; dy, x [w]. gradient->weight.data NULL: frozen. */
     void (*linear_backward_weight)(wz_backend *backend, const wz_linear *gradient, wz_tensor dy, wz_tensor x,
                                    const wz_row_groups *groups);
-    /* Of each pair: da += scale (dy_p b)^T x and db += scale dy_p^T (x a^T), per group in order. gradient->pair are laid out as
-     * linear->pair; nothing else of gradient is read. NULL where pairs are not supported. */
+    /* Of each pair: da += scale (dy_p b)^T x and db += scale dy_p^T (x a^T), per group in order; dy, x [w]. gradient->pair are
+     * laid out as linear->pair; nothing else of gradient is read. */
     void (*linear_backward_pairs)(wz_backend *backend, const wz_linear *gradient, const wz_linear *linear,
                                   wz_tensor dy, wz_tensor x, const wz_row_groups *groups);
 
@@ -292,7 +293,7 @@ typedef struct wz_backend_ops {
 
     /* Head score: logp[i] = log softmax(l/temperature over set mask[i])[target[i]] and the entropy of that
      * distribution, l = head hidden[i]. Rows x vocabulary is never materialised. Where the working type is WZ_BF16,
-     * logits of the whole vocabulary are made from head->prepared and from hidden rounded alike, and their gradients are
+     * logits of the whole vocabulary are made from the head in it and from hidden rounded alike, and their gradients are
      * rounded for the products with both; those of a set (mask[i] >= 1) are fp32. The head has no bias. */
     void (*head_score_forward)(wz_backend *backend, float *logp, float *entropy, wz_tensor hidden,
                                const wz_linear *head, const int32_t *target, const uint32_t *mask,

@@ -1,8 +1,6 @@
 /* The linear layers: where they stand, and their weights in the form that the backend multiplies by. */
 #include "engine/model/model.h"
 
-#define LINEARS 4 /* of a layer */
-
 /* A matrix as it is stored. */
 static wz_tensor matrix_at(const wz_model *model, int64_t offset, int64_t rows, int64_t columns)
 {
@@ -66,12 +64,11 @@ wz_layer_linears wz_model_linears(const wz_model *model, float *flat, int64_t la
     add_pairs(model, flat, layer, WZ_LORA_DOWN, 1, &all.down);
     if (model->prepared == NULL || flat != model->weights)
         return all;
-    wz_linear *const each[LINEARS] = {&all.qkv, &all.o, &all.gate_up, &all.down};
-    size_t offset = (size_t)layer * model->prepared_layer_bytes;
-    for (int i = 0; i < LINEARS; i++) {
-        const size_t bytes = prepared_bytes(model->backend, each[i]);
-        each[i]->prepared = bytes > 0 ? (char *)model->prepared + offset : NULL;
-        offset += bytes;
+    wz_linear *const each[WZ_LINEARS] = {&all.qkv, &all.o, &all.gate_up, &all.down};
+    const char *copies = (const char *)model->prepared + (size_t)layer * model->prepared_layer_bytes;
+    for (int i = 0; i < WZ_LINEARS; i++) {
+        const size_t begin = i > 0 ? model->prepared_end[i - 1] : 0;
+        each[i]->prepared = model->prepared_end[i] > begin ? copies + begin : NULL;
     }
     return all;
 }
@@ -117,10 +114,11 @@ wz_status wz_model_allocate_prepared(wz_model *model, wz_error *err)
     const wz_layer_linears all = wz_model_linears(model, model->weights, 0); /* layers are alike */
     const wz_linear head = wz_model_whole_head(model);
     const wz_backend *be = model->backend;
-    model->prepared_layer_bytes = prepared_bytes(be, &all.qkv) + prepared_bytes(be, &all.o) +
-                                  prepared_bytes(be, &all.gate_up) + prepared_bytes(be, &all.down);
+    const wz_linear *const each[WZ_LINEARS] = {&all.qkv, &all.o, &all.gate_up, &all.down};
+    for (int i = 0; i < WZ_LINEARS; i++)
+        model->prepared_end[i] = model->prepared_layer_bytes += prepared_bytes(be, each[i]);
     model->prepared_head_bytes = be->working_type == WZ_F32 ? 0 : prepared_bytes(be, &head);
-    const size_t bytes = prepared_layers_bytes(model) + model->prepared_head_bytes;
+    const size_t bytes = wz_model_prepared_bytes(model);
     if (bytes == 0)
         return WZ_OK;
     return be->ops->alloc(model->backend, bytes, "weights laid out for products", &model->prepared, err);
@@ -137,8 +135,8 @@ void wz_model_weights_changed(const wz_model *model)
     const wz_linear head = wz_model_whole_head(model);
     for (int64_t l = 0; model->prepared != NULL && l < model->config.num_hidden_layers; l++) {
         const wz_layer_linears all = wz_model_linears(model, model->weights, l);
-        const wz_linear *const each[LINEARS] = {&all.qkv, &all.o, &all.gate_up, &all.down};
-        for (int i = 0; i < LINEARS; i++)
+        const wz_linear *const each[WZ_LINEARS] = {&all.qkv, &all.o, &all.gate_up, &all.down};
+        for (int i = 0; i < WZ_LINEARS; i++)
             prepare(model, each[i]);
     }
     prepare(model, &head);

@@ -185,6 +185,7 @@ void wz_model_op_bounds(const wz_model_config *c, wz_op_bounds *bounds)
     bounds->intermediate = c->intermediate_size;
     bounds->vocab = c->vocab_size;
     bounds->rank = c->lora.rank;
+    bounds->frozen_type = (wz_dtype)c->frozen_dtype;
 }
 
 /* Whether the backend can compute it. */
@@ -198,16 +199,6 @@ static wz_status check_backend(const wz_model_config *config, const wz_backend *
             "model.head_dim is %lld; on this GPU it can be %lld at most: take more and smaller heads, or "
             "device: cpu",
             (long long)config->head_dim, (long long)info.most_head_dim);
-    if (config->lora.rank > 0 && !backend->ops->supports_low_rank(backend))
-        return wz_fail(
-            err, WZ_ERR_USAGE,
-            "lora_rank is %lld, but the %s backend has no adapters: set device: cpu or lora_rank: 0",
-            (long long)config->lora.rank, backend->ops->name);
-    if (!backend->ops->supports_type(backend, (wz_dtype)config->frozen_dtype))
-        return wz_fail(err, WZ_ERR_USAGE,
-                       "frozen_dtype is bf16, which the %s backend cannot read here: set device: cpu or "
-                       "frozen_dtype: fp32",
-                       backend->ops->name);
     return WZ_OK;
 }
 

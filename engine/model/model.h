@@ -28,6 +28,8 @@ typedef struct wz_layer_offsets {
     int64_t pair[WZ_LORA_TARGETS][2]; /* A and B of the adapters that there are */
 } wz_layer_offsets;
 
+#define WZ_LINEARS 4 /* linear layers of a layer */
+
 typedef struct wz_model {
     wz_model_config config;
     wz_backend *backend;
@@ -52,6 +54,8 @@ typedef struct wz_model {
     /* Copies of the weights of linear layers, layer by layer, and then of the head, as the backend's `prepare` makes them;
      * NULL: none. The head has one where the working type is not WZ_F32. */
     void *prepared;
+    size_t prepared_end
+        [WZ_LINEARS]; /* within a layer's, of each linear layer's; one that ends where it begins is none */
     size_t prepared_layer_bytes, prepared_head_bytes;
 } wz_model;
 
@@ -73,6 +77,7 @@ const wz_param *wz_model_find_param(const wz_model *model, const char *name);
 int64_t wz_model_parameter_count(const wz_model *model); /* without padding and adapters */
 int64_t wz_model_trained_count(const wz_model *model);   /* of what is trained */
 size_t wz_model_bytes(const wz_model *model);
+size_t wz_model_prepared_bytes(const wz_model *model); /* of that, copies of weights that products read */
 /* host [param->count] from and to the backend; to a bf16 parameter rounded to nearest, ties to even. After setting,
  * wz_model_weights_changed is due. */
 void wz_model_get_param(const wz_model *model, const wz_param *param, float *host);
@@ -101,7 +106,7 @@ void wz_model_rope_angles(const wz_model_config *config, int64_t position, float
 wz_status wz_model_init_weights(wz_model *model, uint64_t seed, const int64_t *integer, wz_error *err);
 
 /* Adapters as PEFT starts them: A uniform in +-1/sqrt(in) (Kaiming with a = sqrt(5)), B zero, so that the model computes what
- * it would without them. A function of the seed and the adapter's place alone. */
+ * it would without them (in bf16 on a GPU to within the last bits of other products' algorithms). A function of the seed and the adapter's place alone. */
 wz_status wz_model_init_adapters(wz_model *model, uint64_t seed, wz_error *err);
 
 /* A low-rank adapter, for those that write or show them: the layer computes W x + scale B (A x). */

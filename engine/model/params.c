@@ -29,14 +29,18 @@ int64_t wz_model_trained_count(const wz_model *model)
     return count;
 }
 
+size_t wz_model_prepared_bytes(const wz_model *model)
+{
+    return model->prepared_layer_bytes * (size_t)model->config.num_hidden_layers + model->prepared_head_bytes;
+}
+
 size_t wz_model_bytes(const wz_model *model)
 {
     const int64_t trained = model->gradients != NULL ? 3 * model->trained : 0;
     return ((size_t)(model->floats + trained) +
             (size_t)(model->config.max_position_embeddings * model->config.head_dim)) *
                sizeof(float) +
-           (size_t)model->half_count * wz_type_bytes(WZ_BF16) +
-           model->prepared_layer_bytes * (size_t)model->config.num_hidden_layers + model->prepared_head_bytes;
+           (size_t)model->half_count * wz_type_bytes(WZ_BF16) + wz_model_prepared_bytes(model);
 }
 
 #define PIECE 16384 /* numbers converted at once */

@@ -165,8 +165,12 @@ static wz_status plan_for(wz_policy *policy, const wz_trainer_options *options, 
         wz_run_eval_options(evaluations, &options->mixture.parts[p], &evaluation);
         status = wz_evaluation_memory(policy, &evaluation, &t->bounds, &t->passing, err);
     }
-    if (status == WZ_OK)
+    wz_op_bounds in_fp32 = t->bounds;
+    in_fp32.frozen_type = WZ_F32;
+    if (status == WZ_OK) {
         plan->own = backend->ops->own_bytes(backend, &t->bounds);
+        plan->widened = plan->own - backend->ops->own_bytes(backend, &in_fp32);
+    }
     return status;
 }
 
@@ -205,6 +209,10 @@ static wz_status write_plan(const wz_policy *policy, const wz_trainer_options *o
         options->reuse_activations && options->slices == 1 ? "kept from rollout to update" : "computed twice",
         options->gradient_checkpointing ? ", layers computed again" : "", mebibytes(t->backward),
         mebibytes(t->vectors + t->passing));
+    if (status == WZ_OK && wz_model_prepared_bytes(model) > 0)
+        status = wz_text_printf(table, err, "  copies for products   %10.1f   of weights%s\n",
+                                mebibytes(wz_model_prepared_bytes(model)),
+                                model->backend->working_type == WZ_BF16 ? ", in bf16" : "");
     if (status == WZ_OK && t->reference > 0)
         status = wz_text_printf(table, err, "  reference policy      %10.1f\n", mebibytes(t->reference));
     if (status == WZ_OK && t->average > 0)
@@ -214,12 +222,14 @@ static wz_status write_plan(const wz_policy *policy, const wz_trainer_options *o
                                 "  while loading         %10.1f   the policy that adapters were folded into, "
                                 "before what follows the weights here\n",
                                 mebibytes(plan->loading));
+    if (status == WZ_OK)
+        status = wz_text_printf(table, err, "  buffers of the device %10.1f", mebibytes(plan->own));
+    if (status == WZ_OK && plan->widened > 0)
+        status = wz_text_printf(table, err, "   %.1f of it for one frozen matrix in fp32",
+                                mebibytes(plan->widened));
     return status != WZ_OK ? status
-                           : wz_text_printf(table, err,
-                                            "  buffers of the device %10.1f\n"
-                                            "  total                 %10.1f   of %.1f\n",
-                                            mebibytes(plan->own), mebibytes(wz_memory_plan_total(plan)),
-                                            mebibytes(plan->limit));
+                           : wz_text_printf(table, err, "\n  total                 %10.1f   of %.1f\n",
+                                            mebibytes(wz_memory_plan_total(plan)), mebibytes(plan->limit));
 }
 
 /* Names the shortfall and three remedies. */
@@ -227,8 +237,7 @@ static wz_status refuse(const wz_model *model, const wz_trainer_options *options
                         wz_error *err)
 {
     const bool can_cut = options->groups_per_pack > 1;
-    const bool could_halve = model->adapter_params > 0 && model->halves == NULL &&
-                             model->backend->ops->supports_type(model->backend, WZ_BF16);
+    const bool could_halve = model->adapter_params > 0 && model->halves == NULL;
     return wz_fail(
         err, WZ_ERR_RESOURCE,
         "the run needs %.1f MiB, %.1f MiB more than the %.1f MiB it may use: lower %s (now %lld), %s, or "

@@ -49,6 +49,7 @@ typedef struct wz_memory_plan {
     wz_trainer_memory trainer; /* evaluations included where there are any */
     size_t model;
     size_t own;     /* of the device's libraries and ops */
+    size_t widened; /* of that, of a frozen matrix that products of another type read */
     size_t loading; /* of the model that the weights came from, before the rest was there */
     size_t limit;
     bool is_free_memory; /* the limit: what is free of a GPU's */

@@ -53,12 +53,14 @@ static void multiply(const cuda_product &p, const T *a, const T *b, C *c, bool b
             right[(size_t)k * n + (size_t)j] = b[p.b_transposed ? j * p.ldb + k : k * p.ldb + j];
     for (int64_t i = 0; i < p.m; i++) {
         for (size_t j = 0; j < n; j++)
-            sums[j] = added != nullptr ? (float)added[i * p.ldc + (int64_t)j] : 0.0f;
+            sums[j] = added != nullptr && p.scale == 1.0f ? (float)added[i * p.ldc + (int64_t)j] : 0.0f;
         for (int64_t l = 0; l < p.k; l++) {
             const int64_t k = backwards ? p.k - 1 - l : l;
             const float x = a[p.a_transposed ? k * p.lda + i : i * p.lda + k];
             add_products(sums.data(), x, right.data() + (size_t)k * n, n);
         }
+        for (size_t j = 0; j < n && p.scale != 1.0f; j++)
+            sums[j] = p.scale * sums[j] + (added != nullptr ? (float)added[i * p.ldc + (int64_t)j] : 0.0f);
         for (size_t j = 0; j < n; j++)
             c[i * p.ldc + (int64_t)j] = bias != nullptr ? sums[j] + bias[j] : sums[j];
     }

@@ -415,6 +415,16 @@ cudaError_t cudaMemsetAsync(void *to, int value, size_t bytes, cudaStream_t)
     return cudaSuccess;
 }
 
+cudaError_t cudaMemset2DAsync(void *to, size_t pitch, int value, size_t width, size_t height, cudaStream_t)
+{
+    if (width > 0 && height > 0 && !is_device(to))
+        stop("cudaMemset2DAsync of host memory");
+    count("fill", "memory");
+    for (size_t row = 0; row < height && width > 0; row++)
+        enqueue([=] { memset((char *)to + row * pitch, value, width); });
+    return cudaSuccess;
+}
+
 cudaError_t cudaGetLastError(void)
 {
     const cudaError_t error = has_fault("no_kernel") ? cudaErrorNoKernelImageForDevice : last_error;

@@ -31,37 +31,15 @@ static void set_fault(const char *name)
     p.environment = environment;
 }
 
-/* The largest gap between the log-probabilities of sampler and trainer in a run; rows that measured it are counted. */
-static double largest_gap(const char *run, size_t *measured)
-{
-    char file[64], *rest = NULL;
-    double largest = 0.0;
-    wz_text rows = {0};
-    (void)snprintf(file, sizeof file, "%s/metrics.jsonl", run);
-    read_rows(temporary_path(&p.where, file), &rows);
-    *measured = 0;
-    for (char *line = strtok_r(rows.data, "\n", &rest); line != NULL; line = strtok_r(NULL, "\n", &rest)) {
-        json_t *row = json_loads(line, 0, NULL);
-        const json_t *gap = json_object_get(row, "sampling/sampling_logp_difference/max");
-        if (json_is_number(gap)) {
-            ++*measured;
-            largest = json_number_value(gap) > largest ? json_number_value(gap) : largest;
-        }
-        json_decref(row);
-    }
-    wz_text_clear(&rows);
-    return largest;
-}
-
 START_TEST(train_exact_measures_no_gap_and_train_inexact_logs_one)
 {
-    size_t measured = 0;
+    double largest = 0.0;
     program_succeed(&p, "train " TINY " output_dir=@/exact");
-    ck_assert_double_eq(largest_gap("exact", &measured), 0.0);
-    ck_assert_uint_eq(measured, TINY_STEPS);
+    ck_assert_uint_eq(metrics_with(&p, "exact", METRIC_GAP, &largest), TINY_STEPS);
+    ck_assert_double_eq(largest, 0.0);
     program_succeed(&p, "train " TINY " output_dir=@/fast exact=false");
-    ck_assert_double_gt(largest_gap("fast", &measured), 0.0);
-    ck_assert_uint_eq(measured, TINY_STEPS);
+    ck_assert_uint_eq(metrics_with(&p, "fast", METRIC_GAP, &largest), TINY_STEPS);
+    ck_assert_double_gt(largest, 0.0);
 }
 END_TEST
 

@@ -51,8 +51,14 @@ static const char *const variants[] = {
      "per_device_train_batch_size=8"),
     "answer_grammar=false max_completion_length=3 generation_batch_size=8 eval_problems=2 "
     "per_device_train_batch_size=8",
+    "lora_rank=4 frozen_dtype=bf16 model.zero_init_head=false model.intermediate_size=288",
+    ("lora_rank=40 lora_target_modules=q_proj,v_proj,up_proj frozen_dtype=bf16 precision=bf16 beta=0.1 "
+     "model.model_type=qwen2 model.attention_bias=true model.zero_init_head=false"),
+    ("lora_rank=4 frozen_dtype=bf16 answer_grammar=false max_completion_length=3 generation_batch_size=8 "
+     "eval_problems=2 top_p=0.9 per_device_train_batch_size=8"),
+    "lora_rank=4 precision=bf16 model.zero_init_head=false",
 };
-enum { VARIANTS = sizeof variants / sizeof variants[0] };
+enum { VARIANTS = sizeof variants / sizeof variants[0], FROZEN = 7 }; /* FROZEN: the first stored as bf16 */
 
 /* ... and runs where the plan fits, and is refused where it does not. */
 START_TEST(train_takes_all_memory_before_its_first_step)
@@ -113,6 +119,7 @@ int main(void)
     tcase_add_checked_fixture(tests, make_place, remove_place);
 #ifdef WZ_SANITIZED /* ten times as slow */
     tcase_add_loop_test(tests, train_takes_all_memory_before_its_first_step, 2, 3);
+    tcase_add_loop_test(tests, train_takes_all_memory_before_its_first_step, FROZEN, FROZEN + 2);
 #else
     tcase_add_loop_test(tests, train_takes_all_memory_before_its_first_step, 0, VARIANTS);
 #endif

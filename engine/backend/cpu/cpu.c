@@ -56,18 +56,6 @@ static wz_status cpu_reserve(wz_backend *backend, const wz_op_bounds *bounds, si
     return WZ_OK;
 }
 
-static bool cpu_supports_type(const wz_backend *backend, wz_dtype type)
-{
-    (void)backend;
-    return type == WZ_F32 || type == WZ_BF16; /* the latter of frozen matrices */
-}
-
-static bool cpu_supports_low_rank(const wz_backend *backend)
-{
-    (void)backend;
-    return true;
-}
-
 static wz_status cpu_alloc(wz_backend *backend, size_t bytes, const char *what, void **out, wz_error *err)
 {
     (void)backend;
@@ -187,8 +175,6 @@ static const wz_backend_ops cpu_ops = {
     .describe = cpu_describe,
     .gemm_rate = cpu_gemm_rate,
     .memory_rate = cpu_memory_rate,
-    .supports_type = cpu_supports_type,
-    .supports_low_rank = cpu_supports_low_rank,
     .own_bytes = cpu_own_bytes,
     .reserve = cpu_reserve,
     .alloc = cpu_alloc,
