@@ -89,13 +89,13 @@ static wz_status draw(wz_problem *problem, wz_draws *draws, wz_error *err)
         return status;
     for (size_t entry = 0; entry < problem->number_count; entry++)
         printed[entry] = wz_clip_db(power_db[entry], 0, WZ_D2D_DB_MAX);
-    wz_link_table_number(printed, problem);
+    wz_link_table_number(printed, false, problem);
     return WZ_OK;
 }
 
 static wz_status check_numbers(const wz_problem *problem, wz_error *err)
 {
-    return wz_link_table_check(problem, WZ_D2D_DB_MAX, err);
+    return wz_link_table_check(problem, WZ_D2D_DB_MAX, false, err);
 }
 
 /* gain[i][j] from transmitter j to receiver i, linear, in units of the noise power at full transmit power. */
@@ -103,7 +103,7 @@ static wz_status import(const double *values, size_t rows, size_t columns, const
                         wz_problem *out, wz_error *err)
 {
     const wz_own_gains gains = {rows, columns, data};
-    return wz_link_table_import(&wz_task_d2d, values, &gains, 0, WZ_D2D_DB_MAX, index, out, err);
+    return wz_link_table_import(&wz_task_d2d, values, &gains, 0, WZ_D2D_DB_MAX, false, index, out, err);
 }
 
 /* ---- text ---- */

@@ -10,14 +10,23 @@ size_t wz_link_table_count(const double *values)
     return (size_t)values[0] * (size_t)values[0];
 }
 
-void wz_link_table_number(const int32_t *printed, wz_problem *problem)
+void wz_link_table_number(const int32_t *printed, bool has_gaps, wz_problem *problem)
 {
     const size_t links = problem->size;
     const uint8_t *source = problem->source;
     int32_t direct[WZ_MAX_LINKS] = {0};
-    for (size_t i = 0; i < links; i++)
-        direct[i] = printed[i * (links + 1)];
-    wz_rows_by_falling(links, direct, problem->source);
+    uint8_t place[WZ_MAX_LINKS], order[WZ_MAX_LINKS];
+    size_t count = 0;
+    for (size_t i = 0; i < links; i++) {
+        problem->source[i] = (uint8_t)i;
+        if (has_gaps && printed[i * (links + 1)] == 0)
+            continue;
+        direct[count] = printed[i * (links + 1)];
+        place[count++] = (uint8_t)i;
+    }
+    wz_rows_by_falling(count, direct, order);
+    for (size_t k = 0; k < count; k++)
+        problem->source[place[k]] = place[order[k]];
     for (size_t i = 0; i < links; i++)
         for (size_t j = 0; j < links; j++)
             problem->numbers[i * links + j] = printed[source[i] * links + source[j]];
@@ -46,7 +55,8 @@ static wz_status check_scale(const wz_problem *problem, const double *gain, int 
 }
 
 wz_status wz_link_table_import(const wz_task *task, const double *values, const wz_own_gains *gains,
-                               int offset, int maximum, uint32_t index, wz_problem *out, wz_error *err)
+                               int offset, int maximum, bool has_gaps, uint32_t index, wz_problem *out,
+                               wz_error *err)
 {
     static const char shape[] = "square, one row per receiver and one column per transmitter";
     double own[WZ_TASK_MAX_OPTIONS];
@@ -60,7 +70,7 @@ wz_status wz_link_table_import(const wz_task *task, const double *values, const 
         return status;
     for (size_t entry = 0; entry < out->number_count; entry++)
         printed[entry] = wz_own_db(out, gains->data[entry], offset, maximum);
-    wz_link_table_number(printed, out);
+    wz_link_table_number(printed, has_gaps, out);
     status = check_scale(out, gains->data, offset, maximum, err);
     if (status == WZ_OK)
         task->derive(out);
@@ -71,25 +81,36 @@ wz_status wz_link_table_import(const wz_task *task, const double *values, const 
 
 void wz_link_table_reorder(const wz_problem *from, const uint8_t *order, wz_problem *to)
 {
+    wz_link_table_reorder_gaps(from, order, false, to);
+}
+
+void wz_link_table_reorder_gaps(const wz_problem *from, const uint8_t *order, bool has_gaps, wz_problem *to)
+{
     int32_t printed[WZ_MAX_LINKS * WZ_MAX_LINKS] = {0};
     const size_t links = from->size;
     for (size_t i = 0; i < links; i++)
         for (size_t j = 0; j < links; j++)
             printed[i * links + j] = from->numbers[order[i] * links + order[j]];
-    wz_link_table_number(printed, to);
+    wz_link_table_number(printed, has_gaps, to);
     for (size_t i = 0; i < links; i++)
         to->source[i] = order[to->source[i]];
 }
 
-wz_status wz_link_table_check(const wz_problem *problem, int32_t maximum, wz_error *err)
+wz_status wz_link_table_check(const wz_problem *problem, int32_t maximum, bool has_gaps, wz_error *err)
 {
     wz_status status = wz_problem_check_range(problem, 0, problem->number_count, 0, maximum, "a gain", err);
-    for (size_t i = 1; i < problem->size && status == WZ_OK; i++)
-        if (problem->numbers[i * (problem->size + 1)] > problem->numbers[(i - 1) * (problem->size + 1)])
+    int32_t before = maximum;
+    for (size_t i = 0; i < problem->size && status == WZ_OK; i++) {
+        const int32_t direct = problem->numbers[i * (problem->size + 1)];
+        if (has_gaps && direct == 0)
+            continue;
+        if (direct > before)
             status = wz_fail(err, WZ_ERR_CORRUPT,
                              "%s: link %zu has a larger direct gain than the one before it; links "
                              "are numbered by falling direct gain",
                              problem->task->name, i + 1);
+        before = direct;
+    }
     return status;
 }
 

@@ -24,6 +24,7 @@ enum {
     OPTION_BANDWIDTH_MHZ,
     OPTION_NOISE_FIGURE_DB,
     OPTION_ROW_WIDTH,
+    OPTION_ACTIVE,
     OPTION_COUNT
 };
 
@@ -48,6 +49,9 @@ static const wz_task_option options[OPTION_COUNT] = {
     {"row_width", 0, 0, WZ_MAX_LABELS, 1,
      "gains that a row of a compact prompt has room for, rows last link first: for one policy at several "
      "numbers of links (0: as many as links, rows in order)",
+     NULL},
+    {"active", 0, 0, WZ_MAX_LABELS, 1,
+     "links, at random places among them, that are on the air; all gains of the others are 0 (0: all are)",
      NULL},
 };
 
@@ -75,6 +79,9 @@ static wz_status check(const double *values, wz_error *err)
     if (status == WZ_OK && values[OPTION_CELLS] > values[OPTION_LINKS])
         status = wz_fail(err, WZ_ERR_USAGE, "task.cells = %g is more than task.links = %g",
                          values[OPTION_CELLS], values[OPTION_LINKS]);
+    if (status == WZ_OK && values[OPTION_ACTIVE] > values[OPTION_LINKS])
+        status = wz_fail(err, WZ_ERR_USAGE, "task.active = %g is more than task.links = %g",
+                         values[OPTION_ACTIVE], values[OPTION_LINKS]);
     if (status == WZ_OK && values[OPTION_ROW_WIDTH] != 0 && values[OPTION_ROW_WIDTH] < values[OPTION_LINKS])
         status = wz_fail(err, WZ_ERR_USAGE, "task.row_width = %g: 0 or at least task.links = %g",
                          values[OPTION_ROW_WIDTH], values[OPTION_LINKS]);
@@ -138,6 +145,22 @@ static wz_cells cells_of(const wz_problem *problem)
     };
 }
 
+static bool has_gaps(const wz_problem *problem)
+{
+    return problem->values[OPTION_ACTIVE] > 0;
+}
+
+/* Takes all gains from the links that are not active. */
+static void silence(const wz_problem *problem, wz_draws *draws, int32_t *printed)
+{
+    const size_t links = problem->size;
+    uint8_t order[WZ_MAX_LINKS];
+    wz_draws_permutation(draws, links, order);
+    for (size_t k = (size_t)problem->values[OPTION_ACTIVE]; k < links; k++)
+        for (size_t i = 0; i < links; i++)
+            printed[order[k] * links + i] = printed[i * links + order[k]] = 0;
+}
+
 /* |CN(0,1)|^2 is exponential with mean 1. */
 static wz_status draw(wz_problem *problem, wz_draws *draws, wz_error *err)
 {
@@ -156,17 +179,41 @@ static wz_status draw(wz_problem *problem, wz_draws *draws, wz_error *err)
     }
     for (size_t entry = 0; entry < problem->number_count; entry++)
         printed[entry] = wz_whole_db(linear[entry], WZ_GAIN_DB_OFFSET, printed_max(problem->values));
-    wz_link_table_number(printed, problem);
+    if (has_gaps(problem))
+        silence(problem, draws, printed);
+    wz_link_table_number(printed, has_gaps(problem), problem);
     return WZ_OK;
 }
 
 static wz_status check_numbers(const wz_problem *problem, wz_error *err)
 {
-    return wz_link_table_check(problem, printed_max(problem->values), err);
+    return wz_link_table_check(problem, printed_max(problem->values), has_gaps(problem), err);
+}
+
+/* The table in the first of task.links places, which a policy for so many expects; what is not there is not clipped. */
+static wz_status import_among_gaps(double *own, const wz_own_gains *gains, uint32_t index, wz_problem *out,
+                                   wz_error *err)
+{
+    const size_t links = (size_t)own[OPTION_LINKS], active = gains->rows;
+    double padded[WZ_MAX_LABELS * WZ_MAX_LABELS] = {0};
+    const wz_own_gains table = {links, links, padded};
+    if (active > links)
+        return wz_fail(err, WZ_ERR_CORRUPT,
+                       "power_control: the gain table has %zu links, but task.links = %zu is all there is "
+                       "room for (task.active)",
+                       active, links);
+    for (size_t i = 0; i < active; i++)
+        memcpy(padded + i * links, gains->data + i * active, active * sizeof *padded);
+    own[OPTION_ACTIVE] = (double)active;
+    const wz_status status = wz_link_table_import(&wz_task_power_control, own, &table, WZ_GAIN_DB_OFFSET,
+                                                  printed_max(own), true, index, out, err);
+    if (status == WZ_OK)
+        out->clipped -= links * links - active * active;
+    return status;
 }
 
 /* data (rows, columns): gain[i][j] from transmitter j to receiver i, linear, in units of the noise power at
- * full transmit power. `links` is taken from the table, `levels` from the options; entries outside the
+ * full transmit power. `links` is taken from the table (with task.active `active` is), `levels` from the options; entries outside the
  * printed range are clipped and counted in the problem. */
 static wz_status import(const double *values, size_t rows, size_t columns, const double *data, uint32_t index,
                         wz_problem *out, wz_error *err)
@@ -175,8 +222,15 @@ static wz_status import(const double *values, size_t rows, size_t columns, const
     double own[OPTION_COUNT];
     memcpy(own, values, sizeof own);
     own[OPTION_CELLS] = 0; /* says how gains are drawn */
+    if (values[OPTION_ACTIVE] > 0 && rows == columns)
+        return import_among_gaps(own, &gains, index, out, err);
     return wz_link_table_import(&wz_task_power_control, own, &gains, WZ_GAIN_DB_OFFSET, printed_max(values),
-                                index, out, err);
+                                false, index, out, err);
+}
+
+static void reorder(const wz_problem *from, const uint8_t *order, wz_problem *to)
+{
+    wz_link_table_reorder_gaps(from, order, has_gaps(from), to);
 }
 
 /* ---- text ---- */
@@ -226,7 +280,7 @@ const wz_task wz_task_power_control = {
     .stream = 0,
     .options = options,
     .option_count = OPTION_COUNT,
-    .later_options = 1,
+    .later_options = 2,
     .size_option = OPTION_LINKS,
     .check = check,
     .number_count = wz_link_table_count,
@@ -235,7 +289,7 @@ const wz_task wz_task_power_control = {
     .check_numbers = check_numbers,
     .derive = derive,
     .import = import,
-    .reorder = wz_link_table_reorder,
+    .reorder = reorder,
     .print_compact = print_compact,
     .print_full = print_full,
     .answer_form = answer_form,

@@ -10,19 +10,19 @@ void wz_rayleigh_table_draw(wz_problem *problem, wz_draws *draws, double direct,
             printed[i * problem->size + j] =
                 wz_whole_db((i == j ? direct : cross) * wz_draws_exponential(draws), WZ_RAYLEIGH_DB_OFFSET,
                             WZ_RAYLEIGH_DB_MAX);
-    wz_link_table_number(printed, problem);
+    wz_link_table_number(printed, false, problem);
 }
 
 wz_status wz_rayleigh_table_import(const wz_task *task, const double *values, const wz_own_gains *gains,
                                    uint32_t index, wz_problem *out, wz_error *err)
 {
-    return wz_link_table_import(task, values, gains, WZ_RAYLEIGH_DB_OFFSET, WZ_RAYLEIGH_DB_MAX, index, out,
-                                err);
+    return wz_link_table_import(task, values, gains, WZ_RAYLEIGH_DB_OFFSET, WZ_RAYLEIGH_DB_MAX, false, index,
+                                out, err);
 }
 
 wz_status wz_rayleigh_table_check(const wz_problem *problem, wz_error *err)
 {
-    return wz_link_table_check(problem, WZ_RAYLEIGH_DB_MAX, err);
+    return wz_link_table_check(problem, WZ_RAYLEIGH_DB_MAX, false, err);
 }
 
 void wz_rayleigh_table_gain(const wz_problem *problem, double *gain)

@@ -442,6 +442,58 @@ START_TEST(tables_are_complete)
 }
 END_TEST
 
+static double option_set(double *values, const char *name, double value)
+{
+    for (size_t i = 0; i < wz_task_power_control.option_count; i++)
+        if (strcmp(wz_task_power_control.options[i].name, name) == 0)
+            return values[i] = value;
+    ck_abort_msg("no option %s", name);
+    return 0;
+}
+
+/* The table of the links that are on the air, by itself. */
+static void take_active(const wz_problem *p, wz_problem *alone)
+{
+    int32_t numbers[64];
+    size_t count = 0, links = 0;
+    double values[WZ_TASK_MAX_OPTIONS];
+    wz_task_default_values(&wz_task_power_control, values);
+    for (size_t i = 0; i < p->size; i++) {
+        links += p->numbers[i * (p->size + 1)] > 0;
+        for (size_t j = 0; j < p->size; j++)
+            if (p->numbers[i * (p->size + 1)] > 0 && p->numbers[j * (p->size + 1)] > 0)
+                numbers[count++] = p->numbers[i * p->size + j];
+    }
+    (void)option_set(values, "links", (double)links);
+    ck_assert_int_eq(wz_problem_from_numbers(&wz_task_power_control, values, numbers, count, alone, &err),
+                     WZ_OK);
+}
+
+/* A gap is a link at -30 dB: switched off it changes nothing, switched on it has at most log2(1 + 0.001). */
+START_TEST(optimum_among_gaps_is_that_of_the_active_links)
+{
+    for (uint32_t n = 0; n < 30; n++) {
+        double values[WZ_TASK_MAX_OPTIONS];
+        wz_problem p, alone;
+        wz_reference best, best_alone;
+        wz_task_default_values(&wz_task_power_control, values);
+        (void)option_set(values, "links", 8);
+        const double active = option_set(values, "active", 2 + n % 6);
+        ck_assert_int_eq(wz_problem_generate(&wz_task_power_control, values, 4, WZ_SPLIT_TEST, n, &p, &err),
+                         WZ_OK);
+        take_active(&p, &alone);
+        ck_assert_uint_eq(alone.size, (size_t)active);
+        ck_assert_int_eq(wz_reference_find(verifier, &p, WZ_EFFORT_EVALUATION, NULL, &best, &err), WZ_OK);
+        ck_assert_int_eq(wz_reference_find(verifier, &alone, WZ_EFFORT_EVALUATION, NULL, &best_alone, &err),
+                         WZ_OK);
+        ck_assert_double_ge(best.objective, best_alone.objective - 1e-12);
+        ck_assert_double_le(best.objective, best_alone.objective + (8 - active) * log2(1.001));
+        wz_problem_clear(&alone);
+        wz_problem_clear(&p);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("rewards");
@@ -463,6 +515,7 @@ int main(void)
     tcase_add_test(cases, random_best_grows_with_tries_to_the_optimum);
     tcase_add_test(cases, verify_what_cannot_be_judged_is_an_error_not_a_zero);
     tcase_add_test(cases, tables_are_complete);
+    tcase_add_test(cases, optimum_among_gaps_is_that_of_the_active_links);
     suite_add_tcase(suite, cases);
     return run_suite(suite);
 }
