@@ -674,6 +674,7 @@ int main(void)
 {
     Suite *suite = suite_create("config");
     TCase *tests = tcase_create("config");
+    tcase_set_timeout(tests, 60); /* check's 4 s are not enough on a loaded machine */
     tcase_add_loop_test(tests, read_bad_text_says_where, 0, (int)(sizeof bad_texts / sizeof bad_texts[0]));
     tcase_add_test(tests, override_of_a_mixture_that_is_no_plain_list_says_why);
     tcase_add_test(tests, check_of_a_part_without_problems_names_its_weight);
