@@ -1,16 +1,12 @@
 #include "rewards/typical.h"
 
 #include <assert.h>
-#include <string.h>
 
 double wz_problem_option(const wz_problem *problem, const char *name)
 {
-    const wz_task *task = problem->task;
-    size_t o = 0;
-    while (o < task->option_count && strcmp(task->options[o].name, name) != 0)
-        o++;
-    assert(o < task->option_count);
-    return problem->values[o];
+    const size_t option = wz_task_find_option(problem->task, name);
+    assert(option < problem->task->option_count);
+    return problem->values[option];
 }
 
 double wz_typical_exponential(size_t rank, size_t count)

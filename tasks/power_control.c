@@ -213,8 +213,8 @@ static wz_status import_among_gaps(double *own, const wz_own_gains *gains, uint3
 }
 
 /* data (rows, columns): gain[i][j] from transmitter j to receiver i, linear, in units of the noise power at
- * full transmit power. `links` is taken from the table (with task.active `active` is), `levels` from the options; entries outside the
- * printed range are clipped and counted in the problem. */
+ * full transmit power. `links` is taken from the table (with task.active `active` is), `levels` from the
+ * options; entries outside the printed range are clipped and counted in the problem. */
 static wz_status import(const double *values, size_t rows, size_t columns, const double *data, uint32_t index,
                         wz_problem *out, wz_error *err)
 {

@@ -68,6 +68,14 @@ bool wz_task_same_values(const wz_task *task, const double *a, const double *b)
     return memcmp(a, b, task->option_count * sizeof *a) == 0;
 }
 
+size_t wz_task_find_option(const wz_task *task, const char *name)
+{
+    size_t i = 0;
+    while (i < task->option_count && strcmp(task->options[i].name, name) != 0)
+        i++;
+    return i;
+}
+
 bool wz_task_is_later_option(const wz_task *task, size_t option)
 {
     return option + task->later_options >= task->option_count;

@@ -101,6 +101,8 @@ void wz_task_add(const wz_task *task);
 void wz_task_default_values(const wz_task *task, double *values);
 /* Whether options have the same values, bit for bit. */
 bool wz_task_same_values(const wz_task *task, const double *a, const double *b);
+/* The place of an option's value; option_count: there is none of that name. */
+size_t wz_task_find_option(const wz_task *task, const char *name);
 bool wz_task_is_later_option(const wz_task *task, size_t option);
 wz_status wz_task_check_values(const wz_task *task, const double *values, wz_error *err);
 

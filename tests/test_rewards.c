@@ -444,11 +444,9 @@ END_TEST
 
 static double option_set(double *values, const char *name, double value)
 {
-    for (size_t i = 0; i < wz_task_power_control.option_count; i++)
-        if (strcmp(wz_task_power_control.options[i].name, name) == 0)
-            return values[i] = value;
-    ck_abort_msg("no option %s", name);
-    return 0;
+    const size_t i = wz_task_find_option(&wz_task_power_control, name);
+    ck_assert_uint_lt(i, wz_task_power_control.option_count);
+    return values[i] = value;
 }
 
 /* The table of the links that are on the air, by itself. */

@@ -25,9 +25,7 @@ static void setup(void)
 /* The place of an option's value. */
 static size_t option(const char *name)
 {
-    size_t i = 0;
-    while (i < task->option_count && strcmp(task->options[i].name, name) != 0)
-        i++;
+    const size_t i = wz_task_find_option(task, name);
     ck_assert_uint_lt(i, task->option_count);
     return i;
 }

@@ -21,14 +21,15 @@ static wz_status fail_memory(size_t count, size_t size, const char *what, wz_err
     return wz_fail(err, WZ_ERR_RESOURCE, "out of memory: %zu x %zu bytes for %s", count, size, what);
 }
 
-wz_status wz_alloc(void **out, size_t count, size_t size, const char *what, wz_error *err)
+static wz_status allocate(void **out, size_t count, size_t size, size_t least_alignment, const char *what,
+                          wz_error *err)
 {
     size_t bytes = 0;
     *out = NULL;
     if (!wz_size_multiply(count, size, &bytes) || bytes > SIZE_MAX - WZ_ALIGNMENT)
         return fail_memory(count, size, what, err);
     const bool large = bytes >= LARGE_BLOCK;
-    const size_t alignment = large ? HUGE_PAGE : WZ_ALIGNMENT;
+    const size_t alignment = large ? HUGE_PAGE : least_alignment;
     bytes = (bytes + WZ_ALIGNMENT) / WZ_ALIGNMENT * WZ_ALIGNMENT;
     if (bytes > SIZE_MAX - alignment)
         return fail_memory(count, size, what, err);
@@ -40,6 +41,16 @@ wz_status wz_alloc(void **out, size_t count, size_t size, const char *what, wz_e
     memset(block, 0, bytes);
     *out = block;
     return WZ_OK;
+}
+
+wz_status wz_alloc(void **out, size_t count, size_t size, const char *what, wz_error *err)
+{
+    return allocate(out, count, size, WZ_ALIGNMENT, what, err);
+}
+
+wz_status wz_alloc_pages(void **out, size_t count, size_t size, const char *what, wz_error *err)
+{
+    return allocate(out, count, size, WZ_PAGE, what, err);
 }
 
 wz_status wz_grow(void **array, size_t *capacity, size_t need, size_t size, const char *what, wz_error *err)

@@ -9,6 +9,7 @@
 #include "engine/core/status.h"
 
 #define WZ_ALIGNMENT 64 /* bytes: a cache line, and one AVX-512 register */
+#define WZ_PAGE 4096    /* bytes: what O_DIRECT asks places, lengths and memory to be multiples of, at most */
 
 /* *out = a * b; false on overflow. */
 bool wz_size_multiply(size_t a, size_t b, size_t *out);
@@ -16,6 +17,9 @@ bool wz_size_multiply(size_t a, size_t b, size_t *out);
 /* count elements of size bytes, zeroed, aligned to WZ_ALIGNMENT; free with free(). `what` names the
  * thing in the message. Zero elements give a valid pointer. */
 wz_status wz_alloc(void **out, size_t count, size_t size, const char *what, wz_error *err);
+
+/* The same, aligned to WZ_PAGE. */
+wz_status wz_alloc_pages(void **out, size_t count, size_t size, const char *what, wz_error *err);
 
 /* Grows *array (from wz_grow only; NULL at first) to hold at least `need` elements, doubling. Free with free(). */
 wz_status wz_grow(void **array, size_t *capacity, size_t need, size_t size, const char *what, wz_error *err);

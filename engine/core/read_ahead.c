@@ -13,7 +13,7 @@
 #include "engine/core/file_internal.h"
 #include "engine/core/memory.h"
 
-#define PAGE ((uint64_t)4096) /* what O_DIRECT asks places, lengths and memory to be multiples of, at most */
+#define PAGE ((uint64_t)WZ_PAGE)
 #define PIECE_BYTES ((uint64_t)1 << 20)
 #define SLOTS 8   /* pieces in memory */
 #define THREADS 4 /* requests at a time */
@@ -37,7 +37,6 @@ struct wz_read_ahead {
     size_t count, capacity;
     uint64_t bytes;        /* of all pieces */
     unsigned char *memory; /* [SLOTS][PIECE_BYTES]; piece k lies in k % SLOTS */
-    void *block;           /* that it is in */
     pthread_mutex_t mutex;
     pthread_cond_t changed;
     size_t begun, taken; /* pieces so far; those before `taken` are not held any longer */
@@ -190,10 +189,11 @@ wz_read_ahead *wz_read_ahead_start(const wz_extent *extents, size_t count)
     wz_read_ahead *ahead = block;
     (void)pthread_mutex_init(&ahead->mutex, NULL);
     (void)pthread_cond_init(&ahead->changed, NULL);
+    void *memory = NULL;
     bool done = cut_all(ahead, extents, count) && ahead->bytes >= LEAST_BYTES &&
-                wz_alloc(&ahead->block, 1, SLOTS * PIECE_BYTES + PAGE, "reading ahead", NULL) == WZ_OK;
+                wz_alloc_pages(&memory, SLOTS, PIECE_BYTES, "reading ahead", NULL) == WZ_OK;
+    ahead->memory = memory;
     if (done) {
-        ahead->memory = (unsigned char *)ahead->block + (PAGE - (uintptr_t)ahead->block % PAGE) % PAGE;
         for (size_t i = 0; i < ahead->file_count; i++)
             ahead->files[i].direct = open_direct(ahead->files[i].descriptor);
         done = start_threads(ahead);
@@ -220,7 +220,7 @@ void wz_read_ahead_stop(wz_read_ahead *ahead)
     (void)pthread_cond_destroy(&ahead->changed);
     (void)pthread_mutex_destroy(&ahead->mutex);
     free(ahead->pieces);
-    free(ahead->block);
+    free(ahead->memory);
     free(ahead);
 }
 

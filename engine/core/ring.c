@@ -2,19 +2,16 @@
 
 #include <pthread.h>
 #include <stdbool.h>
-#include <stdint.h>
 #include <stdlib.h>
 
 #include "engine/core/memory.h"
 
 #define PIECES 2
-#define PAGE ((uintptr_t)4096) /* where pieces begin: what O_DIRECT asks of memory, at most */
 
 struct wz_ring {
     pthread_t thread;
     pthread_mutex_t mutex;
     pthread_cond_t changed;
-    void *block;           /* of memory that the pieces are in */
     unsigned char *memory; /* [PIECES][bytes] */
     size_t bytes;
     size_t lengths[PIECES];
@@ -46,7 +43,7 @@ static void free_ring(wz_ring *ring)
 {
     (void)pthread_cond_destroy(&ring->changed);
     (void)pthread_mutex_destroy(&ring->mutex);
-    free(ring->block);
+    free(ring->memory);
     free(ring);
 }
 
@@ -58,14 +55,14 @@ wz_status wz_ring_start(size_t bytes, wz_ring_side side, void *user, wz_ring **o
     if (status != WZ_OK)
         return status;
     wz_ring *ring = block;
-    ring->bytes = (bytes + PAGE - 1) / PAGE * PAGE;
+    ring->bytes = (bytes + WZ_PAGE - 1) / WZ_PAGE * WZ_PAGE;
     ring->side = side;
     ring->user = user;
     (void)pthread_mutex_init(&ring->mutex, NULL);
     (void)pthread_cond_init(&ring->changed, NULL);
-    status = wz_alloc(&ring->block, 1, PIECES * ring->bytes + PAGE, "a file's buffers", err);
+    status = wz_alloc_pages(&block, PIECES, ring->bytes, "a file's buffers", err);
     if (status == WZ_OK) {
-        ring->memory = (unsigned char *)ring->block + (PAGE - (uintptr_t)ring->block % PAGE) % PAGE;
+        ring->memory = block;
         if (pthread_create(&ring->thread, NULL, run_side, ring) != 0)
             status = wz_fail(err, WZ_ERR_RESOURCE,
                              "cannot start a thread for reading and writing: raise the limit of threads");

@@ -106,7 +106,8 @@ void wz_model_rope_angles(const wz_model_config *config, int64_t position, float
 wz_status wz_model_init_weights(wz_model *model, uint64_t seed, const int64_t *integer, wz_error *err);
 
 /* Adapters as PEFT starts them: A uniform in +-1/sqrt(in) (Kaiming with a = sqrt(5)), B zero, so that the model computes what
- * it would without them (in bf16 on a GPU to within the last bits of other products' algorithms). A function of the seed and the adapter's place alone. */
+ * it would without them (in bf16 on a GPU to within the last bits of other products' algorithms). A function of the seed and
+ * the adapter's place alone. */
 wz_status wz_model_init_adapters(wz_model *model, uint64_t seed, wz_error *err);
 
 /* A low-rank adapter, for those that write or show them: the layer computes W x + scale B (A x). */

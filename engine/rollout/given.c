@@ -18,18 +18,11 @@ static wz_status find_set(wz_pack *pack, wz_grammar_set *grammar, wz_grammar_sta
     return status;
 }
 
-/* The first `count` tokens become rows. */
-static void add_rows(wz_pack *pack, int64_t c, int32_t count)
-{
-    for (int32_t i = pack->completion_row_count[c]; i < count; i++)
-        wz_pack_add_row(pack, c, pack->tokens[c * pack->completion_stride + i]);
-}
-
 /* What the token is predicted from becomes rows, as in a rollout; then the decision. */
 static wz_status decide(wz_pack *pack, int64_t c, uint32_t token, uint32_t set, wz_error *err)
 {
     const int32_t place = pack->length[c];
-    add_rows(pack, c, place);
+    wz_pack_add_rows(pack, c, place);
     return wz_pack_add_decision(pack, c, wz_pack_site(pack, c, place), token, set, 0.0f, 0.0f, err);
 }
 
@@ -60,6 +53,6 @@ wz_status wz_pack_give(wz_pack *pack, int64_t c, const uint32_t *tokens, int64_t
     pack->finished[c] = status == WZ_OK;
     if (status != WZ_OK || !teaches)
         return status;
-    add_rows(pack, c, pack->length[c] - 1);
+    wz_pack_add_rows(pack, c, pack->length[c] - 1);
     return wz_pack_teach(pack, c, err);
 }

@@ -172,6 +172,12 @@ void wz_pack_add_row(wz_pack *pack, int64_t completion, uint32_t token)
     add_row(pack, group, completion, index, pack->prompt_length[group] + index, token);
 }
 
+void wz_pack_add_rows(wz_pack *pack, int64_t completion, int32_t count)
+{
+    for (int32_t i = pack->completion_row_count[completion]; i < count; i++)
+        wz_pack_add_row(pack, completion, pack->tokens[completion * pack->completion_stride + i]);
+}
+
 #define MASKS_SEARCHED 16
 
 wz_status wz_pack_add_mask(wz_pack *pack, const uint32_t *tokens, uint32_t count, uint32_t *id, wz_error *err)

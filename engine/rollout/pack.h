@@ -81,6 +81,8 @@ size_t wz_pack_bytes(const wz_pack *pack);
 
 /* Adds the next row of a completion (its token number `index`). */
 void wz_pack_add_row(wz_pack *pack, int64_t completion, uint32_t token);
+/* ... and all rows up to its first `count` tokens. */
+void wz_pack_add_rows(wz_pack *pack, int64_t completion, int32_t count);
 /* Adds a set of ascending tokens; an equal set added before is found again among the last few. */
 wz_status wz_pack_add_mask(wz_pack *pack, const uint32_t *tokens, uint32_t count, uint32_t *id,
                            wz_error *err);

@@ -112,12 +112,10 @@ static bool teaches(const wz_rollout *r, int64_t c)
  * or all but the last when it teaches the grammar. */
 static void add_rows(wz_rollout *r, int64_t c)
 {
-    wz_pack *pack = r->pack;
-    int32_t need = pack->length[c];
+    int32_t need = r->pack->length[c];
     if (!r->going[c])
-        need = teaches(r, c) ? pack->length[c] - 1 : 0;
-    for (int32_t i = pack->completion_row_count[c]; i < need; i++)
-        wz_pack_add_row(pack, c, pack->tokens[c * pack->completion_stride + i]);
+        need = teaches(r, c) ? need - 1 : 0;
+    wz_pack_add_rows(r->pack, c, need);
 }
 
 /* What one decode step asks for: requests, from fewer hidden vectors. */

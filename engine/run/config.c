@@ -34,14 +34,12 @@ bool wz_config_find(const wz_config *config, const char *name, wz_config_place *
     size_t prefix = strlen(task_prefix);
     if (config->task == NULL || strncmp(name, task_prefix, prefix) != 0)
         return false;
-    for (size_t i = 0; i < config->task->option_count; ++i) {
-        if (strcmp(config->task->options[i].name, name + prefix) == 0) {
-            place->option = &config->task->options[i];
-            place->option_index = i;
-            return true;
-        }
-    }
-    return false;
+    const size_t option = wz_task_find_option(config->task, name + prefix);
+    if (option == config->task->option_count)
+        return false;
+    place->option = &config->task->options[option];
+    place->option_index = option;
+    return true;
 }
 
 bool wz_config_is_section(const char *name)

@@ -119,10 +119,7 @@ static herr_t check_option(hid_t object, const char *name, const H5A_info_t *inf
     const wz_task *task = *(const wz_task **)context;
     (void)object;
     (void)info;
-    for (size_t i = 0; i < task->option_count; i++)
-        if (strcmp(task->options[i].name, name) == 0)
-            return 0;
-    return 1;
+    return wz_task_find_option(task, name) < task->option_count ? 0 : 1;
 }
 
 static wz_status read_options(const hdf5_reader *r, hid_t where, size_t number, wz_error *err)
