@@ -25,6 +25,8 @@ enum {
     OPTION_NOISE_FIGURE_DB,
     OPTION_ROW_WIDTH,
     OPTION_ACTIVE,
+    OPTION_SNR_SPREAD_DB,
+    OPTION_CEILING_DB,
     OPTION_COUNT
 };
 
@@ -53,6 +55,10 @@ static const wz_task_option options[OPTION_COUNT] = {
     {"active", 0, 0, WZ_MAX_LABELS, 1,
      "links, at random places among them, that are on the air; all gains of the others are 0 (0: all are)",
      NULL},
+    {"snr_spread_db", 0, 0, 40, 0,
+     "each problem has a mean signal-to-noise ratio of its own, uniform within so many dB of snr_db", NULL},
+    {"ceiling_db", 0, 0, WZ_CELLS_DB_MAX - WZ_GAIN_DB_OFFSET, 1,
+     "largest gain that prompts state, in dB (0: the channel's own, rayleigh 14, the others 80)", NULL},
 };
 
 const wz_power_control *wz_power_control_borrow(const wz_problem *problem)
@@ -68,9 +74,19 @@ static wz_status check_least(const double *values, size_t option, double least, 
                    options[option].name, values[option], least);
 }
 
-static wz_status check(const double *values, wz_error *err)
+static wz_status check_snr(const double *values, size_t option, wz_error *err)
 {
     const int channel = (int)values[OPTION_CHANNEL];
+    if (values[option] == 0 || channel == CHANNEL_RAYLEIGH || channel == CHANNEL_IMAC)
+        return WZ_OK;
+    return wz_fail(err, WZ_ERR_USAGE,
+                   "task.%s = %g: the channel %s takes its signal-to-noise ratio from task.power_dbm, "
+                   "task.bandwidth_mhz and task.noise_figure_db",
+                   options[option].name, values[option], channels[channel]);
+}
+
+static wz_status check(const double *values, wz_error *err)
+{
     wz_status status = check_least(values, OPTION_RADIUS_M, LEAST_RADIUS_M, err);
     if (status == WZ_OK)
         status = check_least(values, OPTION_CARRIER_GHZ, 0.5, err);
@@ -85,12 +101,10 @@ static wz_status check(const double *values, wz_error *err)
     if (status == WZ_OK && values[OPTION_ROW_WIDTH] != 0 && values[OPTION_ROW_WIDTH] < values[OPTION_LINKS])
         status = wz_fail(err, WZ_ERR_USAGE, "task.row_width = %g: 0 or at least task.links = %g",
                          values[OPTION_ROW_WIDTH], values[OPTION_LINKS]);
-    if (status == WZ_OK && values[OPTION_SNR_DB] != 0 && (channel == CHANNEL_UMI || channel == CHANNEL_UMA))
-        status =
-            wz_fail(err, WZ_ERR_USAGE,
-                    "task.snr_db = %g: the channel %s takes its signal-to-noise ratio from task.power_dbm, "
-                    "task.bandwidth_mhz and task.noise_figure_db",
-                    values[OPTION_SNR_DB], channels[channel]);
+    if (status == WZ_OK)
+        status = check_snr(values, OPTION_SNR_DB, err);
+    if (status == WZ_OK)
+        status = check_snr(values, OPTION_SNR_SPREAD_DB, err);
     return status;
 }
 
@@ -98,6 +112,8 @@ static wz_status check(const double *values, wz_error *err)
 
 static int printed_max(const double *values)
 {
+    if (values[OPTION_CEILING_DB] > 0)
+        return WZ_GAIN_DB_OFFSET + (int)values[OPTION_CEILING_DB];
     return values[OPTION_CHANNEL] == CHANNEL_RAYLEIGH ? WZ_GAIN_DB_MAX : WZ_CELLS_DB_MAX;
 }
 
@@ -161,10 +177,18 @@ static void silence(const wz_problem *problem, wz_draws *draws, int32_t *printed
             printed[order[k] * links + i] = printed[i * links + order[k]] = 0;
 }
 
+/* Linear. Without a spread nothing is drawn. */
+static double draw_snr(const double *values, wz_draws *draws)
+{
+    const double spread = values[OPTION_SNR_SPREAD_DB];
+    const double off = spread > 0 ? spread * (2 * wz_draws_uniform(draws) - 1) : 0;
+    return pow(10.0, (values[OPTION_SNR_DB] + off) / 10.0);
+}
+
 /* |CN(0,1)|^2 is exponential with mean 1. */
 static wz_status draw(wz_problem *problem, wz_draws *draws, wz_error *err)
 {
-    const double snr = pow(10.0, problem->values[OPTION_SNR_DB] / 10.0);
+    const double snr = draw_snr(problem->values, draws);
     double linear[WZ_MAX_LINKS * WZ_MAX_LINKS];
     int32_t printed[WZ_MAX_LINKS * WZ_MAX_LINKS] = {0};
     (void)err;
@@ -280,7 +304,7 @@ const wz_task wz_task_power_control = {
     .stream = 0,
     .options = options,
     .option_count = OPTION_COUNT,
-    .later_options = 2,
+    .later_options = 4,
     .size_option = OPTION_LINKS,
     .check = check,
     .number_count = wz_link_table_count,

@@ -157,6 +157,24 @@ START_TEST(override_of_a_mixture_that_is_no_plain_list_says_why)
 }
 END_TEST
 
+/* Seven parts with six options each, as scripts/configs/any-size.yaml has, and one too long to be read. */
+START_TEST(override_of_a_long_mixture_is_read_or_says_its_length)
+{
+    static const char part[] =
+        "power_control links=20 row_width=20 ceiling_db=30 snr_db=5 snr_spread_db=10 active=10 weight=3";
+    char text[4096] = "task_mixture=";
+    wz_config config;
+    wz_error err = {{0}};
+    wz_config_default(&config);
+    for (int i = 0; i < 7; i++)
+        strcat(strcat(text, i > 0 ? "," : ""), part);
+    ck_assert_msg(wz_config_override(&config, text, &err) == WZ_OK, "%s", err.text);
+    memset(text + strlen(text), ' ', sizeof text - strlen(text) - 1);
+    ck_assert_int_eq(wz_config_override(&config, text, &err), WZ_ERR_USAGE);
+    ck_assert_msg(strstr(err.text, "task_mixture: a list of") != NULL, "%s", err.text);
+}
+END_TEST
+
 START_TEST(check_of_a_part_without_problems_names_its_weight)
 {
     wz_config config;
@@ -677,6 +695,7 @@ int main(void)
     tcase_set_timeout(tests, 60); /* check's 4 s are not enough on a loaded machine */
     tcase_add_loop_test(tests, read_bad_text_says_where, 0, (int)(sizeof bad_texts / sizeof bad_texts[0]));
     tcase_add_test(tests, override_of_a_mixture_that_is_no_plain_list_says_why);
+    tcase_add_test(tests, override_of_a_long_mixture_is_read_or_says_its_length);
     tcase_add_test(tests, check_of_a_part_without_problems_names_its_weight);
     tcase_add_test(tests, read_good_text_sets_values);
     tcase_add_test(tests, lists_are_sequences_or_comma_separated);

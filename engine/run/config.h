@@ -15,7 +15,7 @@
 #include "tasks/task.h"
 
 #define WZ_PATH_MAX 512
-#define WZ_LIST_MAX 1024 /* bytes of a list's items joined by ", " */
+#define WZ_LIST_MAX 4096 /* bytes of a list's items joined by ", " */
 
 typedef struct wz_config {
     /* run */

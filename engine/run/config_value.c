@@ -222,7 +222,8 @@ static wz_status set_list(wz_config *config, const wz_config_place *place, const
     const char *at = value;
     size_t used = 0;
     if (strlen(value) >= WZ_LIST_MAX / 2) /* separators may take a second byte */
-        return fail_expected(place, value, NULL, err);
+        return wz_fail(err, WZ_ERR_USAGE, "%s: a list of %zu bytes, at most %d are read", place->key->name,
+                       strlen(value), WZ_LIST_MAX / 2 - 1);
     if (has_empty_item(value))
         return wz_fail(err, WZ_ERR_USAGE, "%s: an empty item: remove a comma from '%.64s'", place->key->name,
                        value);
