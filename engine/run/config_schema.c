@@ -186,7 +186,7 @@ const wz_config_key wz_config_keys[] = {
             "steps of rollout and update; resume accepts more with --extend"),
     INTEGER("generation_batch_size", generation_batch_size, "1024", 1, MILLION, FIXED,
             "completions per rollout = problems x num_generations"),
-    INTEGER("num_generations", num_generations, "16", 1, 4096, FIXED, "completions of one problem: a group"),
+    INTEGER("num_generations", num_generations, "8", 1, 4096, FIXED, "completions of one problem: a group"),
     INTEGER("per_device_train_batch_size", per_device_train_batch_size, "0", 0, MILLION, FIXED,
             "completions per micro-batch, whole groups; 0 = what is fast, fewer where memory is short; "
             "results depend on it with loss_type bnpo, where 0 = 128, and in their last bits on a GPU, where "
