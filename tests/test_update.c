@@ -26,6 +26,7 @@ static const double advantage[GROUPS * GENERATIONS] = {1.0,  -0.5, -0.5, 0.0,  2
 static const uint8_t left_out[GROUPS * GENERATIONS] = {0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0};
 
 #define BETA 0.3
+#define LONGEST 40
 static const wz_loss_options plain_loss = {
     .type = WZ_LOSS_DAPO, .epsilon = 0.2, .epsilon_high = 0.2, .entropy_coef = ENTROPY};
 /* Variants whose derivative is that of their value: not cispo, whose ratio is a constant to the derivative only. */
@@ -44,17 +45,34 @@ static const wz_loss_options variants[] = {
      .sapo_temperature_neg = 1.05,
      .beta = BETA,
      .kl = WZ_KL_K2},
-    {.type = WZ_LOSS_DAPO, .epsilon = 0.2, .epsilon_high = 0.2, .entropy_coef = ENTROPY, .beta = BETA}};
+    {.type = WZ_LOSS_DAPO, .epsilon = 0.2, .epsilon_high = 0.2, .entropy_coef = ENTROPY, .beta = BETA},
+    {.type = WZ_LOSS_DR_GRPO,
+     .epsilon = 0.2,
+     .epsilon_high = 0.2,
+     .entropy_coef = ENTROPY,
+     .max_completion_length = LONGEST}};
 static const wz_loss_options *loss_options = &plain_loss;
 
 /* Of a made-up reference. */
 static float ref_logp[1024];
 
-/* The share of the whole that a group's lessons have, beside that of its tokens. */
+/* The share of the whole that a group of so many tokens has. */
+static double group_share(double tokens, const wz_loss_totals *totals)
+{
+    switch (loss_options->type) {
+    case WZ_LOSS_DAPO:
+        return tokens / (double)totals->tokens;
+    case WZ_LOSS_DR_GRPO:
+        return tokens / (GROUPS * GENERATIONS * LONGEST);
+    default:
+        return 1.0 / GROUPS;
+    }
+}
+
+/* A group's lessons weigh what its tokens do. */
 static void check_lesson_weights(const wz_pack *pack, const wz_pack_scores *scores,
                                  const wz_loss_totals *totals)
 {
-    const bool by_tokens = loss_options->type == WZ_LOSS_DAPO || loss_options->type == WZ_LOSS_CISPO;
     for (int64_t g = 0; g < GROUPS; g++) {
         double weight = 0.0, tokens = 0.0;
         for (int64_t i = 0; i < pack->lessons.count; i++)
@@ -63,8 +81,7 @@ static void check_lesson_weights(const wz_pack *pack, const wz_pack_scores *scor
             tokens +=
                 pack->decisions.completion[i] / GENERATIONS == g && !left_out[pack->decisions.completion[i]];
         /* fp32 weights: a rounding each */
-        ck_assert_double_eq_tol(weight, LESSON * (by_tokens ? tokens / (double)totals->tokens : 1.0 / GROUPS),
-                                LESSON * 1e-6);
+        ck_assert_double_eq_tol(weight, LESSON * group_share(tokens, totals), LESSON * 1e-6);
     }
 }
 
