@@ -60,7 +60,7 @@ enum { COLUMNS = sizeof thinking / sizeof *thinking };
 
 /* Which columns any row fills. */
 typedef struct columns {
-    bool thinking[COLUMNS], random, sampled, best;
+    bool thinking[COLUMNS], random, sampled, free, best;
 } columns;
 
 static columns find_columns(const json_t *grid)
@@ -72,6 +72,7 @@ static columns find_columns(const json_t *grid)
             has.thinking[c] = has.thinking[c] || !isnan(number_at(row, thinking[c].key, thinking[c].member));
         has.random = has.random || !isnan(random_score_of(row));
         has.sampled = has.sampled || is_sampled(row);
+        has.free = has.free || json_is_false(json_object_get(row, "answer_grammar"));
         has.best = has.best || !isnan(best_of(row));
     }
     return has;
@@ -105,7 +106,8 @@ static void write_head(wz_markup *m, const columns *has)
 {
     wz_markup_raw(m, "<div class=\"wide\"><table><tr><th>setting</th>");
     wz_markup_element(m, "th", has->sampled ? "ratio of one sample" : "ratio");
-    wz_markup_raw(m, "<th>95% interval</th><th>feasible</th>");
+    wz_markup_raw(m, has->free ? "<th>95% interval</th><th>valid, without a grammar</th><th>feasible</th>"
+                               : "<th>95% interval</th><th>feasible</th>");
     for (size_t c = 0; c < COLUMNS; c++)
         if (has->thinking[c])
             wz_markup_element(m, "th", thinking[c].title);
@@ -122,6 +124,8 @@ static void write_row(wz_markup *m, const json_t *row, const columns *has)
     write_number(m, mean, 4);
     write_interval(m, number_at(row, "objective_ratio", "ci_low"),
                    number_at(row, "objective_ratio", "ci_high"));
+    if (has->free)
+        write_number(m, number_at(row, "valid", NULL), 4);
     write_number(m, number_at(row, "feasible", NULL), 4);
     for (size_t c = 0; c < COLUMNS; c++)
         if (has->thinking[c])
@@ -143,7 +147,7 @@ static void write_row(wz_markup *m, const json_t *row, const columns *has)
 static void write_table(wz_markup *m, const json_t *grid)
 {
     const columns has = find_columns(grid);
-    int filled = 4 + has.random + (has.best ? 3 : 0);
+    int filled = 4 + has.free + has.random + (has.best ? 3 : 0);
     for (size_t c = 0; c < COLUMNS; c++)
         filled += has.thinking[c];
     write_head(m, &has);
