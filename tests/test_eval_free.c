@@ -170,6 +170,22 @@ START_TEST(eval_free_is_that_of_a_policy_without_a_grammar)
 }
 END_TEST
 
+/* Out to transformers' files and in again: the same weights and tokenizer, asked the same. */
+START_TEST(eval_free_of_an_imported_model_is_that_of_the_exported)
+{
+    program_succeed(&p, "export " LAST " --format hf --eval-problems 0 -o @/hf");
+    program_succeed(&p, "import @/hf -o @/imported.h5");
+    json_t *own = evaluate(LAST " --free --no-seen"),
+           *imported = evaluate(
+               "@/imported.h5 --free --no-seen task.links=4 task.levels=2 task.snr_db=0 "
+               "seed=3 prompt_style=compact max_completion_length=24"); /* not as models of language */
+    ck_assert_double_gt(number(own, "valid", NULL), 0);
+    ck_assert(json_equal(own, imported));
+    json_decref(own);
+    json_decref(imported);
+}
+END_TEST
+
 START_TEST(eval_free_of_two_and_of_settings_is_that_of_each)
 {
     json_t *both = evaluate("--compare " LAST " " RUN "step-00000001.h5 --free"),
@@ -331,6 +347,7 @@ int main(void)
     tcase_add_test(tests, eval_free_is_what_the_answers_one_by_one_say);
     tcase_add_test(tests, eval_free_best_of_is_what_the_samples_say);
     tcase_add_test(tests, eval_free_is_that_of_a_policy_without_a_grammar);
+    tcase_add_test(tests, eval_free_of_an_imported_model_is_that_of_the_exported);
     tcase_add_test(tests, eval_free_of_two_and_of_settings_is_that_of_each);
     tcase_add_test(tests, without_a_grammar_no_candidates_are_tried);
     tcase_add_test(tests, generate_free_answers_given_channels_and_shows_what_is_no_answer);
