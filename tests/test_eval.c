@@ -31,14 +31,6 @@ static void remove_runs(void)
     program_destroy(&p);
 }
 
-static json_t *output(void)
-{
-    json_error_t error;
-    json_t *json = json_loads(p.out, JSON_REJECT_DUPLICATES, &error);
-    ck_assert_msg(json != NULL, "%s: %s", error.text, p.out);
-    return json;
-}
-
 /* "a.b.c" */
 static json_t *find(json_t *json, const char *path)
 {
@@ -87,7 +79,7 @@ START_TEST(grid_names_what_its_figures_are_of)
     char line[256], end[64];
     double parted = 0;
     program_succeed(&p, "eval " LAST " --problems %d --best-of 3 --grid task.links=4 --json", PROBLEMS);
-    json_t *rows = output(), *row = json_array_get(rows, 0);
+    json_t *rows = program_json(&p), *row = json_array_get(rows, 0);
     ck_assert_str_eq(json_string_value(find(row, "objective_ratio_of")), "one sampled answer");
     ck_assert_double_eq(number(row, "samples"), 3);
     program_succeed(&p, "eval " LAST " --problems %d --best-of 3 --grid task.links=4", PROBLEMS);
@@ -181,7 +173,7 @@ START_TEST(compare_is_what_the_problems_one_by_one_say)
     }
     ck_assert_int_gt(wins + losses, 2); /* the policies differ */
     program_succeed(&p, "eval --compare " LAST " " MIXED " --problems %d --json", N);
-    json_t *json = output();
+    json_t *json = program_json(&p);
     ck_assert_double_eq_tol(number(json, "difference.mean"), mean, 1e-12);
     ck_assert_double_eq_tol(number(json, "p_value"), (double)reached / (1 << N), 1e-12);
     ck_assert_double_eq(number(json, "wins"), wins);
@@ -190,7 +182,7 @@ START_TEST(compare_is_what_the_problems_one_by_one_say)
     json_decref(json);
     program_succeed(&p, "eval --compare " MIXED " " LAST " --problems %d --json task.links=4 task.levels=2",
                     N);
-    json = output();
+    json = program_json(&p);
     ck_assert_double_eq_tol(number(json, "difference.mean"), -mean, 1e-12);
     ck_assert_double_eq(number(json, "wins"), losses);
     json_decref(json);
@@ -200,7 +192,7 @@ END_TEST
 static json_t *evaluate(const char *arguments)
 {
     program_succeed(&p, "eval %s --problems %d --json", arguments, PROBLEMS);
-    return output();
+    return program_json(&p);
 }
 
 /* Both scores are those of each alone, on the task of the first, whatever the second was trained on. */
@@ -236,12 +228,12 @@ START_TEST(compare_and_permute_take_a_problem_set)
 {
     program_succeed(&p, "tasks export @/set.jsonl --problems %d task.links=4 seed=3", PROBLEMS);
     program_succeed(&p, "eval --compare " LAST " " FIRST " --problems @/set.jsonl --json");
-    json_t *given = output(), *generated = evaluate("--compare " LAST " " FIRST);
+    json_t *given = program_json(&p), *generated = evaluate("--compare " LAST " " FIRST);
     ck_assert(json_equal(given, generated));
     json_decref(given);
     json_decref(generated);
     program_succeed(&p, "eval " LAST " --permute --problems @/set.jsonl --json");
-    given = output();
+    given = program_json(&p);
     generated = evaluate(LAST " --permute");
     ck_assert(json_equal(given, generated));
     json_decref(given);
@@ -487,7 +479,7 @@ START_TEST(problems_of_training_are_counted)
     json_decref(tested);
     ck_assert(seen > 0 && seen < SEEN_PROBLEMS);
     program_succeed(&p, "eval " TWO " --problems %d --json", SEEN_PROBLEMS);
-    json_t *json = output();
+    json_t *json = program_json(&p);
     ck_assert_double_eq_tol(number(json, "seen_in_training"), (double)seen / SEEN_PROBLEMS, 1e-12);
     const double all = number(json, "objective_ratio.mean"),
                  unseen = number(json, "unseen.objective_ratio.mean");
@@ -497,7 +489,7 @@ START_TEST(problems_of_training_are_counted)
     ck_assert_ptr_nonnull(
         strstr(p.out, "% of these problems were among those of training; ratio of the policy"));
     program_succeed(&p, "eval " TWO " --problems %d --split train --json", TRAINED);
-    json = output();
+    json = program_json(&p);
     ck_assert_double_eq(number(json, "seen_in_training"), 1);
     ck_assert_ptr_null(json_object_get(json, "unseen"));
     json_decref(json);

@@ -30,18 +30,10 @@ static void remove_runs(void)
     program_destroy(&p);
 }
 
-static json_t *output(void)
-{
-    json_error_t error;
-    json_t *json = json_loads(p.out, JSON_REJECT_DUPLICATES, &error);
-    ck_assert_msg(json != NULL, "%s: %s", error.text, p.out);
-    return json;
-}
-
 static json_t *evaluate(const char *arguments)
 {
     program_succeed(&p, "eval %s --problems %d --json", arguments, PROBLEMS);
-    return output();
+    return program_json(&p);
 }
 
 static double number(const json_t *json, const char *outer, const char *inner)
@@ -275,7 +267,7 @@ START_TEST(the_card_says_what_free_decoding_came_to)
         const int kind = c.first_valid >= 0.99 ? 0 : c.first_valid >= 0.5 ? 1 : 2;
         static const char *const words[] = {"keeps to it", "keeps to it in part", "does not keep to it"};
         program_succeed(&p, "eval " RUN "step-%08d.h5 --problems %d --json", step, PROBLEMS);
-        json_t *json = output();
+        json_t *json = program_json(&p);
         (void)snprintf(expected, sizeof expected,
                        " Decoding freely it %s: of %d answers %.1f%% are valid, and they score %.4f (under "
                        "the grammar %.4f).%s",
@@ -324,7 +316,7 @@ START_TEST(the_card_says_which_step_best_is)
     static char card[1 << 16];
     char expected[200];
     program_succeed(&p, "inspect " RUN "best.h5 --json");
-    json_t *json = output();
+    json_t *json = program_json(&p);
     const int step = (int)number(json, "step", NULL);
     json_decref(json);
     ck_assert_int_lt(step, STEPS); /* of this run */

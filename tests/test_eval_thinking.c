@@ -23,11 +23,8 @@ static void remove_runs(void)
 
 static json_t *evaluate(const char *arguments)
 {
-    json_error_t error;
     program_succeed(&p, "eval %s --problems %d --json", arguments, PROBLEMS);
-    json_t *json = json_loads(p.out, JSON_REJECT_DUPLICATES, &error);
-    ck_assert_msg(json != NULL, "%s: %s", error.text, p.out);
-    return json;
+    return program_json(&p);
 }
 
 static double number(const json_t *json, const char *outer, const char *inner)
