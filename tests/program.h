@@ -142,6 +142,15 @@ static inline pid_t WZ_PRINTF(2, 3) program_begin(program *p, const char *format
     return child;
 }
 
+/* The last run's results as JSON. */
+static inline json_t *program_json(const program *p)
+{
+    json_error_t error;
+    json_t *json = json_loads(p->out, JSON_REJECT_DUPLICATES, &error);
+    ck_assert_msg(json != NULL, "%s: %s", error.text, p->out);
+    return json;
+}
+
 /* A run that must succeed. */
 #define program_succeed(p, ...)                                                                              \
     do {                                                                                                     \

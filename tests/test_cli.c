@@ -136,6 +136,12 @@ START_TEST(bad_usage_exits_2_with_a_suggestion)
                        "a split has problems 0 to 4294967295; lower --first or --problems");
     assert_usage_error("inspect", "an argument is missing; usage: wavezero inspect FILE [--json]");
     assert_usage_error("inspect a b", "unexpected argument 'b'; usage: wavezero inspect FILE [--json]");
+    assert_usage_error("export a.h5 --format ggml", "--format ggml: unknown (did you mean 'gguf'?)");
+    assert_usage_error("export a.h5 --format gguff", "--format gguff: unknown (did you mean 'gguf'?)");
+    assert_usage_error("export a.h5 --format transformers",
+                       "--format transformers: unknown (did you mean 'hf'?)");
+    assert_usage_error("export a.h5 --format tar",
+                       "--format tar: unknown; `wavezero help export` lists the formats");
     assert_usage_error("doctor x", "unexpected argument 'x'; usage: wavezero doctor [--json]");
 }
 END_TEST

@@ -31,14 +31,6 @@ static void remove_runs(void)
     program_destroy(&p);
 }
 
-static json_t *output(void)
-{
-    json_error_t error;
-    json_t *json = json_loads(p.out, JSON_REJECT_DUPLICATES, &error);
-    ck_assert_msg(json != NULL, "%s: %s", error.text, p.out);
-    return json;
-}
-
 /* "a.b.c" */
 static json_t *find(json_t *json, const char *path)
 {
@@ -79,6 +71,38 @@ START_TEST(eval_best_of_shows_the_greedy_answer_too)
 }
 END_TEST
 
+/* Columns of --grid, by their heads, in the order of JSON's figures: a sampled answer's ratio is never called plain "ratio". */
+START_TEST(grid_names_what_its_figures_are_of)
+{
+    static const char *const figures[] = {"greedy.objective_ratio.mean", "best_of.objective_ratio.mean",
+                                          "random_best_of.objective_ratio.mean"};
+    char line[256], end[64];
+    double parted = 0;
+    program_succeed(&p, "eval " LAST " --problems %d --best-of 3 --grid task.links=4 --json", PROBLEMS);
+    json_t *rows = program_json(&p), *row = json_array_get(rows, 0);
+    ck_assert_str_eq(json_string_value(find(row, "objective_ratio_of")), "one sampled answer");
+    ck_assert_double_eq(number(row, "samples"), 3);
+    program_succeed(&p, "eval " LAST " --problems %d --best-of 3 --grid task.links=4", PROBLEMS);
+    ck_assert_ptr_nonnull(strstr(p.out, "\nsetting  sampled    95% interval "));
+    ck_assert_ptr_nonnull(strstr(p.out, "  gap p99   greedy best of 3   random  reference\n"));
+    ck_assert_ptr_nonnull(strstr(p.out, "\nsampled: the ratio of one answer drawn for each problem; "));
+    (void)snprintf(line, sizeof line, "\nlinks=4   %.4f  ", number(row, "objective_ratio.mean"));
+    ck_assert_msg(strstr(p.out, line) != NULL, "no '%s' in %s", line, p.out);
+    (void)snprintf(end, sizeof end, "   %.4f    %.4f   %.4f  optimum\n", number(row, figures[0]),
+                   number(row, figures[1]), number(row, figures[2]));
+    ck_assert_msg(strstr(p.out, end) != NULL, "no '%s' in %s", end, p.out);
+    parted = fabs(number(row, figures[1]) - number(row, "objective_ratio.mean"));
+    ck_assert_double_gt(parted, 1e-4); /* or the columns could not be told apart */
+    json_decref(rows);
+    program_succeed(&p, "eval " LAST " --problems 4 --grid task.links=4 --temperature 0.5");
+    ck_assert_ptr_nonnull(strstr(p.out, "\nsetting  sampled "));
+    ck_assert_ptr_null(strstr(p.out, "greedy "));
+    program_succeed(&p, "eval " LAST " --problems 4 --grid task.links=4");
+    ck_assert_ptr_nonnull(strstr(p.out, "\nsetting    ratio "));
+    ck_assert_ptr_null(strstr(p.out, "sampled"));
+}
+END_TEST
+
 START_TEST(eval_forms_print_the_same_at_any_batch_size_and_threads)
 {
     static const char *const forms[] = {
@@ -88,6 +112,7 @@ START_TEST(eval_forms_print_the_same_at_any_batch_size_and_threads)
         LAST " --grid task.links=3,5,70 --grid task.snr_db=0,10 --permute",
         MIXED " --grid task.snr_db=0,10 --json --temperature 1",
         LAST " --grid thinking_budget=0,6 --temperature 1",
+        LAST " --free --best-of 2 max_completion_length=16",
         FAMILIES " --permute --best-of 2 --json",
         "--compare " LAST " " FIRST,
         "--compare " FAMILIES " " LAST,
@@ -148,7 +173,7 @@ START_TEST(compare_is_what_the_problems_one_by_one_say)
     }
     ck_assert_int_gt(wins + losses, 2); /* the policies differ */
     program_succeed(&p, "eval --compare " LAST " " MIXED " --problems %d --json", N);
-    json_t *json = output();
+    json_t *json = program_json(&p);
     ck_assert_double_eq_tol(number(json, "difference.mean"), mean, 1e-12);
     ck_assert_double_eq_tol(number(json, "p_value"), (double)reached / (1 << N), 1e-12);
     ck_assert_double_eq(number(json, "wins"), wins);
@@ -157,7 +182,7 @@ START_TEST(compare_is_what_the_problems_one_by_one_say)
     json_decref(json);
     program_succeed(&p, "eval --compare " MIXED " " LAST " --problems %d --json task.links=4 task.levels=2",
                     N);
-    json = output();
+    json = program_json(&p);
     ck_assert_double_eq_tol(number(json, "difference.mean"), -mean, 1e-12);
     ck_assert_double_eq(number(json, "wins"), losses);
     json_decref(json);
@@ -167,7 +192,7 @@ END_TEST
 static json_t *evaluate(const char *arguments)
 {
     program_succeed(&p, "eval %s --problems %d --json", arguments, PROBLEMS);
-    return output();
+    return program_json(&p);
 }
 
 /* Both scores are those of each alone, on the task of the first, whatever the second was trained on. */
@@ -203,12 +228,12 @@ START_TEST(compare_and_permute_take_a_problem_set)
 {
     program_succeed(&p, "tasks export @/set.jsonl --problems %d task.links=4 seed=3", PROBLEMS);
     program_succeed(&p, "eval --compare " LAST " " FIRST " --problems @/set.jsonl --json");
-    json_t *given = output(), *generated = evaluate("--compare " LAST " " FIRST);
+    json_t *given = program_json(&p), *generated = evaluate("--compare " LAST " " FIRST);
     ck_assert(json_equal(given, generated));
     json_decref(given);
     json_decref(generated);
     program_succeed(&p, "eval " LAST " --permute --problems @/set.jsonl --json");
-    given = output();
+    given = program_json(&p);
     generated = evaluate(LAST " --permute");
     ck_assert(json_equal(given, generated));
     json_decref(given);
@@ -264,16 +289,15 @@ END_TEST
 /* 64 links: 64 * 129 table entries and labels are more than the model's 2048 positions. */
 START_TEST(grid_rows_that_cannot_be_evaluated_say_so)
 {
-    json_t *rows = evaluate(LAST " --grid task.links=64,70,few,3");
-    static const char *const reasons[] = {"max_position_embeddings is 2048", "from 2 to 64, found '70'",
-                                          "from 2 to 64, found 'few'"};
-    ck_assert_uint_eq(json_array_size(rows), 4);
-    for (size_t i = 0; i < 3; ++i) {
+    json_t *rows = evaluate(LAST " --grid task.links=64,70,3");
+    static const char *const reasons[] = {"max_position_embeddings is 2048", "from 2 to 64, found '70'"};
+    ck_assert_uint_eq(json_array_size(rows), 3);
+    for (size_t i = 0; i < 2; ++i) {
         const char *reason = json_string_value(find(json_array_get(rows, i), "not_evaluated"));
         ck_assert_msg(strstr(reason, reasons[i]) != NULL, "%s", reason);
         ck_assert_ptr_null(json_object_get(json_array_get(rows, i), "objective_ratio"));
     }
-    ck_assert_double_gt(number(json_array_get(rows, 3), "objective_ratio.mean"), 0);
+    ck_assert_double_gt(number(json_array_get(rows, 2), "objective_ratio.mean"), 0);
     json_decref(rows);
     program_succeed(&p, "eval " LAST " --problems 4 --grid task.links=70,30");
     ck_assert_ptr_nonnull(strstr(p.out, "\nlinks=70 not evaluated: task.links: expected"));
@@ -293,6 +317,9 @@ START_TEST(grid_and_compare_misuse_exits_2)
         {"--grid task.links", "--grid 'task.links': expected"},
         {"--grid task.links=", "--grid 'task.links=': expected"},
         {"--grid task.lnks=5", "did you mean 'task.links'"},
+        {"--grid task.links=3,few", "task.links: expected a whole number from 2 to 64, found 'few'"},
+        {"--grid task.links=3 --grid task.snr_db=0,1O", "task.snr_db: expected a number"},
+        {"--grid task.links=3,4.0", "task.links: expected a whole number from 2 to 64, found '4.0'"},
         {"--grid task.name=power_control", "task.name is no option of a task"},
         {"--grid task.links=3 --grid task.links=4", "task.links is given twice"},
         {"--grid", "--grid needs a value"},
@@ -452,7 +479,7 @@ START_TEST(problems_of_training_are_counted)
     json_decref(tested);
     ck_assert(seen > 0 && seen < SEEN_PROBLEMS);
     program_succeed(&p, "eval " TWO " --problems %d --json", SEEN_PROBLEMS);
-    json_t *json = output();
+    json_t *json = program_json(&p);
     ck_assert_double_eq_tol(number(json, "seen_in_training"), (double)seen / SEEN_PROBLEMS, 1e-12);
     const double all = number(json, "objective_ratio.mean"),
                  unseen = number(json, "unseen.objective_ratio.mean");
@@ -462,7 +489,7 @@ START_TEST(problems_of_training_are_counted)
     ck_assert_ptr_nonnull(
         strstr(p.out, "% of these problems were among those of training; ratio of the policy"));
     program_succeed(&p, "eval " TWO " --problems %d --split train --json", TRAINED);
-    json = output();
+    json = program_json(&p);
     ck_assert_double_eq(number(json, "seen_in_training"), 1);
     ck_assert_ptr_null(json_object_get(json, "unseen"));
     json_decref(json);
@@ -549,6 +576,7 @@ int main(void)
     tcase_add_test(tests, compare_and_permute_take_a_problem_set);
     tcase_add_test(tests, grid_rows_are_the_settings_alone);
     tcase_add_test(tests, grid_over_what_parts_differ_in_has_each_setting_once);
+    tcase_add_test(tests, grid_names_what_its_figures_are_of);
     tcase_add_test(tests, grid_rows_that_cannot_be_evaluated_say_so);
     tcase_add_test(tests, grid_and_compare_misuse_exits_2);
     tcase_add_test(tests, permute_counts_problems_that_read_differently);

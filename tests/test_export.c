@@ -10,6 +10,7 @@
 #include "tests/temporary.h"
 
 static temporary where;
+static int64_t eval_problems; /* of the cards */
 
 static void setup(void)
 {
@@ -36,6 +37,7 @@ static wz_status export_as(const char *format, int64_t step, bool grammar)
                                .folder = folder,
                                .overwrite = true,
                                .grammar = grammar,
+                               .eval_problems = eval_problems,
                                .name = "",
                                .license = ""};
     return wz_export_run(&request, &nobody, &f.err);
@@ -177,6 +179,42 @@ START_TEST(the_card_says_who_writes_the_begin_token)
 }
 END_TEST
 
+/* The built-in vocabulary with a token added three ids behind its last: what stands for nothing could be drawn freely, so nothing
+ * is, and the card says why. */
+START_TEST(a_card_of_unused_ids_measures_nothing_freely)
+{
+    static const char key[] = "\"added_tokens\":";
+    wz_tokenizer *builtin = NULL;
+    wz_text json = {0}, holed = {0};
+    char overrides[600], missing[80];
+    OK(wz_tokenizer_create_builtin(&builtin, &f.err));
+    const int tokens = (int)wz_tokenizer_vocab_size(builtin);
+    OK(wz_tokenizer_write_json(builtin, &json, &f.err));
+    wz_tokenizer_destroy(builtin);
+    const char *at = strstr(json.data, key);
+    ck_assert_ptr_nonnull(at);
+    at = strchr(at, '[') + 1;
+    OK(wz_text_printf(&holed, &f.err, "%.*s{\"id\":%d,\"content\":\"<|far|>\",\"special\":true},%s",
+                      (int)(at - json.data), json.data, tokens + 3, at));
+    OK(wz_file_replace(temporary_path(&where, "holed.json"), holed.data, holed.length, &f.err));
+    (void)snprintf(overrides, sizeof overrides, "model.vocab_size=2000 tokenizer_file=%s",
+                   temporary_path(&where, "holed.json"));
+    make_policy(overrides);
+    eval_problems = 5;
+    OK(export_at(5, false));
+    eval_problems = 0;
+    (void)snprintf(missing, sizeof missing,
+                   "Decoding freely was not measured: the tokenizer has no token with id %d", tokens);
+    ck_assert(says("README.md", "5 problems of the test split"));
+    ck_assert(says("README.md", missing));
+    ck_assert(says("README.md", "Whether it keeps to it decoding freely was not measured."));
+    ck_assert(!says("README.md", "Decoding freely it"));
+    wz_text_clear(&json);
+    wz_text_clear(&holed);
+    drop_policy();
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("export");
@@ -190,6 +228,7 @@ int main(void)
     tcase_add_test(all, the_grammar_keeps_a_tag_that_is_text);
     tcase_add_test(all, completions_that_think_have_no_answer_grammar);
     tcase_add_test(all, the_card_says_who_writes_the_begin_token);
+    tcase_add_test(all, a_card_of_unused_ids_measures_nothing_freely);
     suite_add_tcase(suite, all);
     return run_suite(suite);
 }

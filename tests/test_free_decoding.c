@@ -172,6 +172,11 @@ START_TEST(unused_ids_need_the_grammar)
         const wz_status status = wz_policy_create(model, tokenizer, grammar == 1, 10, &policy, &f.err);
         ck_assert_int_eq(status, grammar == 1 ? WZ_OK : WZ_ERR_USAGE);
         ck_assert(grammar == 1 || strstr(f.err.text, "no token with id 2") != NULL);
+        if (grammar == 1) { /* and do not lose it: there would be a policy that neither can be */
+            ck_assert_int_eq(wz_policy_drop_grammar(policy, &f.err), WZ_ERR_USAGE);
+            ck_assert_ptr_nonnull(strstr(f.err.text, "no token with id 2"));
+            ck_assert_ptr_nonnull(policy->grammar);
+        }
         wz_policy_destroy(policy);
         drop_policy();
     }

@@ -253,6 +253,27 @@ START_TEST(report_draws_the_score_against_the_budget)
 }
 END_TEST
 
+/* Of best-of-k a row's ratio is one sample's, and the page says so beside the best of them; nor is free decoding passed over. */
+START_TEST(report_names_sampled_and_free_scores)
+{
+    static const char grid[] =
+        "[{\"setting\":\"links=3\",\"decoding\":\"sampled\",\"answer_grammar\":false,\"valid\":0.9375,"
+        "\"samples\":16,\"objective_ratio\":{\"mean\":0.5,"
+        "\"ci_low\":0.25,\"ci_high\":0.75},\"feasible\":1,\"best_of\":{\"objective_ratio\":{\"mean\":0.875}},"
+        "\"random_best_of\":{\"objective_ratio\":{\"mean\":0.625}}},"
+        "{\"setting\":\"links=99\",\"not_evaluated\":\"too many\"}]";
+    write_grid("run", grid);
+    program_succeed(&p, "report @/run -o @/page.html");
+    read_page("page.html");
+    ASSERT_SHOWS(
+        "<th>setting</th><th>ratio of one sample</th><th>95% interval</th><th>valid, without a grammar</th>"
+        "<th>feasible</th><th>samples</th><th>best of them</th><th>best of as many random</th>");
+    ASSERT_SHOWS("<td>links=3</td><td>0.5000</td><td>0.2500..0.7500</td><td>0.9375</td><td>1.0000</td>"
+                 "<td>16</td><td>0.8750</td><td>0.6250</td>");
+    ASSERT_SHOWS("<td colspan=\"8\""); /* all of a row but its setting: seven numbers and the bar */
+}
+END_TEST
+
 /* What `eval --grid` wrote, drawn with random answers beside it; a run that thinks has its answers in the pictures. */
 START_TEST(report_draws_the_score_against_tries)
 {
@@ -297,6 +318,7 @@ int main(void)
     tcase_add_test(tests, report_marks_where_grpo_begins);
     tcase_add_test(tests, report_marks_nothing_where_there_are_not_both);
     tcase_add_test(tests, report_of_a_mixture_has_every_part);
+    tcase_add_test(tests, report_names_sampled_and_free_scores);
     tcase_add_test(tests, report_draws_the_score_against_the_budget);
     tcase_add_test(tests, report_draws_the_score_against_tries);
     suite_add_tcase(suite, tests);

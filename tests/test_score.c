@@ -14,7 +14,7 @@ START_TEST(score_of_four_problems_is_that_by_hand)
     const double objective[4] = {2.0, 2.0, 0.9, 5.0}, reference[4] = {2.0, 4.0, 1.0, 5.0},
                  field[4] = {2.0, 3.0, 1.0, 4.0};
     const uint8_t feasible[4] = {1, 1, 1, 0};
-    const wz_score_input input = {4, objective, reference, field, feasible, NULL, 1};
+    const wz_score_input input = {4, objective, reference, field, feasible, NULL, 1, NULL};
     wz_score score;
     ck_assert_int_eq(wz_score_problems(&input, &score, NULL), WZ_OK);
     ck_assert_double_eq_tol(score.mean, 0.6, 1e-15);
@@ -47,7 +47,7 @@ START_TEST(bootstrap_interval_is_near_the_normal_one)
         squares += (objective[i] - mean) * (objective[i] - mean);
     const double deviation = sqrt(squares / N / N);
     for (uint64_t seed = 1; seed <= 3; seed++) {
-        const wz_score_input input = {N, objective, ones, ones, NULL, NULL, seed};
+        const wz_score_input input = {N, objective, ones, ones, NULL, NULL, seed, NULL};
         wz_score score;
         ck_assert_int_eq(wz_score_problems(&input, &score, NULL), WZ_OK);
         ck_assert_double_eq_tol(score.mean, mean, 1e-12);
@@ -81,7 +81,7 @@ START_TEST(bootstrap_interval_of_a_ratio_of_means_is_that_of_the_delta_method)
     }
     const double deviation = sqrt(squares) / sum_y;
     for (uint64_t seed = 1; seed <= 3; seed++) {
-        const wz_score_input input = {N, objective, reference, field, NULL, NULL, seed};
+        const wz_score_input input = {N, objective, reference, field, NULL, NULL, seed, NULL};
         wz_score score;
         ck_assert_int_eq(wz_score_problems(&input, &score, NULL), WZ_OK);
         ck_assert_double_eq_tol(score.ratio_of_means, sum_x / sum_y, 1e-12);
@@ -101,8 +101,8 @@ END_TEST
 START_TEST(bootstrap_of_few_problems_is_exact)
 {
     const double objective[2] = {0.0, 1.0}, ones[2] = {1.0, 1.0};
-    const wz_score_input two = {2, objective, ones, ones, NULL, NULL, 7},
-                         one = {1, objective + 1, ones, ones, NULL, NULL, 7};
+    const wz_score_input two = {2, objective, ones, ones, NULL, NULL, 7, NULL},
+                         one = {1, objective + 1, ones, ones, NULL, NULL, 7, NULL};
     wz_score score;
     ck_assert_int_eq(wz_score_problems(&two, &score, NULL), WZ_OK);
     ck_assert_double_eq(score.ci_low, 0.0);

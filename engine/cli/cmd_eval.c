@@ -19,6 +19,9 @@ const char wz_eval_details[] =
     "  --temperature T        sample at this temperature instead of decoding greedily\n"
     "  --best-of K            sample K answers, verify them, keep the best; beside the best of K random "
     "ones\n"
+    "  --free                 decode without the answer grammar, as other runtimes may: the share of valid "
+    "answers\n"
+    "                         is a column, and an answer that is none scores 0\n"
     "  --compare              of two checkpoints, A and B: both on the problems of A's task; intervals and "
     "a\n"
     "                         paired test of the difference\n"
@@ -160,6 +163,8 @@ static wz_status evaluate_one(const wz_cli *cli, const wz_eval_arguments *a, con
     const bool is_grid = a->grid.count > 0, counts_seen = !a->no_seen && !is_grid;
     wz_status status = wz_load_for_inference(rest->items[0], rest->items + 1, rest->count - 1, cli->log,
                                              &config, &backend, &policy, err);
+    if (status == WZ_OK && a->decode_freely)
+        status = wz_policy_set_free(&config, policy, cli->log, err);
     if (status == WZ_OK && counts_seen)
         status = wz_training_past_read(rest->items[0], &past, err);
     if (status == WZ_OK && is_grid)
@@ -181,6 +186,7 @@ wz_status wz_cmd_eval(const wz_cli *cli, const wz_command *self, int argc, const
         {"--split", WZ_OPTION_TEXT, &a.split, 0, 0, "NAME", "train, validation or test"},
         {"--temperature", WZ_OPTION_REAL, &a.temperature, 0, 100, "T", "0 decodes greedily"},
         {"--best-of", WZ_OPTION_INTEGER, &a.samples, 1, 4095, "K", "verified best of K samples"},
+        {"--free", WZ_OPTION_FLAG, &a.decode_freely, 0, 0, NULL, "without the answer grammar"},
         {"--compare", WZ_OPTION_FLAG, &a.compare, 0, 0, NULL, "two checkpoints on the same problems"},
         {"--permute", WZ_OPTION_FLAG, &a.permute, 0, 0, NULL, "problems once more in another order"},
         {"--grid", WZ_OPTION_TEXTS, &a.grid, 0, 0, "KEY=V1,V2,...", "a row for each setting"},

@@ -15,7 +15,7 @@ typedef struct wz_eval_arguments {
     const char *split, *given; /* split NULL: test; given: a count, or the file of a problem set */
     wz_problem_set set;        /* of that file */
     wz_option_texts grid;
-    bool compare, permute, timing, no_seen, json, help;
+    bool compare, permute, decode_freely, timing, no_seen, json, help;
 } wz_eval_arguments;
 
 /* What one set of figures is about. */

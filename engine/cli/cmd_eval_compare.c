@@ -24,7 +24,8 @@ typedef struct part_result {
 } part_result;
 
 /* The task is A's: what is given of it is not for B. */
-static wz_status load(const wz_cli *cli, const wz_arguments *rest, int which, contestant *c, wz_error *err)
+static wz_status load(const wz_cli *cli, const wz_arguments *rest, int which, bool decode_freely,
+                      contestant *c, wz_error *err)
 {
     void *block = NULL;
     size_t count = 0;
@@ -38,7 +39,8 @@ static wz_status load(const wz_cli *cli, const wz_arguments *rest, int which, co
     c->path = rest->items[which];
     status = wz_load_for_inference(c->path, given, count, cli->log, &c->config, &c->backend, &c->policy, err);
     free(block);
-    return status;
+    return status == WZ_OK && decode_freely ? wz_policy_set_free(&c->config, c->policy, cli->log, err)
+                                            : status;
 }
 
 /* ratios: room for BOTH * problems. */
@@ -85,7 +87,8 @@ static wz_status write_table(const part_result *r, wz_text *out, wz_error *err)
 {
     static const char *const names[BOTH] = {"A", "B"};
     const wz_evaluation *a = &r->evaluations[A];
-    const wz_score_columns columns = wz_score_columns_of(a);
+    wz_score_columns columns = wz_score_columns_of(a);
+    columns.valid = a->decodes_freely || r->evaluations[B].decodes_freely;
     wz_status status = wz_text_printf(out, err, "%lld problems, the same for both", (long long)a->problems);
     if (status == WZ_OK && a->samples > 1)
         status = wz_text_printf(out, err, ", the best of %lld answers", (long long)a->samples);
@@ -119,6 +122,8 @@ static void write_members(wz_json *json, const part_result *r)
     wz_json_field_integer(json, "ties", c->ties);
     wz_json_field_integer(json, "losses", c->losses);
     wz_evaluation_write_reference(json, a);
+    wz_json_field_boolean(json, "a_answer_grammar", !a->decodes_freely);
+    wz_json_field_boolean(json, "b_answer_grammar", !b->decodes_freely);
     wz_json_field_integer(json, "samples", a->samples);
     wz_score_write_named(json, "a", score_of(a), a->field_algorithm);
     wz_score_write_named(json, "b", score_of(b), b->field_algorithm);
@@ -139,7 +144,10 @@ static wz_status write_results(bool as_json, const contestant *contestants, cons
     wz_status status = WZ_OK;
     const bool named = count > 1;
     if (!as_json) {
-        status = wz_text_printf(out, err, "A  %s\nB  %s\n", contestants[A].path, contestants[B].path);
+        for (int i = A; status == WZ_OK && i < BOTH; i++)
+            status =
+                wz_text_printf(out, err, "%s  %s%s\n", i == A ? "A" : "B", contestants[i].path,
+                               results[0].evaluations[i].decodes_freely ? ", without an answer grammar" : "");
         for (size_t p = 0; status == WZ_OK && p < count; p++) {
             status = wz_text_printf(out, err, "\n%s%s", named ? parts[p].name : "", named ? ": " : "");
             if (status == WZ_OK)
@@ -196,7 +204,7 @@ wz_status wz_eval_compare(const wz_cli *cli, const wz_eval_arguments *a, const w
     wz_eval_parts parts = {0};
     wz_status status = WZ_OK;
     for (int i = A; status == WZ_OK && i < BOTH; i++)
-        status = load(cli, rest, i, &contestants[i], err);
+        status = load(cli, rest, i, a->decode_freely, &contestants[i], err);
     if (status == WZ_OK)
         status = wz_eval_parts_create(a, &contestants[A].config, &parts, err);
     if (status == WZ_OK)

@@ -129,7 +129,10 @@ wz_status wz_eval_grid(const wz_cli *cli, const wz_eval_arguments *a, wz_policy 
         status = wz_grid_check(&grid, mixture.parts[p].task, err);
     if (status != WZ_OK)
         return mixture.count > 1 ? name_one_task(err, status) : status;
-    status = leave_out_twins(&grid, config, &mixture, err);
+    for (size_t p = 0; status == WZ_OK && p < mixture.count; p++)
+        status = wz_grid_check_values(&grid, mixture.parts[p].task, err);
+    if (status == WZ_OK)
+        status = leave_out_twins(&grid, config, &mixture, err);
     if (status != WZ_OK)
         return status;
     const size_t count = mixture.count * grid.settings;

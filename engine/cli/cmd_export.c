@@ -36,6 +36,12 @@ typedef struct export_arguments {
 
 #define VERIFIED_PROBLEMS 16
 
+/* What other programs call these formats. */
+static const struct {
+    const char *said, *meant;
+} other_names[] = {{"ggml", "gguf"},      {"llama.cpp", "gguf"},   {"transformers", "hf"},
+                   {"huggingface", "hf"}, {"onnxruntime", "onnx"}, {"lora", "peft"}};
+
 static wz_status find_format(const char *name, const wz_model_format **out, wz_error *err)
 {
     wz_suggestion nearest = {0};
@@ -46,6 +52,9 @@ static wz_status find_format(const char *name, const wz_model_format **out, wz_e
         return WZ_OK;
     for (size_t i = 0; wz_model_formats[i] != NULL; i++)
         wz_suggest(&nearest, name, wz_model_formats[i]->name);
+    for (size_t i = 0; i < sizeof other_names / sizeof *other_names; i++)
+        if (strcmp(name, other_names[i].said) == 0)
+            nearest.best = other_names[i].meant;
     return nearest.best != NULL
                ? wz_fail(err, WZ_ERR_USAGE, "--format %s: unknown (did you mean '%s'?)", name, nearest.best)
                : wz_fail(err, WZ_ERR_USAGE, "--format %s: unknown; `wavezero help export` lists the formats",

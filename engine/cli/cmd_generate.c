@@ -22,6 +22,7 @@ const char wz_generate_details[] =
     "  --coefficients         --gains holds channel coefficients h: gains are |h|^2\n"
     "  --samples K            completions of each problem (default 1)\n"
     "  --temperature T        0 (default) decodes greedily\n"
+    "  --free                 decode without the answer grammar, as other runtimes may\n"
     "  --seed N               of problems and samples (default: the run's)\n"
     "  --json                 one JSON object per completion\n";
 
@@ -29,7 +30,7 @@ typedef struct generate_arguments {
     int64_t first, count, samples, seed;
     double temperature;
     const char *split, *gains;
-    bool json, help, coefficients;
+    bool json, help, coefficients, decode_freely;
     const char *const *overrides; /* key=value, as given */
     size_t override_count;
 } generate_arguments;
@@ -118,6 +119,7 @@ static wz_status write_json(const generate_arguments *a, const wz_batch *batch, 
     wz_json_key(&json, "completion");
     wz_json_bytes(&json, completion->data, completion->length);
     write_tokens(&json, batch, number);
+    wz_json_field_boolean(&json, "answer_grammar", batch->policy->grammar != NULL);
     wz_json_field_string(&json, "verdict", wz_verdict_kind_name(verdict->kind));
     wz_json_field_string(&json, "reason", verdict->reason);
     wz_json_field_number(&json, "objective", verdict->objective);
@@ -220,6 +222,7 @@ wz_status wz_cmd_generate(const wz_cli *cli, const wz_command *self, int argc, c
         {"--coefficients", WZ_OPTION_FLAG, &a.coefficients, 0, 0, NULL, "--gains holds h, not |h|^2"},
         {"--samples", WZ_OPTION_INTEGER, &a.samples, 1, 4095, "K", "completions of each problem"},
         {"--temperature", WZ_OPTION_REAL, &a.temperature, 0, 100, "T", "0 decodes greedily"},
+        {"--free", WZ_OPTION_FLAG, &a.decode_freely, 0, 0, NULL, "without the answer grammar"},
         {"--seed", WZ_OPTION_INTEGER, &a.seed, 0, 9.2e18, "N", "of problems and samples"},
         {"--json", WZ_OPTION_FLAG, &a.json, 0, 0, NULL, "one JSON object per completion"}};
     wz_arguments rest;
@@ -240,6 +243,8 @@ wz_status wz_cmd_generate(const wz_cli *cli, const wz_command *self, int argc, c
     if (status == WZ_OK)
         status = wz_load_for_inference(rest.items[0], rest.items + 1, rest.count - 1, cli->log, &config,
                                        &backend, &policy, err);
+    if (status == WZ_OK && a.decode_freely)
+        status = wz_policy_set_free(&config, policy, cli->log, err);
     a.overrides = rest.items + 1;
     a.override_count = rest.count - 1;
     if (status == WZ_OK)

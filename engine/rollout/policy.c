@@ -60,8 +60,7 @@ wz_status wz_policy_set_chat(wz_policy *policy, wz_chat_template kind, const cha
     return WZ_OK;
 }
 
-/* Free decoding draws from all ids up to the tokenizer's last: each must stand for something. */
-static wz_status check_ids(const wz_policy *policy, wz_error *err)
+wz_status wz_policy_check_free(const wz_policy *policy, wz_error *err)
 {
     const int64_t count = (int64_t)wz_tokenizer_vocab_size(policy->tokenizer);
     for (int64_t id = 0; id < count; id++)
@@ -81,7 +80,7 @@ static wz_status match_vocabulary(wz_policy *policy, bool answer_grammar, wz_err
         return wz_fail(err, WZ_ERR_USAGE, "model.vocab_size is %lld but the tokenizer has %zu tokens",
                        (long long)policy->model->config.vocab_size, count);
     policy->model->tokens = (int64_t)count;
-    return answer_grammar ? WZ_OK : check_ids(policy, err);
+    return answer_grammar ? WZ_OK : wz_policy_check_free(policy, err);
 }
 
 wz_status wz_policy_create(wz_model *model, wz_tokenizer *tokenizer, bool answer_grammar,
@@ -138,6 +137,21 @@ wz_policy wz_policy_without_grammar(const wz_policy *policy)
     if (view.thinking.tries > 0)
         view.thinking = (wz_thinking){0}; /* no candidate could be read */
     return view;
+}
+
+wz_status wz_policy_drop_grammar(wz_policy *policy, wz_error *err)
+{
+    const wz_status status = wz_policy_check_free(policy, err);
+    if (status != WZ_OK)
+        return status;
+    const wz_policy view = wz_policy_without_grammar(policy);
+    if (!wz_thinking_on(&view.thinking))
+        wz_thinking_clear(&policy->thinking);
+    wz_paths_destroy(policy->paths);
+    wz_grammar_set_destroy(policy->grammar);
+    free(policy->bounds);
+    *policy = view;
+    return WZ_OK;
 }
 
 wz_status wz_policy_think(wz_policy *policy, const wz_thinking_options *options, wz_error *err)

@@ -45,6 +45,10 @@ void wz_policy_destroy(wz_policy *policy);
 /* The same policy decoding freely, and without candidates: a view, for as long as the policy lives and nothing else is done with it; not to be
  * destroyed. */
 wz_policy wz_policy_without_grammar(const wz_policy *policy);
+/* Free decoding draws from all ids up to the tokenizer's last: WZ_ERR_USAGE where one of them stands for nothing. */
+wz_status wz_policy_check_free(const wz_policy *policy, wz_error *err);
+/* Makes the policy what that view shows, if it can decode freely. */
+wz_status wz_policy_drop_grammar(wz_policy *policy, wz_error *err);
 /* What ends free decoding beside a closing answer tag: these ids, in place of the tokenizer's own end. WZ_ERR_USAGE where one
  * is no token, or there are more than WZ_MAX_ENDS. */
 wz_status wz_policy_set_ends(wz_policy *policy, const int64_t *ids, size_t count, wz_error *err);

@@ -87,9 +87,21 @@ wz_status wz_config_fail_unknown(const wz_config *config, const char *name, wz_e
     return wz_fail(err, WZ_ERR_USAGE, "unknown key '%.96s'; `wavezero help config` lists all keys", name);
 }
 
+/* A list may stand in brackets, as in a file: then what is in them, in `list`. */
+static const char *unbracketed(const wz_config_place *place, const char *value, char list[WZ_LIST_MAX])
+{
+    const size_t length = strlen(value);
+    if (place->key == NULL || place->key->type != WZ_KEY_LIST || length < 2 || length >= WZ_LIST_MAX ||
+        value[0] != '[' || value[length - 1] != ']')
+        return value;
+    memcpy(list, value + 1, length - 2);
+    list[length - 2] = '\0';
+    return list;
+}
+
 wz_status wz_config_override(wz_config *config, const char *assignment, wz_error *err)
 {
-    char name[WZ_CONFIG_NAME_MAX];
+    char name[WZ_CONFIG_NAME_MAX], list[WZ_LIST_MAX];
     const char *equals = strchr(assignment, '=');
     if (equals == NULL || equals == assignment)
         return wz_fail(err, WZ_ERR_USAGE, "override '%.96s': expected key=value", assignment);
@@ -99,7 +111,7 @@ wz_status wz_config_override(wz_config *config, const char *assignment, wz_error
     wz_config_place place;
     wz_status status = WZ_OK;
     if (wz_config_find(config, name, &place))
-        status = wz_config_set(config, &place, equals + 1, err);
+        status = wz_config_set(config, &place, unbracketed(&place, equals + 1, list), err);
     else if (wz_config_is_section(name))
         status = wz_fail(err, WZ_ERR_USAGE, "'%s' is a section; set one of its keys, as in %s.key=value",
                          name, name);

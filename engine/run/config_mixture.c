@@ -77,9 +77,9 @@ static wz_status read_part(const char *item, wz_mixture_part *part, wz_error *er
     char text[WZ_LIST_MAX], *rest = NULL;
     wz_suggestion nearest = {0};
     if (strpbrk(item, "[]") != NULL)
-        return wz_fail(err, WZ_ERR_USAGE,
-                       "'%.64s': on a command line the list has no brackets: task_mixture=\"a x=1, b\"",
-                       item);
+        return wz_fail(
+            err, WZ_ERR_USAGE,
+            "'%.64s': a bracket inside a part, or one that is not closed: task_mixture=\"[a x=1, b]\"", item);
     (void)snprintf(text, sizeof text, "%s", item);
     const char *word = strtok_r(text, separators, &rest);
     *part = (wz_mixture_part){.task = wz_task_find(word != NULL ? word : ""), .weight = 1.0};

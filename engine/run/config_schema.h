@@ -67,6 +67,8 @@ bool wz_config_is_section(const char *name);
 /* Reads a value: strict numbers, true or false, an enumeration's name, text of printable UTF-8, or a list "a, b". The
  * message names the key and what was expected; where it stood is the caller's prefix. */
 wz_status wz_config_set(wz_config *config, const wz_config_place *place, const char *value, wz_error *err);
+/* Whether that is a value of the key's kind (a number, an enumeration's name), be it in its range or not. */
+bool wz_config_is_value(const wz_config_place *place, const char *value);
 /* Checks that the present value lies in its range. */
 wz_status wz_config_check_range(const wz_config *config, const wz_config_place *place, wz_error *err);
 /* Appends the value as YAML that wz_config_set reads back to equal bits. */

@@ -168,6 +168,25 @@ static wz_status set_number(wz_config *config, const wz_config_place *place, con
     return WZ_OK;
 }
 
+bool wz_config_is_value(const wz_config_place *place, const char *value)
+{
+    int64_t integer = 0;
+    double real = 0.0;
+    switch (type_of(place)) {
+    case WZ_KEY_INTEGER:
+        return parse_integer(value, &integer);
+    case WZ_KEY_REAL:
+        return parse_real(value, &real);
+    case WZ_KEY_ENUM:
+        for (const char *const *name = names_of(place); *name != NULL; ++name)
+            if (strcmp(*name, value) == 0)
+                return true;
+        return false;
+    default:
+        return true;
+    }
+}
+
 bool wz_config_next_item(const char **at, char item[WZ_LIST_MAX])
 {
     const char *start = *at + strspn(*at, ", "), *end = start + strcspn(start, ",");

@@ -11,8 +11,8 @@
 
 /* What one contestant reached on each problem. */
 typedef struct results {
-    double *objective;           /* [problems], 0 unless feasible */
-    uint8_t *feasible, *optimal; /* [problems] */
+    double *objective;                   /* [problems], 0 unless feasible */
+    uint8_t *feasible, *optimal, *valid; /* [problems]; valid: of the policy's answers */
 } results;
 
 enum { POLICY, GREEDY, BEST, RANDOM_BEST, RANDOM_TIMED, REORDERED, BASELINES };
@@ -40,7 +40,7 @@ static wz_status tally_begin(tally *t, const wz_eval_options *options, wz_error 
         return wz_fail(err, WZ_ERR_RUNTIME, "task %s has no verifier", options->task->name);
     const size_t count = BASELINES + t->verifier->baseline_count;
     wz_status status =
-        wz_alloc(&t->block, n, sizeof(double) + count * (sizeof(double) + 2), "an evaluation", err);
+        wz_alloc(&t->block, n, sizeof(double) + count * (sizeof(double) + 3), "an evaluation", err);
     if (status != WZ_OK)
         return status;
     t->reference = t->block;
@@ -48,8 +48,9 @@ static wz_status tally_begin(tally *t, const wz_eval_options *options, wz_error 
         uint8_t *flags = (uint8_t *)(t->reference + (1 + count) * n);
         t->contestants[c] = (results){
             t->reference + (1 + c) * n,
-            flags + 2 * c * n,
-            flags + (2 * c + 1) * n,
+            flags + 3 * c * n,
+            flags + (3 * c + 1) * n,
+            flags + (3 * c + 2) * n,
         };
     }
     return WZ_OK;
@@ -62,18 +63,30 @@ static void set_result(results *r, int64_t place, bool feasible, double objectiv
     r->optimal[place] = optimal;
 }
 
+static bool is_valid(const wz_verdict *v)
+{
+    return v->kind == WZ_VERDICT_FEASIBLE || v->kind == WZ_VERDICT_INFEASIBLE;
+}
+
+static void take_answer(results *r, int64_t place, const wz_verdict *v)
+{
+    set_result(r, place, v->kind == WZ_VERDICT_FEASIBLE, v->objective, v->is_optimum);
+    r->valid[place] = is_valid(v);
+}
+
 /* The verdicts of one problem: sample 0 is the policy's answer, the best of all is best-of-k. */
 static void take_verdicts(tally *t, const wz_batch *batch, int64_t g, int64_t place)
 {
-    const results *best = &t->contestants[BEST];
+    results *best = &t->contestants[BEST];
     t->reference[place] = batch->references[g].objective;
     for (int64_t j = 0; j < batch->generations; j++) {
         const wz_verdict *v = &batch->verdicts[g * batch->generations + j];
         const bool feasible = v->kind == WZ_VERDICT_FEASIBLE;
         if (j == 0)
-            set_result(&t->contestants[POLICY], place, feasible, v->objective, v->is_optimum);
+            take_answer(&t->contestants[POLICY], place, v);
         if (feasible && (!best->feasible[place] || v->objective > best->objective[place]))
-            set_result(&t->contestants[BEST], place, feasible, v->objective, v->is_optimum);
+            set_result(best, place, feasible, v->objective, v->is_optimum);
+        best->valid[place] = best->valid[place] || is_valid(v);
     }
 }
 
@@ -241,9 +254,7 @@ static wz_status run_greedy(tally *t, wz_policy *policy, const wz_batch *batch, 
     if (status == WZ_OK)
         status = answer(t, policy, &options, &sampling, problems, batch->groups, &greedy, &seconds, err);
     for (int64_t g = 0; status == WZ_OK && g < batch->groups; g++) {
-        const wz_verdict *v = &greedy->verdicts[g];
-        set_result(&t->contestants[GREEDY], first + g, v->kind == WZ_VERDICT_FEASIBLE, v->objective,
-                   v->is_optimum);
+        take_answer(&t->contestants[GREEDY], first + g, &greedy->verdicts[g]);
     }
     out->greedy_s += seconds;
     wz_batch_destroy(greedy);
@@ -299,7 +310,8 @@ static wz_score_input input_of(const tally *t, size_t contestant)
                             .field = field_of(t),
                             .feasible = r->feasible,
                             .optimal = r->optimal,
-                            .seed = t->options.seed};
+                            .seed = t->options.seed,
+                            .valid = contestant <= BEST ? r->valid : NULL};
 }
 
 static wz_status score(const tally *t, size_t contestant, wz_score *out, wz_error *err)
@@ -351,8 +363,13 @@ static wz_status score_unseen(const tally *t, wz_evaluation *out, wz_error *err)
         flags[n + kept++] = r->optimal[i];
     }
     out->seen = (double)(n - kept) / (double)n;
-    const wz_score_input input = {kept,  numbers,   numbers + n,    numbers + 2 * n,
-                                  flags, flags + n, t->options.seed};
+    const wz_score_input input = {.problems = kept,
+                                  .objective = numbers,
+                                  .reference = numbers + n,
+                                  .field = numbers + 2 * n,
+                                  .feasible = flags,
+                                  .optimal = flags + n,
+                                  .seed = t->options.seed};
     if (kept > 0 && kept < n)
         status = wz_score_problems(&input, &out->unseen, err);
     free(block);
@@ -439,6 +456,7 @@ wz_status wz_evaluate(wz_policy *policy, const wz_eval_options *options, wz_eval
         out->problems = options->problems;
         out->samples = t.samples;
         out->sampled = options->sampling.temperature > 0.0f;
+        out->decodes_freely = policy->grammar == NULL;
         out->thought.thinks = wz_thinking_on(&policy->thinking);
         out->thought.budget = policy->thinking.budget;
         out->field_algorithm = t.verifier->field_algorithm;

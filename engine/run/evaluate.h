@@ -41,6 +41,7 @@ typedef struct wz_score {
     double percent_of_field, percent_low,
         percent_high; /* 100 sum of objectives / sum of the field algorithm's */
     double feasible, exact_optimum;
+    double valid; /* answers that can be read, feasible or not; NaN: of no policy's answers */
     double gap_p50, gap_p90, gap_p99; /* of 1 - ratio */
 } wz_score;
 
@@ -81,6 +82,7 @@ typedef struct wz_evaluation {
     const char *field_algorithm;
     double reference_percent; /* 100 sum of references / sum of the field algorithm's */
     bool sampled;             /* the policy's answers are drawn, not greedy */
+    bool decodes_freely;      /* without an answer grammar */
     wz_score policy;
     int64_t samples;
     wz_score greedy, best_of,

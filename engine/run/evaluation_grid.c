@@ -82,6 +82,25 @@ wz_status wz_grid_check(const wz_grid *grid, const wz_task *task, wz_error *err)
     return status;
 }
 
+wz_status wz_grid_check_values(const wz_grid *grid, const wz_task *task, wz_error *err)
+{
+    wz_config config;
+    wz_config_place place;
+    wz_status status = WZ_OK;
+    char item[WZ_LIST_MAX];
+    wz_config_default(&config);
+    config.task = task;
+    for (const wz_grid_axis *axis = grid->axes; axis < grid->axes + grid->axis_count; axis++) {
+        const char *at = axis->values;
+        if (!wz_config_find(&config, axis->key, &place))
+            return wz_config_fail_unknown(&config, axis->key, err);
+        while (status == WZ_OK && wz_config_next_item(&at, item))
+            if (!wz_config_is_value(&place, item))
+                status = wz_config_set(&config, &place, item, err); /* whose message says what it expects */
+    }
+    return status == WZ_OK ? WZ_OK : wz_fail_prefix(err, status, "--grid, task %s: ", task->name);
+}
+
 /* Value number `which` of an axis. */
 static void take_value(const wz_grid_axis *axis, size_t which, char item[WZ_LIST_MAX])
 {

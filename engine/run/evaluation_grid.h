@@ -42,6 +42,9 @@ typedef struct wz_grid_row {
 wz_status wz_grid_read(const char *const *texts, size_t count, wz_grid *out, wz_error *err);
 /* Whether each axis is an option of the task, or how long to think. */
 wz_status wz_grid_check(const wz_grid *grid, const wz_task *task, wz_error *err);
+/* Whether all values of a checked grid are of their options' kinds: a number, say. What is out of an option's range is not asked:
+ * other tasks and settings may accept it. */
+wz_status wz_grid_check_values(const wz_grid *grid, const wz_task *task, wz_error *err);
 /* Fills a row but for its part and evaluation: number `setting` of the product, the last axis the fastest, of a checked grid, over
  * the configuration's thinking and the task's `values`. What the task does not accept, or thinking, goes into failure. */
 wz_status wz_grid_set(const wz_grid *grid, size_t setting, const wz_config *config, const wz_task *task,

@@ -10,9 +10,9 @@
 #include "tasks/task_json.h"
 
 typedef struct columns {
-    int setting, percent, trivial, algorithm; /* widths */
-    const wz_evaluation *first;               /* of those that there are; NULL: none */
-    bool thought, cut, tried;                 /* in some row */
+    int setting, percent, trivial, algorithm, best; /* widths */
+    const wz_evaluation *first;                     /* of those that there are; NULL: none */
+    bool thought, cut, tried;                       /* in some row */
 } columns;
 
 static int wider(int width, const char *text)
@@ -28,6 +28,13 @@ static void describe_strongest(const wz_evaluation *e, wz_baseline_kind kind, ch
         (void)snprintf(out, 80, "-");
     else
         (void)snprintf(out, 80, "%.4f %.64s", best->score.mean, best->name);
+}
+
+/* "best of 16" */
+static const char *name_best(const wz_evaluation *e, char out[32])
+{
+    (void)snprintf(out, 32, "best of %lld", (long long)e->samples);
+    return out;
 }
 
 static columns measure(const wz_grid_row *rows, size_t count)
@@ -51,6 +58,10 @@ static columns measure(const wz_grid_row *rows, size_t count)
         c.cut = c.cut || row->evaluation.thought.budget > 0;
         c.tried = c.tried || row->evaluation.tries.tries > 0;
     }
+    if (c.first != NULL) {
+        char best[32];
+        c.best = (int)strlen(name_best(c.first, best));
+    }
     if (c.first != NULL && strlen(c.first->field_algorithm) + 1 > 8)
         c.percent = (int)strlen(c.first->field_algorithm) + 1;
     return c;
@@ -59,12 +70,14 @@ static columns measure(const wz_grid_row *rows, size_t count)
 static wz_status write_head(const columns *c, wz_text *out, wz_error *err)
 {
     const wz_evaluation *e = c->first;
+    char best[32];
     wz_status status =
-        wz_text_printf(out, err, "%-*s %8s  %14s %*s%% %9s  %-*s  %-*s %8s %8s %8s", c->setting, "setting",
-                       "ratio", "95% interval", c->percent - 1, e->field_algorithm, "feasible", c->trivial,
-                       "best trivial", c->algorithm, "strongest algorithm", "gap p50", "gap p90", "gap p99");
+        wz_text_printf(out, err, "%-*s %8s  %14s %*s%%%s %9s  %-*s  %-*s %8s %8s %8s", c->setting, "setting",
+                       e->sampled ? "sampled" : "ratio", "95% interval", c->percent - 1, e->field_algorithm,
+                       e->decodes_freely ? "    valid" : "", "feasible", c->trivial, "best trivial",
+                       c->algorithm, "strongest algorithm", "gap p50", "gap p90", "gap p99");
     if (status == WZ_OK && e->samples > 1)
-        status = wz_text_printf(out, err, " %8s %8s", "best of", "random");
+        status = wz_text_printf(out, err, " %8s %*s %8s", "greedy", c->best, name_best(e, best), "random");
     if (status == WZ_OK && c->thought)
         status = wz_text_printf(out, err, " %8s", "thought");
     if (status == WZ_OK && c->cut)
@@ -99,17 +112,22 @@ static wz_status write_row(const columns *c, const wz_grid_row *row, wz_text *ou
 {
     const wz_evaluation *e = &row->evaluation;
     const wz_score *s = &e->policy;
-    char trivial[80], algorithm[80], percent[32];
+    char trivial[80], algorithm[80], percent[32], valid[32];
     if (row->failure[0] != '\0')
         return wz_text_printf(out, err, "%-*s not evaluated: %s\n", c->setting, row->setting, row->failure);
     describe_strongest(e, WZ_BASELINE_TRIVIAL, trivial);
     describe_strongest(e, WZ_BASELINE_ALGORITHM, algorithm);
-    wz_status status = wz_text_printf(
-        out, err, "%-*s %8.4f  %.4f..%.4f %*s %9.4f  %-*s  %-*s %8.4f %8.4f %8.4f", c->setting, row->setting,
-        s->mean, s->ci_low, s->ci_high, c->percent, wz_write_finite(s->percent_of_field, 2, percent),
-        s->feasible, c->trivial, trivial, c->algorithm, algorithm, s->gap_p50, s->gap_p90, s->gap_p99);
+    wz_status status =
+        wz_text_printf(out, err, "%-*s %8.4f  %.4f..%.4f %*s", c->setting, row->setting, s->mean, s->ci_low,
+                       s->ci_high, c->percent, wz_write_finite(s->percent_of_field, 2, percent));
+    if (status == WZ_OK && e->decodes_freely)
+        status = wz_text_printf(out, err, " %8s", wz_write_finite(s->valid, 4, valid));
+    if (status == WZ_OK)
+        status = wz_text_printf(out, err, " %9.4f  %-*s  %-*s %8.4f %8.4f %8.4f", s->feasible, c->trivial,
+                                trivial, c->algorithm, algorithm, s->gap_p50, s->gap_p90, s->gap_p99);
     if (status == WZ_OK && e->samples > 1)
-        status = wz_text_printf(out, err, " %8.4f %8.4f", e->best_of.mean, e->random_best_of.mean);
+        status = wz_text_printf(out, err, " %8.4f %*.4f %8.4f", e->greedy.mean, c->best, e->best_of.mean,
+                                e->random_best_of.mean);
     if (status == WZ_OK)
         status = write_thinking(c, e, out, err);
     if (status == WZ_OK && e->reordered)
@@ -137,15 +155,27 @@ static wz_status write_foot(const wz_grid_row *rows, size_t count, wz_text *out,
     return status;
 }
 
+/* What the figures are of. */
+static wz_status write_title(const wz_evaluation *e, wz_text *out, wz_error *err)
+{
+    wz_status status = wz_text_printf(
+        out, err, "%lld problems each%s; ratio = objective / reference, 95%% interval by bootstrap\n",
+        (long long)e->problems, wz_evaluation_how(e));
+    if (status == WZ_OK && e->sampled)
+        status = wz_text_printf(
+            out, err,
+            "sampled: the ratio of one answer drawn for each problem; interval, %s%%, %sfeasible and gaps "
+            "are of it%s\n",
+            e->field_algorithm, e->decodes_freely ? "valid, " : "",
+            e->samples > 1 ? "; random: the best of as many random answers" : "");
+    return status;
+}
+
 wz_status wz_grid_write_table(const wz_grid_row *rows, size_t count, wz_text *out, wz_error *err)
 {
     const columns c = measure(rows, count);
-    wz_status status =
-        c.first == NULL
-            ? wz_text_printf(out, err, "no setting could be evaluated\n")
-            : wz_text_printf(
-                  out, err, "%lld problems each; ratio = objective / reference, 95%% interval by bootstrap\n",
-                  (long long)c.first->problems);
+    wz_status status = c.first == NULL ? wz_text_printf(out, err, "no setting could be evaluated\n")
+                                       : write_title(c.first, out, err);
     if (status == WZ_OK && c.first != NULL)
         status = write_head(&c, out, err);
     for (size_t i = 0; status == WZ_OK && i < count; i++)

@@ -35,6 +35,8 @@ static void write_score(wz_json *json, const wz_score *score, const char *field_
     write_with_interval(json, "ratio_of_means", score->ratio_of_means, score->ratio_of_means_low,
                         score->ratio_of_means_high);
     write_with_interval(json, percent, score->percent_of_field, score->percent_low, score->percent_high);
+    if (!isnan(score->valid))
+        wz_json_field_number(json, "valid", score->valid);
     wz_json_field_number(json, "feasible", score->feasible);
     wz_json_field_number(json, "exact_optimum", score->exact_optimum);
     wz_json_key(json, "gap");
@@ -187,7 +189,9 @@ static void write_seen(wz_json *json, const wz_evaluation *e)
 void wz_evaluation_write_fields(wz_json *json, const wz_evaluation *e)
 {
     write_score(json, &e->policy, e->field_algorithm);
+    wz_json_field_string(json, "objective_ratio_of", e->sampled ? "one sampled answer" : "the greedy answer");
     wz_evaluation_write_reference(json, e);
+    wz_json_field_boolean(json, "answer_grammar", !e->decodes_freely);
     if (e->samples > 1) {
         wz_json_field_integer(json, "samples", e->samples);
         wz_score_write_named(json, "greedy", &e->greedy, e->field_algorithm);

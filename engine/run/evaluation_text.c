@@ -11,6 +11,11 @@ const char *wz_evaluation_reference_name(const wz_evaluation *e)
                                                      : wz_reference_kind_name(e->reference_kind);
 }
 
+const char *wz_evaluation_how(const wz_evaluation *e)
+{
+    return e->decodes_freely ? ", answered without an answer grammar" : "";
+}
+
 const char *wz_write_finite(double value, int decimals, char out[32])
 {
     if (isfinite(value))
@@ -25,6 +30,7 @@ wz_score_columns wz_score_columns_of(const wz_evaluation *e)
     wz_score_columns columns = {.name =
                                     e->timed ? 22 : 19, /* "random, best of 131072", "random best of 4095" */
                                 .percent = (int)strlen(e->field_algorithm) + 1,
+                                .valid = e->decodes_freely,
                                 .timing = e->timed};
     for (size_t b = 0; b < e->baseline_count; b++) {
         const int length = (int)strlen(e->baselines[b].name) + 2; /* and a star */
@@ -37,19 +43,24 @@ wz_score_columns wz_score_columns_of(const wz_evaluation *e)
 wz_status wz_score_write_head(const wz_score_columns *columns, const wz_evaluation *e, wz_text *out,
                               wz_error *err)
 {
-    return wz_text_printf(out, err, "%-*s %8s  %14s %*s%% %9s %9s %8s %8s %8s%s\n", columns->name, "",
-                          "ratio", "95% interval", columns->percent - 1, e->field_algorithm, "feasible",
-                          "optimal", "gap p50", "gap p90", "gap p99", columns->timing ? "  us/problem" : "");
+    return wz_text_printf(out, err, "%-*s %8s  %14s %*s%%%s %9s %9s %8s %8s %8s%s\n", columns->name, "",
+                          "ratio", "95% interval", columns->percent - 1, e->field_algorithm,
+                          columns->valid ? "    valid" : "", "feasible", "optimal", "gap p50", "gap p90",
+                          "gap p99", columns->timing ? "  us/problem" : "");
 }
 
 wz_status wz_score_write_row(const wz_score_columns *columns, const char *name, const wz_score *s,
                              double seconds, wz_text *out, wz_error *err)
 {
-    char percent[32];
-    wz_status status = wz_text_printf(out, err, "%-*s %8.4f  %.4f..%.4f %*s %9.4f %9.4f %8.4f %8.4f %8.4f",
-                                      columns->name, name, s->mean, s->ci_low, s->ci_high, columns->percent,
-                                      wz_write_finite(s->percent_of_field, 2, percent), s->feasible,
-                                      s->exact_optimum, s->gap_p50, s->gap_p90, s->gap_p99);
+    char percent[32], valid[32];
+    wz_status status =
+        wz_text_printf(out, err, "%-*s %8.4f  %.4f..%.4f %*s", columns->name, name, s->mean, s->ci_low,
+                       s->ci_high, columns->percent, wz_write_finite(s->percent_of_field, 2, percent));
+    if (status == WZ_OK && columns->valid)
+        status = wz_text_printf(out, err, " %8s", wz_write_finite(s->valid, 4, valid));
+    if (status == WZ_OK)
+        status = wz_text_printf(out, err, " %9.4f %9.4f %8.4f %8.4f %8.4f", s->feasible, s->exact_optimum,
+                                s->gap_p50, s->gap_p90, s->gap_p99);
     if (status == WZ_OK && columns->timing)
         status = isnan(seconds) ? wz_text_printf(out, err, " %11s", "-")
                                 : wz_text_printf(out, err, " %11.1f", seconds * 1e6);
@@ -65,7 +76,8 @@ wz_status wz_evaluation_write_baselines(const wz_score_columns *columns, const w
                                 .ci_high = 1.0,
                                 .percent_of_field = e->reference_percent,
                                 .feasible = 1.0,
-                                .exact_optimum = 1.0};
+                                .exact_optimum = 1.0,
+                                .valid = NAN};
     wz_text name = {0};
     wz_status status = wz_score_write_row(columns, wz_reference_kind_name(e->reference_kind), &reference,
                                           e->reference_s, out, err);
@@ -174,8 +186,8 @@ wz_status wz_evaluation_write_table(const wz_evaluation *e, wz_text *out, wz_err
     const wz_score_columns columns = wz_score_columns_of(e);
     const double samples = (double)e->samples;
     wz_status status =
-        wz_text_printf(out, err, "%lld problems; ratio = objective / %s, 95%% interval by bootstrap\n",
-                       (long long)e->problems, wz_evaluation_reference_name(e));
+        wz_text_printf(out, err, "%lld problems%s; ratio = objective / %s, 95%% interval by bootstrap\n",
+                       (long long)e->problems, wz_evaluation_how(e), wz_evaluation_reference_name(e));
     if (status == WZ_OK)
         status = wz_score_write_head(&columns, e, out, err);
     if (status == WZ_OK && e->samples > 1)

@@ -7,6 +7,7 @@
 /* How wide the columns of a table are. */
 typedef struct wz_score_columns {
     int name, percent;
+    bool valid;  /* a column of the share of valid answers */
     bool timing; /* a column of microseconds per problem */
 } wz_score_columns;
 
@@ -14,6 +15,8 @@ typedef struct wz_score_columns {
 const char *wz_write_finite(double value, int decimals, char out[32]);
 /* For the names of an evaluation. */
 wz_score_columns wz_score_columns_of(const wz_evaluation *evaluation);
+/* What a table's first line adds to the number of problems: "", or that they were answered without a grammar. */
+const char *wz_evaluation_how(const wz_evaluation *evaluation);
 /* "exact optimum", "upper bound", "best known" */
 const char *wz_evaluation_reference_name(const wz_evaluation *evaluation);
 wz_status wz_score_write_head(const wz_score_columns *columns, const wz_evaluation *evaluation, wz_text *out,

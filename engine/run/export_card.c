@@ -10,6 +10,14 @@
 #include "engine/run/portable.h"
 
 #define UNTAUGHT_PROBLEMS 50 /* decoded freely by a policy that only knows its grammar */
+#define KEEPS 0.99           /* share of valid free answers from which a policy keeps to its grammar */
+#define KEEPS_IN_PART 0.5    /* and from which it does so in part */
+
+/* What was measured for the card. */
+typedef struct measured {
+    double score, free_score, free_valid; /* mean ratios; share of valid answers */
+    int64_t free_problems;                /* 0: nothing was decoded freely */
+} measured;
 
 static const char *or_else(const char *text, const char *otherwise)
 {
@@ -61,6 +69,20 @@ static wz_status write_history(const wz_export *r, const wz_portable *model, wz_
                                                          : "the answers of reference solvers");
 }
 
+/* Where in its run the weights were taken: best.h5 may be far from the end. */
+static wz_status write_step(const wz_export *r, wz_text *out, wz_error *err)
+{
+    const char *slash = strrchr(r->checkpoint, '/'), *file = slash != NULL ? slash + 1 : r->checkpoint;
+    if (r->step == 0 || r->step >= r->config->max_steps)
+        return WZ_OK;
+    return wz_text_printf(
+        out, err, "The weights are those after step %lld of the %lld that the run was set to%s.\n\n",
+        (long long)r->step, (long long)r->config->max_steps,
+        strcmp(file, "best.h5") == 0
+            ? ": `best.h5` keeps the step of the best held-out score, the first of equal ones"
+            : "");
+}
+
 static wz_status write_summary(const wz_export *r, const wz_portable *model, wz_text *out, wz_error *err)
 {
     char name[sizeof model->name + 64];
@@ -73,6 +95,8 @@ static wz_status write_summary(const wz_export *r, const wz_portable *model, wz_
         r->config->task->name, r->config->task->title);
     if (status == WZ_OK)
         status = write_history(r, model, out, err);
+    if (status == WZ_OK)
+        status = write_step(r, out, err);
     if (status == WZ_OK)
         status = wz_text_printf(out, err, "Licence: %s. Format: %s, type %s.\n\n",
                                 or_else(model->license, "unknown (give one with --license)"),
@@ -89,7 +113,7 @@ static wz_status write_summary(const wz_export *r, const wz_portable *model, wz_
 /* ---- how well it does ---- */
 
 static wz_status evaluate(const wz_export *r, wz_policy *policy, int64_t problems, bool baselines,
-                          wz_text *out, wz_error *err)
+                          wz_score *score, wz_text *out, wz_error *err)
 {
     wz_evaluation evaluation;
     const wz_eval_options options = {.task = r->config->task,
@@ -104,6 +128,7 @@ static wz_status evaluate(const wz_export *r, wz_policy *policy, int64_t problem
                                      .baselines = baselines,
                                      .max_completion_length = r->config->max_completion_length};
     wz_status status = wz_evaluate(policy, &options, NULL, NULL, &evaluation, err);
+    *score = evaluation.policy;
     if (status == WZ_OK)
         status = wz_text_append(out, "```\n", 4, err);
     if (status == WZ_OK)
@@ -112,8 +137,9 @@ static wz_status evaluate(const wz_export *r, wz_policy *policy, int64_t problem
 }
 
 /* As trained, and, where that is under a grammar, as a runtime without one decodes. */
-static wz_status write_evaluation(const wz_export *r, wz_text *out, wz_error *err)
+static wz_status write_evaluation(const wz_export *r, measured *m, wz_text *out, wz_error *err)
 {
+    wz_score score;
     if (r->eval_problems == 0)
         return WZ_OK;
     const bool has_grammar = r->policy->grammar != NULL;
@@ -124,16 +150,24 @@ static wz_status write_evaluation(const wz_export *r, wz_text *out, wz_error *er
                        (long long)r->eval_problems, (long long)r->config->seed,
                        has_grammar ? ", under the answer grammar" : "", wz_number_type_names[r->type]);
     if (status == WZ_OK)
-        status = evaluate(r, r->policy, r->eval_problems, true, out, err);
+        status = evaluate(r, r->policy, r->eval_problems, true, &score, out, err);
     if (status != WZ_OK || !has_grammar)
         return status;
+    m->score = score.mean;
+    wz_error why = {{0}};
+    if (wz_policy_check_free(r->policy, &why) != WZ_OK)
+        return wz_text_printf(out, err, "Decoding freely was not measured: %s.\n\n", why.text);
     wz_policy free_policy = wz_policy_without_grammar(r->policy);
     status = wz_text_printf(out, err, "The same, decoding freely, as a runtime without a grammar does:\n\n");
     /* untaught, it writes to the length limit: a few problems show that as well as many */
     const int64_t problems = r->config->grammar_coef > 0.0 || r->eval_problems < UNTAUGHT_PROBLEMS
                                  ? r->eval_problems
                                  : UNTAUGHT_PROBLEMS;
-    return status == WZ_OK ? evaluate(r, &free_policy, problems, false, out, err) : status;
+    if (status == WZ_OK)
+        status = evaluate(r, &free_policy, problems, false, &score, out, err);
+    if (status == WZ_OK)
+        *m = (measured){m->score, score.mean, score.valid, problems};
+    return status;
 }
 
 /* ---- how to ask ---- */
@@ -155,21 +189,46 @@ static const char *describe_thinking(const wz_export *r)
                  "it";
 }
 
-static const char *describe_decoding(const wz_export *r)
+/* What to do where the policy needs its grammar. */
+static wz_status advise_grammar(const wz_export *r, wz_text *out, wz_error *err)
+{
+    const char *training = r->config->grammar_coef > 0.0 ? "train for longer, or with more `grammar_coef`"
+                                                         : "train with `grammar_coef` above 0";
+    if (wz_export_thinks(r))
+        return wz_text_printf(out, err,
+                              " A runtime that does not append the tags and constrain the answer, where "
+                              "`<answer>` begins, gets others than here; %s.",
+                              training);
+    return wz_text_printf(
+        out, err, " Give the runtime the grammar (%s), or %s.",
+        r->grammar ? "`" WZ_GRAMMAR_FILE "`" : "`wavezero export --grammar` writes it as GBNF", training);
+}
+
+/* How the policy does without its grammar, by what was measured. */
+static wz_status describe_decoding(const wz_export *r, const measured *m, wz_text *out, wz_error *err)
 {
     if (r->policy->grammar == NULL)
-        return "The policy was trained to decode freely.\n\n";
-    if (r->config->grammar_coef > 0.0)
-        return "The policy was trained under this grammar and taught to keep to it without one "
-               "(`grammar_coef`).\n\n";
-    return wz_export_thinks(r) ? "The policy was trained under this grammar alone, where `<answer>` begins: "
-                                 "a runtime that does "
-                                 "not append the tags and constrain the answer gets others than here; train "
-                                 "with `grammar_coef` "
-                                 "above 0.\n\n"
-                               : "The policy was trained under this grammar alone: give the runtime the "
-                                 "grammar (`wavezero export "
-                                 "--grammar` writes it as GBNF), or train with `grammar_coef` above 0.\n\n";
+        return wz_text_printf(out, err, "The policy was trained to decode freely.\n\n");
+    wz_status status = wz_text_printf(out, err, "%s",
+                                      r->step == 0 ? "The policy was asked under this grammar."
+                                      : r->config->grammar_coef > 0
+                                          ? "The policy was trained under this grammar and taught it "
+                                            "(`grammar_coef`)."
+                                          : "The policy was trained under this grammar alone.");
+    if (status == WZ_OK && m->free_problems == 0)
+        status = wz_text_printf(out, err, " Whether it keeps to it decoding freely was not measured.");
+    else if (status == WZ_OK)
+        status = wz_text_printf(
+            out, err,
+            " Decoding freely it %s: of %lld answers %.1f%% are valid, and they score %.4f (under the "
+            "grammar %.4f).",
+            m->free_valid >= KEEPS           ? "keeps to it"
+            : m->free_valid >= KEEPS_IN_PART ? "keeps to it in part"
+                                             : "does not keep to it",
+            (long long)m->free_problems, 100.0 * m->free_valid, m->free_score, m->score);
+    if (status == WZ_OK && (m->free_problems == 0 || m->free_valid < KEEPS))
+        status = advise_grammar(r, out, err);
+    return status == WZ_OK ? wz_text_append(out, "\n\n", 2, err) : status;
 }
 
 /* A begin token that the tokenizer puts before every text must not be doubled, nor be missing. */
@@ -198,7 +257,7 @@ static wz_status write_begin(const wz_export *r, const wz_text *prompt, wz_text 
     return status;
 }
 
-static wz_status write_usage(const wz_export *r, wz_text *out, wz_error *err)
+static wz_status write_usage(const wz_export *r, const measured *m, wz_text *out, wz_error *err)
 {
     wz_problem problem = {0};
     wz_text printed = {0}, prompt = {0}, pattern = {0};
@@ -225,8 +284,10 @@ static wz_status write_usage(const wz_export *r, wz_text *out, wz_error *err)
     if (status == WZ_OK)
         status = write_begin(r, &prompt, out, err);
     if (status == WZ_OK)
-        status = wz_text_printf(out, err, "%s is a string of this regular expression:\n\n```\n%s\n```\n\n%s",
-                                describe_thinking(r), pattern.data, describe_decoding(r));
+        status = wz_text_printf(out, err, "%s is a string of this regular expression:\n\n```\n%s\n```\n\n",
+                                describe_thinking(r), pattern.data);
+    if (status == WZ_OK)
+        status = describe_decoding(r, m, out, err);
     if (status == WZ_OK && r->grammar && wz_export_closes(r))
         status =
             wz_text_printf(out, err,
@@ -260,13 +321,14 @@ static wz_status write_training(const wz_export *r, wz_text *out, wz_error *err)
 
 wz_status wz_export_card(const wz_export *r, const wz_portable *model, wz_text *out, wz_error *err)
 {
+    measured m = {0};
     wz_status status = write_front_matter(r, model, out, err);
     if (status == WZ_OK)
         status = write_summary(r, model, out, err);
     if (status == WZ_OK)
-        status = write_evaluation(r, out, err);
+        status = write_evaluation(r, &m, out, err);
     if (status == WZ_OK)
-        status = write_usage(r, out, err);
+        status = write_usage(r, &m, out, err);
     if (status == WZ_OK)
         status = write_training(r, out, err);
     return status == WZ_OK

@@ -283,8 +283,11 @@ static wz_status override_for_inference(wz_config *config, const char *assignmen
                      "thinking_budget, verifier_*, "
                      "device, "
                      "precision, frozen_dtype, threads and memory_limit_gb can be given here (see --help for "
-                     "options)",
-                     assignment);
+                     "options)%s",
+                     assignment,
+                     strncmp(assignment, "answer_grammar=", strlen("answer_grammar=")) == 0
+                         ? "; eval and generate decode without the grammar with --free"
+                         : "");
 }
 
 /* What a checkpoint would have run here must be asked for: libraries before its configuration is read, */

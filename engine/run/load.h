@@ -33,6 +33,9 @@ wz_status wz_policy_make(const wz_config *config, wz_model *model, wz_tokenizer 
 /* Budget and tries of a policy that was made already, as the configuration has them now. */
 wz_status wz_policy_set_thinking(const wz_config *config, wz_policy *policy, wz_error *err);
 
+/* Makes a policy that was made already decode without its grammar, and so without candidates, which log is told of. */
+wz_status wz_policy_set_free(wz_config *config, wz_policy *policy, FILE *log, wz_error *err);
+
 /* The configuration a checkpoint carries. is_own: of a run of the user's, whose task_library is loaded again; any other
  * checkpoint may come from anybody. */
 wz_status wz_config_from_checkpoint(wz_checkpoint *checkpoint, const char *path, bool is_own,

@@ -196,3 +196,12 @@ wz_status wz_policy_from_adapters(wz_checkpoint *checkpoint, const wz_config *so
     (*out)->bytes_while_made = bytes;
     return read_origin(checkpoint, *out, err);
 }
+
+wz_status wz_policy_set_free(wz_config *config, wz_policy *policy, FILE *log, wz_error *err)
+{
+    if (config->verifier_tries > 0)
+        (void)fprintf(log, "without the answer grammar no candidate could be read: none is tried\n");
+    config->verifier_tries = 0;
+    config->answer_grammar = false;
+    return wz_policy_drop_grammar(policy, err);
+}

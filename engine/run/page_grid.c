@@ -30,6 +30,16 @@ static double score_of(const json_t *row)
     return number_at(row, "objective_ratio", "mean");
 }
 
+static bool is_sampled(const json_t *row)
+{
+    return strcmp(text_at(row, "decoding"), "sampled") == 0;
+}
+
+static double best_of(const json_t *row)
+{
+    return score_of(json_object_get(row, "best_of"));
+}
+
 /* Of the best of as many random decisions as there may be candidates. */
 static double random_score_of(const json_t *row)
 {
@@ -48,16 +58,24 @@ static const struct {
                 {"candidates", "tries", "mean", false}};
 enum { COLUMNS = sizeof thinking / sizeof *thinking };
 
-/* Which of them any row has; [COLUMNS]: random decisions. */
-static void find_columns(const json_t *grid, bool has[COLUMNS + 1])
+/* Which columns any row fills. */
+typedef struct columns {
+    bool thinking[COLUMNS], random, sampled, free, best;
+} columns;
+
+static columns find_columns(const json_t *grid)
 {
-    memset(has, 0, (COLUMNS + 1) * sizeof *has);
+    columns has = {.random = false};
     for (size_t i = 0; i < json_array_size(grid); i++) {
         const json_t *row = json_array_get(grid, i);
         for (size_t c = 0; c < COLUMNS; c++)
-            has[c] = has[c] || !isnan(number_at(row, thinking[c].key, thinking[c].member));
-        has[COLUMNS] = has[COLUMNS] || !isnan(random_score_of(row));
+            has.thinking[c] = has.thinking[c] || !isnan(number_at(row, thinking[c].key, thinking[c].member));
+        has.random = has.random || !isnan(random_score_of(row));
+        has.sampled = has.sampled || is_sampled(row);
+        has.free = has.free || json_is_false(json_object_get(row, "answer_grammar"));
+        has.best = has.best || !isnan(best_of(row));
     }
+    return has;
 }
 
 static void write_number(wz_markup *m, double value, int digits)
@@ -84,31 +102,42 @@ static void write_interval(wz_markup *m, double low, double high)
         wz_markup_print(m, "<td>%.4f..%.4f</td>", low, high);
 }
 
-static void write_head(wz_markup *m, const bool has[COLUMNS + 1])
+static void write_head(wz_markup *m, const columns *has)
 {
-    wz_markup_raw(m, "<div class=\"wide\"><table><tr><th>setting</th><th>ratio</th><th>95% "
-                     "interval</th><th>feasible</th>");
+    wz_markup_raw(m, "<div class=\"wide\"><table><tr><th>setting</th>");
+    wz_markup_element(m, "th", has->sampled ? "ratio of one sample" : "ratio");
+    wz_markup_raw(m, has->free ? "<th>95% interval</th><th>valid, without a grammar</th><th>feasible</th>"
+                               : "<th>95% interval</th><th>feasible</th>");
     for (size_t c = 0; c < COLUMNS; c++)
-        if (has[c])
+        if (has->thinking[c])
             wz_markup_element(m, "th", thinking[c].title);
-    if (has[COLUMNS])
+    if (has->random)
         wz_markup_raw(m, "<th>as many random</th>");
+    if (has->best)
+        wz_markup_raw(m, "<th>samples</th><th>best of them</th><th>best of as many random</th>");
     wz_markup_raw(m, "<th style=\"text-align:left\">0 to 1</th></tr>\n");
 }
 
-static void write_row(wz_markup *m, const json_t *row, const bool has[COLUMNS + 1])
+static void write_row(wz_markup *m, const json_t *row, const columns *has)
 {
     const double mean = score_of(row);
     write_number(m, mean, 4);
     write_interval(m, number_at(row, "objective_ratio", "ci_low"),
                    number_at(row, "objective_ratio", "ci_high"));
+    if (has->free)
+        write_number(m, number_at(row, "valid", NULL), 4);
     write_number(m, number_at(row, "feasible", NULL), 4);
     for (size_t c = 0; c < COLUMNS; c++)
-        if (has[c])
+        if (has->thinking[c])
             (thinking[c].is_share ? write_share(m, number_at(row, thinking[c].key, thinking[c].member))
                                   : write_number(m, number_at(row, thinking[c].key, thinking[c].member), 2));
-    if (has[COLUMNS])
+    if (has->random)
         write_number(m, random_score_of(row), 4);
+    if (has->best) {
+        write_number(m, number_at(row, "samples", NULL), 0);
+        write_number(m, best_of(row), 4);
+        write_number(m, score_of(json_object_get(row, "random_best_of")), 4);
+    }
     wz_markup_print(m,
                     "<td style=\"text-align:left\"><span class=\"bar\" style=\"width:%.0fpx\"></span></td>"
                     "</tr>\n",
@@ -117,12 +146,11 @@ static void write_row(wz_markup *m, const json_t *row, const bool has[COLUMNS + 
 
 static void write_table(wz_markup *m, const json_t *grid)
 {
-    bool has[COLUMNS + 1];
-    int columns = 4;
-    find_columns(grid, has);
-    for (size_t c = 0; c <= COLUMNS; c++)
-        columns += has[c];
-    write_head(m, has);
+    const columns has = find_columns(grid);
+    int filled = 4 + has.free + has.random + (has.best ? 3 : 0);
+    for (size_t c = 0; c < COLUMNS; c++)
+        filled += has.thinking[c];
+    write_head(m, &has);
     for (size_t i = 0; i < json_array_size(grid); i++) {
         const json_t *row = json_array_get(grid, i);
         const char *failure = text_at(row, "not_evaluated");
@@ -132,10 +160,10 @@ static void write_table(wz_markup *m, const json_t *grid)
         wz_markup_text(m, text_at(row, "setting"));
         wz_markup_raw(m, "</td>");
         if (failure[0] == '\0') {
-            write_row(m, row, has);
+            write_row(m, row, &has);
             continue;
         }
-        wz_markup_print(m, "<td colspan=\"%d\" style=\"text-align:left;white-space:normal\">", columns);
+        wz_markup_print(m, "<td colspan=\"%d\" style=\"text-align:left;white-space:normal\">", filled);
         wz_markup_text(m, failure);
         wz_markup_raw(m, "</td></tr>\n");
     }
@@ -212,8 +240,10 @@ static void add_curves(wz_chart *chart, const json_t *grid, size_t first, const 
                           number_at(row, "objective_ratio", "ci_low"),
                           number_at(row, "objective_ratio", "ci_high"));
         }
-        (void)snprintf(label, sizeof label, "%.70s%s%s", name, name[0] != '\0' ? ": " : "",
-                       random ? "as many random answers" : "the policy");
+        const char *whose =
+            is_sampled(json_array_get(grid, first)) ? "one sample of the policy" : "the policy";
+        (void)snprintf(label, sizeof label, "%.66s%s%s", name, name[0] != '\0' ? ": " : "",
+                       random ? "as many random answers" : whose);
         keep_curve(chart, label, random);
     }
 }

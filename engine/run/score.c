@@ -95,6 +95,7 @@ wz_status wz_score_problems(const wz_score_input *input, wz_score *out, wz_error
         gap[i] = 1.0 - ratio[i];
         out->mean += ratio[i];
         out->feasible += feasible;
+        out->valid += input->valid != NULL && input->valid[i];
         out->exact_optimum += input->optimal != NULL ? input->optimal[i] : ratio[i] >= 1.0 - 1e-9;
         objectives += objective;
         references += input->reference[i];
@@ -102,6 +103,7 @@ wz_status wz_score_problems(const wz_score_input *input, wz_score *out, wz_error
     }
     out->mean /= (double)n;
     out->feasible /= (double)n;
+    out->valid = input->valid != NULL ? out->valid / (double)n : NAN;
     out->exact_optimum /= (double)n;
     out->ratio_of_means = objectives / references;
     out->percent_of_field = 100.0 * objectives / fields;

@@ -9,6 +9,8 @@ typedef struct wz_score_input {
     const double *objective, *reference, *field; /* [problems] */
     const uint8_t *feasible, *optimal;           /* [problems]; NULL: all feasible, optimum by the ratio */
     uint64_t seed;                               /* of the bootstrap */
+    const uint8_t
+        *valid; /* [problems] answers that can be read; NULL: what is scored is none of a policy's */
 } wz_score_input;
 
 #define WZ_BOOTSTRAP_RESAMPLES 1000

@@ -92,6 +92,7 @@ static wz_status score(const contest *c, int64_t k, const wz_score_input *like, 
     input.objective = c->objective + first;
     input.feasible = c->feasible + first;
     input.optimal = c->optimal + first;
+    input.valid = NULL;
     return wz_score_problems(&input, out, err);
 }
 
