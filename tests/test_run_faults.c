@@ -25,7 +25,7 @@ static void assert_whole(const char *run, const char *what)
     int found = 0;
     for (int step = 0; step <= 3; ++step) {
         (void)snprintf(path, sizeof path, "%s/%s/checkpoints/step-%08d.h5", p.where.directory, run, step);
-        char leftover[140];
+        char leftover[160];
         (void)snprintf(leftover, sizeof leftover, "%s" WZ_OUTPUT_SUFFIX, path);
         ck_assert_msg(!wz_path_exists(leftover), "%s: left %s", what, leftover);
         if (wz_path_exists(path)) {
