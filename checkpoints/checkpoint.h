@@ -1,6 +1,6 @@
 /* Run checkpoints in HDF5: tensors under Hugging Face names, texts, and a step number.
  *
- * Written to NAME.tmp with fletcher32 and V18 bounds, closed, reopened and verified, synced, renamed,
+ * Written beside its name (engine/core/output.h) with fletcher32 and V18 bounds, closed, reopened and verified, synced, renamed,
  * directory synced: at any moment the newest file that verifies is whole. Every dataset carries its
  * XXH3-128 digest. */
 #ifndef WZ_CHECKPOINTS_CHECKPOINT_H
@@ -13,6 +13,7 @@
 #include "checkpoints/number_type.h"
 #include "engine/core/memory.h"
 #include "engine/core/status.h"
+#include "engine/core/stop.h"
 
 #define WZ_CHECKPOINT_MAX_RANK 4
 
@@ -45,11 +46,14 @@ typedef struct wz_checkpoint_content {
     size_t tensor_count;
     const wz_checkpoint_text *texts;
     size_t text_count;
+    wz_stop
+        *stop; /* asked between the parts of what is read back; sources ask for themselves. NULL: nobody */
 } wz_checkpoint_content;
 
 /* Writes path, replacing what is there only once the new file has been read back and synced. Too little disk
- * space: WZ_ERR_RESOURCE, before or while writing; the old file and nothing else is left. Tensors have rank 1 to
- * WZ_CHECKPOINT_MAX_RANK and at least one element; group "texts" is taken; names are unique within a group. */
+ * space: WZ_ERR_RESOURCE, before or while writing; a request to stop: WZ_STATUS_SIGNAL; the old file and nothing else is left.
+ * Tensors have rank 1 to WZ_CHECKPOINT_MAX_RANK and at least one element; group "texts" is taken; names are unique within a
+ * group. */
 wz_status wz_checkpoint_write(const char *path, const wz_checkpoint_content *content, wz_error *err);
 
 typedef struct wz_checkpoint wz_checkpoint;
@@ -95,7 +99,7 @@ wz_status wz_weights_digest(const wz_checkpoint_tensor *tensors, size_t count, c
 /* The newest step-XXXXXXXX.h5 in a directory that verifies: appends its path; skipped files are named in
  * `skipped` (may be NULL), one line each. None: WZ_ERR_CORRUPT. */
 wz_status wz_checkpoint_find_newest(const char *directory, wz_text *path, wz_text *skipped, wz_error *err);
-/* Deletes all but the newest `keep` (at least 1) step-*.h5 files, and any *.h5.tmp that a killed writer left.
+/* Deletes all but the newest `keep` (at least 1) step-*.h5 files, and what a killed writer left (engine/core/output.h).
  * Other files, best.h5 among them, are not touched. */
 wz_status wz_checkpoint_prune(const char *directory, size_t keep, wz_error *err);
 

@@ -41,8 +41,10 @@ static void *check_some(void *argument)
     for (size_t i = atomic_fetch_add(&c->next, 1); i < c->count; i = atomic_fetch_add(&c->next, 1)) {
         if (c->chunks[i].count == 0)
             continue;
-        const wz_status status =
-            wz_checkpoint_chunks_read(c->checkpoint, &c->entries[i], &c->chunks[i], &nowhere, &error);
+        wz_status status = wz_stop_check(c->checkpoint->stop, &error);
+        if (status == WZ_OK)
+            status =
+                wz_checkpoint_chunks_read(c->checkpoint, &c->entries[i], &c->chunks[i], &nowhere, &error);
         if (status != WZ_OK)
             note_failure(c, i, status, &error);
     }

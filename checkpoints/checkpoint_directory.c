@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "engine/core/output.h"
+
 #define MAX_STEP_DIGITS 18 /* fits an int64_t */
 
 typedef struct step_file {
@@ -32,13 +34,6 @@ static bool parse_name(const char *name, step_file *file)
     file->step = strtoll(digits, NULL, 10);
     memcpy(file->name, name, strlen(name) + 1); /* at most 5 + 18 + 3 bytes and the terminator */
     return true;
-}
-
-/* *.h5.tmp: what a killed writer left */
-static bool is_stale(const char *name)
-{
-    size_t length = strlen(name), suffix = strlen(".h5.tmp");
-    return length > suffix && strcmp(name + length - suffix, ".h5.tmp") == 0;
 }
 
 static int newest_first(const void *a, const void *b)
@@ -83,7 +78,7 @@ static wz_status remove_file(const char *directory, const char *name, wz_error *
     return status;
 }
 
-/* Lists the step files, newest first; with remove_stale, removes *.h5.tmp on the way. */
+/* Lists the step files, newest first; with remove_stale, removes unfinished ones on the way. */
 static wz_status list_directory(const char *directory, bool remove_stale, step_list *list, wz_error *err)
 {
     wz_status status = WZ_OK;
@@ -101,7 +96,7 @@ static wz_status list_directory(const char *directory, bool remove_stale, step_l
         }
         if (parse_name(item->d_name, &file))
             status = append_file(list, &file, err);
-        else if (remove_stale && is_stale(item->d_name))
+        else if (remove_stale && wz_output_is_left(dirfd(stream), item->d_name))
             status = remove_file(directory, item->d_name, err);
     }
     (void)closedir(stream);

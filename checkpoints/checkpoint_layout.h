@@ -45,6 +45,7 @@ struct wz_checkpoint {
     size_t count;
     size_t capacity;
     size_t tensor_count;
+    wz_stop *stop; /* asked between the entries of a check; NULL: nobody */
 };
 
 /* Opens `path` whatever its name; wz_checkpoint_open refuses *.tmp first. */

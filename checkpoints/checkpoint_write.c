@@ -10,6 +10,7 @@
 #include "checkpoints/portable.h"
 #include "engine/core/block_file.h"
 #include "engine/core/file.h"
+#include "engine/core/output.h"
 
 /* What the file needs beside its data: headers, chunk indices and partly filled chunks, generously. */
 #define SPARE_BYTES_PER_ENTRY 8192u
@@ -294,15 +295,17 @@ static bool write_header(hid_t file, int64_t step, const char *manifest)
 
 /* --- the file --- */
 
-/* The header comes last: it holds the digests of all that was written. */
-static wz_status write_file(const char *path, int64_t step, wz_checkpoint_entry *entries, size_t count,
-                            wz_error *err)
+/* The header comes last: it holds the digests of all that was written. path: what messages name. */
+static wz_status write_file(const char *temporary, const char *path, int64_t step,
+                            wz_checkpoint_entry *entries, size_t count, wz_error *err)
 {
     char manifest[WZ_DIGEST_HEX];
-    hid_t file = wz_hdf5_create(path);
+    hid_t file = wz_hdf5_create(temporary);
     if (file < 0)
         return wz_hdf5_fail(err, WZ_ERR_RUNTIME, path, "cannot create the file");
-    wz_status status = write_entries(file, path, entries, count, err);
+    wz_status status = check_space(path, entries, count, err);
+    if (status == WZ_OK)
+        status = write_entries(file, path, entries, count, err);
     if (status == WZ_OK)
         status = wz_checkpoint_manifest(step, entries, count, manifest, err);
     if (status == WZ_OK && !write_header(file, step, manifest))
@@ -314,24 +317,27 @@ static wz_status write_file(const char *path, int64_t step, wz_checkpoint_entry 
 }
 
 /* Reads the finished file back before anything depends on it. Damage here is not the user's input. */
-static wz_status verify_file(const char *path, wz_error *err)
+static wz_status verify_file(const char *path, wz_stop *stop, wz_error *err)
 {
     wz_checkpoint *written = NULL;
     wz_status status = wz_checkpoint_open_any(path, &written, err);
-    if (status == WZ_OK)
+    if (status == WZ_OK) {
+        written->stop = stop;
         status = wz_checkpoint_verify(written, err);
+    }
     wz_checkpoint_close(written);
     if (status == WZ_ERR_CORRUPT)
         return wz_fail_prefix(err, WZ_ERR_RUNTIME, "the checkpoint just written cannot be read back: ");
-    return status;
+    return status == WZ_OK ? wz_stop_check(stop, err) : status;
 }
 
-static wz_status write_and_commit(const char *path, const char *temporary, int64_t step,
-                                  wz_checkpoint_entry *entries, size_t count, wz_error *err)
+static wz_status write_and_commit(const char *path, const char *temporary,
+                                  const wz_checkpoint_content *content, wz_checkpoint_entry *entries,
+                                  size_t count, wz_error *err)
 {
-    wz_status status = write_file(temporary, step, entries, count, err);
+    wz_status status = write_file(temporary, path, content->step, entries, count, err);
     if (status == WZ_OK)
-        status = verify_file(temporary, err);
+        status = wz_fail_renamed(err, verify_file(temporary, content->stop, err), temporary, path);
     if (status == WZ_OK)
         return wz_file_commit(temporary, path, err);
     (void)unlink(temporary);
@@ -346,11 +352,9 @@ wz_status wz_checkpoint_write(const char *path, const wz_checkpoint_content *con
     wz_hdf5_prepare();
     wz_status status = list_content(path, content, &entries, err);
     if (status == WZ_OK)
-        status = check_space(path, entries, count, err);
+        status = wz_output_temporary(path, &temporary, err);
     if (status == WZ_OK)
-        status = wz_text_printf(&temporary, err, "%s.tmp", path);
-    if (status == WZ_OK)
-        status = write_and_commit(path, temporary.data, content->step, entries, count, err);
+        status = write_and_commit(path, temporary.data, content, entries, count, err);
     wz_text_clear(&temporary);
     free(entries);
     return status;

@@ -163,4 +163,5 @@ const wz_model_format wz_format_onnx = {
     .file = WZ_ONNX_FILE,
     .write = write_onnx,
     .open = open_onnx,
+    .table_bytes = wz_onnx_table_bytes,
 };

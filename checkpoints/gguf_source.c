@@ -157,10 +157,10 @@ typedef struct numbers_sink {
 
 static wz_status count_numbers(const numbers_sink *sink, size_t count)
 {
-    const wz_gguf_output *e = sink->output;
+    wz_gguf_output *e = sink->output;
     size_t bytes = 0;
-    if (wz_number_bytes(sink->type, count, &bytes) && e->bytes->add != NULL)
-        e->bytes->add(e->bytes->user, bytes);
+    if (e->writer.status == WZ_OK && wz_number_bytes(sink->type, count, &bytes))
+        e->writer.status = wz_byte_count_add(e->bytes, bytes, e->writer.err);
     return e->writer.status;
 }
 

@@ -10,6 +10,8 @@
 /* Writes WZ_ONNX_FILE into a folder; weights of more than `inline_bytes` stand in WZ_ONNX_DATA_FILE beside. */
 wz_status wz_onnx_write(const wz_portable *model, wz_number_type type, const char *folder,
                         uint64_t inline_bytes, const wz_byte_count *bytes, wz_error *err);
+/* Of RoPE's tables, which it writes beside the tensors. */
+uint64_t wz_onnx_table_bytes(const wz_model_config *config);
 /* The most that stands inside: a message has less than 2 GiB. */
 #define WZ_ONNX_INLINE_BYTES ((uint64_t)1 << 30)
 

@@ -128,6 +128,14 @@ static wz_onnx_part table_part(const wz_model_config *c, int which)
     return part;
 }
 
+uint64_t wz_onnx_table_bytes(const wz_model_config *c)
+{
+    uint64_t sum = 0;
+    for (int which = 0; which < 2; which++)
+        sum += table_part(c, which).bytes;
+    return sum;
+}
+
 /* Every initialiser in the order of the file. */
 typedef struct initialisers {
     wz_onnx_part *parts;
@@ -201,9 +209,7 @@ static wz_status begin_part(onnx_writer *w, const wz_onnx_part *part)
 static wz_status write_weights(onnx_writer *w, const void *bytes, size_t count)
 {
     const wz_status status = wz_block_file_append(w->beside ? &w->data : &w->file, bytes, count, w->err);
-    if (status == WZ_OK && w->count->add != NULL)
-        w->count->add(w->count->user, count);
-    return status;
+    return status == WZ_OK ? wz_byte_count_add(w->count, count, w->err) : status;
 }
 
 static wz_status write_table(onnx_writer *w, int which)

@@ -210,6 +210,15 @@ wz_status wz_tensor_stream_as(wz_tensor_source *source, size_t index, wz_number_
     return status;
 }
 
+wz_status wz_byte_count_add(const wz_byte_count *bytes, uint64_t count, wz_error *err)
+{
+    if (bytes == NULL)
+        return WZ_OK;
+    if (bytes->add != NULL)
+        bytes->add(bytes->user, count);
+    return wz_stop_check(bytes->stop, err);
+}
+
 void wz_byte_count_written(const wz_byte_count *bytes, const wz_block_file *file)
 {
     if (bytes != NULL && bytes->written != NULL)

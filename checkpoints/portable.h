@@ -9,6 +9,7 @@
 #include "checkpoints/number_type.h"
 #include "engine/core/block_file.h"
 #include "engine/core/memory.h"
+#include "engine/core/stop.h"
 #include "engine/model/config.h"
 #include "engine/text/tokenizer.h"
 
@@ -74,14 +75,16 @@ wz_status wz_portable_check_tensors(const wz_portable *portable, const char *pat
 wz_status wz_portable_check_layers(const wz_model_config *config, size_t tensors, const char *path,
                                    wz_error *err);
 
-/* Told of every bytes read or written, in order: for a progress bar. {0}: nobody listens. */
+/* Told of every bytes read or written, in order: for a progress bar; and asked whether to go on. {0}: nobody listens. */
 typedef struct wz_byte_count {
     void (*add)(void *user, uint64_t bytes);
     /* of a file that is finished, its digest: optional */
     void (*written)(void *user, const char *path, const char digest[WZ_DIGEST_HEX]);
     void *user;
+    wz_stop *stop; /* NULL: nobody asks for it */
 } wz_byte_count;
-/* For those who write. */
+/* For those who write. bytes: NULL for nobody. WZ_STATUS_SIGNAL: they are to stop. */
+wz_status wz_byte_count_add(const wz_byte_count *bytes, uint64_t count, wz_error *err);
 void wz_byte_count_written(const wz_byte_count *bytes, const wz_block_file *file);
 
 /* All tensors will be read in their order. */
@@ -112,6 +115,8 @@ typedef struct wz_model_format {
     /* Opens what write made, or another program: a folder, or `file` itself. Names what is not supported before it reads a
      * tensor. *out is defined (and empty) on failure. NULL: is only written. */
     wz_status (*open)(const char *path, wz_portable *out, wz_error *err);
+    /* Bytes of tables that write makes beside tensors and tokenizer; NULL: none. */
+    uint64_t (*table_bytes)(const wz_model_config *config);
 } wz_model_format;
 
 extern const wz_model_format *const wz_model_formats[]; /* NULL-terminated */

@@ -78,9 +78,7 @@ static wz_status take_rows(void *user, const void *stored, size_t count, wz_erro
     size_t length = 0;
     (void)wz_number_bytes(to->type, count, &length); /* a part of a tensor whose size was checked */
     wz_status status = wz_block_file_append(&to->file, stored, length, err);
-    if (status == WZ_OK && to->bytes != NULL && to->bytes->add != NULL)
-        to->bytes->add(to->bytes->user, length);
-    return status;
+    return status == WZ_OK ? wz_byte_count_add(to->bytes, length, err) : status;
 }
 
 static wz_status write_file(writer *to, const wz_text *header, wz_tensor_source *source, wz_error *err)

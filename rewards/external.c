@@ -29,10 +29,10 @@ static struct {
     wz_verifier verifier;
     wz_text input; /* bytes that came after the last answer's line */
     int64_t asked; /* id of the last question */
-    const volatile sig_atomic_t *interrupt;
+    wz_stop *interrupt;
 } child = {.to = -1, .from = -1};
 
-void wz_external_watch(const volatile sig_atomic_t *interrupt)
+void wz_external_watch(wz_stop *interrupt)
 {
     child.interrupt = interrupt;
 }

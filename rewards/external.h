@@ -25,8 +25,7 @@
 #ifndef WZ_REWARDS_EXTERNAL_H
 #define WZ_REWARDS_EXTERNAL_H
 
-#include <signal.h>
-
+#include "engine/core/stop.h"
 #include "rewards/verifier.h"
 
 /* To be called by a thread that lives as long as the program. Starts the process and puts it in the place of the task's verifier, for the rest of this process; seconds: what it may
@@ -34,7 +33,7 @@
 wz_status wz_external_start(const char *task, const char *command, double seconds, wz_error *err);
 
 /* A flag that a signal's handler sets: from then on a question waits two seconds at most. NULL: none. */
-void wz_external_watch(const volatile sig_atomic_t *interrupt);
+void wz_external_watch(wz_stop *interrupt);
 
 /* Ends the process, if there is one: closes its input, waits a moment, kills it. */
 void wz_external_stop(void);

@@ -4,9 +4,11 @@
  *     WZ_FAULT_CALL   malloc | open | write | fsync | rename | ftruncate; a kind is a family of functions
  *     WZ_FAULT_AT     which call fails, from 1
  *     WZ_FAULT_KILL   1: SIGKILL in place of a failure, before the call has had any effect
+ *     WZ_FAULT_SIGNAL a signal's number: it is sent in place of a failure, and the call goes on
  *     WZ_FAULT_SHORT  1: a write takes half of its bytes and succeeds, the next one fails
  *     WZ_FAULT_MAIN   1: only calls from the program itself count, not those from shared libraries
  *     WZ_FAULT_MARK   a file that is created when the fault fires
+ *     WZ_FAULT_FREE   bytes that every file system has free, with or without a call to fail
  *
  * Failures set the errno a real system would: ENOMEM, EACCES, ENOSPC, EIO. Only calls through the dynamic
  * linker are seen: a libc function that calls another inside libc (fwrite its write) counts once, as itself,
@@ -22,6 +24,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -29,7 +32,8 @@
 /* What the environment asks for: read once, by the constructor. Before that nothing fires. */
 static struct {
     char call[16];
-    long at;
+    long at, free; /* free: -1, as it is */
+    int signal;    /* 0: none */
     bool kill, cut, main_only;
     char mark[512];
     uintptr_t main_start, main_end; /* addresses of the program itself */
@@ -83,15 +87,22 @@ static bool is_set(const char *name)
     return value != NULL && strcmp(value, "1") == 0;
 }
 
+static long read_number(const char *name, long otherwise)
+{
+    const char *value = getenv(name);
+    return value == NULL ? otherwise : strtol(value, NULL, 10);
+}
+
 __attribute__((constructor)) static void read_plan(void)
 {
-    const char *at = getenv("WZ_FAULT_AT");
     (void)dl_iterate_phdr(note_program, NULL);
     copy_setting("WZ_FAULT_MARK", plan.mark, sizeof plan.mark);
     plan.kill = is_set("WZ_FAULT_KILL");
     plan.cut = is_set("WZ_FAULT_SHORT");
     plan.main_only = is_set("WZ_FAULT_MAIN");
-    plan.at = at == NULL ? 0 : strtol(at, NULL, 10);
+    plan.at = read_number("WZ_FAULT_AT", 0);
+    plan.signal = (int)read_number("WZ_FAULT_SIGNAL", 0);
+    plan.free = read_number("WZ_FAULT_FREE", -1);
     copy_setting("WZ_FAULT_CALL", plan.call, sizeof plan.call);
 }
 
@@ -105,6 +116,8 @@ static void fire(void)
     }
     if (plan.kill)
         (void)syscall(SYS_kill, getpid(), SIGKILL);
+    if (plan.signal != 0) /* to this thread: it is handled before the call goes on */
+        (void)syscall(SYS_tgkill, getpid(), syscall(SYS_gettid), plan.signal);
 }
 
 /* Counts a call of a family; true when it is the one that must fail. */
@@ -118,7 +131,7 @@ static bool strike(const char *family, const void *caller)
     if (atomic_fetch_add(&calls, 1) + 1 != plan.at)
         return false;
     fire();
-    return true;
+    return plan.signal == 0;
 }
 
 /* For writes: the number of bytes to let through, or -1 to fail. */
@@ -305,4 +318,15 @@ int ftruncate64(int descriptor, off64_t length)
 {
     REAL(ftruncate64);
     return strike("ftruncate", CALLER) ? fail(EIO) : real_ftruncate64(descriptor, length);
+}
+
+int statvfs(const char *path, struct statvfs *info)
+{
+    REAL(statvfs);
+    const int result = real_statvfs(path, info);
+    if (result == 0 && plan.free >= 0) {
+        info->f_frsize = 1;
+        info->f_bavail = (fsblkcnt_t)plan.free;
+    }
+    return result;
 }

@@ -8,6 +8,7 @@
 
 #include "checkpoints/checkpoint.h"
 #include "engine/core/file.h"
+#include "engine/core/output.h"
 #include "tests/checkpoint_sample.h"
 #include "tests/suite.h"
 #include "tests/temporary.h"
@@ -63,7 +64,7 @@ START_TEST(checkpoint_round_trip_returns_every_bit)
     temporary_path(&where, "a.h5");
     write_sample(where.path, 100);
     assert_holds_sample(where.path, 100);
-    ck_assert(!wz_path_exists(temporary_path(&where, "a.h5.tmp")));
+    ck_assert(!wz_path_exists(temporary_path(&where, "a.h5" WZ_OUTPUT_SUFFIX)));
 }
 END_TEST
 
@@ -258,7 +259,7 @@ START_TEST(checkpoint_open_unfinished_name_is_refused)
     wz_checkpoint *checkpoint = NULL;
     char temporary_name[600];
     write_sample(temporary_path(&where, "a.h5"), 1);
-    (void)snprintf(temporary_name, sizeof temporary_name, "%s.tmp", where.path);
+    (void)snprintf(temporary_name, sizeof temporary_name, "%s" WZ_OUTPUT_SUFFIX, where.path);
     ck_assert_int_eq(rename(where.path, temporary_name), 0);
     ck_assert_int_eq(wz_checkpoint_open(temporary_name, &checkpoint, &err), WZ_ERR_USAGE);
     ck_assert_ptr_nonnull(strstr(err.text, "unfinished"));
@@ -328,7 +329,7 @@ START_TEST(find_newest_damaged_files_are_skipped_and_named)
     write_sample(temporary_path(&where, "step-00000300.h5"), 300);
     ck_assert_int_eq(wz_file_read(where.path, 1 << 24, &bytes, NULL), WZ_OK);
     temporary_write(where.path, bytes.data, bytes.length / 2);
-    temporary_write(temporary_path(&where, "step-00000400.h5.tmp"), bytes.data, bytes.length);
+    temporary_write(temporary_path(&where, "step-00000400.h5" WZ_OUTPUT_SUFFIX), bytes.data, bytes.length);
     temporary_write(temporary_path(&where, "step-500.h5"), bytes.data, bytes.length); /* not our form */
     temporary_write(temporary_path(&where, "best.h5"), bytes.data, bytes.length);
     assert_ok(wz_checkpoint_find_newest(where.directory, &path, &skipped, &err), &err);
@@ -369,8 +370,12 @@ END_TEST
 
 START_TEST(prune_keeps_the_newest_and_foreign_files)
 {
-    static const char *const names[] = {"step-00000001.h5", "step-00000002.h5",     "step-00000010.h5",
-                                        "best.h5",          "step-00000011.h5.tmp", "notes.txt"};
+    static const char *const names[] = {"step-00000001.h5",
+                                        "step-00000002.h5",
+                                        "step-00000010.h5",
+                                        "best.h5",
+                                        ("step-00000011.h5" WZ_OUTPUT_SUFFIX),
+                                        "notes.txt"};
     static const bool kept[] = {false, true, true, true, false, true};
     for (size_t i = 0; i < 6; i++)
         temporary_write(temporary_path(&where, names[i]), "x", 1);

@@ -9,6 +9,7 @@
 
 #include "checkpoints/checkpoint.h"
 #include "engine/core/file.h"
+#include "engine/core/output.h"
 #include "engine/core/philox.h"
 #include "tests/checkpoint_sample.h"
 #include "tests/suite.h"
@@ -156,7 +157,7 @@ START_TEST(checkpoint_write_without_space_keeps_the_old_one)
                       "%s", err.text);
     }
     assert_holds_sample(where.path, 1);
-    ck_assert(!wz_path_exists(temporary_path(&where, "a.h5.tmp")));
+    ck_assert(!wz_path_exists(temporary_path(&where, "a.h5" WZ_OUTPUT_SUFFIX)));
     write_sample(temporary_path(&where, "a.h5"), 2); /* and the process is none the worse */
     assert_holds_sample(where.path, 2);
 }

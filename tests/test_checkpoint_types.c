@@ -9,6 +9,7 @@
 #include "checkpoints/checkpoint.h"
 #include "checkpoints/portable.h"
 #include "engine/core/file.h"
+#include "engine/core/output.h"
 #include "tests/suite.h"
 #include "tests/temporary.h"
 
@@ -217,7 +218,7 @@ START_TEST(write_source_that_fails_leaves_nothing)
                      WZ_ERR_CORRUPT);
     ck_assert_str_eq(err.text, "row 2999 is gone");
     ck_assert(!wz_path_exists(where.path));
-    ck_assert(!wz_path_exists(temporary_path(&where, "a.h5.tmp")));
+    ck_assert(!wz_path_exists(temporary_path(&where, "a.h5" WZ_OUTPUT_SUFFIX)));
 }
 END_TEST
 

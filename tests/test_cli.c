@@ -384,7 +384,8 @@ static void write_checkpoint(const char *path, float last)
         {.group = "adam_m", .name = "model.embed_tokens.weight", .rank = 2, .shape = {2, 3}, .data = moments},
     };
     const wz_checkpoint_text texts[] = {{"config", "seed: 5\n", 8}};
-    const wz_checkpoint_content content = {12, tensors, 2, texts, 1};
+    const wz_checkpoint_content content = {
+        .step = 12, .tensors = tensors, .tensor_count = 2, .texts = texts, .text_count = 1};
     wz_error err = {{0}};
     ck_assert_msg(wz_checkpoint_write(path, &content, &err) == WZ_OK, "%s", err.text);
 }

@@ -10,6 +10,7 @@
 
 #include "checkpoints/safetensors.h"
 #include "engine/core/file.h"
+#include "engine/core/output.h"
 #include "tests/checkpoint_sample.h"
 #include "tests/suite.h"
 #include "tests/temporary.h"
@@ -18,7 +19,7 @@
 
 static temporary where;
 static char target[600];   /* the file that the command writes */
-static char leftover[600]; /* its .tmp */
+static char leftover[600]; /* its temporary */
 
 static void make_place(void)
 {
@@ -33,7 +34,7 @@ static void remove_place(void)
 static void choose_target(const char *name)
 {
     (void)snprintf(target, sizeof target, "%s/%s", where.directory, name);
-    (void)snprintf(leftover, sizeof leftover, "%s/%s.tmp", where.directory, name);
+    (void)snprintf(leftover, sizeof leftover, "%s/%s" WZ_OUTPUT_SUFFIX, where.directory, name);
 }
 
 /* --- one run --- */
@@ -170,7 +171,7 @@ static void check_checkpoint(bool succeeded)
     int64_t step = step_of(target);
     ck_assert_msg(step == 2 || (step == 1 && !succeeded), "step %lld", (long long)step);
     ck_assert_msg(wz_checkpoint_find_newest(where.directory, &path, NULL, &err) == WZ_OK, "%s", err.text);
-    ck_assert_str_eq(path.data, target); /* never the .tmp of a killed writer */
+    ck_assert_str_eq(path.data, target); /* never what a killed writer left */
     wz_text_clear(&path);
 }
 

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "engine/core/file.h"
+#include "engine/core/output.h"
 #include "tests/suite.h"
 #include "tests/temporary.h"
 
@@ -91,7 +92,7 @@ START_TEST(file_replace_leaves_only_the_new_file)
     assert_content(where.path, "2nd", 3);
     ck_assert_int_eq(wz_file_replace(where.path, "", 0, NULL), WZ_OK);
     assert_content(where.path, "", 0);
-    ck_assert(!wz_path_exists(temporary_path(&where, "a.tmp")));
+    ck_assert(!wz_path_exists(temporary_path(&where, "a" WZ_OUTPUT_SUFFIX)));
 }
 END_TEST
 
@@ -107,7 +108,7 @@ START_TEST(file_replace_without_space_keeps_the_old_file)
     ck_assert_int_eq(status, WZ_ERR_RESOURCE);
     ck_assert_ptr_nonnull(strstr(err.text, where.path));
     assert_content(where.path, "old", 3);
-    ck_assert(!wz_path_exists(temporary_path(&where, "a.tmp")));
+    ck_assert(!wz_path_exists(temporary_path(&where, "a" WZ_OUTPUT_SUFFIX)));
 }
 END_TEST
 
@@ -123,7 +124,7 @@ START_TEST(file_replace_onto_a_directory_fails_and_cleans_up)
 {
     ck_assert_int_eq(mkdir(temporary_path(&where, "a"), 0777), 0);
     ck_assert_int_ne(wz_file_replace(where.path, "x", 1, NULL), WZ_OK);
-    ck_assert(!wz_path_exists(temporary_path(&where, "a.tmp")));
+    ck_assert(!wz_path_exists(temporary_path(&where, "a" WZ_OUTPUT_SUFFIX)));
 }
 END_TEST
 
@@ -131,13 +132,14 @@ START_TEST(file_commit_moves_or_fails_by_name)
 {
     char temporary_name[600];
     wz_error err = {.text = ""};
-    temporary_write(temporary_path(&where, "a.tmp"), "data", 4);
+    temporary_write(temporary_path(&where, "a" WZ_OUTPUT_SUFFIX), "data", 4);
     (void)snprintf(temporary_name, sizeof temporary_name, "%s", where.path);
     ck_assert_int_eq(wz_file_commit(temporary_name, temporary_path(&where, "a"), &err), WZ_OK);
     assert_content(where.path, "data", 4);
     ck_assert(!wz_path_exists(temporary_name));
     ck_assert_int_eq(wz_file_commit(temporary_name, where.path, &err), WZ_ERR_USAGE);
-    ck_assert_ptr_nonnull(strstr(err.text, "a.tmp"));
+    ck_assert_ptr_nonnull(strstr(err.text, where.path)); /* what was asked for, not the temporary */
+    ck_assert_ptr_null(strstr(err.text, WZ_OUTPUT_SUFFIX));
 }
 END_TEST
 
@@ -225,6 +227,21 @@ END_TEST
 
 /* --- locks --- */
 
+/* A run's directory may be one that others write to: what their links lead to is neither cut nor written over. */
+START_TEST(log_and_lock_follow_no_link)
+{
+    wz_log log;
+    wz_error err = {.text = ""};
+    int descriptor = -1;
+    temporary_write(temporary_path(&where, "victim"), "precious", 8);
+    ck_assert_int_eq(symlink("victim", temporary_path(&where, "link")), 0);
+    ck_assert_int_eq(wz_log_open(&log, where.path, 0, &err), WZ_ERR_USAGE);
+    ck_assert_ptr_nonnull(strstr(err.text, "a link is in the way"));
+    ck_assert_int_eq(wz_lock_acquire(where.path, &descriptor, &err), WZ_ERR_USAGE);
+    assert_content(temporary_path(&where, "victim"), "precious", 8);
+}
+END_TEST
+
 START_TEST(lock_held_by_another_process_is_refused_and_named)
 {
     int ready[2], descriptor = -1, status = 0;
@@ -274,6 +291,7 @@ static Suite *file_suite(void)
     tcase_add_test(files, log_reopen_cuts_to_the_recorded_length);
     tcase_add_test(files, log_open_shorter_than_recorded_is_corrupt);
     tcase_add_test(files, log_append_without_space_leaves_no_partial_line);
+    tcase_add_test(files, log_and_lock_follow_no_link);
     tcase_add_test(files, lock_held_by_another_process_is_refused_and_named);
     suite_add_tcase(suite, files);
     return suite;

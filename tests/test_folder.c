@@ -5,6 +5,7 @@
 #include "engine/core/digest.h"
 #include "engine/core/file.h"
 #include "engine/core/folder.h"
+#include "engine/core/output.h"
 #include "tests/suite.h"
 #include "tests/temporary.h"
 
@@ -42,7 +43,7 @@ START_TEST(a_folder_is_there_when_it_is_whole)
     wz_names names;
     char target[128], left[128];
     (void)snprintf(target, sizeof target, "%s/out", where.directory);
-    (void)snprintf(left, sizeof left, "%s/out.tmp", where.directory);
+    (void)snprintf(left, sizeof left, "%s/out" WZ_OUTPUT_SUFFIX, where.directory);
     ck_assert_int_eq(wz_folder_begin(target, false, "mark", &made, &err), WZ_OK);
     ck_assert(!wz_path_exists(target));
     put(made.path.data, "b", "2");
@@ -50,8 +51,9 @@ START_TEST(a_folder_is_there_when_it_is_whole)
     ck_assert_int_eq(wz_folder_commit(&made, target, &err), WZ_OK);
     ck_assert(wz_path_is_directory(target) && !wz_path_exists(left));
     ck_assert_int_eq(wz_folder_list(target, &names, &err), WZ_OK);
-    ck_assert_uint_eq(names.count, 2);
+    ck_assert_uint_eq(names.count, 3);
     ck_assert_str_eq(names.items[0], "a");
+    ck_assert_str_eq(names.items[2], "mark");
     wz_names_clear(&names);
 }
 END_TEST
@@ -62,7 +64,7 @@ START_TEST(a_folder_is_replaced_as_a_whole)
     wz_folder made;
     char target[128], left[128];
     (void)snprintf(target, sizeof target, "%s/out", where.directory);
-    (void)snprintf(left, sizeof left, "%s/out.tmp", where.directory);
+    (void)snprintf(left, sizeof left, "%s/out" WZ_OUTPUT_SUFFIX, where.directory);
     ck_assert_int_eq(wz_directory_create(target, &err), WZ_OK);
     put(target, "old", "1");
     ck_assert_int_eq(wz_folder_begin(target, false, "mark", &made, &err), WZ_ERR_USAGE);
@@ -72,6 +74,9 @@ START_TEST(a_folder_is_replaced_as_a_whole)
     put(target, "mark", "1");
     ck_assert_int_eq(wz_directory_create(left, &err), WZ_OK);
     put(left, "half", "1");
+    ck_assert_int_eq(wz_folder_begin(target, true, "mark", &made, &err), WZ_ERR_USAGE); /* whose is it? */
+    ck_assert(strstr(err.text, left) != NULL && has(left, "half"));
+    put(left, "mark", "");
     ck_assert_int_eq(wz_folder_begin(target, true, "mark", &made, &err), WZ_OK);
     ck_assert(!has(made.path.data, "half") && has(target, "old"));
     put(made.path.data, "new", "2");
@@ -95,7 +100,7 @@ START_TEST(two_writers_do_not_share_a_folder)
     ck_assert_int_eq(wz_folder_begin(target, true, "mark", &other, &err), WZ_OK);
     ck_assert(has(target, "mark"));
     wz_folder_abandon(&other);
-    ck_assert(has(target, "mark") && !has(where.directory, "out.tmp"));
+    ck_assert(has(target, "mark") && !has(where.directory, "out" WZ_OUTPUT_SUFFIX));
 }
 END_TEST
 
@@ -113,17 +118,42 @@ END_TEST
 START_TEST(folders_in_a_folder_are_left_alone)
 {
     wz_folder made;
-    char target[128], inner[160];
+    char target[128], inner[192];
     (void)snprintf(target, sizeof target, "%s/out", where.directory);
-    (void)snprintf(inner, sizeof inner, "%s/out.tmp/inner", where.directory);
+    (void)snprintf(inner, sizeof inner, "%s/out" WZ_OUTPUT_SUFFIX "/inner", where.directory);
     ck_assert_int_eq(wz_directory_create(inner, &err), WZ_OK);
+    put(where.directory, "out" WZ_OUTPUT_SUFFIX "/mark", "1");
     ck_assert_int_eq(wz_folder_begin(target, false, "mark", &made, &err), WZ_ERR_USAGE);
+    ck_assert_ptr_nonnull(strstr(err.text, "out" WZ_OUTPUT_SUFFIX " is in the way"));
+    ck_assert(wz_path_is_directory(inner) && has(where.directory, "out" WZ_OUTPUT_SUFFIX "/mark"));
+    (void)snprintf(target, sizeof target, "%s/other", where.directory);
+    (void)snprintf(inner, sizeof inner, "%s/other/inner", where.directory);
+    ck_assert_int_eq(wz_directory_create(inner, &err), WZ_OK);
+    put(target, "mark", "1");
+    ck_assert_int_eq(wz_folder_begin(target, true, "mark", &made, &err), WZ_ERR_USAGE);
     ck_assert_ptr_nonnull(strstr(err.text, "'inner'"));
-    ck_assert(wz_path_is_directory(inner));
+    ck_assert(wz_path_is_directory(inner) && has(target, "mark"));
     put(where.directory, "file", "1");
     (void)snprintf(target, sizeof target, "%s/file", where.directory);
     ck_assert_int_eq(wz_folder_begin(target, true, "mark", &made, &err), WZ_ERR_USAGE);
     ck_assert_ptr_nonnull(strstr(err.text, "no folder"));
+}
+END_TEST
+
+/* Replacing a link to an earlier folder would remove that one's files. */
+START_TEST(links_to_folders_are_not_followed)
+{
+    wz_folder made;
+    char target[128], link[128];
+    (void)snprintf(target, sizeof target, "%s/out", where.directory);
+    (void)snprintf(link, sizeof link, "%s/link", where.directory);
+    ck_assert_int_eq(wz_directory_create(target, &err), WZ_OK);
+    put(target, "mark", "1");
+    ck_assert_int_eq(symlink("out", link), 0);
+    ck_assert_int_eq(wz_folder_begin(link, true, "mark", &made, &err), WZ_ERR_USAGE);
+    ck_assert_ptr_nonnull(strstr(err.text, "is a link"));
+    ck_assert_int_ne(wz_folder_remove(link, &err), WZ_OK);
+    ck_assert(has(target, "mark"));
 }
 END_TEST
 
@@ -149,6 +179,7 @@ int main(void)
     tcase_add_test(all, two_writers_do_not_share_a_folder);
     tcase_add_test(all, a_folder_that_may_not_be_made_says_why);
     tcase_add_test(all, folders_in_a_folder_are_left_alone);
+    tcase_add_test(all, links_to_folders_are_not_followed);
     tcase_add_test(all, a_file_has_the_digest_of_its_bytes);
     suite_add_tcase(suite, all);
     return run_suite(suite);

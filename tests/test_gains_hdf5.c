@@ -27,7 +27,8 @@ static void tear_down(void)
 
 static hid_t create(void)
 {
-    hid_t file = wz_hdf5_create(temporary_path(&where, "a.h5"));
+    (void)unlink(temporary_path(&where, "a.h5"));
+    hid_t file = wz_hdf5_create(where.path);
     ck_assert_int_ge(file, 0);
     return file;
 }

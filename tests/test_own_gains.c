@@ -2,6 +2,7 @@
 #include <math.h>
 #include <sys/stat.h>
 
+#include "engine/core/output.h"
 #include "tasks/task.h"
 #include "tests/program.h"
 #include "tests/suite.h"
@@ -204,7 +205,7 @@ START_TEST(tasks_import_of_a_changed_set_writes_nothing)
     wz_text_clear(&text);
     program_fail(&p, 3, "a.jsonl:2: key 'split' must be", "tasks import @/a.jsonl -o @/b.h5");
     ck_assert(!wz_path_exists(file("b.h5")));
-    ck_assert(!wz_path_exists(file("b.h5.tmp")));
+    ck_assert(!wz_path_exists(file("b.h5" WZ_OUTPUT_SUFFIX)));
 }
 END_TEST
 

@@ -9,6 +9,7 @@
 #include "engine/core/json.h"
 #include "engine/core/hdf5.h"
 #include "engine/core/lines.h"
+#include "engine/core/output.h"
 #include "engine/run/problem_set.h"
 #include "tests/program.h"
 #include "tests/suite.h"
@@ -123,7 +124,8 @@ START_TEST(set_of_every_family_reads_back_equal_from_json_lines_and_hdf5)
     for (size_t f = 0; f < 2; f++) {
         write_set(file(names[f]), 7, digests[f]);
         assert_set(file(names[f]), 7);
-        ck_assert_int_eq(access(file(f == 0 ? "a.jsonl.tmp" : "a.h5.tmp"), F_OK), -1);
+        ck_assert_int_eq(access(file(f == 0 ? "a.jsonl" WZ_OUTPUT_SUFFIX : "a.h5" WZ_OUTPUT_SUFFIX), F_OK),
+                         -1);
     }
     ck_assert_str_eq(digests[0], digests[1]);
 }
@@ -613,7 +615,7 @@ START_TEST(tasks_export_of_gains_keeps_the_rows_of_the_users_table)
     temporary_write(file("g.csv"), "-1,0.5\n0.1,4\n", 13);
     program_fail(&p, 3, "g.csv: row 1, column 1 is -1", "tasks export @/b.jsonl --gains @/g.csv");
     ck_assert_int_eq(access(file("b.jsonl"), F_OK), -1);
-    ck_assert_int_eq(access(file("b.jsonl.tmp"), F_OK), -1);
+    ck_assert_int_eq(access(file("b.jsonl" WZ_OUTPUT_SUFFIX), F_OK), -1);
 }
 END_TEST
 

@@ -1,5 +1,6 @@
 /* The fault sweep over a short training run: the n-th open, write, fsync or rename fails, or the disk is full. After
  * each: the right exit status, one message, and an earlier checkpoint that verifies. */
+#include "engine/core/output.h"
 #include "tests/program.h"
 #include "tests/suite.h"
 
@@ -24,8 +25,8 @@ static void assert_whole(const char *run, const char *what)
     int found = 0;
     for (int step = 0; step <= 3; ++step) {
         (void)snprintf(path, sizeof path, "%s/%s/checkpoints/step-%08d.h5", p.where.directory, run, step);
-        char leftover[140];
-        (void)snprintf(leftover, sizeof leftover, "%s.tmp", path);
+        char leftover[160];
+        (void)snprintf(leftover, sizeof leftover, "%s" WZ_OUTPUT_SUFFIX, path);
         ck_assert_msg(!wz_path_exists(leftover), "%s: left %s", what, leftover);
         if (wz_path_exists(path)) {
             digest_tensors(path, digest); /* verifies */

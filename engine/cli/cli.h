@@ -8,6 +8,7 @@
 
 #include "engine/core/memory.h"
 #include "engine/core/status.h"
+#include "engine/core/stop.h"
 #include "engine/run/progress.h"
 
 /* Everything a command may learn of its surroundings: only main.c reads the environment. */
@@ -19,11 +20,8 @@ typedef struct wz_cli {
     bool own_coretype;             /* and it was wavezero that set it */
 } wz_cli;
 
-/* What a command returns that a signal made stop: the shells' convention. */
-#define WZ_STATUS_SIGNAL(number) ((wz_status)(128 + (number)))
-
 /* A subcommand. argv: the arguments after its name; it may reorder them. Returns the exit status:
- * a wz_status with its message in err, or WZ_STATUS_SIGNAL without one. */
+ * a wz_status with its message in err, or WZ_STATUS_SIGNAL with or without one. */
 typedef struct wz_command {
     const char *name;
     const char *summary; /* one line */

@@ -5,9 +5,11 @@
 #include "checkpoints/checkpoint.h"
 #include "engine/cli/byte_bar.h"
 #include "engine/cli/cli.h"
+#include "engine/cli/interrupt.h"
 #include "engine/cli/options.h"
 #include "engine/core/clock.h"
 #include "engine/core/json.h"
+#include "engine/core/output.h"
 #include "engine/core/suggest.h"
 #include "engine/run/export.h"
 #include "engine/run/load.h"
@@ -144,9 +146,12 @@ static wz_status run(const wz_cli *cli, const export_arguments *a, wz_export *r,
     const wz_byte_count bytes = wz_byte_bar_start(&bar, cli, wz_export_bytes(r), start);
     wz_status status = wz_export_run(r, &bytes, err);
     wz_progress_clear(&bar.progress);
+    status = wz_interrupt_explain(status, "nothing was written to", r->folder, err);
     const double seconds = wz_now_s() - start;
-    if (status == WZ_OK && a->verify)
+    if (status == WZ_OK && a->verify) {
         status = wz_export_verify(r, VERIFIED_PROBLEMS, &verification, err);
+        status = wz_interrupt_explain(status, "written, but not verified:", r->folder, err);
+    }
     if (status == WZ_OK)
         status = write_report(r, a->json, a->verify ? &verification : NULL, seconds, out, err);
     return status;
@@ -165,6 +170,20 @@ static wz_status load(const wz_cli *cli, const export_arguments *a, const wz_arg
                                &r->weights, err);
 }
 
+/* The folder to make: the user's, or one that tells what is in it. */
+static wz_status name_folder(const export_arguments *a, const wz_config *config, const wz_export *r,
+                             wz_text *folder, wz_error *err)
+{
+    const wz_status status =
+        a->output != NULL
+            ? wz_text_printf(folder, err, "%s", a->output)
+            : wz_text_printf(folder, err, "%s-%s-%s", a->name != NULL ? a->name : config->task->name,
+                             r->format->name, wz_number_type_names[r->type]);
+    while (folder->length > 1 && folder->data[folder->length - 1] == '/')
+        folder->data[--folder->length] = '\0';
+    return status;
+}
+
 static wz_status export(const wz_cli *cli, const export_arguments *a, const wz_arguments *rest, wz_export *r,
                         wz_text *out, wz_error *err)
 {
@@ -172,16 +191,15 @@ static wz_status export(const wz_cli *cli, const export_arguments *a, const wz_a
     wz_config config;
     wz_text environment = {0}, folder = {0};
     const char *checkpoint = rest->items[0];
-    wz_status status = read_facts(checkpoint, &r->step, &environment, err);
+    wz_status status = a->output != NULL ? wz_output_check_input(a->output, checkpoint, err) : WZ_OK;
+    if (status != WZ_OK)
+        return status; /* before anything is read */
+    r->stop = wz_interrupt_catch();
+    status = read_facts(checkpoint, &r->step, &environment, err);
     if (status == WZ_OK)
         status = load(cli, a, rest, &config, &backend, r, err);
     if (status == WZ_OK)
-        status = a->output != NULL
-                     ? wz_text_printf(&folder, err, "%s", a->output)
-                     : wz_text_printf(&folder, err, "%s-%s-%s", a->name != NULL ? a->name : config.task->name,
-                                      r->format->name, wz_number_type_names[r->type]);
-    while (folder.length > 1 && folder.data[folder.length - 1] == '/')
-        folder.data[--folder.length] = '\0';
+        status = name_folder(a, &config, r, &folder, err);
     r->config = &config;
     r->checkpoint = checkpoint;
     r->environment = environment.length > 0 ? environment.data : "";

@@ -6,9 +6,11 @@
 #include "checkpoints/portable.h"
 #include "engine/cli/byte_bar.h"
 #include "engine/cli/cli.h"
+#include "engine/cli/interrupt.h"
 #include "engine/cli/options.h"
 #include "engine/core/clock.h"
 #include "engine/core/file.h"
+#include "engine/core/output.h"
 #include "engine/run/portable.h"
 
 const char wz_import_details[] =
@@ -95,6 +97,23 @@ static uint64_t stored_bytes(const wz_tensor_source *source)
     return sum;
 }
 
+/* Where to, and whether that may be written: not in place of what is imported, checkpoints beside it aside. */
+static wz_status choose_file(const import_arguments *a, const char *path, const char *name, char *out,
+                             size_t size, wz_error *err)
+{
+    const int length =
+        snprintf(out, size, "%s%s", a->output != NULL ? a->output : name, a->output != NULL ? "" : ".h5");
+    if (length < 0 || (size_t)length >= size)
+        return wz_fail(err, WZ_ERR_USAGE, "the path %.200s... is longer than %zu bytes", out, size - 1);
+    wz_status status = wz_output_check_input(out, path, err);
+    if (status == WZ_OK)
+        status = wz_output_check_folder(out, path, ".h5", err);
+    if (status == WZ_OK && !a->overwrite && wz_path_exists(out))
+        status = wz_fail(err, WZ_ERR_USAGE,
+                         "%s exists: write elsewhere with -o, or replace it with --overwrite", out);
+    return status;
+}
+
 static wz_status import(const wz_cli *cli, const import_arguments *a, const char *path, wz_config *config,
                         wz_text *out, wz_error *err)
 {
@@ -102,14 +121,13 @@ static wz_status import(const wz_cli *cli, const import_arguments *a, const char
     wz_byte_bar bar;
     char name[sizeof model.name], file[WZ_PATH_MAX];
     const double start = wz_now_s();
+    wz_stop *stop = wz_interrupt_catch();
     name_of(path, name, sizeof name);
-    (void)snprintf(file, sizeof file, "%s%s", a->output != NULL ? a->output : name,
-                   a->output != NULL ? "" : ".h5");
-    if (!a->overwrite && wz_path_exists(file))
-        return wz_fail(err, WZ_ERR_USAGE,
-                       "%s exists: write elsewhere with -o, or replace it with --overwrite", file);
+    wz_status status = choose_file(a, path, name, file, sizeof file, err);
+    if (status != WZ_OK)
+        return status;
     wz_portable_init(&model);
-    wz_status status = open_model(path, &model, err);
+    status = open_model(path, &model, err);
     if (status != WZ_OK)
         return status;
     if (a->name != NULL || model.name[0] == '\0')
@@ -118,9 +136,11 @@ static wz_status import(const wz_cli *cli, const import_arguments *a, const char
     (void)snprintf(model.base_model, sizeof model.base_model, "%s", model.name);
     if (a->license != NULL)
         (void)snprintf(model.license, sizeof model.license, "%s", a->license);
-    const wz_byte_count bytes = wz_byte_bar_start(&bar, cli, stored_bytes(model.tensors), start);
+    wz_byte_count bytes = wz_byte_bar_start(&bar, cli, stored_bytes(model.tensors), start);
+    bytes.stop = stop;
     status = wz_portable_to_checkpoint(&model, config, file, &bytes, err);
     wz_progress_clear(&bar.progress);
+    status = wz_interrupt_explain(status, "nothing was written to", file, err);
     if (status == WZ_OK)
         status = wz_text_printf(out, err, "wrote       %s: %s, %s, %.1f MB of weights in %.1f s\n", file,
                                 model.name, wz_model_type_names[model.model.model_type],

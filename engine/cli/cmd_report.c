@@ -5,6 +5,7 @@
 #include "engine/cli/cli.h"
 #include "engine/cli/options.h"
 #include "engine/core/file.h"
+#include "engine/core/output.h"
 #include "engine/run/config.h"
 #include "engine/run/page.h"
 
@@ -42,6 +43,22 @@ static size_t part_arguments(const char **items, size_t count)
     return runs;
 }
 
+/* A page does not take the place of what it shows. */
+static wz_status check_output(const char *output, const char **runs, size_t count, wz_error *err)
+{
+    wz_status status = WZ_OK;
+    for (size_t i = 0; status == WZ_OK && i < count; i++) {
+        wz_text checkpoints = {0};
+        status = wz_output_check_folder(output, runs[i], ".html", err);
+        if (status == WZ_OK)
+            status = wz_text_printf(&checkpoints, err, "%s/checkpoints", runs[i]);
+        if (status == WZ_OK)
+            status = wz_output_check_folder(output, checkpoints.data, ".html", err);
+        wz_text_clear(&checkpoints);
+    }
+    return status;
+}
+
 wz_status wz_cmd_report(const wz_cli *cli, const wz_command *self, int argc, const char **argv, wz_error *err)
 {
     bool help = false, no_evaluation = false;
@@ -71,8 +88,12 @@ wz_status wz_cmd_report(const wz_cli *cli, const wz_command *self, int argc, con
                                .problems = problems,
                                .overrides = argv + runs,
                                .override_count = rest.count - runs};
-    status = wz_page_write(argv, runs, &o, &page, err);
-    if (output != NULL && strcmp(output, "-") == 0)
+    const bool is_printed = output != NULL && strcmp(output, "-") == 0;
+    if (output != NULL && !is_printed)
+        status = check_output(output, argv, runs, err);
+    if (status == WZ_OK)
+        status = wz_page_write(argv, runs, &o, &page, err);
+    if (is_printed)
         return wz_cli_print(cli, &page, status, err);
     (void)snprintf(path, sizeof path, "%s/report.html", argv[0]);
     if (status == WZ_OK)

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "engine/cli/interrupt.h"
 #include "engine/cli/options.h"
 #include "engine/core/json.h"
 #include "engine/core/suggest.h"
@@ -249,11 +250,19 @@ static wz_status check_form_options(const wz_tasks_request *request, const char 
     return WZ_OK;
 }
 
+static wz_status write_set(const wz_cli *cli, wz_tasks_request *request, bool is_import, wz_text *out,
+                           wz_error *err)
+{
+    request->stop = wz_interrupt_catch();
+    return is_import ? wz_tasks_import(request, out, err) : wz_tasks_export(cli, request, out, err);
+}
+
 /* The form is the first plain argument, unless that is an override already. */
 static wz_status run_form(const wz_cli *cli, wz_tasks_request *request, const char *form, wz_error *err)
 {
     static const char *const forms[] = {"list",   "print",  "baselines", "published",
                                         "export", "import", "check"};
+    const bool is_import = strcmp(form, "import") == 0;
     wz_suggestion nearest = {0};
     wz_text text = {0};
     wz_status status = WZ_OK;
@@ -276,10 +285,8 @@ static wz_status run_form(const wz_cli *cli, wz_tasks_request *request, const ch
                               : wz_tasks_baselines(cli, request, &text, err);
     else if (strcmp(form, "published") == 0)
         status = wz_tasks_published(cli, request, &text, err);
-    else if (strcmp(form, "export") == 0)
-        status = wz_tasks_export(cli, request, &text, err);
-    else if (strcmp(form, "import") == 0)
-        status = wz_tasks_import(request, &text, err);
+    else if (strcmp(form, "export") == 0 || is_import)
+        status = write_set(cli, request, is_import, &text, err);
     else if (strcmp(form, "check") == 0)
         status = wz_tasks_check(request, &text, err);
     else if (nearest.best != NULL)
@@ -330,6 +337,7 @@ wz_status wz_cmd_tasks(const wz_cli *cli, const wz_command *self, int argc, cons
             return wz_fail(err, WZ_ERR_USAGE, "tasks %s needs a file: wavezero tasks %s FILE", form, form);
         request.file = rest.items[taken++];
     }
+    request.config_file = file;
     request.files = rest.items + 1;
     while (strcmp(form, "import") == 0 && taken < rest.count && strchr(rest.items[taken], '=') == NULL)
         taken++;

@@ -19,6 +19,7 @@ typedef struct wz_tasks_request {
     const char *only; /* published: of this task; NULL: of all */
     bool all;         /* baselines: of every task */
     bool json;
+    const char *config_file;  /* --config; NULL: none */
     const char *file;         /* the problem set of export and check */
     const char *gains;        /* export: a user's own channels; NULL: generated problems */
     bool coefficients;        /* of gains: h, not |h|^2 */
@@ -27,6 +28,7 @@ typedef struct wz_tasks_request {
     const char *output;           /* import: the problem set to write */
     const char *const *overrides; /* key=value, as given */
     size_t override_count;
+    wz_stop *stop; /* asked between problems of a set */
 } wz_tasks_request;
 
 /* Problem number `first + offset`, with its reference. Clear *problem with wz_problem_clear. */
@@ -55,6 +57,9 @@ wz_status wz_tasks_import(const wz_tasks_request *request, wz_text *out, wz_erro
 /* Adds a user's own channels; *added counts them. */
 wz_status wz_tasks_add_gains(const wz_tasks_request *request, const char *path, wz_set_writer *writer,
                              int64_t *added, wz_error *err);
+/* WZ_ERR_USAGE where the set `output` would take the place of a file that it is made from; path: NULL, or FILE or FILE:/NAME. */
+wz_status wz_tasks_check_output(const wz_tasks_request *request, const char *output, const char *path,
+                                wz_error *err);
 /* Reads and verifies the problem set request->file; says what is in it. */
 wz_status wz_tasks_check(const wz_tasks_request *request, wz_text *out, wz_error *err);
 

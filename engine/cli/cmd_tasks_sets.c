@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "engine/cli/cmd_tasks.h"
+#include "engine/cli/interrupt.h"
 #include "engine/core/clock.h"
 #include "engine/core/json.h"
 #include "engine/run/problem_set.h"
@@ -37,6 +38,9 @@ static wz_status export_generated(exporter *e, const wz_mixture *mixture, wz_err
     for (size_t p = 0; p < mixture->count; p++)
         for (int64_t i = 0; status == WZ_OK && i < request->problems; i++) {
             wz_problem problem = {0};
+            status = wz_stop_check(request->stop, err);
+            if (status != WZ_OK)
+                break;
             status = wz_problem_generate(mixture->parts[p].task, mixture->parts[p].values, (uint64_t)seed,
                                          request->split, (uint32_t)(request->first + i), &problem, err);
             if (status == WZ_OK)
@@ -54,6 +58,8 @@ wz_status wz_tasks_export(const wz_cli *cli, const wz_tasks_request *request, wz
     if (status == WZ_OK && request->gains != NULL && mixture.count > 1)
         status = wz_fail(err, WZ_ERR_USAGE, "--gains are channels of one task: leave out task_mixture");
     if (status == WZ_OK)
+        status = wz_tasks_check_output(request, request->file, request->gains, err);
+    if (status == WZ_OK)
         status = wz_set_writer_create(request->file, &e.writer, err);
     if (status != WZ_OK)
         return status;
@@ -66,7 +72,7 @@ wz_status wz_tasks_export(const wz_cli *cli, const wz_tasks_request *request, wz
         status = wz_set_writer_finish(e.writer, digest, err);
     wz_set_writer_destroy(e.writer);
     if (status != WZ_OK)
-        return status;
+        return wz_interrupt_explain(status, "nothing was written to", request->file, err);
     return wz_text_printf(out, err,
                           request->json ? "{\"problems\": %lld, \"digest\": \"%s\"}\n"
                                         : "%lld problems written, digest %s\n",

@@ -20,9 +20,9 @@ const char wz_resume_details[] =
     "  --extend               allow a larger max_steps\n";
 
 /* A verifier's process looks at the flag, too. */
-static const volatile sig_atomic_t *catch_signals(void)
+static wz_stop *catch_signals(void)
 {
-    const volatile sig_atomic_t *flag = wz_interrupt_catch();
+    wz_stop *flag = wz_interrupt_catch();
     wz_external_watch(flag);
     return flag;
 }

@@ -1,5 +1,6 @@
 #include "engine/core/file.h"
 #include "engine/core/file_internal.h"
+#include "engine/core/output.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,8 +15,7 @@
 
 /* --- errors --- */
 
-/* The status and the remedy that belong to an errno value. */
-static wz_status classify(int number, const char **remedy)
+wz_status wz_file_classify(int number, const char **remedy)
 {
     *remedy = "";
     switch (number) {
@@ -36,8 +36,10 @@ static wz_status classify(int number, const char **remedy)
     case ENOTDIR:
     case EISDIR:
     case ENAMETOOLONG:
-    case ELOOP:
         *remedy = "; check the path";
+        return WZ_ERR_USAGE;
+    case ELOOP:
+        *remedy = "; a link is in the way";
         return WZ_ERR_USAGE;
     case EACCES:
     case EPERM:
@@ -52,7 +54,7 @@ static wz_status classify(int number, const char **remedy)
 wz_status wz_file_fail_errno(wz_error *err, int number, const char *action, const char *path)
 {
     const char *remedy = "";
-    wz_status status = classify(number, &remedy);
+    wz_status status = wz_file_classify(number, &remedy);
     return wz_fail(err, status, "cannot %s %s: %s%s", action, path, strerror(number), remedy);
 }
 
@@ -194,14 +196,14 @@ static wz_status rename_durably(const char *temporary, const char *path, wz_erro
 wz_status wz_file_commit(const char *temporary, const char *path, wz_error *err)
 {
     wz_status status = WZ_OK;
-    int descriptor = wz_file_open_retry(temporary, O_RDONLY);
+    int descriptor = wz_file_open_retry(temporary, O_RDONLY | O_NOFOLLOW);
     if (descriptor < 0) {
-        status = wz_file_fail_errno(err, errno, "open", temporary);
+        status = wz_file_fail_errno(err, errno, "finish", path);
         (void)unlink(temporary);
         return status;
     }
     if (sync_retry(descriptor) != 0)
-        status = wz_file_fail_errno(err, errno, "sync", temporary);
+        status = wz_file_fail_errno(err, errno, "sync", path);
     (void)close(descriptor);
     if (status != WZ_OK) {
         (void)unlink(temporary);
@@ -210,11 +212,21 @@ wz_status wz_file_commit(const char *temporary, const char *path, wz_error *err)
     return rename_durably(temporary, path, err);
 }
 
-/* Writes, syncs and closes a new file; removes it again on failure. */
-static wz_status write_new(const char *path, const char *data, size_t length, wz_error *err)
+/* Opens a file that is not there yet, and locks it: where a file system knows no locks, two writers are not told apart. */
+static int create_locked(const char *path, int flags)
+{
+    const int descriptor = wz_file_open_retry(path, flags | O_CREAT | O_EXCL);
+    if (descriptor >= 0)
+        (void)flock(descriptor, LOCK_EX | LOCK_NB);
+    return descriptor;
+}
+
+/* Writes, syncs and closes a new file, which will be `path`; removes it again on failure. */
+static wz_status write_new(const char *temporary, const char *path, const char *data, size_t length,
+                           wz_error *err)
 {
     wz_status status = WZ_OK;
-    int descriptor = wz_file_open_retry(path, O_WRONLY | O_CREAT | O_TRUNC);
+    int descriptor = create_locked(temporary, O_WRONLY);
     if (descriptor < 0)
         return wz_file_fail_errno(err, errno, "create", path);
     if (write_all(descriptor, data, length) != 0)
@@ -224,16 +236,16 @@ static wz_status write_new(const char *path, const char *data, size_t length, wz
     if (close(descriptor) != 0 && status == WZ_OK)
         status = wz_file_fail_errno(err, errno, "close", path);
     if (status != WZ_OK)
-        (void)unlink(path);
+        (void)unlink(temporary);
     return status;
 }
 
 wz_status wz_file_replace(const char *path, const char *data, size_t length, wz_error *err)
 {
     wz_text temporary = {0};
-    wz_status status = wz_text_printf(&temporary, err, "%s.tmp", path);
+    wz_status status = wz_output_temporary(path, &temporary, err);
     if (status == WZ_OK)
-        status = write_new(temporary.data, data, length, err);
+        status = write_new(temporary.data, path, data, length, err);
     if (status == WZ_OK)
         status = rename_durably(temporary.data, path, err);
     wz_text_clear(&temporary);
@@ -324,24 +336,39 @@ static wz_status cut_log(int descriptor, const char *path, uint64_t length, wz_e
     return WZ_OK;
 }
 
-wz_status wz_log_open(wz_log *log, const char *path, uint64_t length, wz_error *err)
+static wz_status name_log(wz_log *log, const char *name, wz_error *err)
 {
     memset(log, 0, sizeof *log);
-    if (strlen(path) >= sizeof log->path)
+    if (strlen(name) >= sizeof log->path)
         return wz_fail(err, WZ_ERR_USAGE, "path of a log is longer than %zu bytes: %s", sizeof log->path - 1,
-                       path);
-    int descriptor = wz_file_open_retry(path, O_WRONLY | O_CREAT | O_APPEND);
-    if (descriptor < 0)
-        return wz_file_fail_errno(err, errno, "open", path);
-    wz_status status = cut_log(descriptor, path, length, err);
-    if (status != WZ_OK) {
-        (void)close(descriptor);
-        return status;
-    }
-    log->is_open = true;
-    log->descriptor = descriptor;
-    memcpy(log->path, path, strlen(path) + 1);
+                       name);
+    memcpy(log->path, name, strlen(name) + 1);
     return WZ_OK;
+}
+
+wz_status wz_log_open(wz_log *log, const char *path, uint64_t length, wz_error *err)
+{
+    wz_status status = name_log(log, path, err);
+    if (status != WZ_OK)
+        return status;
+    log->descriptor = wz_file_open_retry(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW);
+    if (log->descriptor < 0)
+        return wz_file_fail_errno(err, errno, "open", path);
+    status = cut_log(log->descriptor, path, length, err);
+    log->is_open = status == WZ_OK;
+    if (status != WZ_OK)
+        (void)close(log->descriptor);
+    return status;
+}
+
+wz_status wz_log_create(wz_log *log, const char *path, const char *name, wz_error *err)
+{
+    const wz_status status = name_log(log, name, err);
+    if (status != WZ_OK)
+        return status;
+    log->descriptor = create_locked(path, O_WRONLY | O_APPEND);
+    log->is_open = log->descriptor >= 0;
+    return log->is_open ? WZ_OK : wz_file_fail_errno(err, errno, "create", name);
 }
 
 wz_status wz_log_append(wz_log *log, const char *data, size_t length, wz_error *err)
@@ -396,7 +423,7 @@ wz_status wz_lock_acquire(const char *path, int *descriptor, wz_error *err)
 {
     char owner[32];
     *descriptor = -1;
-    int opened = wz_file_open_retry(path, O_RDWR | O_CREAT);
+    int opened = wz_file_open_retry(path, O_RDWR | O_CREAT | O_NOFOLLOW);
     if (opened < 0)
         return wz_file_fail_errno(err, errno, "open", path);
     int result;

@@ -18,10 +18,10 @@ wz_status wz_file_read(const char *path, size_t limit, wz_text *out, wz_error *e
 wz_status wz_file_read_at(int descriptor, const char *path, uint64_t offset, void *out, size_t count,
                           wz_error *err);
 /* temp -> write -> fsync -> close -> rename -> fsync directory: at any moment path is the old or the new
- * file, whole. The temporary is path.tmp, removed on failure. */
+ * file, whole. The temporary (engine/core/output.h) is removed on failure. */
 wz_status wz_file_replace(const char *path, const char *data, size_t length, wz_error *err);
 /* For writers that produce the file themselves (HDF5): fsync temporary, rename it to path, fsync the
- * directory. On failure the temporary is removed. */
+ * directory. On failure the temporary is removed. Messages name path. */
 wz_status wz_file_commit(const char *temporary, const char *path, wz_error *err);
 /* Creates a directory and its parents; an existing directory is fine. */
 wz_status wz_directory_create(const char *path, wz_error *err);
@@ -43,14 +43,16 @@ typedef struct wz_log {
     char path[512];
 } wz_log;
 /* Opens for appending after cutting the file to `length` bytes (0: start anew). A file shorter than `length`
- * is WZ_ERR_CORRUPT: it is not the log that was written. */
+ * is WZ_ERR_CORRUPT: it is not the log that was written. A link is not followed (WZ_ERR_USAGE): what it leads to would be cut. */
 wz_status wz_log_open(wz_log *log, const char *path, uint64_t length, wz_error *err);
+/* A file that is not there yet, locked (flock) while it is open; messages call it `name`. */
+wz_status wz_log_create(wz_log *log, const char *path, const char *name, wz_error *err);
 wz_status wz_log_append(wz_log *log, const char *data, size_t length, wz_error *err);
 /* Syncs; *length = bytes in the file. */
 wz_status wz_log_sync(wz_log *log, uint64_t *length, wz_error *err);
 void wz_log_close(wz_log *log);
 
-/* An exclusive flock on path, which then holds our process id. WZ_ERR_RUNTIME, naming the other process's
+/* An exclusive flock on path (no link), which then holds our process id. WZ_ERR_RUNTIME, naming the other process's
  * id, while another one holds it. The file stays after release: removing it would let two processes in. */
 wz_status wz_lock_acquire(const char *path, int *descriptor, wz_error *err);
 void wz_lock_release(int descriptor);

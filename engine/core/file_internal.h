@@ -6,6 +6,8 @@
 
 /* "cannot <action> <path>: <the system's reason>", with the status and the remedy that belong to an errno value. */
 wz_status wz_file_fail_errno(wz_error *err, int number, const char *action, const char *path);
+/* These two: WZ_ERR_RUNTIME and "" where a value has none. */
+wz_status wz_file_classify(int number, const char **remedy);
 /* open() that goes on after a signal. */
 int wz_file_open_retry(const char *path, int flags);
 

@@ -12,6 +12,7 @@
 
 #include "engine/core/file.h"
 #include "engine/core/file_internal.h"
+#include "engine/core/output.h"
 
 static int compare_names(const void *a, const void *b)
 {
@@ -68,60 +69,102 @@ static bool has_file(const wz_names *names, const char *name)
     return false;
 }
 
-static wz_status remove_files(const char *path, const wz_names *names, wz_error *err)
+/* The folder itself, not one that a link leads to. */
+static int open_folder(const char *path)
 {
-    wz_status status = WZ_OK;
-    const int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
+static wz_status remove_file(int folder, const char *path, const char *name, wz_error *err)
+{
+    if (unlinkat(folder, name, 0) == 0)
+        return WZ_OK;
+    return errno == EISDIR || errno == EPERM
+               ? wz_fail(err, WZ_ERR_USAGE, "%s holds a folder, '%.100s': nothing made by us does", path,
+                         name)
+               : wz_file_fail_errno(err, errno, "remove a file of", path);
+}
+
+/* Its mark last: until then it can be told that the rest may go, too. */
+static wz_status remove_content(const char *path, const char *mark, wz_error *err)
+{
+    wz_names names = {0};
+    const char *last = NULL;
+    const int folder = open_folder(path);
     if (folder < 0)
         return wz_file_fail_errno(err, errno, "open the folder", path);
-    for (size_t i = 0; i < names->count && status == WZ_OK; i++)
-        if (unlinkat(folder, names->items[i], 0) != 0)
-            status = errno == EISDIR || errno == EPERM
-                         ? wz_fail(err, WZ_ERR_USAGE, "%s holds a folder, '%.100s': nothing made by us does",
-                                   path, names->items[i])
-                         : wz_file_fail_errno(err, errno, "remove a file of", path);
+    wz_status status = wz_folder_list(path, &names, err);
+    for (size_t i = 0; i < names.count && status == WZ_OK; i++)
+        if (mark != NULL && strcmp(names.items[i], mark) == 0)
+            last = names.items[i];
+        else
+            status = remove_file(folder, path, names.items[i], err);
+    if (status == WZ_OK && last != NULL)
+        status = remove_file(folder, path, last, err);
+    wz_names_clear(&names);
     (void)close(folder);
     return status;
 }
 
-static wz_status remove_content(const char *path, wz_error *err)
+static wz_status remove_folder(const char *path, const char *mark, wz_error *err)
 {
-    wz_names names;
-    wz_status status = wz_folder_list(path, &names, err);
-    if (status != WZ_OK)
-        return status;
-    status = remove_files(path, &names, err);
-    wz_names_clear(&names);
-    return status;
-}
-
-wz_status wz_folder_remove(const char *path, wz_error *err)
-{
-    if (!wz_path_exists(path))
+    struct stat info;
+    if (lstat(path, &info) != 0 && errno == ENOENT)
         return WZ_OK;
-    wz_status status = remove_content(path, err);
+    wz_status status = remove_content(path, mark, err);
     if (status == WZ_OK && rmdir(path) != 0)
         status = wz_file_fail_errno(err, errno, "remove", path);
     return status;
 }
 
-static wz_status check_target(const char *path, bool replace, const char *mark, wz_error *err)
+wz_status wz_folder_remove(const char *path, wz_error *err)
 {
-    wz_names names;
-    if (!wz_path_exists(path))
-        return WZ_OK;
-    if (!replace)
-        return wz_fail(err, WZ_ERR_USAGE, "%s exists: write elsewhere, or replace it with --overwrite", path);
-    if (!wz_path_is_directory(path))
-        return wz_fail(err, WZ_ERR_USAGE, "%s is no folder: write elsewhere", path);
+    return remove_folder(path, NULL, err);
+}
+
+static bool is_folder_at(int folder, const char *name)
+{
+    struct stat info;
+    return fstatat(folder, name, &info, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(info.st_mode);
+}
+
+/* WZ_ERR_USAGE unless it is empty, or holds the mark and no folder. */
+static wz_status check_content(const char *path, const char *mark, wz_error *err)
+{
+    wz_names names = {0};
+    const int folder = open_folder(path);
+    if (folder < 0)
+        return wz_file_fail_errno(err, errno, "open the folder", path);
     wz_status status = wz_folder_list(path, &names, err);
     if (status == WZ_OK && names.count > 0 && !has_file(&names, mark))
         status = wz_fail(err, WZ_ERR_USAGE,
                          "%s is a folder of other things (it holds no %s) and is not replaced: write "
                          "elsewhere",
                          path, mark);
+    for (size_t i = 0; status == WZ_OK && i < names.count; i++)
+        if (is_folder_at(folder, names.items[i]))
+            status = wz_fail(err, WZ_ERR_USAGE,
+                             "%s holds a folder, '%.100s', which nothing made by us does, and is not "
+                             "replaced: write elsewhere",
+                             path, names.items[i]);
     wz_names_clear(&names);
+    (void)close(folder);
     return status;
+}
+
+static wz_status check_target(const char *path, bool replace, const char *mark, wz_error *err)
+{
+    struct stat info;
+    if (lstat(path, &info) != 0)
+        return WZ_OK; /* making it says what else there may be */
+    if (S_ISLNK(info.st_mode))
+        return wz_fail(err, WZ_ERR_USAGE,
+                       "%s is a link: name the folder that it leads to, or write elsewhere", path);
+    if (!replace)
+        return wz_fail(err, WZ_ERR_USAGE, "%s exists: write elsewhere, or replace it with --overwrite", path);
+    if (!S_ISDIR(info.st_mode))
+        return wz_fail(err, WZ_ERR_USAGE, "%s is no folder: write elsewhere", path);
+    return check_content(path, mark, err);
 }
 
 /* ---- a folder under construction ---- */
@@ -138,18 +181,28 @@ static void unlock(wz_folder *folder)
 static bool is_there(const wz_folder *folder)
 {
     struct stat locked, named;
-    return fstat(folder->lock, &locked) == 0 && stat(folder->path.data, &named) == 0 &&
+    return fstat(folder->lock, &locked) == 0 && lstat(folder->path.data, &named) == 0 &&
            locked.st_dev == named.st_dev && locked.st_ino == named.st_ino;
+}
+
+/* Makes the folder, or finds one there. */
+static wz_status make(const char *path, const char *target, wz_error *err)
+{
+    struct stat info;
+    if (lstat(path, &info) == 0)
+        return S_ISDIR(info.st_mode) ? WZ_OK : wz_output_in_the_way(path, err);
+    const wz_status status = wz_directory_create(path, err);
+    return status == WZ_OK ? WZ_OK : wz_fail_renamed(err, status, path, target);
 }
 
 static wz_status lock(wz_folder *folder, const char *target, wz_error *err)
 {
     const char *path = folder->path.data;
     for (int tries = 0; tries < 100; tries++) {
-        wz_status status = wz_directory_create(path, err);
+        wz_status status = make(path, target, err);
         if (status != WZ_OK)
             return status;
-        folder->lock = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        folder->lock = open_folder(path);
         if (folder->lock < 0 && errno != ENOENT)
             return wz_file_fail_errno(err, errno, "open the folder", path);
         const int reason = folder->lock < 0 || flock(folder->lock, LOCK_EX | LOCK_NB) == 0 ? 0 : errno;
@@ -164,19 +217,44 @@ static wz_status lock(wz_folder *folder, const char *target, wz_error *err)
         if (reason != 0)
             return wz_file_fail_errno(err, reason, "lock", path);
     }
-    return wz_fail(err, WZ_ERR_USAGE, "%s is made and removed by other processes: write elsewhere", path);
+    return wz_fail(err, WZ_ERR_USAGE, "%s is made and removed by other processes: write elsewhere", target);
+}
+
+/* A folder that is not ours stays as it is. */
+static wz_status check_left(wz_folder *folder, wz_error *err)
+{
+    const wz_status status = check_content(folder->path.data, folder->mark, NULL);
+    if (status == WZ_OK)
+        return WZ_OK;
+    (void)close(folder->lock);
+    folder->lock = -1;
+    return status == WZ_ERR_USAGE ? wz_output_in_the_way(folder->path.data, err)
+                                  : wz_fail(err, status, "%s cannot be looked into", folder->path.data);
+}
+
+static wz_status put_mark(const wz_folder *folder, const char *target, wz_error *err)
+{
+    const int file = openat(folder->lock, folder->mark, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (file < 0)
+        return wz_file_fail_errno(err, errno, "write into", target);
+    (void)close(file);
+    return WZ_OK;
 }
 
 wz_status wz_folder_begin(const char *path, bool replace, const char *mark, wz_folder *out, wz_error *err)
 {
-    *out = (wz_folder){.lock = -1};
+    *out = (wz_folder){.mark = mark, .lock = -1};
     wz_status status = check_target(path, replace, mark, err);
     if (status == WZ_OK)
-        status = wz_text_printf(&out->path, err, "%s.tmp", path);
+        status = wz_text_printf(&out->path, err, "%s" WZ_OUTPUT_SUFFIX, path);
     if (status == WZ_OK)
         status = lock(out, path, err);
     if (status == WZ_OK)
-        status = remove_content(out->path.data, err);
+        status = check_left(out, err);
+    if (status == WZ_OK)
+        status = remove_content(out->path.data, mark, err);
+    if (status == WZ_OK)
+        status = put_mark(out, path, err);
     if (status == WZ_OK)
         status =
             check_target(path, replace, mark, err); /* again: it may have come while the lock was not ours */
@@ -188,13 +266,13 @@ wz_status wz_folder_begin(const char *path, bool replace, const char *mark, wz_f
 void wz_folder_abandon(wz_folder *folder)
 {
     if (folder->lock >= 0)
-        (void)wz_folder_remove(folder->path.data, NULL);
+        (void)remove_folder(folder->path.data, folder->mark, NULL);
     unlock(folder);
 }
 
 static wz_status sync_at(int folder, const char *name, const char *path, wz_error *err)
 {
-    const int descriptor = openat(folder, name, O_RDONLY | O_CLOEXEC);
+    const int descriptor = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
     const bool done = descriptor >= 0 && fsync(descriptor) == 0;
     wz_status status = done ? WZ_OK : wz_file_fail_errno(err, errno, "sync", path);
     if (descriptor >= 0)
@@ -209,7 +287,7 @@ static wz_status sync_all(const char *path, wz_error *err)
     wz_status status = wz_folder_list(path, &names, err);
     if (status != WZ_OK)
         return status;
-    const int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const int folder = open_folder(path);
     if (folder < 0)
         status = wz_file_fail_errno(err, errno, "open the folder", path);
     for (size_t i = 0; i <= names.count && status == WZ_OK; i++)
@@ -221,23 +299,26 @@ static wz_status sync_all(const char *path, wz_error *err)
 }
 
 /* Gives the folder its name. One that stands there changes places with it in one step, and is removed then. */
-static wz_status take_name(const char *temporary, const char *path, wz_error *err)
+static wz_status take_name(const wz_folder *folder, const char *path, wz_error *err)
 {
+    const char *temporary = folder->path.data;
     if (!wz_path_exists(path))
         return wz_file_commit(temporary, path, err);
     if (renameat2(AT_FDCWD, temporary, AT_FDCWD, path, RENAME_EXCHANGE) != 0)
         return wz_file_fail_errno(err, errno, "exchange the folder", path);
-    return wz_folder_remove(temporary, err);
+    return remove_folder(temporary, folder->mark, err);
 }
 
 wz_status wz_folder_commit(wz_folder *folder, const char *path, wz_error *err)
 {
     wz_status status = sync_all(folder->path.data, err);
     if (status == WZ_OK)
-        status = take_name(folder->path.data, path, err);
-    if (status != WZ_OK)
+        status = take_name(folder, path, err);
+    if (status != WZ_OK) {
+        (void)wz_fail_renamed(err, status, folder->path.data, path);
         wz_folder_abandon(folder);
-    else
+    } else {
         unlock(folder);
+    }
     return status;
 }

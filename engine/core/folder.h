@@ -8,21 +8,24 @@
 #include "engine/core/memory.h"
 #include "engine/core/status.h"
 
-/* A folder under construction: path.tmp, locked (flock) against a second writer of the same path. */
+/* A folder under construction, beside its final name (engine/core/output.h), locked (flock) against a second writer of the same
+ * path. */
 typedef struct wz_folder {
     wz_text path;
+    const char *mark;
     int lock;
 } wz_folder;
 
-/* Makes the empty folder; what a killed writer left there is removed. WZ_ERR_USAGE: another process is writing there; `path`
- * exists and not `replace`, or it is no folder or holds no file named `mark`: it is not one of ours. Always to be followed by
- * wz_folder_commit or wz_folder_abandon. */
+/* Makes the folder, empty but for an empty file named `mark`, which is to be written over last: a folder with it is one of ours,
+ * whole or not. What a killed writer left there is removed. WZ_ERR_USAGE, and nothing is touched: another process is writing there;
+ * `path` exists and not `replace`; it, or what has the temporary's name, is no folder of ours: a link, say, or without a `mark`
+ * among its files, or with folders. Always to be followed by wz_folder_commit or wz_folder_abandon. */
 wz_status wz_folder_begin(const char *path, bool replace, const char *mark, wz_folder *out, wz_error *err);
 /* Syncs every file and the folder and gives it its name; what stood there is removed after that. On failure the folder under
  * construction is removed. */
 wz_status wz_folder_commit(wz_folder *folder, const char *path, wz_error *err);
 void wz_folder_abandon(wz_folder *folder);
-/* Removes a folder and the files in it; one that is not there is fine. WZ_ERR_USAGE where it holds a folder. */
+/* Removes a folder and the files in it; one that is not there is fine. WZ_ERR_USAGE where it holds a folder. No link is followed. */
 wz_status wz_folder_remove(const char *path, wz_error *err);
 
 /* Names of the files in a folder, sorted; free with wz_names_clear. */

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/core/file_internal.h"
+
 void wz_hdf5_prepare(void)
 {
     (void)H5dont_atexit(); /* counts only before the library's first use; an error after that, of no matter */
@@ -30,7 +32,7 @@ hid_t wz_hdf5_create(const char *path)
     if (creation >= 0 && access >= 0 && H5Pset_obj_track_times(creation, 0) >= 0 &&
         H5Pset_libver_bounds(access, H5F_LIBVER_V18, H5F_LIBVER_V18) >= 0 &&
         H5Pset_fclose_degree(access, H5F_CLOSE_STRONG) >= 0)
-        file = H5Fcreate(path, H5F_ACC_TRUNC, creation, access);
+        file = H5Fcreate(path, H5F_ACC_EXCL, creation, access);
     (void)wz_hdf5_close(H5Pclose, access);
     (void)wz_hdf5_close(H5Pclose, creation);
     return file;
@@ -97,21 +99,12 @@ static herr_t note_reason(unsigned level, const H5E_error2_t *error, void *conte
     return 0;
 }
 
-static const char *remedy_of(const reason *found)
+static wz_status classify(const reason *found, const char **remedy)
 {
-    switch (found->number) {
-    case ENOSPC:
-    case EDQUOT:
-        return "; free some space or write elsewhere";
-    case EFBIG:
-        return "; raise the file size limit (ulimit -f) or write elsewhere";
-    case ENOLCK:
-    case ENOSYS:
-    case EAGAIN:
-        return "; if the file system knows no locks, set HDF5_USE_FILE_LOCKING=FALSE";
-    default:
-        return "";
-    }
+    const wz_status status = wz_file_classify(found->number, remedy);
+    if (found->number == ENOLCK || found->number == ENOSYS || found->number == EAGAIN)
+        *remedy = "; if the file system knows no locks, set HDF5_USE_FILE_LOCKING=FALSE";
+    return status == WZ_ERR_RUNTIME && found->memory ? WZ_ERR_RESOURCE : status;
 }
 
 wz_status wz_hdf5_fail(wz_error *err, wz_status otherwise, const char *path, const char *format, ...)
@@ -124,10 +117,10 @@ wz_status wz_hdf5_fail(wz_error *err, wz_status otherwise, const char *path, con
     va_end(args);
     (void)H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, note_reason, &found);
     (void)H5Eclear2(H5E_DEFAULT);
-    bool resource = found.memory || found.number == ENOSPC || found.number == EDQUOT ||
-                    found.number == EFBIG || found.number == ENOMEM;
-    return wz_fail(err, resource ? WZ_ERR_RESOURCE : otherwise, "%s: %s%s%s%s", path, what,
-                   found.text[0] == '\0' ? "" : ": ", found.text, remedy_of(&found));
+    const char *remedy = "";
+    const wz_status status = classify(&found, &remedy);
+    return wz_fail(err, status != WZ_ERR_RUNTIME ? status : otherwise, "%s: %s%s%s%s", path, what,
+                   found.text[0] == '\0' ? "" : ": ", found.text, remedy);
 }
 
 /* --- attributes --- */

@@ -14,7 +14,8 @@
 void wz_hdf5_prepare(void);
 
 /* Writes "<path>: <what>: <the library's innermost reason>" and a remedy where one is known, and clears the
- * library's error stack. Returns WZ_ERR_RESOURCE for lack of space or memory, else `otherwise`. */
+ * library's error stack. Returns the status that belongs to the system's reason, if there is one (engine/core/file.h), and
+ * WZ_ERR_RESOURCE for lack of memory, else `otherwise`. */
 wz_status wz_hdf5_fail(wz_error *err, wz_status otherwise, const char *path, const char *format, ...)
     WZ_PRINTF(4, 5);
 
@@ -22,8 +23,8 @@ wz_status wz_hdf5_fail(wz_error *err, wz_status otherwise, const char *path, con
  * would clear: for the way out of a function that failed. Returns whether closing worked. */
 bool wz_hdf5_close(herr_t (*close)(hid_t), hid_t id);
 
-/* A new file, without time stamps: same content, same bytes; and an old one for reading. Closing one closes all that is
- * open in it. -1: failed. */
+/* A new file, which must not be there yet (O_EXCL: no link is followed), without time stamps: same content, same bytes; and an old
+ * one for reading. Closing one closes all that is open in it. -1: failed. */
 hid_t wz_hdf5_create(const char *path);
 hid_t wz_hdf5_open(const char *path);
 /* The library's descriptor of an open file; -1: its driver has none. */

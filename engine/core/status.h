@@ -32,4 +32,8 @@ wz_status wz_fail(wz_error *err, wz_status status, const char *format, ...) WZ_P
 /* Puts a prefix ("reading x.yaml: ") before the message that is already there; returns status. */
 wz_status wz_fail_prefix(wz_error *err, wz_status status, const char *format, ...) WZ_PRINTF(3, 4);
 
+/* Says `to`, which is no longer, wherever the message that is already there says `from`: of work on a temporary file, that of the
+ * one that was asked for. Returns status. */
+wz_status wz_fail_renamed(wz_error *err, wz_status status, const char *from, const char *to);
+
 #endif

@@ -471,6 +471,8 @@ wz_status wz_evaluate(wz_policy *policy, const wz_eval_options *options, wz_eval
         status = run_batch(&t, policy, first, count, out, err);
         if (progress != NULL && status == WZ_OK)
             progress(argument, first + count, options->problems);
+        if (status == WZ_OK)
+            status = wz_stop_check(options->stop, err);
     }
     if (status == WZ_OK)
         status = score_all(&t, out, err);

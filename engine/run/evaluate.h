@@ -6,6 +6,7 @@
 #define WZ_RUN_EVALUATE_H
 
 #include "engine/core/json.h"
+#include "engine/core/stop.h"
 #include "engine/grpo/batch.h"
 
 /* Whether it is known which problems the policy was trained on (engine/run/seen.h). */
@@ -26,7 +27,8 @@ typedef struct wz_eval_options {
         *given; /* [problems] of that task and those values, in place of generated ones; or NULL */
     bool
         reorder; /* each problem once more with its parts in a random order, where the family leaves them one */
-    bool timing; /* the reference solver and random search in the model's time too, which takes that time */
+    wz_stop *stop; /* asked after each batch; NULL: nobody */
+    bool timing;   /* the reference solver and random search in the model's time too, which takes that time */
     wz_seen_state seen_state;
     const uint8_t *seen; /* [problems] if counted: 1 where the policy was trained on the same numbers */
     double *

@@ -8,10 +8,16 @@
 #include "engine/core/digest.h"
 #include "engine/core/file.h"
 #include "engine/core/folder.h"
+#include "engine/core/output.h"
 #include "engine/run/portable.h"
 #include "engine/text/gbnf.h"
 
 static const char answer_end[] = "</answer>"; /* of every answer pattern */
+
+/* Beside weights, tables and tokenizer, generously. Of a tensor: its name and shape, in ONNX the nodes that use it, and padding up to
+ * the next page. Of the folder: card, configurations, grammar, and what is lost in the last block of each of a dozen files. */
+#define SPARE_BYTES_PER_TENSOR (6u << 10)
+#define SPARE_BYTES (256u << 10)
 
 uint64_t wz_export_bytes(const wz_export *request)
 {
@@ -46,9 +52,37 @@ bool wz_export_closes(const wz_export *r)
     return false;
 }
 
+/* A tokenizer takes no more than twice what its JSON does: GGUF's lists have 12 bytes for each entry beside its text, and JSON has
+ * half of that. */
+wz_status wz_export_need(const wz_export *r, uint64_t *bytes, wz_error *err)
+{
+    const wz_model *model = r->policy->model;
+    wz_text tokenizer = {0};
+    const wz_status status = wz_tokenizer_write_json(r->policy->tokenizer, &tokenizer, err);
+    *bytes = wz_export_bytes(r) + 2 * ((uint64_t)tokenizer.length + r->policy->origin.length) +
+             (uint64_t)model->param_count * SPARE_BYTES_PER_TENSOR + SPARE_BYTES;
+    if (r->format->table_bytes != NULL)
+        *bytes += r->format->table_bytes(&model->config);
+    wz_text_clear(&tokenizer);
+    return status;
+}
+
+static wz_status check_space(const wz_export *r, wz_error *err)
+{
+    uint64_t available = 0, need = 0;
+    wz_status status = wz_export_need(r, &need, err);
+    if (status == WZ_OK)
+        status = wz_disk_free(r->folder, &available, err);
+    if (status == WZ_OK && available < need)
+        status = wz_fail(err, WZ_ERR_RESOURCE,
+                         "%s: the export needs %.1f MB but the disk has %.1f MB free: free some space or "
+                         "write elsewhere",
+                         r->folder, (double)need / 1e6, (double)available / 1e6);
+    return status;
+}
+
 static wz_status check_request(const wz_export *r, wz_error *err)
 {
-    uint64_t available = 0;
     if ((r->format->types >> r->type & 1u) == 0)
         return wz_fail(err, WZ_ERR_USAGE, "--format %s has no type %s; see `wavezero help export`",
                        r->format->name, wz_number_type_names[r->type]);
@@ -61,14 +95,9 @@ static wz_status check_request(const wz_export *r, wz_error *err)
         return wz_fail(err, WZ_ERR_USAGE,
                        "--grammar writes the grammar of answers, and this policy thinks before it answers: a "
                        "runtime would keep it from that; export without --grammar");
-    const uint64_t need = wz_export_bytes(r) + ((uint64_t)16 << 20); /* tokenizer, card and headers */
-    wz_status status = wz_disk_free(r->folder, &available, err);
-    if (status == WZ_OK && available < need)
-        status = wz_fail(err, WZ_ERR_RESOURCE,
-                         "%s: the export needs %llu MB but the disk has %llu MB free: free some space or "
-                         "write elsewhere",
-                         r->folder, (unsigned long long)(need / 1000000),
-                         (unsigned long long)(available / 1000000));
+    wz_status status = wz_output_check_input(r->folder, r->checkpoint, err);
+    if (status == WZ_OK && r->policy->base_file[0] != '\0')
+        status = wz_output_check_input(r->folder, r->policy->base_file, err);
     return status;
 }
 
@@ -161,6 +190,8 @@ static wz_status write_checksums(const char *folder, const told_digests *told, w
     char hex[WZ_DIGEST_HEX];
     wz_status status = wz_folder_list(folder, &names, err);
     for (size_t i = 0; status == WZ_OK && i < names.count; i++) {
+        if (strcmp(names.items[i], WZ_CHECKSUMS_FILE) == 0) /* the folder's mark so far */
+            continue;
         path.length = 0;
         status = wz_text_printf(&path, err, "%s/%s", folder, names.items[i]);
         if (status == WZ_OK)
@@ -195,14 +226,17 @@ wz_status wz_export_run(const wz_export *r, const wz_byte_count *bytes, wz_error
     wz_portable model;
     wz_folder folder = {.lock = -1};
     told_digests told = {.bytes = bytes};
-    const wz_byte_count listener = {.add = take_bytes, .written = take_digest, .user = &told};
+    const wz_byte_count listener = {
+        .add = take_bytes, .written = take_digest, .user = &told, .stop = r->stop};
     wz_portable_init(&model);
     wz_status status = check_request(r, err);
     if (status == WZ_OK)
         status = wz_folder_begin(r->folder, r->overwrite, WZ_CHECKSUMS_FILE, &folder, err);
     if (status != WZ_OK)
         goto done;
-    status = describe(r, &model, err);
+    status = check_space(r, err);
+    if (status == WZ_OK)
+        status = describe(r, &model, err);
     if (status == WZ_OK)
         status = r->format->write(&model, r->type, folder.path.data, &listener, err);
     if (status == WZ_OK && r->grammar)
@@ -212,9 +246,13 @@ wz_status wz_export_run(const wz_export *r, const wz_byte_count *bytes, wz_error
     if (status == WZ_OK)
         status = write_checksums(folder.path.data, &told, err);
     if (status == WZ_OK)
+        status = wz_stop_check(r->stop, err);
+    if (status == WZ_OK) {
         status = wz_folder_commit(&folder, r->folder, err);
-    else
+    } else {
+        (void)wz_fail_renamed(err, status, folder.path.data, r->folder);
         wz_folder_abandon(&folder);
+    }
 done:
     wz_portable_clear(&model);
     return status;
@@ -245,8 +283,12 @@ wz_status wz_export_verify(const wz_export *r, int64_t problems, wz_verification
     if (status == WZ_OK)
         status = (r->format->is_adapters ? wz_verify_adapters : wz_verify_tensors)(&meant, &back, r->folder,
                                                                                    out, err);
+    if (status == WZ_OK)
+        status = wz_stop_check(r->stop, err);
     if (status == WZ_OK && back.tokenizer != NULL && problems > 0)
         status = verify_answers(r, &back, problems, out, err);
+    if (status == WZ_OK)
+        status = wz_stop_check(r->stop, err);
     wz_portable_clear(&meant);
     wz_portable_clear(&back);
     return status;

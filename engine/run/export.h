@@ -26,11 +26,15 @@ typedef struct wz_export {
     bool grammar;               /* write the answer grammar, too */
     int64_t eval_problems;      /* for the card's table; 0: none */
     const char *name, *license; /* "": as known */
+    wz_stop *stop;              /* asked between pieces of work; NULL: nobody */
 } wz_export;
 
-/* Bytes of the weights in this type, for a progress bar and the check of the disk. */
+/* Bytes of the weights in this type, for a progress bar. */
 uint64_t wz_export_bytes(const wz_export *request);
-/* Writes the folder whole or not at all. */
+/* Bytes that the whole folder takes on a disk at most. */
+wz_status wz_export_need(const wz_export *request, uint64_t *bytes, wz_error *err);
+/* Writes the folder whole or not at all: WZ_STATUS_SIGNAL where request->stop asks for it. WZ_ERR_USAGE, before
+ * anything is touched, where it would take the place of the checkpoint or of the one that its adapters stand beside. */
 wz_status wz_export_run(const wz_export *request, const wz_byte_count *bytes, wz_error *err);
 /* Reads the folder back and compares; appends what was compared. */
 wz_status wz_export_verify(const wz_export *request, int64_t problems, wz_verification *out, wz_error *err);

@@ -126,7 +126,8 @@ static wz_status evaluate(const wz_export *r, wz_policy *policy, int64_t problem
                                      .sampling = {.temperature = 0.0f, .top_p = 1.0f},
                                      .samples = 1,
                                      .baselines = baselines,
-                                     .max_completion_length = r->config->max_completion_length};
+                                     .max_completion_length = r->config->max_completion_length,
+                                     .stop = r->stop};
     wz_status status = wz_evaluate(policy, &options, NULL, NULL, &evaluation, err);
     *score = evaluation.policy;
     if (status == WZ_OK)

@@ -259,13 +259,12 @@ typedef struct counting_source {
     const wz_byte_count *bytes;
 } counting_source;
 
-static void count_rows(const counting_source *source, size_t index, size_t rows)
+static wz_status count_rows(const counting_source *source, size_t index, size_t rows, wz_error *err)
 {
     const wz_stored_tensor *tensor = &source->base.tensors[index];
     size_t bytes = 0;
-    if (source->bytes->add != NULL &&
-        wz_number_bytes(tensor->type, rows * (tensor->rank == 2 ? tensor->shape[1] : 1), &bytes))
-        source->bytes->add(source->bytes->user, bytes);
+    (void)wz_number_bytes(tensor->type, rows * (tensor->rank == 2 ? tensor->shape[1] : 1), &bytes);
+    return wz_byte_count_add(source->bytes, bytes, err);
 }
 
 static wz_status read_and_count(wz_tensor_source *self, size_t index, size_t first, size_t rows, float *out,
@@ -273,9 +272,7 @@ static wz_status read_and_count(wz_tensor_source *self, size_t index, size_t fir
 {
     const counting_source *source = (const counting_source *)(const void *)self;
     const wz_status status = source->inner->read(source->inner, index, first, rows, out, err);
-    if (status == WZ_OK)
-        count_rows(source, index, rows);
-    return status;
+    return status == WZ_OK ? count_rows(source, index, rows, err) : status;
 }
 
 static wz_status read_stored_and_count(wz_tensor_source *self, size_t index, size_t first, size_t rows,
@@ -283,9 +280,7 @@ static wz_status read_stored_and_count(wz_tensor_source *self, size_t index, siz
 {
     const counting_source *source = (const counting_source *)(const void *)self;
     const wz_status status = source->inner->read_stored(source->inner, index, first, rows, out, err);
-    if (status == WZ_OK)
-        count_rows(source, index, rows);
-    return status;
+    return status == WZ_OK ? count_rows(source, index, rows, err) : status;
 }
 
 static wz_status pass_expectation(wz_tensor_source *self, const size_t *order, size_t count, wz_error *err)
@@ -386,8 +381,11 @@ wz_status wz_portable_to_checkpoint(const wz_portable *portable, wz_config *conf
                                             {"tokenizer", parts.tokenizer.data, parts.tokenizer.length},
                                             {"env", parts.environment.data, parts.environment.length},
                                             {"origin", parts.origin.data, parts.origin.length}};
-        const wz_checkpoint_content content = {0, parts.tensors, source.base.count, texts,
-                                               sizeof texts / sizeof texts[0]};
+        const wz_checkpoint_content content = {.tensors = parts.tensors,
+                                               .tensor_count = source.base.count,
+                                               .texts = texts,
+                                               .text_count = sizeof texts / sizeof texts[0],
+                                               .stop = bytes->stop};
         status = wz_checkpoint_write(path, &content, err);
     }
     clear_imported(&parts);

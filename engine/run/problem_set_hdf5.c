@@ -1,4 +1,5 @@
-/* Writing problem sets as HDF5: rows are gathered in memory, group by group, and written at the end. */
+/* Writing problem sets as HDF5: rows are gathered in memory, group by group, and written at the end into a file that is made at
+ * once, so that a place where none can be made is known before the work. */
 #include "engine/run/problem_set_hdf5.h"
 
 #include <stdio.h>
@@ -7,6 +8,7 @@
 #include <unistd.h>
 
 #include "engine/core/file.h"
+#include "engine/core/output.h"
 
 #define CHUNK_BYTES 65536u
 
@@ -74,7 +76,8 @@ typedef struct hdf5_writer {
     group *groups;
     size_t group_count, group_capacity;
     int64_t count;
-    bool is_finished;
+    hid_t file; /* -1: none */
+    bool is_made, is_finished;
 } hdf5_writer;
 
 /* One row of `length` elements. */
@@ -179,7 +182,9 @@ static void abandon(void *state)
     hdf5_writer *w = state;
     if (w == NULL)
         return;
-    if (!w->is_finished && w->temporary.length > 0)
+    (void)wz_hdf5_close(H5Fclose, w->file);
+    (void)H5Eclear2(H5E_DEFAULT);
+    if (w->is_made && !w->is_finished)
         (void)unlink(w->temporary.data);
     for (size_t g = 0; g < w->group_count; g++)
         for (size_t c = 0; c < WZ_SET_COLUMNS; c++) {
@@ -200,9 +205,17 @@ static wz_status create(const char *path, void **state, wz_error *err)
     if (status != WZ_OK)
         return status;
     hdf5_writer *w = block;
+    w->file = -1;
     w->path = strdup(path);
-    status = w->path != NULL ? wz_text_printf(&w->temporary, err, "%s.tmp", path)
+    status = w->path != NULL ? wz_output_temporary(path, &w->temporary, err)
                              : wz_fail(err, WZ_ERR_RESOURCE, "out of memory for a path");
+    if (status == WZ_OK) {
+        wz_hdf5_prepare();
+        w->is_made = true; /* or in part, where this fails */
+        w->file = wz_hdf5_create(w->temporary.data);
+        if (w->file < 0)
+            status = wz_hdf5_fail(err, WZ_ERR_RUNTIME, path, "cannot create the file");
+    }
     if (status == WZ_OK)
         *state = w;
     else
@@ -302,16 +315,14 @@ static wz_status finish(void *state, const char *digest, wz_error *err)
 {
     hdf5_writer *w = state;
     wz_status status = WZ_OK;
-    wz_hdf5_prepare();
-    hid_t file = wz_hdf5_create(w->temporary.data);
-    if (file < 0)
-        return wz_hdf5_fail(err, WZ_ERR_RUNTIME, w->path, "cannot create the file");
+    const hid_t file = w->file;
     if (!wz_hdf5_write_string(file, "format", WZ_SET_FORMAT) ||
         !wz_hdf5_write_integer(file, "version", WZ_SET_VERSION) ||
         !wz_hdf5_write_integer(file, "count", w->count) || !wz_hdf5_write_string(file, "digest", digest))
         status = wz_hdf5_fail(err, WZ_ERR_RUNTIME, w->path, "cannot write the header");
     for (size_t g = 0; status == WZ_OK && g < w->group_count; g++)
         status = write_group(file, w->path, &w->groups[g], g, err);
+    w->file = -1;
     if (!wz_hdf5_close(H5Fclose, file) && status == WZ_OK)
         status = wz_hdf5_fail(err, WZ_ERR_RUNTIME, w->path, "cannot finish writing the file");
     (void)H5Eclear2(H5E_DEFAULT);

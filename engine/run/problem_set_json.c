@@ -6,6 +6,7 @@
 #include "engine/core/file.h"
 #include "engine/core/json.h"
 #include "engine/core/lines.h"
+#include "engine/core/output.h"
 #include "engine/core/suggest.h"
 #include "engine/run/problem_set_internal.h"
 #include "tasks/task_json.h"
@@ -16,7 +17,7 @@ typedef struct json_writer {
     wz_log file; /* of the temporary */
     wz_text line, temporary;
     char *path;
-    bool is_finished;
+    bool is_made, is_finished;
 } json_writer;
 
 static void write_origin(const wz_set_entry *entry, wz_json *json)
@@ -75,9 +76,9 @@ static void abandon(void *state)
     json_writer *w = state;
     if (w == NULL)
         return;
-    wz_log_close(&w->file);
-    if (!w->is_finished && w->temporary.length > 0)
+    if (w->is_made && !w->is_finished)
         (void)unlink(w->temporary.data);
+    wz_log_close(&w->file);
     wz_text_clear(&w->line);
     wz_text_clear(&w->temporary);
     free(w->path);
@@ -93,10 +94,11 @@ static wz_status create(const char *path, void **state, wz_error *err)
         return status;
     json_writer *w = block;
     w->path = strdup(path);
-    status = w->path != NULL ? wz_text_printf(&w->temporary, err, "%s.tmp", path)
+    status = w->path != NULL ? wz_output_temporary(path, &w->temporary, err)
                              : wz_fail(err, WZ_ERR_RESOURCE, "out of memory for a path");
     if (status == WZ_OK)
-        status = wz_log_open(&w->file, w->temporary.data, 0, err);
+        status = wz_log_create(&w->file, w->temporary.data, path, err);
+    w->is_made = status == WZ_OK;
     if (status != WZ_OK)
         abandon(w);
     else

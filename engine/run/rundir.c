@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "engine/core/file.h"
+#include "engine/core/output.h"
 
 static wz_status join(char out[WZ_PATH_MAX], const char *directory, const char *name, wz_error *err)
 {
@@ -48,10 +49,8 @@ static wz_status delete_checkpoints(const wz_rundir *rundir, wz_error *err)
     if (directory == NULL)
         return wz_fail(err, WZ_ERR_RUNTIME, "cannot list %s: %s", rundir->checkpoints, strerror(errno));
     for (const struct dirent *item; status == WZ_OK && (item = readdir(directory)) != NULL;) {
-        size_t length = strlen(item->d_name);
-        bool temporary = length > 4 && strcmp(item->d_name + length - 4, ".tmp") == 0;
-        bool best = strcmp(item->d_name, "best.h5") == 0;
-        if (!temporary && !best && !is_checkpoint_name(item->d_name))
+        const bool best = strcmp(item->d_name, "best.h5") == 0;
+        if (!wz_output_is_left(dirfd(directory), item->d_name) && !best && !is_checkpoint_name(item->d_name))
             continue;
         if (unlinkat(dirfd(directory), item->d_name, 0) != 0)
             status = wz_fail(err, WZ_ERR_RUNTIME, "cannot delete %s/%s: %s", rundir->checkpoints,

@@ -263,7 +263,8 @@ wz_status wz_snapshot_write(const char *path, const wz_snapshot *snapshot, const
                                              {"origin", policy->origin.data, policy->origin.length},
                                              {WZ_BASE_TEXT, base.data, base.length},
                                              {WZ_POOL_TEXT, pool.data, pool.length}};
-        wz_checkpoint_content content = {snapshot->step, tensors.items, tensors.count, kept, 0};
+        wz_checkpoint_content content = {
+            .step = snapshot->step, .tensors = tensors.items, .tensor_count = tensors.count, .texts = kept};
         for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
             if (texts[i].length > 0)
                 kept[content.text_count++] = texts[i];

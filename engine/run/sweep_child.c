@@ -11,6 +11,7 @@
 
 #include "engine/core/clock.h"
 #include "engine/core/file.h"
+#include "engine/core/file_internal.h"
 #include "engine/run/config_schema.h"
 #include "engine/run/sweep_internal.h"
 
@@ -105,9 +106,9 @@ static wz_status divide(const char *program, const command_line *line, const cha
 {
     sigset_t signals, before;
     const pid_t parent = getpid();
-    const int log = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    const int log = open(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0666);
     if (log < 0)
-        return wz_fail(err, WZ_ERR_RESOURCE, "cannot open %s: %s", path, strerror(errno));
+        return wz_file_fail_errno(err, errno, "open", path);
     stop_signals(&signals);
     (void)sigprocmask(SIG_BLOCK, &signals, &before);
     *process = fork();
@@ -134,7 +135,7 @@ static wz_status write_asked(const wz_sweep *sweep, const wz_sweep_run *run, con
 }
 
 /* A run whose sweep was killed may still be saving. */
-static wz_status await_release(const wz_sweep_run *run, const volatile sig_atomic_t *interrupt, wz_error *err)
+static wz_status await_release(const wz_sweep_run *run, wz_stop *interrupt, wz_error *err)
 {
     char path[WZ_PATH_MAX + 32];
     const double deadline = wz_now_s() + RELEASE_S;
@@ -171,7 +172,7 @@ static wz_status launch(const wz_sweep *sweep, const wz_sweep_run *run, const ch
 }
 
 wz_status wz_sweep_start_run(const wz_sweep *sweep, wz_sweep_run *run, const char *program,
-                             const volatile sig_atomic_t *interrupt, pid_t *process, wz_error *err)
+                             wz_stop *interrupt, pid_t *process, wz_error *err)
 {
     *process = 0;
     wz_status status = wz_directory_create(run->directory, err);

@@ -2,14 +2,14 @@
 #ifndef WZ_RUN_SWEEP_INTERNAL_H
 #define WZ_RUN_SWEEP_INTERNAL_H
 
-#include <signal.h>
 #include <sys/types.h>
 
+#include "engine/core/stop.h"
 #include "engine/run/sweep.h"
 
 /* Starts `program` on a run that is not complete, its two streams going to the run's log. Waits while a process that outlived
  * its sweep still saves it; *process 0: the run is complete after that. */
 wz_status wz_sweep_start_run(const wz_sweep *sweep, wz_sweep_run *run, const char *program,
-                             const volatile sig_atomic_t *interrupt, pid_t *process, wz_error *err);
+                             wz_stop *interrupt, pid_t *process, wz_error *err);
 
 #endif

@@ -2,9 +2,9 @@
 #ifndef WZ_RUN_TRAIN_H
 #define WZ_RUN_TRAIN_H
 
-#include <signal.h>
 #include <stdio.h>
 
+#include "engine/core/stop.h"
 #include "engine/run/config.h"
 #include "engine/run/progress.h"
 
@@ -12,7 +12,7 @@
 typedef struct wz_run_io {
     FILE *log; /* progress and messages */
     wz_progress_style progress;
-    const volatile sig_atomic_t *interrupt; /* number of a signal that asks the run to stop; 0: none */
+    wz_stop *interrupt; /* number of a signal that asks the run to stop; 0: none */
 } wz_run_io;
 
 /* Trains config->output_dir anew. overwrite: an earlier run's checkpoints there are deleted. On an interrupt the run
