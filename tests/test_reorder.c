@@ -217,7 +217,7 @@ END_TEST
 
 /* ---- what the table says of references that are not the optimum ---- */
 
-static void write(const wz_evaluation *e, wz_text *table, wz_text *json)
+static void write_both(const wz_evaluation *e, wz_text *table, wz_text *json)
 {
     wz_json writer;
     ck_assert_int_eq(wz_evaluation_write_table(e, table, &err), WZ_OK);
@@ -251,7 +251,7 @@ START_TEST(kinds_of_reference_are_explained)
                           {.name = "all", .kind = WZ_BASELINE_TRIVIAL, .score = {.mean = 0.3}},
                           {.name = "good", .kind = WZ_BASELINE_ALGORITHM, .score = {.mean = 0.9}}}};
         wz_text table = {0}, json = {0};
-        write(&e, &table, &json);
+        write_both(&e, &table, &json);
         ck_assert_msg(strstr(table.data, kinds[k].table) != NULL, "%s", table.data);
         ck_assert_msg(strstr(json.data, kinds[k].json) != NULL, "%s", json.data);
         ck_assert_ptr_nonnull(strstr(table.data, "\nall * "));
@@ -271,7 +271,7 @@ START_TEST(a_fixed_order_is_said)
 {
     const wz_evaluation e = {.problems = 4, .field_algorithm = "x", .samples = 1, .fixed_order = true};
     wz_text table = {0}, json = {0};
-    write(&e, &table, &json);
+    write_both(&e, &table, &json);
     ck_assert_ptr_nonnull(strstr(table.data, "have a fixed order: no other was tried\n"));
     ck_assert_ptr_nonnull(strstr(json.data, "\"another_order\": null"));
     wz_text_clear(&table);
