@@ -291,6 +291,23 @@ START_TEST(the_card_says_what_free_decoding_came_to)
 }
 END_TEST
 
+/* Where none of the first 50 answers is valid, no more are asked for: each would go on to the length limit. */
+START_TEST(the_card_of_an_untaught_policy_takes_few_answers)
+{
+    static const struct {
+        const char *step, *said;
+    } cases[] = {{"step-00000000.h5", "Decoding freely it does not keep to it: of 50 answers 0.0%"},
+                 {"step-00000005.h5", " of 60 answers "}};
+    static char card[1 << 16];
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        program_succeed(&p, "export " RUN "%s --format safetensors --eval-problems 60 --overwrite -o @/few",
+                        cases[i].step);
+        program_read(&p, "few/README.md", card, sizeof card);
+        ck_assert_msg(strstr(card, cases[i].said) != NULL, "no '%s' in %s", cases[i].said, card);
+    }
+}
+END_TEST
+
 /* Not measured, nothing is claimed; of a policy that thinks, --grammar is not recommended, which it refuses. */
 START_TEST(the_card_claims_nothing_unmeasured)
 {
@@ -344,6 +361,7 @@ int main(void)
     tcase_add_test(tests, without_a_grammar_no_candidates_are_tried);
     tcase_add_test(tests, generate_free_answers_given_channels_and_shows_what_is_no_answer);
     tcase_add_test(tests, the_card_says_what_free_decoding_came_to);
+    tcase_add_test(tests, the_card_of_an_untaught_policy_takes_few_answers);
     tcase_add_test(tests, the_card_claims_nothing_unmeasured);
     tcase_add_test(tests, the_card_says_which_step_best_is);
     suite_add_tcase(suite, tests);

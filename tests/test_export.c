@@ -74,10 +74,9 @@ static const struct {
      "before these were supervised, by the answers of reference solvers.",
      "no demonstrations"},
     {"sft_steps=3 sft_file=pairs.jsonl", 2,
-     "for 0 steps; answers were scored by a verifier against a reference "
-     "optimum, and 2 steps before these were supervised, by completions "
-     "from a file.",
-     "no demonstrations"},
+     "trained by supervised learning with Wavezero from random weights for 2 steps, by completions from a "
+     "file.",
+     "reinforcement"},
     {"seed=2", 5, "from base.h5 for 5 steps", "random weights"},
     {"", 0, "; random weights, of which Wavezero has trained nothing.", "reinforcement learning"},
 };

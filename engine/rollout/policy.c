@@ -158,7 +158,8 @@ wz_status wz_policy_think(wz_policy *policy, const wz_thinking_options *options,
 {
     if (options->tries > 0 && policy->grammar == NULL)
         return wz_fail(err, WZ_ERR_USAGE,
-                       "verifier_tries needs candidates that can be read: set answer_grammar: true");
+                       "verifier_tries needs candidates that can be read: decode under the answer grammar "
+                       "(answer_grammar: true, and no --free)");
     wz_thinking_clear(&policy->thinking);
     policy->bound_count = 0; /* what thinking leaves of the length limit bounds answers */
     if (options->budget == 0 && options->tries == 0)

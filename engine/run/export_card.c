@@ -9,9 +9,12 @@
 #include "engine/run/export.h"
 #include "engine/run/portable.h"
 
-#define UNTAUGHT_PROBLEMS 50 /* decoded freely by a policy that only knows its grammar */
-#define KEEPS 0.99           /* share of valid free answers from which a policy keeps to its grammar */
-#define KEEPS_IN_PART 0.5    /* and from which it does so in part */
+/* Untaught, or not taught for long enough, a policy that decodes freely writes to the length limit. A few problems show that as
+ * well as many, and in small batches, between which a request to stop is noticed. */
+#define FIRST_PROBLEMS 50
+#define FIRST_BATCH 8
+#define KEEPS 0.99        /* share of valid free answers from which a policy keeps to its grammar */
+#define KEEPS_IN_PART 0.5 /* and from which it does so in part */
 
 /* What was measured for the card. */
 typedef struct measured {
@@ -48,6 +51,11 @@ static wz_status write_front_matter(const wz_export *r, const wz_portable *model
                            : status;
 }
 
+static const char *demonstrations(const wz_export *r)
+{
+    return r->config->sft_file[0] != '\0' ? "completions from a file" : "the answers of reference solvers";
+}
+
 /* What was done to which weights: reinforcement learning, supervision before it, or nothing. */
 static wz_status write_history(const wz_export *r, const wz_portable *model, wz_text *out, wz_error *err)
 {
@@ -57,6 +65,10 @@ static wz_status write_history(const wz_export *r, const wz_portable *model, wz_
     if (r->step == 0)
         return wz_text_printf(out, err, "%s%s, of which Wavezero has trained nothing.\n\n",
                               strcmp(origin, random) == 0 ? "" : "the weights are those of ", origin);
+    if (supervised == r->step)
+        return wz_text_printf(
+            out, err, "trained by supervised learning with Wavezero from %s for %lld steps, by %s.\n\n",
+            origin, supervised, demonstrations(r));
     wz_status status = wz_text_printf(
         out, err,
         "trained by reinforcement learning with Wavezero's GRPO from %s for %lld steps; answers were scored "
@@ -65,8 +77,7 @@ static wz_status write_history(const wz_export *r, const wz_portable *model, wz_
     if (status != WZ_OK || supervised == 0)
         return status == WZ_OK ? wz_text_printf(out, err, "no demonstrations were used.\n\n") : status;
     return wz_text_printf(out, err, "%lld steps before these were supervised, by %s.\n\n", supervised,
-                          r->config->sft_file[0] != '\0' ? "completions from a file"
-                                                         : "the answers of reference solvers");
+                          demonstrations(r));
 }
 
 /* Where in its run the weights were taken: best.h5 may be far from the end. */
@@ -112,63 +123,74 @@ static wz_status write_summary(const wz_export *r, const wz_portable *model, wz_
 
 /* ---- how well it does ---- */
 
-static wz_status evaluate(const wz_export *r, wz_policy *policy, int64_t problems, bool baselines,
-                          wz_score *score, wz_text *out, wz_error *err)
+static wz_status evaluate(const wz_export *r, wz_policy *policy, int64_t problems, int64_t batch,
+                          bool baselines, wz_evaluation *evaluation, wz_error *err)
 {
-    wz_evaluation evaluation;
     const wz_eval_options options = {.task = r->config->task,
                                      .values = r->config->task_values,
                                      .style = (wz_prompt_style)r->config->prompt_style,
                                      .seed = (uint64_t)r->config->seed,
                                      .split = WZ_SPLIT_TEST,
                                      .problems = problems,
-                                     .batch_size = r->config->eval_batch_size,
+                                     .batch_size = batch,
                                      .sampling = {.temperature = 0.0f, .top_p = 1.0f},
                                      .samples = 1,
                                      .baselines = baselines,
                                      .max_completion_length = r->config->max_completion_length,
                                      .stop = r->stop};
-    wz_status status = wz_evaluate(policy, &options, NULL, NULL, &evaluation, err);
-    *score = evaluation.policy;
+    return wz_evaluate(policy, &options, NULL, NULL, evaluation, err);
+}
+
+static wz_status write_table(const wz_evaluation *evaluation, wz_text *out, wz_error *err)
+{
+    wz_status status = wz_text_append(out, "```\n", 4, err);
     if (status == WZ_OK)
-        status = wz_text_append(out, "```\n", 4, err);
-    if (status == WZ_OK)
-        status = wz_evaluation_write_table(&evaluation, out, err);
+        status = wz_evaluation_write_table(evaluation, out, err);
     return status == WZ_OK ? wz_text_append(out, "```\n\n", 5, err) : status;
 }
 
-/* As trained, and, where that is under a grammar, as a runtime without one decodes. */
+/* As a runtime without a grammar decodes; all problems only if one of the first is answered. */
+static wz_status write_free_evaluation(const wz_export *r, measured *m, wz_text *out, wz_error *err)
+{
+    wz_error why = {{0}};
+    if (wz_policy_check_free(r->policy, &why) != WZ_OK)
+        return wz_text_printf(out, err, "Decoding freely was not measured: %s.\n\n", why.text);
+    wz_policy policy = wz_policy_without_grammar(r->policy);
+    wz_evaluation evaluation;
+    int64_t problems = r->eval_problems < FIRST_PROBLEMS ? r->eval_problems : FIRST_PROBLEMS;
+    wz_status status = evaluate(r, &policy, problems, FIRST_BATCH, false, &evaluation, err);
+    if (status == WZ_OK && evaluation.policy.valid > 0 && problems < r->eval_problems) {
+        problems = r->eval_problems;
+        status = evaluate(r, &policy, problems, r->config->eval_batch_size, false, &evaluation, err);
+    }
+    if (status != WZ_OK)
+        return status;
+    *m = (measured){m->score, evaluation.policy.mean, evaluation.policy.valid, problems};
+    status = wz_text_printf(out, err, "The same, decoding freely, as a runtime without a grammar does:\n\n");
+    return status == WZ_OK ? write_table(&evaluation, out, err) : status;
+}
+
+/* As trained, and, where that is under a grammar, decoding freely. */
 static wz_status write_evaluation(const wz_export *r, measured *m, wz_text *out, wz_error *err)
 {
-    wz_score score;
+    wz_evaluation evaluation;
     if (r->eval_problems == 0)
         return WZ_OK;
     const bool has_grammar = r->policy->grammar != NULL;
     wz_status status =
+        evaluate(r, r->policy, r->eval_problems, r->config->eval_batch_size, true, &evaluation, err);
+    if (status != WZ_OK)
+        return status;
+    m->score = evaluation.policy.mean;
+    status =
         wz_text_printf(out, err,
                        "## Held-out score\n\n%lld problems of the test split (seed %lld), greedy%s, of the "
                        "weights before they were rounded to %s:\n\n",
                        (long long)r->eval_problems, (long long)r->config->seed,
                        has_grammar ? ", under the answer grammar" : "", wz_number_type_names[r->type]);
     if (status == WZ_OK)
-        status = evaluate(r, r->policy, r->eval_problems, true, &score, out, err);
-    if (status != WZ_OK || !has_grammar)
-        return status;
-    m->score = score.mean;
-    wz_error why = {{0}};
-    if (wz_policy_check_free(r->policy, &why) != WZ_OK)
-        return wz_text_printf(out, err, "Decoding freely was not measured: %s.\n\n", why.text);
-    wz_policy free_policy = wz_policy_without_grammar(r->policy);
-    status = wz_text_printf(out, err, "The same, decoding freely, as a runtime without a grammar does:\n\n");
-    /* untaught, it writes to the length limit: a few problems show that as well as many */
-    const int64_t problems = r->config->grammar_coef > 0.0 || r->eval_problems < UNTAUGHT_PROBLEMS
-                                 ? r->eval_problems
-                                 : UNTAUGHT_PROBLEMS;
-    if (status == WZ_OK)
-        status = evaluate(r, &free_policy, problems, false, &score, out, err);
-    if (status == WZ_OK)
-        *m = (measured){m->score, score.mean, score.valid, problems};
-    return status;
+        status = write_table(&evaluation, out, err);
+    return status == WZ_OK && has_grammar ? write_free_evaluation(r, m, out, err) : status;
 }
 
 /* ---- how to ask ---- */
