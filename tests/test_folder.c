@@ -125,8 +125,8 @@ START_TEST(a_file_that_no_mark_lists_is_not_removed)
         wz_folder made;
         (void)snprintf(path, sizeof path, "%s/%s", where.directory, places[unfinished]);
         ck_assert_int_eq(wz_directory_create(path, &err), WZ_OK);
-        put(path, files[_i].name, "precious");
         put(path, "mark", files[_i].list);
+        put(path, files[_i].name, "precious");
         const wz_status status = wz_folder_begin(target, true, &kind, &made, &err);
         ck_assert_msg(status == (goes ? WZ_OK : WZ_ERR_USAGE), "%s in %s: %d, %s", files[_i].name, path,
                       (int)status, err.text);

@@ -217,7 +217,7 @@ wz_status wz_folder_remove(const char *path, wz_error *err)
 static wz_status check_target(const char *path, bool replace, const wz_folder_kind *kind, wz_error *err)
 {
     struct stat info;
-    complaint found;
+    complaint found = {.text = ""};
     if (lstat(path, &info) != 0)
         return WZ_OK; /* making it says what else there may be */
     if (S_ISLNK(info.st_mode))
@@ -292,7 +292,7 @@ static wz_status lock(wz_folder *folder, const char *target, wz_error *err)
 static wz_status check_left(wz_folder *folder, wz_error *err)
 {
     const char *path = folder->path.data;
-    complaint found;
+    complaint found = {.text = ""};
     wz_status status = check_content(path, folder->kind, true, &found, err);
     if (status == WZ_OK && found.text[0] != '\0')
         status = wz_fail(err, WZ_ERR_USAGE,
