@@ -327,12 +327,15 @@ static wz_status open_gguf(const char *path, wz_portable *out, wz_error *err)
     return status;
 }
 
+static const char *const written[] = {FILE_NAME, NULL};
+
 const wz_model_format wz_format_gguf = {
     .name = "gguf",
     .title = "GGUF, for llama.cpp",
     .types = 1u << WZ_NUMBER_F32 | 1u << WZ_NUMBER_F16 | 1u << WZ_NUMBER_BF16 | 1u << WZ_NUMBER_Q8_0 |
              1u << WZ_NUMBER_Q4_0,
     .file = FILE_NAME,
+    .files = written,
     .write = write_gguf,
     .open = open_gguf,
 };

@@ -138,11 +138,14 @@ static wz_status open_adapters(const char *path, wz_portable *out, wz_error *err
     return status;
 }
 
+static const char *const written[] = {FILE_NAME, NULL};
+
 const wz_model_format wz_format_gguf_lora = {
     .name = "gguf-lora",
     .title = "low-rank adapters in GGUF, for llama.cpp",
     .types = 1u << WZ_NUMBER_F32 | 1u << WZ_NUMBER_F16,
     .file = FILE_NAME,
+    .files = written,
     .is_adapters = true,
     .write = write_adapters,
     .open = open_adapters,

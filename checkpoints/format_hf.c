@@ -226,11 +226,15 @@ static wz_status write_folder(const wz_portable *model, wz_number_type type, con
     return status;
 }
 
+static const char *const written[] = {
+    CONFIG, "generation_config.json", "tokenizer.json", "tokenizer_config.json", WZ_HF_WEIGHTS, NULL};
+
 const wz_model_format wz_format_hf = {
     .name = "hf",
     .title = "Hugging Face folder",
     .types = 1u << WZ_NUMBER_F32 | 1u << WZ_NUMBER_F16 | 1u << WZ_NUMBER_BF16,
     .file = CONFIG,
+    .files = written,
     .write = write_folder,
     .open = open_folder,
 };

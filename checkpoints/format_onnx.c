@@ -155,12 +155,18 @@ static wz_status open_onnx(const char *path, wz_portable *out, wz_error *err)
     return status;
 }
 
+static const char *const written[] = {"config.json",       "generation_config.json",
+                                      "tokenizer.json",    "tokenizer_config.json",
+                                      "genai_config.json", WZ_ONNX_FILE,
+                                      WZ_ONNX_DATA_FILE,   NULL};
+
 const wz_model_format wz_format_onnx = {
     .name = "onnx",
     .title = "ONNX, for ONNX Runtime",
     .types = 1u << WZ_NUMBER_F32 | 1u << WZ_NUMBER_F16 | 1u << WZ_NUMBER_BF16 | 1u << WZ_NUMBER_Q8_0 |
              1u << WZ_NUMBER_Q4_0,
     .file = WZ_ONNX_FILE,
+    .files = written,
     .write = write_onnx,
     .open = open_onnx,
     .table_bytes = wz_onnx_table_bytes,

@@ -110,11 +110,14 @@ static wz_status open_adapters(const char *path, wz_portable *out, wz_error *err
     return status;
 }
 
+static const char *const written[] = {CONFIG_NAME, WEIGHTS_NAME, NULL};
+
 const wz_model_format wz_format_peft = {
     .name = "peft",
     .title = "low-rank adapters, for PEFT",
     .types = 1u << WZ_NUMBER_F32 | 1u << WZ_NUMBER_F16 | 1u << WZ_NUMBER_BF16,
     .file = CONFIG_NAME,
+    .files = written,
     .is_adapters = true,
     .write = write_adapters,
     .open = open_adapters,

@@ -79,11 +79,14 @@ static wz_status write_file(const wz_portable *model, wz_number_type type, const
     return status;
 }
 
+static const char *const written[] = {WZ_HF_WEIGHTS, NULL};
+
 const wz_model_format wz_format_safetensors = {
     .name = "safetensors",
     .title = "safetensors file",
     .types = 1u << WZ_NUMBER_F32 | 1u << WZ_NUMBER_F16 | 1u << WZ_NUMBER_BF16,
     .file = WZ_HF_WEIGHTS,
+    .files = written,
     .write = write_file,
     .open = open_file,
 };

@@ -103,10 +103,11 @@ wz_status wz_tensor_stream_as(wz_tensor_source *source, size_t index, wz_number_
                               wz_stored_function take, void *user, wz_error *err);
 
 typedef struct wz_model_format {
-    const char *name;  /* `--format` */
-    const char *title; /* for humans */
-    unsigned types;    /* 1u << wz_number_type of those it can hold */
-    const char *file;  /* the file in a folder by which import knows it: "config.json", "model.gguf" */
+    const char *name;         /* `--format` */
+    const char *title;        /* for humans */
+    unsigned types;           /* 1u << wz_number_type of those it can hold */
+    const char *file;         /* the file in a folder by which import knows it: "config.json", "model.gguf" */
+    const char *const *files; /* names of all that write may make, NULL-terminated */
     bool is_adapters; /* holds the adapters alone: writes and opens those, and import takes it for no model */
     /* Writes its files into a folder that is there and empty. Card, checksums and renaming the folder to its final name are
      * the caller's. `bytes` counts the weights' as they are stored. */

@@ -79,6 +79,120 @@ START_TEST(train_that_is_refused_leaves_an_earlier_run_whole)
 }
 END_TEST
 
+#define OWN_FILES 10
+static const char *const own_files[OWN_FILES] = {"LOCK",
+                                                 "config.yaml",
+                                                 "env.json",
+                                                 "metrics.jsonl",
+                                                 "metrics.csv",
+                                                 "completions.jsonl",
+                                                 "tb/events.out.tfevents.00000001.wavezero",
+                                                 "checkpoints/best.h5",
+                                                 "checkpoints/base.h5",
+                                                 "checkpoints/step-00000012.h5"};
+
+static void digest_run(char digests[OWN_FILES][WZ_DIGEST_HEX])
+{
+    wz_error err = {{0}};
+    char name[128];
+    for (size_t i = 0; i < OWN_FILES; i++) {
+        (void)snprintf(name, sizeof name, "run/%s", own_files[i]);
+        ck_assert_msg(wz_digest_file(temporary_path(&p.where, name), digests[i], &err) == WZ_OK, "%s",
+                      err.text);
+    }
+}
+
+static void make_link(const char *to, const char *name)
+{
+    ck_assert_int_eq(symlink(to, temporary_path(&p.where, name)), 0);
+}
+
+/* A run with every file that one has; names of them that lead elsewhere; adapters whose base is one of its checkpoints; and a
+ * configuration. */
+static void make_inputs(void)
+{
+    char name[128];
+    program_succeed(&p, "train " TINY " lora_rank=2 output_dir=@/run");
+    program_succeed(&p, "train " TINY " init_from=@/run/checkpoints/base.h5 lora_rank=2 max_steps=0 "
+                        "output_dir=@/adapters");
+    make_link("run/checkpoints/best.h5", "link.h5");
+    make_link("run", "linked");
+    make_link("run/config.yaml", "link.yaml");
+    (void)snprintf(name, sizeof name, "%s/hard.h5", p.where.directory);
+    ck_assert_int_eq(link(temporary_path(&p.where, "run/checkpoints/best.h5"), name), 0);
+}
+
+/* Whatever key names it, and under whatever name: it is there afterwards as it was, and so is the run. */
+START_TEST(train_does_not_write_over_what_it_is_made_from)
+{
+    static const char *const commands[] = {
+        "train " TINY " output_dir=@/run --overwrite init_from=@/run/checkpoints/best.h5",
+        "train " TINY " output_dir=@/run --overwrite init_from=@/run/checkpoints/best.h5 lora_rank=4",
+        "train " TINY " output_dir=@/run/ --overwrite init_from=@/run/checkpoints/step-00000012.h5",
+        "train " TINY " output_dir=@/run --overwrite init_from=@/run/checkpoints/base.h5",
+        "train " TINY " output_dir=@/run --overwrite init_from=@/link.h5",
+        "train " TINY " output_dir=@/run --overwrite init_from=@/hard.h5",
+        "train " TINY " output_dir=@/linked --overwrite init_from=@/run/checkpoints/best.h5",
+        "train " TINY " output_dir=@/run --overwrite lora_rank=2 init_from=@/adapters/checkpoints/"
+        "step-00000000.h5",
+        "train " TINY " output_dir=@/run --overwrite train_set=@/run/completions.jsonl",
+        "train " TINY " output_dir=@/run train_set=@/run/metrics.jsonl",
+        "train " TINY " output_dir=@/run sft_steps=1 sft_file=@/run/completions.jsonl",
+        "train " TINY " output_dir=@/run sft_steps=1 sft_file=@/run/metrics.csv",
+        "train " TINY " output_dir=@/run tokenizer_file=@/run/env.json",
+        "train " TINY " output_dir=@/run tokenizer_file=@/run/LOCK",
+        "train " TINY " output_dir=@/run train_set=@/run/tb/events.out.tfevents.00000001.wavezero",
+        "train " TINY " output_dir=@/run verifier_command=@/run/config.yaml",
+        "train @/run/config.yaml output_dir=@/run --overwrite",
+        "train @/link.yaml output_dir=@/run --overwrite",
+    };
+    char before[OWN_FILES][WZ_DIGEST_HEX], after[OWN_FILES][WZ_DIGEST_HEX];
+    make_inputs();
+    digest_run(before);
+    for (size_t c = 0; c < sizeof commands / sizeof commands[0]; c++) {
+        program_fail(&p, 2, "which it is made from: write elsewhere", "%s", commands[c]);
+        digest_run(after);
+        for (size_t i = 0; i < OWN_FILES; i++)
+            ck_assert_msg(strcmp(before[i], after[i]) == 0, "%s: changed %s", commands[c], own_files[i]);
+    }
+}
+END_TEST
+
+/* Where there was no run yet, its training data has a name that the run would give its own. */
+START_TEST(train_does_not_empty_its_training_set)
+{
+    wz_error err = {{0}};
+    char before[WZ_DIGEST_HEX], after[WZ_DIGEST_HEX];
+    ck_assert_int_eq(wz_directory_create(temporary_path(&p.where, "run"), &err), WZ_OK);
+    program_succeed(&p, "tasks export @/run/completions.jsonl --problems 16 --split train --config " TINY);
+    ck_assert_int_eq(wz_digest_file(temporary_path(&p.where, "run/completions.jsonl"), before, &err), WZ_OK);
+    program_fail(&p, 2, "train_set: writing ",
+                 "train " TINY " output_dir=@/run train_set=@/run/completions.jsonl");
+    ck_assert_int_eq(wz_digest_file(temporary_path(&p.where, "run/completions.jsonl"), after, &err), WZ_OK);
+    ck_assert_str_eq(before, after);
+    ck_assert(!exists("run/checkpoints"));
+}
+END_TEST
+
+/* What a run neither writes nor deletes may lie beside what it does, and its resume finds it there. */
+START_TEST(train_takes_other_files_of_its_directory)
+{
+    wz_error err = {{0}};
+    char name[128];
+    program_succeed(&p, "train " TINY " output_dir=@/run max_steps=0");
+    (void)snprintf(name, sizeof name, "%s/run/checkpoints/mine.h5", p.where.directory);
+    ck_assert_int_eq(rename(temporary_path(&p.where, "run/checkpoints/step-00000000.h5"), name), 0);
+    program_succeed(&p, "tasks export @/run/set.jsonl --problems 16 --split train --config " TINY);
+    program_succeed(&p, "train " TINY " output_dir=@/run init_from=@/run/checkpoints/mine.h5 max_steps=1 "
+                        "train_set=@/run/set.jsonl");
+    program_succeed(&p, "resume @/run --extend max_steps=2");
+    program_succeed(&p, "train " TINY " output_dir=@/run init_from=@/run/checkpoints/mine.h5 max_steps=1 "
+                        "train_set=@/run/set.jsonl lora_rank=2 --overwrite");
+    program_succeed(&p, "resume @/run --extend max_steps=2");
+    ck_assert(wz_file_check_regular(name, &err) == WZ_OK && exists("run/set.jsonl"));
+}
+END_TEST
+
 static char *no_gpu[] = {"CUDA_VISIBLE_DEVICES=", NULL}; /* where there is one */
 
 START_TEST(train_on_a_device_that_is_not_there_exits_6)
@@ -354,6 +468,9 @@ int main(void)
     tcase_add_checked_fixture(tests, make_place, remove_place);
     tcase_add_test(tests, train_with_a_bad_configuration_exits_2_and_makes_nothing);
     tcase_add_test(tests, train_that_is_refused_leaves_an_earlier_run_whole);
+    tcase_add_test(tests, train_does_not_write_over_what_it_is_made_from);
+    tcase_add_test(tests, train_does_not_empty_its_training_set);
+    tcase_add_test(tests, train_takes_other_files_of_its_directory);
     tcase_add_test(tests, train_on_a_device_that_is_not_there_exits_6);
     tcase_add_test(tests, train_on_any_device_without_a_gpu_takes_the_cpu_and_says_why);
     tcase_add_test(tests, commands_on_any_device_without_a_gpu_say_why_they_take_the_cpu);

@@ -12,6 +12,12 @@
 static temporary where;
 static wz_error err;
 
+/* As `xxhsum -H2` lists a file. */
+#define LISTED(name) "0123456789abcdef0123456789abcdef  " name "\n"
+
+static const char *const known[] = {"half", "whole", NULL};
+static const wz_folder_kind kind = {.mark = "mark", .names = known};
+
 static void setup(void)
 {
     temporary_create(&where);
@@ -44,7 +50,7 @@ START_TEST(a_folder_is_there_when_it_is_whole)
     char target[128], left[128];
     (void)snprintf(target, sizeof target, "%s/out", where.directory);
     (void)snprintf(left, sizeof left, "%s/out" WZ_OUTPUT_SUFFIX, where.directory);
-    ck_assert_int_eq(wz_folder_begin(target, false, "mark", &made, &err), WZ_OK);
+    ck_assert_int_eq(wz_folder_begin(target, false, &kind, &made, &err), WZ_OK);
     ck_assert(!wz_path_exists(target));
     put(made.path.data, "b", "2");
     put(made.path.data, "a", "1");
@@ -67,21 +73,89 @@ START_TEST(a_folder_is_replaced_as_a_whole)
     (void)snprintf(left, sizeof left, "%s/out" WZ_OUTPUT_SUFFIX, where.directory);
     ck_assert_int_eq(wz_directory_create(target, &err), WZ_OK);
     put(target, "old", "1");
-    ck_assert_int_eq(wz_folder_begin(target, false, "mark", &made, &err), WZ_ERR_USAGE);
+    ck_assert_int_eq(wz_folder_begin(target, false, &kind, &made, &err), WZ_ERR_USAGE);
     ck_assert_ptr_nonnull(strstr(err.text, "--overwrite"));
-    ck_assert_int_eq(wz_folder_begin(target, true, "mark", &made, &err), WZ_ERR_USAGE);
+    ck_assert_int_eq(wz_folder_begin(target, true, &kind, &made, &err), WZ_ERR_USAGE);
     ck_assert_ptr_nonnull(strstr(err.text, "other things"));
-    put(target, "mark", "1");
+    put(target, "mark", LISTED("new") LISTED("old"));
     ck_assert_int_eq(wz_directory_create(left, &err), WZ_OK);
     put(left, "half", "1");
-    ck_assert_int_eq(wz_folder_begin(target, true, "mark", &made, &err), WZ_ERR_USAGE); /* whose is it? */
+    ck_assert_int_eq(wz_folder_begin(target, true, &kind, &made, &err), WZ_ERR_USAGE); /* whose is it? */
     ck_assert(strstr(err.text, left) != NULL && has(left, "half"));
     put(left, "mark", "");
-    ck_assert_int_eq(wz_folder_begin(target, true, "mark", &made, &err), WZ_OK);
+    ck_assert_int_eq(wz_folder_begin(target, true, &kind, &made, &err), WZ_OK);
     ck_assert(!has(made.path.data, "half") && has(target, "old"));
     put(made.path.data, "new", "2");
     ck_assert_int_eq(wz_folder_commit(&made, target, &err), WZ_OK);
     ck_assert(has(target, "new") && !has(target, "old") && !wz_path_exists(left));
+}
+END_TEST
+
+static const struct {
+    const char *list, *name; /* in the mark; of another file */
+    bool finished,
+        unfinished; /* whether it may go where a folder is replaced, and where an unfinished one is */
+} files[] = {
+    {"", "thesis.tex", false, false},
+    {"", "half", false, true}, /* a finished folder lists its files */
+    {"", "half" WZ_OUTPUT_SUFFIX, false, true},
+    {"", "mark" WZ_OUTPUT_SUFFIX, false, true},
+    {"", "thesis.tex" WZ_OUTPUT_SUFFIX, false, false},
+    {"", "hal", false, false},
+    {"", "halfs", false, false},
+    {LISTED("old"), "old", true, true},
+    {LISTED("a") LISTED("old") LISTED("b"), "old", true, true},
+    {LISTED("old"), "thesis.tex", false, false},
+    {LISTED("old"), "half", false, false},
+    {LISTED("old"), "ol", false, false},
+    {LISTED("old"), "older", false, false},
+    {LISTED("thesis.text"), "thesis.tex", false, false},
+    {"thesis.tex\n", "thesis.tex", false, false},
+    {"0123456789abcdef0123456789abcdef  old", "old", true, true}, /* without a last line break */
+};
+
+/* What is none of ours is named, and all stays as it is: beside the mark alone, and beside a file of ours. */
+START_TEST(a_file_that_no_mark_lists_is_not_removed)
+{
+    static const char *const places[] = {"out", "out" WZ_OUTPUT_SUFFIX};
+    char target[128], path[160];
+    (void)snprintf(target, sizeof target, "%s/out", where.directory);
+    for (int unfinished = 0; unfinished < 2; unfinished++) {
+        const bool goes = unfinished ? files[_i].unfinished : files[_i].finished;
+        wz_folder made;
+        (void)snprintf(path, sizeof path, "%s/%s", where.directory, places[unfinished]);
+        ck_assert_int_eq(wz_directory_create(path, &err), WZ_OK);
+        put(path, "mark", files[_i].list);
+        put(path, files[_i].name, "precious");
+        const wz_status status = wz_folder_begin(target, true, &kind, &made, &err);
+        ck_assert_msg(status == (goes ? WZ_OK : WZ_ERR_USAGE), "%s in %s: %d, %s", files[_i].name, path,
+                      (int)status, err.text);
+        if (goes) {
+            ck_assert_msg(wz_folder_commit(&made, target, &err) == WZ_OK, "%s", err.text);
+            ck_assert(!has(path, files[_i].name) && has(target, "mark"));
+            ck_assert_int_eq(wz_folder_remove(target, &err), WZ_OK);
+            continue;
+        }
+        ck_assert_msg(strstr(err.text, files[_i].name) != NULL, "%s", err.text);
+        ck_assert(has(path, files[_i].name) && has(path, "mark"));
+        ck_assert_int_eq(wz_folder_remove(path, &err), WZ_OK);
+    }
+}
+END_TEST
+
+/* One that came while the folder was written stays, and so does the folder around it. */
+START_TEST(a_file_that_somebody_puts_in_is_not_removed)
+{
+    wz_folder made;
+    char target[128], left[160];
+    (void)snprintf(target, sizeof target, "%s/out", where.directory);
+    (void)snprintf(left, sizeof left, "%s/out" WZ_OUTPUT_SUFFIX, where.directory);
+    ck_assert_int_eq(wz_folder_begin(target, false, &kind, &made, &err), WZ_OK);
+    put(left, "thesis.tex", "precious");
+    wz_folder_abandon(&made);
+    ck_assert(has(left, "thesis.tex") && has(left, "mark"));
+    ck_assert_int_eq(wz_folder_begin(target, false, &kind, &made, &err), WZ_ERR_USAGE);
+    ck_assert_ptr_nonnull(strstr(err.text, "'thesis.tex'"));
 }
 END_TEST
 
@@ -91,13 +165,13 @@ START_TEST(two_writers_do_not_share_a_folder)
     wz_folder made, other;
     char target[128];
     (void)snprintf(target, sizeof target, "%s/out", where.directory);
-    ck_assert_int_eq(wz_folder_begin(target, false, "mark", &made, &err), WZ_OK);
+    ck_assert_int_eq(wz_folder_begin(target, false, &kind, &made, &err), WZ_OK);
     put(made.path.data, "mark", "1");
-    ck_assert_int_eq(wz_folder_begin(target, true, "mark", &other, &err), WZ_ERR_USAGE);
+    ck_assert_int_eq(wz_folder_begin(target, true, &kind, &other, &err), WZ_ERR_USAGE);
     ck_assert_ptr_nonnull(strstr(err.text, "another process"));
     ck_assert_int_eq(wz_folder_commit(&made, target, &err), WZ_OK);
     ck_assert(has(target, "mark"));
-    ck_assert_int_eq(wz_folder_begin(target, true, "mark", &other, &err), WZ_OK);
+    ck_assert_int_eq(wz_folder_begin(target, true, &kind, &other, &err), WZ_OK);
     ck_assert(has(target, "mark"));
     wz_folder_abandon(&other);
     ck_assert(has(target, "mark") && !has(where.directory, "out" WZ_OUTPUT_SUFFIX));
@@ -110,7 +184,7 @@ START_TEST(a_folder_that_may_not_be_made_says_why)
     wz_folder made;
     if (!wz_path_is_directory("/sys"))
         return;
-    ck_assert_int_eq(wz_folder_begin("/sys/wavezero", false, "mark", &made, &err), WZ_ERR_USAGE);
+    ck_assert_int_eq(wz_folder_begin("/sys/wavezero", false, &kind, &made, &err), WZ_ERR_USAGE);
     ck_assert_ptr_nonnull(strstr(err.text, "check the permissions"));
 }
 END_TEST
@@ -123,19 +197,19 @@ START_TEST(folders_in_a_folder_are_left_alone)
     (void)snprintf(inner, sizeof inner, "%s/out" WZ_OUTPUT_SUFFIX "/inner", where.directory);
     ck_assert_int_eq(wz_directory_create(inner, &err), WZ_OK);
     put(where.directory, "out" WZ_OUTPUT_SUFFIX "/mark", "1");
-    ck_assert_int_eq(wz_folder_begin(target, false, "mark", &made, &err), WZ_ERR_USAGE);
+    ck_assert_int_eq(wz_folder_begin(target, false, &kind, &made, &err), WZ_ERR_USAGE);
     ck_assert_ptr_nonnull(strstr(err.text, "out" WZ_OUTPUT_SUFFIX " is in the way"));
     ck_assert(wz_path_is_directory(inner) && has(where.directory, "out" WZ_OUTPUT_SUFFIX "/mark"));
     (void)snprintf(target, sizeof target, "%s/other", where.directory);
     (void)snprintf(inner, sizeof inner, "%s/other/inner", where.directory);
     ck_assert_int_eq(wz_directory_create(inner, &err), WZ_OK);
     put(target, "mark", "1");
-    ck_assert_int_eq(wz_folder_begin(target, true, "mark", &made, &err), WZ_ERR_USAGE);
+    ck_assert_int_eq(wz_folder_begin(target, true, &kind, &made, &err), WZ_ERR_USAGE);
     ck_assert_ptr_nonnull(strstr(err.text, "'inner'"));
     ck_assert(wz_path_is_directory(inner) && has(target, "mark"));
     put(where.directory, "file", "1");
     (void)snprintf(target, sizeof target, "%s/file", where.directory);
-    ck_assert_int_eq(wz_folder_begin(target, true, "mark", &made, &err), WZ_ERR_USAGE);
+    ck_assert_int_eq(wz_folder_begin(target, true, &kind, &made, &err), WZ_ERR_USAGE);
     ck_assert_ptr_nonnull(strstr(err.text, "no folder"));
 }
 END_TEST
@@ -150,7 +224,7 @@ START_TEST(links_to_folders_are_not_followed)
     ck_assert_int_eq(wz_directory_create(target, &err), WZ_OK);
     put(target, "mark", "1");
     ck_assert_int_eq(symlink("out", link), 0);
-    ck_assert_int_eq(wz_folder_begin(link, true, "mark", &made, &err), WZ_ERR_USAGE);
+    ck_assert_int_eq(wz_folder_begin(link, true, &kind, &made, &err), WZ_ERR_USAGE);
     ck_assert_ptr_nonnull(strstr(err.text, "is a link"));
     ck_assert_int_ne(wz_folder_remove(link, &err), WZ_OK);
     ck_assert(has(target, "mark"));
@@ -176,6 +250,9 @@ int main(void)
     tcase_add_checked_fixture(all, setup, teardown);
     tcase_add_test(all, a_folder_is_there_when_it_is_whole);
     tcase_add_test(all, a_folder_is_replaced_as_a_whole);
+    tcase_add_loop_test(all, a_file_that_no_mark_lists_is_not_removed, 0,
+                        (int)(sizeof files / sizeof files[0]));
+    tcase_add_test(all, a_file_that_somebody_puts_in_is_not_removed);
     tcase_add_test(all, two_writers_do_not_share_a_folder);
     tcase_add_test(all, a_folder_that_may_not_be_made_says_why);
     tcase_add_test(all, folders_in_a_folder_are_left_alone);

@@ -92,8 +92,10 @@ static wz_status write_set(const char *path)
 
 static wz_status write_folder(const char *path)
 {
+    static const char *const none[] = {NULL};
+    static const wz_folder_kind kind = {.mark = "mark", .names = none};
     wz_folder folder;
-    wz_status status = wz_folder_begin(path, true, "mark", &folder, &err);
+    wz_status status = wz_folder_begin(path, true, &kind, &folder, &err);
     return status == WZ_OK ? wz_folder_commit(&folder, path, &err) : status;
 }
 

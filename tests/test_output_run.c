@@ -269,9 +269,11 @@ START_TEST(no_command_writes_over_its_own_input)
         "tasks export @/set.jsonl --gains @/set.jsonl",
         "report @/run --no-eval -o @/run/metrics.jsonl",
         "report @/run --no-eval -o @/run/checkpoints/step-00000001.h5",
+        "report @/run --no-eval -o @/run/tb/events.out.tfevents.00000001.wavezero",
+        "report @/run --no-eval -o @/run/LOCK",
     };
-    static const char *const kept[] = {"model", "earlier", "set.jsonl", "run/metrics.jsonl",
-                                       "run/checkpoints"};
+    static const char *const kept[] = {"model",           "earlier", "set.jsonl", "run/metrics.jsonl",
+                                       "run/checkpoints", "run/tb",  "run/LOCK"};
     enum { KEPT = sizeof kept / sizeof kept[0] };
     char before[KEPT][WZ_DIGEST_HEX], after[WZ_DIGEST_HEX];
     copy_model("model");
@@ -295,6 +297,58 @@ START_TEST(no_command_writes_over_its_own_input)
     }
     program_succeed(&p, "import @/model -o @/model/a.h5"); /* beside its input, once and again */
     program_succeed(&p, "import @/model -o @/model/a.h5 --overwrite");
+}
+END_TEST
+
+/* It is told before any work is done: nothing is there to be read. */
+START_TEST(an_output_without_a_name_is_refused_at_once)
+{
+    static const char *const commands[] = {
+        "export @/missing.h5 --format hf -o", "export @/missing.h5 --output",    "import @/missing -o",
+        "import @/missing --output",          "tasks import @/missing.jsonl -o", "report @/missing --output"};
+    for (size_t c = 0; c < sizeof commands / sizeof commands[0]; c++) {
+        const char *option = strrchr(commands[c], ' ') + 1;
+        char message[64];
+        (void)snprintf(message, sizeof message, "%s: the name is empty", option);
+        program_fail(&p, 2, message, "%s=", commands[c]);
+    }
+}
+END_TEST
+
+/* --- folders that an export finds --- */
+
+#define FROM_RUN "export @/run/checkpoints/step-00000001.h5 --eval-problems 0 -o @/folder --format "
+static const char *const makers[] = {
+    FROM_RUN "hf",          FROM_RUN "gguf --grammar", FROM_RUN "onnx --grammar",
+    FROM_RUN "safetensors", FROM_RUN "peft",           FROM_RUN "gguf-lora"};
+enum { MAKERS = sizeof makers / sizeof makers[0] };
+
+static void move(const char *from, const char *to)
+{
+    char path[256];
+    (void)snprintf(path, sizeof path, "%s/%s", p.where.directory, from);
+    ck_assert_int_eq(rename(path, temporary_path(&p.where, to)), 0);
+}
+
+/* Every file of every format is known for ours: a foreign one, and no other, keeps an export from being replaced, whole or as a
+ * killed writer leaves it before its checksums. */
+START_TEST(an_export_is_replaced_unless_it_holds_something_else)
+{
+    program_succeed(&p,
+                    "train " TINY " max_steps=1 eval_steps=0 eval_problems=4 lora_rank=2 output_dir=@/run");
+    program_succeed(&p, "%s", makers[_i]);
+    temporary_write(temporary_path(&p.where, "folder/thesis.tex"), "x", 1);
+    program_fail(&p, 2, "'thesis.tex'", "%s --overwrite", makers[_i]);
+    ck_assert(exists("folder/thesis.tex", "") && exists("folder/README.md", ""));
+    temporary_write(temporary_path(&p.where, "folder/checksums.xxh128"), "", 0);
+    move("folder", "folder" WZ_OUTPUT_SUFFIX);
+    program_fail(&p, 2, "'thesis.tex'", "%s", makers[_i]);
+    ck_assert(exists("folder" WZ_OUTPUT_SUFFIX "/thesis.tex", ""));
+    ck_assert(exists("folder" WZ_OUTPUT_SUFFIX "/README.md", ""));
+    ck_assert_int_eq(unlink(temporary_path(&p.where, "folder" WZ_OUTPUT_SUFFIX "/thesis.tex")), 0);
+    program_succeed(&p, "%s", makers[_i]);
+    program_succeed(&p, "%s --overwrite", makers[_i]);
+    ck_assert(exists("folder", "") && !exists("folder", WZ_OUTPUT_SUFFIX));
 }
 END_TEST
 
@@ -349,6 +403,8 @@ int main(void)
     tcase_add_loop_test(tests, a_killed_writer_is_followed_by_a_whole_output, 0, WRITERS);
     tcase_add_test(tests, a_place_that_takes_no_file_exits_2_for_every_command);
     tcase_add_test(tests, no_command_writes_over_its_own_input);
+    tcase_add_test(tests, an_output_without_a_name_is_refused_at_once);
+    tcase_add_loop_test(tests, an_export_is_replaced_unless_it_holds_something_else, 0, MAKERS);
     tcase_add_loop_test(tests, an_export_asks_for_the_space_it_takes, 0, 4);
     suite_add_tcase(suite, tests);
     return run_suite(suite);

@@ -62,7 +62,7 @@ static wz_status read_options(bench_options *o, int argc, const char **argv, wz_
 {
     const wz_option options[] = {
         {"--steps", WZ_OPTION_INTEGER, &o->steps, 1, 1e6, "N", "timed steps"},
-        {"--dump-tokens", WZ_OPTION_TEXT, &o->tokens_file, 0, 0, "FILE", "write token ids"},
+        {"--dump-tokens", WZ_OPTION_PATH, &o->tokens_file, 0, 0, "FILE", "write token ids"},
         {"--decode", WZ_OPTION_FLAG, &o->decode, 0, 0, NULL, "decoding"},
         {"--sharing", WZ_OPTION_FLAG, &o->sharing, 0, 0, NULL, "shared prompts"},
         {"--tasks", WZ_OPTION_FLAG, &o->tasks, 0, 0, NULL, "families of problems"},

@@ -223,8 +223,8 @@ wz_status wz_cmd_export(const wz_cli *cli, const wz_command *self, int argc, con
     const wz_option options[] = {
         {"--format", WZ_OPTION_TEXT, &a.format, 0, 0, "NAME", "what to write"},
         {"--type", WZ_OPTION_TEXT, &a.type, 0, 0, "TYPE", "of the matrices"},
-        {"--output", WZ_OPTION_TEXT, &a.output, 0, 0, "DIR", "the folder to make"},
-        {"-o", WZ_OPTION_TEXT, &a.output, 0, 0, "DIR", "the same"},
+        {"--output", WZ_OPTION_PATH, &a.output, 0, 0, "DIR", "the folder to make"},
+        {"-o", WZ_OPTION_PATH, &a.output, 0, 0, "DIR", "the same"},
         {"--overwrite", WZ_OPTION_FLAG, &a.overwrite, 0, 0, NULL, "replace an earlier export"},
         {"--verify", WZ_OPTION_FLAG, &a.verify, 0, 0, NULL, "read it back and compare"},
         {"--grammar", WZ_OPTION_FLAG, &a.grammar, 0, 0, NULL, "the answer grammar as GBNF"},

@@ -218,7 +218,7 @@ wz_status wz_cmd_generate(const wz_cli *cli, const wz_command *self, int argc, c
         {"--problem", WZ_OPTION_INTEGER, &a.first, 0, 4e9, "N", "first problem of the split"},
         {"--count", WZ_OPTION_INTEGER, &a.count, 1, 1e6, "N", "problems to show"},
         {"--split", WZ_OPTION_TEXT, &a.split, 0, 0, "NAME", "train, validation or test"},
-        {"--gains", WZ_OPTION_TEXT, &a.gains, 0, 0, "FILE", "your own power gains"},
+        {"--gains", WZ_OPTION_PATH, &a.gains, 0, 0, "FILE", "your own power gains"},
         {"--coefficients", WZ_OPTION_FLAG, &a.coefficients, 0, 0, NULL, "--gains holds h, not |h|^2"},
         {"--samples", WZ_OPTION_INTEGER, &a.samples, 1, 4095, "K", "completions of each problem"},
         {"--temperature", WZ_OPTION_REAL, &a.temperature, 0, 100, "T", "0 decodes greedily"},

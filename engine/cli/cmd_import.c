@@ -157,8 +157,8 @@ static wz_status import(const wz_cli *cli, const import_arguments *a, const char
 wz_status wz_cmd_import(const wz_cli *cli, const wz_command *self, int argc, const char **argv, wz_error *err)
 {
     import_arguments a = {.overwrite = false};
-    const wz_option options[] = {{"--output", WZ_OPTION_TEXT, &a.output, 0, 0, "FILE", "the checkpoint"},
-                                 {"-o", WZ_OPTION_TEXT, &a.output, 0, 0, "FILE", "the same"},
+    const wz_option options[] = {{"--output", WZ_OPTION_PATH, &a.output, 0, 0, "FILE", "the checkpoint"},
+                                 {"-o", WZ_OPTION_PATH, &a.output, 0, 0, "FILE", "the same"},
                                  {"--overwrite", WZ_OPTION_FLAG, &a.overwrite, 0, 0, NULL, "replace it"},
                                  {"--name", WZ_OPTION_TEXT, &a.name, 0, 0, "NAME", "of the model"},
                                  {"--license", WZ_OPTION_TEXT, &a.license, 0, 0, "LICENSE", "SPDX name"}};

@@ -7,6 +7,7 @@
 #include "engine/core/file.h"
 #include "engine/core/output.h"
 #include "engine/run/config.h"
+#include "engine/run/events.h"
 #include "engine/run/page.h"
 
 const char wz_report_details[] =
@@ -43,19 +44,20 @@ static size_t part_arguments(const char **items, size_t count)
     return runs;
 }
 
-/* A page does not take the place of what it shows. */
+/* A page does not take the place of what it shows, nor of another file of a run. */
 static wz_status check_output(const char *output, const char **runs, size_t count, wz_error *err)
 {
+    static const char *const folders[] = {"", "checkpoints", WZ_EVENTS_DIRECTORY};
+    enum { FOLDERS = sizeof folders / sizeof folders[0] };
+    wz_text path = {0};
     wz_status status = WZ_OK;
-    for (size_t i = 0; status == WZ_OK && i < count; i++) {
-        wz_text checkpoints = {0};
-        status = wz_output_check_folder(output, runs[i], ".html", err);
+    for (size_t i = 0; status == WZ_OK && i < count * FOLDERS; i++) {
+        path.length = 0;
+        status = wz_text_printf(&path, err, "%s/%s", runs[i / FOLDERS], folders[i % FOLDERS]);
         if (status == WZ_OK)
-            status = wz_text_printf(&checkpoints, err, "%s/checkpoints", runs[i]);
-        if (status == WZ_OK)
-            status = wz_output_check_folder(output, checkpoints.data, ".html", err);
-        wz_text_clear(&checkpoints);
+            status = wz_output_check_folder(output, path.data, ".html", err);
     }
+    wz_text_clear(&path);
     return status;
 }
 
@@ -65,7 +67,7 @@ wz_status wz_cmd_report(const wz_cli *cli, const wz_command *self, int argc, con
     const char *output = NULL;
     int64_t problems = 500;
     const wz_option options[] = {
-        {"--output", WZ_OPTION_TEXT, &output, 0, 0, "FILE", "where to"},
+        {"--output", WZ_OPTION_PATH, &output, 0, 0, "FILE", "where to"},
         {"--no-eval", WZ_OPTION_FLAG, &no_evaluation, 0, 0, NULL, "without gaps and samples"},
         {"--problems", WZ_OPTION_INTEGER, &problems, 6, 1e6, "N", "problems to evaluate on"}};
     wz_arguments rest;

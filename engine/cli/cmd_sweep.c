@@ -125,7 +125,7 @@ wz_status wz_cmd_sweep(const wz_cli *cli, const wz_command *self, int argc, cons
     const wz_option options[] = {
         {"--set", WZ_OPTION_TEXTS, &sets, 0, 0, "\"NAME: key=value ...\"", "keys that change together"},
         {"--one-at-a-time", WZ_OPTION_FLAG, &one_at_a_time, 0, 0, NULL, "each value alone"},
-        {"--output-dir", WZ_OPTION_TEXT, &directory, 0, 0, "DIR", "where to"},
+        {"--output-dir", WZ_OPTION_PATH, &directory, 0, 0, "DIR", "where to"},
         {"--jobs", WZ_OPTION_INTEGER, &jobs, 1, 1024, "N", "runs at once"},
         {"--metric", WZ_OPTION_TEXTS, &metrics, 0, 0, "NAME", "one more column"},
         {"--dry-run", WZ_OPTION_FLAG, &dry_run, 0, 0, NULL, "start nothing"},

@@ -315,10 +315,10 @@ wz_status wz_cmd_tasks(const wz_cli *cli, const wz_command *self, int argc, cons
         {"--all", WZ_OPTION_FLAG, &request.all, 0, 0, NULL, ""},
         {"--task", WZ_OPTION_TEXT, &request.only, 0, 0, "NAME", ""},
         {"--split", WZ_OPTION_TEXT, &split, 0, 0, "SPLIT", ""},
-        {"--config", WZ_OPTION_TEXT, &file, 0, 0, "FILE", ""},
-        {"--gains", WZ_OPTION_TEXT, &request.gains, 0, 0, "FILE", ""},
+        {"--config", WZ_OPTION_PATH, &file, 0, 0, "FILE", ""},
+        {"--gains", WZ_OPTION_PATH, &request.gains, 0, 0, "FILE", ""},
         {"--coefficients", WZ_OPTION_FLAG, &request.coefficients, 0, 0, NULL, ""},
-        {"-o", WZ_OPTION_TEXT, &request.output, 0, 0, "SET", ""},
+        {"-o", WZ_OPTION_PATH, &request.output, 0, 0, "SET", ""},
     };
     wz_config_default(&request.config);
     wz_status status =

@@ -52,7 +52,7 @@ wz_status wz_cmd_train(const wz_cli *cli, const wz_command *self, int argc, cons
     if (status != WZ_OK)
         return status;
     const wz_run_io io = {cli->log, cli->progress, catch_signals()};
-    status = wz_run_train(&config, overwrite, &io, &number, err);
+    status = wz_run_train(&config, rest.items[0], overwrite, &io, &number, err);
     return finish(status, number);
 }
 

@@ -78,8 +78,10 @@ static wz_status set_option(const wz_option *option, int argc, const char **argv
     const char *text = equals != NULL ? equals + 1 : argv[++*at];
     if (option->type == WZ_OPTION_TEXTS)
         return add_text(option, text, err);
-    if (option->type != WZ_OPTION_TEXT)
+    if (option->type != WZ_OPTION_TEXT && option->type != WZ_OPTION_PATH)
         return set_number(option, text, err);
+    if (option->type == WZ_OPTION_PATH && text[0] == '\0')
+        return wz_fail(err, WZ_ERR_USAGE, "%s: the name is empty", option->name);
     *(const char **)option->target = text;
     return WZ_OK;
 }

@@ -15,7 +15,8 @@ typedef enum wz_option_type {
     WZ_OPTION_INTEGER, /* --problems 100 or --problems=100: int64_t in [minimum, maximum] */
     WZ_OPTION_REAL,    /* --temperature 0.5: double in [minimum, maximum] */
     WZ_OPTION_TEXT,    /* --split test: const char *, borrowed from argv */
-    WZ_OPTION_TEXTS    /* the same, given any number of times: wz_option_texts */
+    WZ_OPTION_PATH,    /* -o FILE: the same, not empty */
+    WZ_OPTION_TEXTS    /* texts, given any number of times: wz_option_texts */
 } wz_option_type;
 
 typedef struct wz_option_texts {

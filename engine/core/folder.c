@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "engine/core/digest.h"
 #include "engine/core/file.h"
 #include "engine/core/file_internal.h"
 #include "engine/core/output.h"
@@ -85,17 +86,108 @@ static wz_status remove_file(int folder, const char *path, const char *name, wz_
                : wz_file_fail_errno(err, errno, "remove a file of", path);
 }
 
-/* Its mark last: until then it can be told that the rest may go, too. */
-static wz_status remove_content(const char *path, const char *mark, wz_error *err)
+static bool is_folder_at(int folder, const char *name)
+{
+    struct stat info;
+    return fstatat(folder, name, &info, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(info.st_mode);
+}
+
+/* ---- whose files they are ---- */
+
+#define LIST_LIMIT ((size_t)1 << 20) /* bytes of a mark; ours have some hundred */
+
+/* Whether a line of the list is "<digest>  <name>". */
+static bool is_listed(const char *list, const char *name)
+{
+    const size_t start = WZ_DIGEST_HEX - 1 + 2, length = strlen(name);
+    for (const char *line = list; line != NULL && *line != '\0';) {
+        const size_t end = strcspn(line, "\n");
+        if (end == start + length && memcmp(line + start, name, length) == 0)
+            return true;
+        line += end + (line[end] == '\n');
+    }
+    return false;
+}
+
+/* Whether the name, or what it is the temporary of, is one that is given to files of such folders. */
+static bool is_known(const wz_folder_kind *kind, const char *name)
+{
+    const bool is_temporary = wz_output_is_named_temporary(name);
+    const size_t length = strlen(name) - (is_temporary ? strlen(WZ_OUTPUT_SUFFIX) : 0);
+    for (size_t i = 0; kind->names[i] != NULL; i++)
+        if (strlen(kind->names[i]) == length && memcmp(kind->names[i], name, length) == 0)
+            return true;
+    return is_temporary && strlen(kind->mark) == length && memcmp(kind->mark, name, length) == 0;
+}
+
+/* What is the matter with the files of a folder that is to be removed; "": nothing. */
+typedef struct complaint {
+    char text[200];
+} complaint;
+
+/* An unfinished folder's mark lists nothing yet. */
+static wz_status judge(int folder, const char *path, const wz_names *names, const wz_folder_kind *kind,
+                       bool unfinished, complaint *out, wz_error *err)
+{
+    wz_text file = {0}, list = {0};
+    *out = (complaint){.text = ""};
+    if (names->count > 0 && !has_file(names, kind->mark))
+        (void)snprintf(out->text, sizeof out->text, "holds no %s", kind->mark);
+    for (size_t i = 0; i < names->count && out->text[0] == '\0'; i++)
+        if (is_folder_at(folder, names->items[i]))
+            (void)snprintf(out->text, sizeof out->text, "holds a folder, '%.100s'", names->items[i]);
+    if (names->count == 0 || out->text[0] != '\0')
+        return WZ_OK;
+    wz_status status = wz_text_printf(&file, err, "%s/%s", path, kind->mark);
+    if (status == WZ_OK)
+        status = wz_file_check_regular(file.data, err);
+    if (status == WZ_OK)
+        status = wz_file_read(file.data, LIST_LIMIT, &list, err);
+    for (size_t i = 0; status == WZ_OK && i < names->count && out->text[0] == '\0'; i++) {
+        const char *name = names->items[i];
+        if (strcmp(name, kind->mark) != 0 && !is_listed(list.data, name) &&
+            !(unfinished && list.length == 0 && is_known(kind, name)))
+            (void)snprintf(out->text, sizeof out->text, "holds '%.100s', which its %s does not list", name,
+                           kind->mark);
+    }
+    wz_text_clear(&file);
+    wz_text_clear(&list);
+    return status;
+}
+
+static wz_status check_content(const char *path, const wz_folder_kind *kind, bool unfinished, complaint *out,
+                               wz_error *err)
 {
     wz_names names = {0};
+    const int folder = open_folder(path);
+    if (folder < 0)
+        return wz_file_fail_errno(err, errno, "open the folder", path);
+    wz_status status = wz_folder_list(path, &names, err);
+    if (status == WZ_OK)
+        status = judge(folder, path, &names, kind, unfinished, out, err);
+    wz_names_clear(&names);
+    (void)close(folder);
+    return status;
+}
+
+/* ---- removing ---- */
+
+/* Its mark last: until then it can be told that the rest may go, too. kind NULL: whatever files they are. */
+static wz_status remove_content(const char *path, const wz_folder_kind *kind, wz_error *err)
+{
+    wz_names names = {0};
+    complaint found = {.text = ""};
     const char *last = NULL;
     const int folder = open_folder(path);
     if (folder < 0)
         return wz_file_fail_errno(err, errno, "open the folder", path);
     wz_status status = wz_folder_list(path, &names, err);
+    if (status == WZ_OK && kind != NULL)
+        status = judge(folder, path, &names, kind, true, &found, err);
+    if (status == WZ_OK && found.text[0] != '\0')
+        status = wz_fail(err, WZ_ERR_USAGE, "%s %s, and is not removed", path, found.text);
     for (size_t i = 0; i < names.count && status == WZ_OK; i++)
-        if (mark != NULL && strcmp(names.items[i], mark) == 0)
+        if (kind != NULL && strcmp(names.items[i], kind->mark) == 0)
             last = names.items[i];
         else
             status = remove_file(folder, path, names.items[i], err);
@@ -106,12 +198,12 @@ static wz_status remove_content(const char *path, const char *mark, wz_error *er
     return status;
 }
 
-static wz_status remove_folder(const char *path, const char *mark, wz_error *err)
+static wz_status remove_folder(const char *path, const wz_folder_kind *kind, wz_error *err)
 {
     struct stat info;
     if (lstat(path, &info) != 0 && errno == ENOENT)
         return WZ_OK;
-    wz_status status = remove_content(path, mark, err);
+    wz_status status = remove_content(path, kind, err);
     if (status == WZ_OK && rmdir(path) != 0)
         status = wz_file_fail_errno(err, errno, "remove", path);
     return status;
@@ -122,39 +214,10 @@ wz_status wz_folder_remove(const char *path, wz_error *err)
     return remove_folder(path, NULL, err);
 }
 
-static bool is_folder_at(int folder, const char *name)
+static wz_status check_target(const char *path, bool replace, const wz_folder_kind *kind, wz_error *err)
 {
     struct stat info;
-    return fstatat(folder, name, &info, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(info.st_mode);
-}
-
-/* WZ_ERR_USAGE unless it is empty, or holds the mark and no folder. */
-static wz_status check_content(const char *path, const char *mark, wz_error *err)
-{
-    wz_names names = {0};
-    const int folder = open_folder(path);
-    if (folder < 0)
-        return wz_file_fail_errno(err, errno, "open the folder", path);
-    wz_status status = wz_folder_list(path, &names, err);
-    if (status == WZ_OK && names.count > 0 && !has_file(&names, mark))
-        status = wz_fail(err, WZ_ERR_USAGE,
-                         "%s is a folder of other things (it holds no %s) and is not replaced: write "
-                         "elsewhere",
-                         path, mark);
-    for (size_t i = 0; status == WZ_OK && i < names.count; i++)
-        if (is_folder_at(folder, names.items[i]))
-            status = wz_fail(err, WZ_ERR_USAGE,
-                             "%s holds a folder, '%.100s', which nothing made by us does, and is not "
-                             "replaced: write elsewhere",
-                             path, names.items[i]);
-    wz_names_clear(&names);
-    (void)close(folder);
-    return status;
-}
-
-static wz_status check_target(const char *path, bool replace, const char *mark, wz_error *err)
-{
-    struct stat info;
+    complaint found = {.text = ""};
     if (lstat(path, &info) != 0)
         return WZ_OK; /* making it says what else there may be */
     if (S_ISLNK(info.st_mode))
@@ -164,7 +227,12 @@ static wz_status check_target(const char *path, bool replace, const char *mark, 
         return wz_fail(err, WZ_ERR_USAGE, "%s exists: write elsewhere, or replace it with --overwrite", path);
     if (!S_ISDIR(info.st_mode))
         return wz_fail(err, WZ_ERR_USAGE, "%s is no folder: write elsewhere", path);
-    return check_content(path, mark, err);
+    const wz_status status = check_content(path, kind, false, &found, err);
+    return status != WZ_OK || found.text[0] == '\0'
+               ? status
+               : wz_fail(err, WZ_ERR_USAGE,
+                         "%s is a folder of other things (it %s) and is not replaced: write elsewhere", path,
+                         found.text);
 }
 
 /* ---- a folder under construction ---- */
@@ -223,28 +291,35 @@ static wz_status lock(wz_folder *folder, const char *target, wz_error *err)
 /* A folder that is not ours stays as it is. */
 static wz_status check_left(wz_folder *folder, wz_error *err)
 {
-    const wz_status status = check_content(folder->path.data, folder->mark, NULL);
+    const char *path = folder->path.data;
+    complaint found = {.text = ""};
+    wz_status status = check_content(path, folder->kind, true, &found, err);
+    if (status == WZ_OK && found.text[0] != '\0')
+        status = wz_fail(err, WZ_ERR_USAGE,
+                         "%s is in the way, and nothing that wavezero left (it %s): move it away, or write "
+                         "elsewhere",
+                         path, found.text);
     if (status == WZ_OK)
         return WZ_OK;
     (void)close(folder->lock);
     folder->lock = -1;
-    return status == WZ_ERR_USAGE ? wz_output_in_the_way(folder->path.data, err)
-                                  : wz_fail(err, status, "%s cannot be looked into", folder->path.data);
+    return status;
 }
 
 static wz_status put_mark(const wz_folder *folder, const char *target, wz_error *err)
 {
-    const int file = openat(folder->lock, folder->mark, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    const int file = openat(folder->lock, folder->kind->mark, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (file < 0)
         return wz_file_fail_errno(err, errno, "write into", target);
     (void)close(file);
     return WZ_OK;
 }
 
-wz_status wz_folder_begin(const char *path, bool replace, const char *mark, wz_folder *out, wz_error *err)
+wz_status wz_folder_begin(const char *path, bool replace, const wz_folder_kind *kind, wz_folder *out,
+                          wz_error *err)
 {
-    *out = (wz_folder){.mark = mark, .lock = -1};
-    wz_status status = check_target(path, replace, mark, err);
+    *out = (wz_folder){.kind = kind, .lock = -1};
+    wz_status status = check_target(path, replace, kind, err);
     if (status == WZ_OK)
         status = wz_text_printf(&out->path, err, "%s" WZ_OUTPUT_SUFFIX, path);
     if (status == WZ_OK)
@@ -252,12 +327,12 @@ wz_status wz_folder_begin(const char *path, bool replace, const char *mark, wz_f
     if (status == WZ_OK)
         status = check_left(out, err);
     if (status == WZ_OK)
-        status = remove_content(out->path.data, mark, err);
+        status = remove_content(out->path.data, kind, err);
     if (status == WZ_OK)
         status = put_mark(out, path, err);
     if (status == WZ_OK)
         status =
-            check_target(path, replace, mark, err); /* again: it may have come while the lock was not ours */
+            check_target(path, replace, kind, err); /* again: it may have come while the lock was not ours */
     if (status != WZ_OK)
         wz_folder_abandon(out);
     return status;
@@ -266,7 +341,7 @@ wz_status wz_folder_begin(const char *path, bool replace, const char *mark, wz_f
 void wz_folder_abandon(wz_folder *folder)
 {
     if (folder->lock >= 0)
-        (void)remove_folder(folder->path.data, folder->mark, NULL);
+        (void)remove_folder(folder->path.data, folder->kind, NULL);
     unlock(folder);
 }
 
@@ -306,7 +381,7 @@ static wz_status take_name(const wz_folder *folder, const char *path, wz_error *
         return wz_file_commit(temporary, path, err);
     if (renameat2(AT_FDCWD, temporary, AT_FDCWD, path, RENAME_EXCHANGE) != 0)
         return wz_file_fail_errno(err, errno, "exchange the folder", path);
-    return remove_folder(temporary, folder->mark, err);
+    return remove_folder(temporary, folder->kind, err);
 }
 
 wz_status wz_folder_commit(wz_folder *folder, const char *path, wz_error *err)

@@ -27,10 +27,15 @@ static bool ends_in(const char *name, const char *end)
     return length >= tail && strcmp(name + length - tail, end) == 0;
 }
 
+bool wz_output_is_named_temporary(const char *name)
+{
+    return ends_in(name, WZ_OUTPUT_SUFFIX);
+}
+
 bool wz_output_is_left(int directory, const char *name)
 {
     struct stat info;
-    return ends_in(name, WZ_OUTPUT_SUFFIX) && fstatat(directory, name, &info, AT_SYMLINK_NOFOLLOW) == 0 &&
+    return wz_output_is_named_temporary(name) && fstatat(directory, name, &info, AT_SYMLINK_NOFOLLOW) == 0 &&
            S_ISREG(info.st_mode);
 }
 

@@ -4,8 +4,6 @@
 
 #include <stdbool.h>
 
-#include <stdbool.h>
-
 #include "engine/core/memory.h"
 #include "engine/core/status.h"
 
@@ -17,8 +15,8 @@
  * link): what a killed writer left there is removed. WZ_ERR_USAGE, and nothing is touched: a link, a folder or anything else has
  * the name; another process holds the file there locked (flock), as writers do; or path itself is there and no regular file. */
 wz_status wz_output_temporary(const char *path, wz_text *out, wz_error *err);
-/* Whether a name in an open directory is that of a file which a killed writer left. */
-bool wz_output_is_left(int directory, const char *name);
+/* Whether a name ends as temporaries' do. */
+bool wz_output_is_named_temporary(const char *name);
 /* Whether a name in an open directory is that of a file which a killed writer left. */
 bool wz_output_is_left(int directory, const char *name);
 /* WZ_ERR_USAGE: what has the temporary's name is none of ours. */

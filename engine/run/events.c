@@ -32,6 +32,11 @@ static int64_t number_of(const char *name)
     return number > 0 && strcmp(end, NAME_END) == 0 ? number : 0;
 }
 
+bool wz_events_is_file(const char *name)
+{
+    return number_of(name) > 0;
+}
+
 /* Deletes files of ours after `last`; *largest: the largest number that was there. */
 static wz_status delete_after(const char *path, int64_t last, int64_t *largest, wz_error *err)
 {

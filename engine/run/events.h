@@ -30,6 +30,9 @@ typedef struct wz_events {
     wz_text frame;
 } wz_events;
 
+/* Whether a name is that of a run's event file. */
+bool wz_events_is_file(const char *name);
+
 /* Where a checkpoint found them. */
 typedef struct wz_events_mark {
     int64_t file; /* 0: none yet */

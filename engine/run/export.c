@@ -18,6 +18,7 @@ static const char answer_end[] = "</answer>"; /* of every answer pattern */
  * the next page. Of the folder: card, configurations, grammar, and what is lost in the last block of each of a dozen files. */
 #define SPARE_BYTES_PER_TENSOR (6u << 10)
 #define SPARE_BYTES (256u << 10)
+#define MADE_MAX 32 /* names of files that formats make */
 
 uint64_t wz_export_bytes(const wz_export *request)
 {
@@ -221,9 +222,27 @@ static wz_status describe(const wz_export *r, wz_portable *out, wz_error *err)
     return WZ_OK;
 }
 
+/* The files of every format: an unfinished folder may be of another one. */
+static wz_status name_files(const char *names[MADE_MAX], wz_error *err)
+{
+    size_t count = 0;
+    names[count++] = WZ_CARD_FILE;
+    names[count++] = WZ_GRAMMAR_FILE;
+    for (size_t f = 0; wz_model_formats[f] != NULL; f++)
+        for (size_t i = 0; wz_model_formats[f]->files[i] != NULL; i++) {
+            if (count + 1 == MADE_MAX)
+                return wz_fail(err, WZ_ERR_RUNTIME, "formats make more than %d files", MADE_MAX - 1);
+            names[count++] = wz_model_formats[f]->files[i];
+        }
+    names[count] = NULL;
+    return WZ_OK;
+}
+
 wz_status wz_export_run(const wz_export *r, const wz_byte_count *bytes, wz_error *err)
 {
     wz_portable model;
+    const char *names[MADE_MAX];
+    const wz_folder_kind kind = {.mark = WZ_CHECKSUMS_FILE, .names = names};
     wz_folder folder = {.lock = -1};
     told_digests told = {.bytes = bytes};
     const wz_byte_count listener = {
@@ -231,7 +250,9 @@ wz_status wz_export_run(const wz_export *r, const wz_byte_count *bytes, wz_error
     wz_portable_init(&model);
     wz_status status = check_request(r, err);
     if (status == WZ_OK)
-        status = wz_folder_begin(r->folder, r->overwrite, WZ_CHECKSUMS_FILE, &folder, err);
+        status = name_files(names, err);
+    if (status == WZ_OK)
+        status = wz_folder_begin(r->folder, r->overwrite, &kind, &folder, err);
     if (status != WZ_OK)
         goto done;
     status = check_space(r, err);

@@ -7,7 +7,17 @@
 #include <unistd.h>
 
 #include "engine/core/file.h"
+#include "engine/core/folder.h"
 #include "engine/core/output.h"
+#include "engine/run/base.h"
+#include "engine/run/events.h"
+#include "engine/run/metrics.h"
+#include "engine/run/table.h"
+
+#define LOCK_FILE "LOCK"
+#define CONFIG_FILE "config.yaml"
+#define ENVIRONMENT_FILE "env.json"
+#define BEST_NAME "best.h5"
 
 static wz_status join(char out[WZ_PATH_MAX], const char *directory, const char *name, wz_error *err)
 {
@@ -49,7 +59,7 @@ static wz_status delete_checkpoints(const wz_rundir *rundir, wz_error *err)
     if (directory == NULL)
         return wz_fail(err, WZ_ERR_RUNTIME, "cannot list %s: %s", rundir->checkpoints, strerror(errno));
     for (const struct dirent *item; status == WZ_OK && (item = readdir(directory)) != NULL;) {
-        const bool best = strcmp(item->d_name, "best.h5") == 0;
+        const bool best = strcmp(item->d_name, BEST_NAME) == 0;
         if (!wz_output_is_left(dirfd(directory), item->d_name) && !best && !is_checkpoint_name(item->d_name))
             continue;
         if (unlinkat(dirfd(directory), item->d_name, 0) != 0)
@@ -77,7 +87,7 @@ static wz_status name_paths(wz_rundir *rundir, const char *path, wz_error *err)
 static wz_status lock(wz_rundir *rundir, wz_error *err)
 {
     char path[WZ_PATH_MAX];
-    wz_status status = join(path, rundir->path, "LOCK", err);
+    wz_status status = join(path, rundir->path, LOCK_FILE, err);
     return status == WZ_OK ? wz_lock_acquire(path, &rundir->lock, err) : status;
 }
 
@@ -141,6 +151,50 @@ bool wz_rundir_has_checkpoint(const char *path, int64_t step)
            wz_rundir_checkpoint_file(&rundir, step, file, NULL) == WZ_OK && wz_path_exists(file);
 }
 
+static bool is_own_checkpoint(const char *name)
+{
+    return is_checkpoint_name(name) || strcmp(name, BEST_NAME) == 0 || strcmp(name, WZ_BASE_NAME) == 0 ||
+           wz_output_is_named_temporary(name);
+}
+
+/* Files of a folder of the run's that have names of the run's. */
+static wz_status check_folder(const char *path, const char *folder, bool (*is_own)(const char *name),
+                              const char *input, wz_error *err)
+{
+    char directory[WZ_PATH_MAX], file[WZ_PATH_MAX];
+    wz_names names = {0};
+    wz_status status = join(directory, path, folder, err);
+    if (status == WZ_OK && !wz_path_is_directory(directory))
+        return WZ_OK;
+    if (status == WZ_OK)
+        status = wz_folder_list(directory, &names, err);
+    for (size_t i = 0; status == WZ_OK && i < names.count; i++) {
+        if (!is_own(names.items[i]))
+            continue;
+        status = join(file, directory, names.items[i], err);
+        if (status == WZ_OK)
+            status = wz_output_check_input(file, input, err);
+    }
+    wz_names_clear(&names);
+    return status;
+}
+
+wz_status wz_rundir_check_input(const char *path, const char *input, wz_error *err)
+{
+    static const char *const names[] = {LOCK_FILE,       CONFIG_FILE,         ENVIRONMENT_FILE,
+                                        WZ_METRICS_FILE, WZ_COMPLETIONS_FILE, WZ_TABLE_FILE};
+    char file[WZ_PATH_MAX];
+    wz_status status = WZ_OK;
+    for (size_t i = 0; status == WZ_OK && i < sizeof names / sizeof names[0]; i++) {
+        status = join(file, path, names[i], err);
+        if (status == WZ_OK)
+            status = wz_output_check_input(file, input, err);
+    }
+    if (status == WZ_OK)
+        status = check_folder(path, WZ_EVENTS_DIRECTORY, wz_events_is_file, input, err);
+    return status == WZ_OK ? check_folder(path, "checkpoints", is_own_checkpoint, input, err) : status;
+}
+
 /* Ends the text with a line break, writes it, and frees it. */
 static wz_status replace_file(const wz_rundir *rundir, const char *name, wz_text *text, wz_status status,
                               wz_error *err)
@@ -160,7 +214,7 @@ wz_status wz_rundir_write_config(const wz_rundir *rundir, const wz_config *confi
 {
     wz_text text = {0};
     wz_status status = wz_config_write(config, &text, err);
-    return replace_file(rundir, "config.yaml", &text, status, err);
+    return replace_file(rundir, CONFIG_FILE, &text, status, err);
 }
 
 wz_status wz_rundir_write_environment(const wz_rundir *rundir, const wz_environment *environment,
@@ -168,5 +222,5 @@ wz_status wz_rundir_write_environment(const wz_rundir *rundir, const wz_environm
 {
     wz_text text = {0};
     wz_status status = wz_environment_write_json(environment, &text, err);
-    return replace_file(rundir, "env.json", &text, status, err);
+    return replace_file(rundir, ENVIRONMENT_FILE, &text, status, err);
 }

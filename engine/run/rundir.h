@@ -1,4 +1,4 @@
-/* A run directory: config.yaml (resolved), env.json, metrics.jsonl, completions.jsonl, checkpoints/, LOCK. */
+/* A run directory: config.yaml (resolved), env.json, metrics.jsonl, metrics.csv, completions.jsonl, event files, checkpoints/, LOCK. */
 #ifndef WZ_RUN_RUNDIR_H
 #define WZ_RUN_RUNDIR_H
 
@@ -32,6 +32,10 @@ wz_status wz_rundir_file(const wz_rundir *rundir, const char *name, char out[WZ_
 /* path/checkpoints/step-00000100.h5; eight digits at least, so that names sort as steps do. */
 wz_status wz_rundir_checkpoint_file(const wz_rundir *rundir, int64_t step, char out[WZ_PATH_MAX],
                                     wz_error *err);
+
+/* WZ_ERR_USAGE where a run in the directory would write over or delete `input`, under whatever name: LOCK, config.yaml, env.json,
+ * logs, event files, checkpoints, and what interrupted writers of these left. */
+wz_status wz_rundir_check_input(const char *path, const char *input, wz_error *err);
 
 /* config.yaml and env.json, each replaced atomically. */
 wz_status wz_rundir_write_config(const wz_rundir *rundir, const wz_config *config, wz_error *err);

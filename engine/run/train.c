@@ -281,13 +281,15 @@ static wz_status loop(wz_run *run, int *signal, wz_error *err)
     return status;
 }
 
-wz_status wz_run_train(const wz_config *config, bool overwrite, const wz_run_io *io, int *signal,
-                       wz_error *err)
+wz_status wz_run_train(const wz_config *config, const char *config_file, bool overwrite, const wz_run_io *io,
+                       int *signal, wz_error *err)
 {
     wz_run run = {.config = *config, .io = io, .directory = {.lock = -1}};
     run.state.best_score = -1.0;
     *signal = 0;
     wz_status status = wz_config_check(&run.config, err);
+    if (status == WZ_OK)
+        status = wz_run_check_inputs(&run.config, config_file, err);
     if (status == WZ_OK)
         status = wz_open_verifier(&run.config, err);
     if (status == WZ_OK)
