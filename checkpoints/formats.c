@@ -27,12 +27,6 @@ static bool holds(const char *folder, const char *file)
     return found;
 }
 
-static bool ends_in(const char *path, const char *end)
-{
-    const size_t length = strlen(path), tail = strlen(end);
-    return length >= tail && strcmp(path + length - tail, end) == 0;
-}
-
 const wz_model_format *wz_model_format_at(const char *path)
 {
     const bool is_folder = wz_path_is_directory(path);
@@ -40,7 +34,7 @@ const wz_model_format *wz_model_format_at(const char *path)
         const wz_model_format *format = wz_model_formats[i];
         const char *end = strrchr(format->file, '.');
         if (format->open != NULL && !format->is_adapters &&
-            (is_folder ? holds(path, format->file) : end != NULL && ends_in(path, end)))
+            (is_folder ? holds(path, format->file) : end != NULL && wz_path_ends_in(path, end)))
             return format;
     }
     return NULL;

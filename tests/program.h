@@ -151,6 +151,16 @@ static inline json_t *program_json(const program *p)
     return json;
 }
 
+/* The number json[outer], or json[outer][inner]. */
+static inline double program_number(const json_t *json, const char *outer, const char *inner)
+{
+    const json_t *value = json_object_get(json, outer);
+    if (inner != NULL)
+        value = json_object_get(value, inner);
+    ck_assert_msg(json_is_number(value), "no %s.%s", outer, inner != NULL ? inner : "");
+    return json_number_value(value);
+}
+
 /* A run that must succeed. */
 #define program_succeed(p, ...)                                                                              \
     do {                                                                                                     \

@@ -36,15 +36,6 @@ static json_t *evaluate(const char *arguments)
     return program_json(&p);
 }
 
-static double number(const json_t *json, const char *outer, const char *inner)
-{
-    const json_t *value = json_object_get(json, outer);
-    if (inner != NULL)
-        value = json_object_get(value, inner);
-    ck_assert_msg(json_is_number(value), "no %s.%s", outer, inner != NULL ? inner : "");
-    return json_number_value(value);
-}
-
 /* What K answers to each problem come to, counted one by one. */
 typedef struct counts {
     double first, best;             /* mean ratio of the first answer, of the best of all */
@@ -64,7 +55,7 @@ static void count_chunk(const char *arguments, int problem, int samples, const r
     for (char *line = strtok_r(p.out, "\n", &rest); line != NULL; line = strtok_r(NULL, "\n", &rest)) {
         json_t *json = json_loads(line, JSON_ALLOW_NUL, NULL); /* of any bytes */
         const bool is_first = lines++ % samples == 0;
-        const double ratio = number(json, "objective_ratio", NULL);
+        const double ratio = program_number(json, "objective_ratio", NULL);
         const bool valid =
             regexec(answer, json_string_value(json_object_get(json, "completion")), 0, NULL, 0) == 0;
         ck_assert(json_is_false(json_object_get(json, "answer_grammar")));
@@ -108,8 +99,8 @@ START_TEST(eval_free_is_what_the_answers_one_by_one_say)
         (void)snprintf(arguments, sizeof arguments, "%s --free", policies[i]);
         const counts greedy = count_answers(arguments, 1);
         json_t *json = evaluate(arguments);
-        ck_assert_double_eq_tol(number(json, "objective_ratio", "mean"), greedy.first, SUM_ERROR);
-        ck_assert_double_eq_tol(number(json, "valid", NULL), greedy.first_valid, SUM_ERROR);
+        ck_assert_double_eq_tol(program_number(json, "objective_ratio", "mean"), greedy.first, SUM_ERROR);
+        ck_assert_double_eq_tol(program_number(json, "valid", NULL), greedy.first_valid, SUM_ERROR);
         ck_assert(json_is_false(json_object_get(json, "answer_grammar")));
         json_decref(json);
         least = fmin(least, greedy.first_valid);
@@ -125,12 +116,12 @@ START_TEST(eval_free_best_of_is_what_the_samples_say)
                  greedy = count_answers(RUN "step-00000030.h5 --free", 1);
     json_t *json = evaluate(RUN "step-00000030.h5 --free --temperature 0.5 --best-of 3");
     const json_t *best = json_object_get(json, "best_of"), *one = json_object_get(json, "greedy");
-    ck_assert_double_eq_tol(number(json, "objective_ratio", "mean"), sampled.first, SUM_ERROR);
-    ck_assert_double_eq_tol(number(json, "valid", NULL), sampled.first_valid, SUM_ERROR);
-    ck_assert_double_eq_tol(number(best, "objective_ratio", "mean"), sampled.best, SUM_ERROR);
-    ck_assert_double_eq_tol(number(best, "valid", NULL), sampled.some_valid, SUM_ERROR);
-    ck_assert_double_eq_tol(number(one, "objective_ratio", "mean"), greedy.first, SUM_ERROR);
-    ck_assert_double_eq_tol(number(one, "valid", NULL), greedy.first_valid, SUM_ERROR);
+    ck_assert_double_eq_tol(program_number(json, "objective_ratio", "mean"), sampled.first, SUM_ERROR);
+    ck_assert_double_eq_tol(program_number(json, "valid", NULL), sampled.first_valid, SUM_ERROR);
+    ck_assert_double_eq_tol(program_number(best, "objective_ratio", "mean"), sampled.best, SUM_ERROR);
+    ck_assert_double_eq_tol(program_number(best, "valid", NULL), sampled.some_valid, SUM_ERROR);
+    ck_assert_double_eq_tol(program_number(one, "objective_ratio", "mean"), greedy.first, SUM_ERROR);
+    ck_assert_double_eq_tol(program_number(one, "valid", NULL), greedy.first_valid, SUM_ERROR);
     ck_assert(sampled.some_valid > sampled.first_valid); /* of samples, some are not */
     json_decref(json);
 }
@@ -171,7 +162,7 @@ START_TEST(eval_free_of_an_imported_model_is_that_of_the_exported)
            *imported = evaluate(
                "@/imported.h5 --free --no-seen task.links=4 task.levels=2 task.snr_db=0 "
                "seed=3 prompt_style=compact max_completion_length=24"); /* not as models of language */
-    ck_assert_double_gt(number(own, "valid", NULL), 0);
+    ck_assert_double_gt(program_number(own, "valid", NULL), 0);
     ck_assert(json_equal(own, imported));
     json_decref(own);
     json_decref(imported);
@@ -207,7 +198,7 @@ START_TEST(eval_free_of_two_and_of_settings_is_that_of_each)
     ck_assert_ptr_nonnull(strstr(p.out, "step-00000005.h5, without an answer grammar\n"));
     a = evaluate(LAST);
     ck_assert(json_is_true(json_object_get(a, "answer_grammar")));
-    ck_assert_double_eq(number(a, "valid", NULL), 1); /* what the grammar is for */
+    ck_assert_double_eq(program_number(a, "valid", NULL), 1); /* what the grammar is for */
     json_decref(a);
 }
 END_TEST
@@ -272,7 +263,7 @@ START_TEST(the_card_says_what_free_decoding_came_to)
                        " Decoding freely it %s: of %d answers %.1f%% are valid, and they score %.4f (under "
                        "the grammar %.4f).%s",
                        words[kind], PROBLEMS, 100 * c.first_valid, c.first,
-                       number(json, "objective_ratio", "mean"),
+                       program_number(json, "objective_ratio", "mean"),
                        kind == 0 ? "\n" : " Give the runtime the grammar (`answer.gbnf`), or ");
         json_decref(json);
         program_succeed(&p,
@@ -334,7 +325,7 @@ START_TEST(the_card_says_which_step_best_is)
     char expected[200];
     program_succeed(&p, "inspect " RUN "best.h5 --json");
     json_t *json = program_json(&p);
-    const int step = (int)number(json, "step", NULL);
+    const int step = (int)program_number(json, "step", NULL);
     json_decref(json);
     ck_assert_int_lt(step, STEPS); /* of this run */
     program_succeed(&p, "export " RUN "best.h5 --format safetensors --eval-problems 0 -o @/best_card");

@@ -27,13 +27,6 @@ static json_t *evaluate(const char *arguments)
     return program_json(&p);
 }
 
-static double number(const json_t *json, const char *outer, const char *inner)
-{
-    const json_t *value = json_object_get(json_object_get(json, outer), inner);
-    ck_assert_msg(json_is_number(value), "no %s.%s", outer, inner);
-    return json_number_value(value);
-}
-
 /* Each row of a grid has the figures, digit by digit, that `eval` finds with the same keys: whatever the rows before it left
  * in the policy. No evaluation of its own counts problems of training, so neither do these. */
 START_TEST(grid_over_thinking_has_the_figures_of_each_alone)
@@ -89,9 +82,9 @@ START_TEST(grid_over_budgets_says_what_was_thought)
     ck_assert_ptr_null(json_object_get(row, "thinking"));
     for (size_t i = 1; i < 3; i++) {
         row = json_array_get(rows, i);
-        const double budget = i == 1 ? 4 : 7, tokens = number(row, "thinking", "mean_tokens"),
-                     cut = number(row, "thinking", "cut_by_budget");
-        ck_assert_double_eq(number(row, "thinking", "budget"), budget);
+        const double budget = i == 1 ? 4 : 7, tokens = program_number(row, "thinking", "mean_tokens"),
+                     cut = program_number(row, "thinking", "cut_by_budget");
+        ck_assert_double_eq(program_number(row, "thinking", "budget"), budget);
         ck_assert_double_eq(json_number_value(json_object_get(row, "thinking_budget")), budget);
         ck_assert(cut > 0.5 &&
                   cut <= 1); /* of a vocabulary of 1,600 tokens hardly one is drawn that closes */
@@ -150,10 +143,10 @@ START_TEST(permute_finds_the_answer_behind_its_thoughts)
     char arguments[256];
     (void)snprintf(arguments, sizeof arguments, "%s task.links=6 --permute", policies[_i]);
     json_t *json = evaluate(arguments);
-    const double changed = number(json, "another_order", "read_differently");
+    const double changed = program_number(json, "another_order", "read_differently");
     ck_assert(changed > 0 && changed < 1);
-    ck_assert_double_ge(number(json, "another_order", "same_objective"), 1 - changed);
-    ck_assert_double_eq(number(json, "another_order", "feasible"), 1);
+    ck_assert_double_ge(program_number(json, "another_order", "same_objective"), 1 - changed);
+    ck_assert_double_eq(program_number(json, "another_order", "feasible"), 1);
     json_decref(json);
 }
 END_TEST

@@ -254,6 +254,12 @@ wz_status wz_file_replace(const char *path, const char *data, size_t length, wz_
 
 /* --- directories and space --- */
 
+bool wz_path_ends_in(const char *path, const char *end)
+{
+    const size_t length = strlen(path), tail = strlen(end);
+    return length >= tail && strcmp(path + length - tail, end) == 0;
+}
+
 bool wz_path_exists(const char *path)
 {
     struct stat info;

@@ -31,6 +31,8 @@ wz_status wz_file_read_head(const char *path, void *bytes, size_t size, size_t *
 wz_status wz_file_check_regular(const char *path, wz_error *err);
 #define WZ_BYTE_ORDER_MARK "\xEF\xBB\xBF" /* of UTF-8, as spreadsheets and editors write it */
 bool wz_path_exists(const char *path);
+/* Whether a path or name ends in `end`, or is that alone. */
+bool wz_path_ends_in(const char *path, const char *end);
 bool wz_path_is_directory(const char *path);
 /* Bytes a writer may still use on the file system that holds path, which need not exist yet. */
 wz_status wz_disk_free(const char *path, uint64_t *bytes, wz_error *err);

@@ -21,15 +21,9 @@ wz_status wz_output_in_the_way(const char *temporary, wz_error *err)
                    temporary);
 }
 
-static bool ends_in(const char *name, const char *end)
-{
-    const size_t length = strlen(name), tail = strlen(end);
-    return length >= tail && strcmp(name + length - tail, end) == 0;
-}
-
 bool wz_output_is_named_temporary(const char *name)
 {
-    return ends_in(name, WZ_OUTPUT_SUFFIX);
+    return wz_path_ends_in(name, WZ_OUTPUT_SUFFIX);
 }
 
 bool wz_output_is_left(int directory, const char *name)
@@ -148,7 +142,7 @@ wz_status wz_output_check_folder(const char *output, const char *folder, const c
     for (size_t i = 0; status == WZ_OK && i < names.count; i++) {
         path.length = 0;
         status = wz_text_printf(&path, err, "%s/%s", folder, names.items[i]);
-        if (status == WZ_OK && !ends_in(names.items[i], own) && !wz_path_is_directory(path.data))
+        if (status == WZ_OK && !wz_path_ends_in(names.items[i], own) && !wz_path_is_directory(path.data))
             status = wz_output_check_input(output, path.data, err);
     }
     wz_text_clear(&path);

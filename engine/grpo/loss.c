@@ -38,23 +38,24 @@ bool wz_loss_divides_by_tokens(wz_loss_type type)
     return type == WZ_LOSS_DAPO || type == WZ_LOSS_CISPO;
 }
 
+double wz_loss_token_divisor(const wz_loss_options *options, const wz_loss_totals *totals)
+{
+    if (wz_loss_divides_by_tokens(options->type))
+        return (double)(totals->tokens > 0 ? totals->tokens : 1);
+    if (options->type == WZ_LOSS_DR_GRPO)
+        return (double)totals->completions * (double)options->max_completion_length;
+    return 0.0;
+}
+
 /* What a token's loss is multiplied with; `length` is its completion's, `here` the micro-batch's count. */
 static double token_weight(const wz_loss_options *options, const wz_loss_totals *totals, int64_t length,
                            int64_t here)
 {
-    switch (options->type) {
-    case WZ_LOSS_GRPO:
-    case WZ_LOSS_SAPO:
-        return 1.0 / ((double)totals->completions * (double)length);
-    case WZ_LOSS_DAPO:
-    case WZ_LOSS_CISPO:
-        return 1.0 / (double)totals->tokens;
-    case WZ_LOSS_BNPO:
-        return 1.0 / ((double)totals->micro_batches * (double)here);
-    case WZ_LOSS_DR_GRPO:
-        return 1.0 / ((double)totals->completions * (double)options->max_completion_length);
-    }
-    return 0.0;
+    const double divisor = wz_loss_token_divisor(options, totals);
+    if (divisor > 0.0)
+        return 1.0 / divisor;
+    return options->type == WZ_LOSS_BNPO ? 1.0 / ((double)totals->micro_batches * (double)here)
+                                         : 1.0 / ((double)totals->completions * (double)length);
 }
 
 /* A term of a token's loss: its value, and its derivatives with respect to rho and, at constant rho, to logp. */

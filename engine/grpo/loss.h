@@ -90,6 +90,9 @@ double wz_loss_entropy_bound(float *entropy, size_t count, double quantile);
 
 /* Whether the loss is a sum over tokens divided by their number in the optimiser batch: that may be done at the end. */
 bool wz_loss_divides_by_tokens(wz_loss_type type);
+/* What every token's share is divided by, where that is the same for all (dapo, cispo, dr_grpo); at least 1. 0: it depends on the
+ * token's completion or micro-batch. */
+double wz_loss_token_divisor(const wz_loss_options *options, const wz_loss_totals *totals);
 
 /* sums [completions] (written); dlogp, dentropy [tokens]: derivatives of the batch's loss. */
 void wz_grpo_loss(const wz_loss_options *options, const wz_loss_input *input, const wz_loss_totals *totals,

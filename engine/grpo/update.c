@@ -92,11 +92,9 @@ static double group_weight(const wz_pack_update *u, int64_t tokens)
 {
     if (u->loss == NULL)
         return u->grammar_coef * (double)tokens;
-    if (wz_loss_divides_by_tokens(u->loss->type))
-        return u->grammar_coef * (double)tokens / (double)(u->totals->tokens > 0 ? u->totals->tokens : 1);
-    if (u->loss->type == WZ_LOSS_DR_GRPO)
-        return u->grammar_coef * (double)tokens /
-               ((double)u->totals->completions * (double)u->loss->max_completion_length);
+    const double divisor = wz_loss_token_divisor(u->loss, u->totals);
+    if (divisor > 0.0)
+        return u->grammar_coef * (double)tokens / divisor;
     return u->grammar_coef * (double)u->pack->generations / (double)u->totals->completions;
 }
 
