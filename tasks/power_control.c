@@ -123,16 +123,31 @@ static size_t payload_bytes(const double *values)
     return sizeof(wz_power_control) + wz_link_table_count(values) * sizeof(double);
 }
 
+static bool has_gaps(const wz_problem *problem)
+{
+    return problem->values[OPTION_ACTIVE] > 0;
+}
+
+static bool is_gap(const wz_problem *problem, size_t link)
+{
+    return has_gaps(problem) && problem->numbers[link * (problem->size + 1)] == 0;
+}
+
 static void derive(wz_problem *problem)
 {
     wz_power_control *p = problem->payload;
-    p->links = problem->size;
+    const size_t links = problem->size;
+    p->links = links;
     p->levels = (size_t)problem->values[OPTION_LEVELS];
     p->noise = 1.0;
     p->budget = 1.0;
     p->gain = (double *)(p + 1);
-    for (size_t entry = 0; entry < problem->number_count; entry++)
-        p->gain[entry] = wz_from_whole_db(problem->numbers[entry], WZ_GAIN_DB_OFFSET);
+    for (size_t i = 0; i < links; i++)
+        for (size_t j = 0; j < links; j++)
+            p->gain[i * links + j] =
+                is_gap(problem, i) || is_gap(problem, j)
+                    ? 0
+                    : wz_from_whole_db(problem->numbers[i * links + j], WZ_GAIN_DB_OFFSET);
 }
 
 static double value_or(double value, double own)
@@ -161,18 +176,16 @@ static wz_cells cells_of(const wz_problem *problem)
     };
 }
 
-static bool has_gaps(const wz_problem *problem)
-{
-    return problem->values[OPTION_ACTIVE] > 0;
-}
-
-/* Takes all gains from the links that are not active. */
+/* Takes all gains from the links that are not active; the others keep a direct gain, for 0 would say that they are not. */
 static void silence(const wz_problem *problem, wz_draws *draws, int32_t *printed)
 {
-    const size_t links = problem->size;
+    const size_t links = problem->size, active = (size_t)problem->values[OPTION_ACTIVE];
     uint8_t order[WZ_MAX_LINKS];
     wz_draws_permutation(draws, links, order);
-    for (size_t k = (size_t)problem->values[OPTION_ACTIVE]; k < links; k++)
+    for (size_t k = 0; k < active; k++)
+        if (printed[order[k] * (links + 1)] == 0)
+            printed[order[k] * (links + 1)] = 1;
+    for (size_t k = active; k < links; k++)
         for (size_t i = 0; i < links; i++)
             printed[order[k] * links + i] = printed[i * links + order[k]] = 0;
 }
@@ -211,7 +224,14 @@ static wz_status draw(wz_problem *problem, wz_draws *draws, wz_error *err)
 
 static wz_status check_numbers(const wz_problem *problem, wz_error *err)
 {
-    return wz_link_table_check(problem, printed_max(problem->values), has_gaps(problem), err);
+    const wz_status status =
+        wz_link_table_check(problem, printed_max(problem->values), has_gaps(problem), err);
+    if (status != WZ_OK)
+        return status;
+    for (size_t i = 0; i < problem->size; i++)
+        if (!is_gap(problem, i))
+            return WZ_OK;
+    return wz_fail(err, WZ_ERR_CORRUPT, "power_control: no link is on the air: all direct gains are 0");
 }
 
 /* The table in the first of task.links places, which a policy for so many expects; what is not there is not clipped. */

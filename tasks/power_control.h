@@ -9,6 +9,8 @@
  * gains are raised by snr_db; umi and uma, where 0 in an option stands for the scenario's own value of TR 38.901, table 7.8-1
  * (umi: 115.47 m, 44 dBm, that is 200 m between sites; uma: 288.68 m, 49 dBm, 500 m between sites; both 20 MHz, and 3.5 GHz).
  * The printed table *is* the problem: references and verdicts use gain_ij = 10^((d_ij - 30) / 10).
+ * With task.active, a link whose direct gain is printed as 0 is off the air: gains from it and to it are 0, and what it decides
+ * changes nothing. A link on the air has a direct gain of 1 at least.
  * Links are numbered by falling direct gain d_ii, links of equal gain in the order they came in: a policy need not
  * learn one answer in all its K! orders, and decides about the likeliest links first. (Ten links, on/off: 90% of WMMSE
  * after 200 steps where links in random order had 73%.)
@@ -44,7 +46,9 @@ typedef struct wz_power_control {
     size_t levels;
     double noise;  /* receiver noise power: 1 */
     double budget; /* largest power of a transmitter: 1 */
-    double *gain; /* (links, links): the printed gains, linear; gain[i][j] from transmitter j to receiver i */
+    double *
+        gain; /* (links, links): the printed gains, linear; gain[i][j] from transmitter j to receiver i; [i][i] is 0 if i is
+                     off the air */
 } wz_power_control;
 
 extern const wz_task wz_task_power_control;

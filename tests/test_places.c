@@ -132,6 +132,33 @@ START_TEST(generate_active_links_stand_at_random_places)
 }
 END_TEST
 
+/* At -20 dB one direct gain in twelve lies below what prompts state. */
+START_TEST(generate_links_on_the_air_always_have_a_direct_gain)
+{
+    double values[WZ_TASK_MAX_OPTIONS];
+    among_gaps(values, PLACES, ACTIVE);
+    values[option("snr_db")] = -20;
+    for (uint32_t index = 0; index < 100; index++) {
+        bool is_active[PLACES];
+        wz_problem problem;
+        ck_assert_int_eq(wz_problem_generate(task, values, 1, WZ_SPLIT_TRAIN, index, &problem, &err), WZ_OK);
+        ck_assert_uint_eq(count_active(&problem, is_active), ACTIVE);
+        wz_problem_clear(&problem);
+    }
+}
+END_TEST
+
+START_TEST(from_numbers_refuses_a_table_of_gaps_alone)
+{
+    static const int32_t nothing[4] = {0, 0, 0, 0};
+    double values[WZ_TASK_MAX_OPTIONS];
+    wz_problem problem;
+    among_gaps(values, 2, 1);
+    ck_assert_int_eq(wz_problem_from_numbers(task, values, nothing, 4, &problem, &err), WZ_ERR_CORRUPT);
+    ck_assert_msg(strstr(err.text, "no link is on the air") != NULL, "%s", err.text);
+}
+END_TEST
+
 START_TEST(reorder_moves_gaps_and_sorts_the_others)
 {
     double values[WZ_TASK_MAX_OPTIONS];
@@ -279,6 +306,8 @@ int main(void)
     tcase_add_test(cases, print_compact_aligned_rows_come_last_link_first);
     tcase_add_test(cases, print_compact_aligned_rows_stand_at_one_distance);
     tcase_add_test(cases, generate_active_links_stand_at_random_places);
+    tcase_add_test(cases, generate_links_on_the_air_always_have_a_direct_gain);
+    tcase_add_test(cases, from_numbers_refuses_a_table_of_gaps_alone);
     tcase_add_test(cases, reorder_moves_gaps_and_sorts_the_others);
     tcase_add_test(cases, import_own_links_take_the_first_places);
     tcase_add_test(cases, generate_spread_draws_an_snr_for_each_problem);
