@@ -297,6 +297,11 @@ static void print_full(const wz_problem *problem, wz_words *words)
 {
     const wz_power_control *p = problem->payload;
     wz_link_table_write_channel(words, problem, WZ_GAIN_DB_OFFSET);
+    if (has_gaps(problem))
+        wz_words_printf(words,
+                        "A link whose receiver gets only %d dB from its own transmitter is off the air: it "
+                        "receives nothing, nobody receives it, and its level changes nothing.\n",
+                        -WZ_GAIN_DB_OFFSET);
     wz_words_printf(
         words,
         "Each transmitter uses one of %zu power levels, 0 to %zu; level n means n/%zu of full power (0 is "

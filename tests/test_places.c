@@ -148,6 +148,23 @@ START_TEST(generate_links_on_the_air_always_have_a_direct_gain)
 }
 END_TEST
 
+START_TEST(full_prompt_says_who_is_off_the_air)
+{
+    double values[WZ_TASK_MAX_OPTIONS];
+    for (int active = 0; active <= ACTIVE; active += ACTIVE) {
+        wz_problem problem;
+        wz_text text = {0};
+        among_gaps(values, PLACES, active);
+        ck_assert_int_eq(wz_problem_generate(task, values, 1, WZ_SPLIT_TRAIN, 0, &problem, &err), WZ_OK);
+        ck_assert_int_eq(wz_problem_print(&problem, WZ_PROMPT_FULL, &text, &err), WZ_OK);
+        ck_assert_int_eq(strstr(text.data, "only -30 dB from its own transmitter is off the air") != NULL,
+                         active > 0);
+        wz_text_clear(&text);
+        wz_problem_clear(&problem);
+    }
+}
+END_TEST
+
 START_TEST(from_numbers_refuses_a_table_of_gaps_alone)
 {
     static const int32_t nothing[4] = {0, 0, 0, 0};
@@ -307,6 +324,7 @@ int main(void)
     tcase_add_test(cases, print_compact_aligned_rows_stand_at_one_distance);
     tcase_add_test(cases, generate_active_links_stand_at_random_places);
     tcase_add_test(cases, generate_links_on_the_air_always_have_a_direct_gain);
+    tcase_add_test(cases, full_prompt_says_who_is_off_the_air);
     tcase_add_test(cases, from_numbers_refuses_a_table_of_gaps_alone);
     tcase_add_test(cases, reorder_moves_gaps_and_sorts_the_others);
     tcase_add_test(cases, import_own_links_take_the_first_places);
