@@ -6,7 +6,7 @@
 #   scripts/benchmarks/compare-variants.sh [DIR] [option of sweep ...]
 #
 # DIR (runs/variants) takes both sweeps. The same command goes on where it was stopped; --dry-run prints what there is.
-# WAVEZERO: the program (build/wavezero). 114 runs of 20 to 60 seconds of a core: --jobs $(nproc) takes as many at once.
+# WAVEZERO: the program (build/wavezero). 120 runs of 20 to 60 seconds of a core: --jobs $(nproc) takes as many at once.
 set -eu
 
 root=$(cd "$(dirname "$0")/../.." && pwd)
@@ -25,6 +25,7 @@ compare() { # name, preset, options of sweep
     entropy_coef=0,0.03,0.1 entropy_schedule=linear,constant \
     --set "constant entropy 0.03: entropy_coef=0.03 entropy_schedule=constant" \
     --set "adaptive entropy: use_adaptive_entropy=true entropy_coef=0.03 entropy_target=0.2" \
+    --set "QK-norm: model.model_type=qwen3 model.use_qk_norm=true" \
     loss_type=dapo,grpo,bnpo,dr_grpo,cispo,sapo \
     "$@"
 }
