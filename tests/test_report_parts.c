@@ -32,7 +32,7 @@ static void write_supervised_run(const char *config)
     wz_text_clear(&rows);
 }
 
-/* Where the upright line stands in it: 46 is the left end of the x axis, 422 its right one. */
+/* Where the upright line stands in it: 54 is the left end of the x axis, 422 its right one. */
 static double border_in(const char *title)
 {
     const char *at = strstr(figure_of(title), "<path class=\"v\" d=\"M"),
@@ -54,9 +54,9 @@ START_TEST(report_marks_where_grpo_begins)
     ASSERT_SHOWS("Steps 1 to 703 were supervised");
     ck_assert_double_eq(border_in("Supervised loss"), 422.0);
     ck_assert_double_eq(border_in("Supervised steps&#39; tokens right"), 422.0);
-    ck_assert_double_eq(border_in("Reward"), 46.0);
-    ck_assert_double_eq_tol(border_in("Held-out score"), 46.0 + (border - 700.0) / 700.0 * 376.0, 0.051);
-    ck_assert_double_eq_tol(border_in("Gradient norm"), 46.0 + (border - 3.0) / 1395.0 * 376.0, 0.051);
+    ck_assert_double_eq(border_in("Reward"), 54.0);
+    ck_assert_double_eq_tol(border_in("Held-out score"), 54.0 + (border - 700.0) / 700.0 * 368.0, 0.051);
+    ck_assert_double_eq_tol(border_in("Gradient norm"), 54.0 + (border - 3.0) / 1395.0 * 368.0, 0.051);
     /* no point is a mean of both parts: 703 is within the five steps from 701 on */
     const char *at = strstr(figure_of("Gradient norm"), "<path class=\"k c0\" d=\"");
     double first = NAN, last = NAN;
@@ -81,7 +81,7 @@ START_TEST(report_marks_nothing_where_there_are_not_both)
     write_supervised_run("no_such_key: 1\n");
     program_succeed(&p, "report @/taught -o @/page.html");
     read_page("page.html");
-    ck_assert_double_eq(border_in("Reward"), 46.0);
+    ck_assert_double_eq(border_in("Reward"), 54.0);
     program_succeed(&p, "report " WZ_TEST_DATA "/report --no-eval -o @/page.html");
     read_page("page.html");
     ck_assert_ptr_null(strstr(page.data, "class=\"v\""));
@@ -204,7 +204,7 @@ static size_t points_of(const char *title, int color, double x[8], double y[8])
     return count;
 }
 
-/* Rows in another order than that of their budgets, of two sizes. The x axis reaches from 46 at 0 to 422 at 32, and the score
+/* Rows in another order than that of their budgets, of two sizes. The x axis reaches from 54 at 0 to 422 at 32, and the score
  * rises on the page as the number does: places are linear in it. */
 START_TEST(report_draws_the_score_against_the_budget)
 {
@@ -238,13 +238,13 @@ START_TEST(report_draws_the_score_against_the_budget)
                  "<td>-</td><td>-</td>");
     ASSERT_SHOWS("&lt;no room&gt;");
     ck_assert_uint_eq(points_of(title, 0, x, y), 3);
-    ck_assert_double_eq(x[0], 46.0);
-    ck_assert_double_eq(x[1], 140.0); /* a quarter of the way */
+    ck_assert_double_eq(x[0], 54.0);
+    ck_assert_double_eq(x[1], 146.0); /* a quarter of the way */
     ck_assert_double_eq(x[2], 422.0);
     ck_assert_double_eq_tol(y[0] - y[1], y[1] - y[2], 0.21); /* four roundings of 0.05 */
     ck_assert_double_gt(y[0], y[2]);
     ck_assert_uint_eq(points_of(title, 1, x2, y2), 2);
-    ck_assert_double_eq(x2[1], 234.0);
+    ck_assert_double_eq(x2[1], 238.0);
     ck_assert_double_eq_tol(y2[0], (y[0] + y[1]) / 2, 0.11); /* 0.6 */
     ck_assert_uint_eq(points_of(title, 2, x2, y2), 0);       /* one point is no curve */
     ck_assert_ptr_nonnull(strstr(figure_of(title), "<span class=\"s1\">links=4: the policy</span>"));

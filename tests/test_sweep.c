@@ -95,6 +95,48 @@ static double last_score(const char *run)
     return score;
 }
 
+/* Fields of a line as RFC 4180 has them: bare, or in double quotes, which stand twice within. */
+static size_t split_csv(const char *line, char fields[][128], size_t most)
+{
+    size_t count = 0;
+    for (const char *at = line;; at++) {
+        size_t length = 0;
+        const bool is_quoted = *at == '"';
+        ck_assert_uint_lt(count, most);
+        for (at += is_quoted; *at != '\0' && (is_quoted || *at != ','); at++) {
+            if (is_quoted && *at == '"' && *++at != '"')
+                break;
+            ck_assert_uint_lt(length, 127);
+            fields[count][length++] = *at;
+        }
+        fields[count++][length] = '\0';
+        ck_assert_msg(*at == ',' || *at == '\0', "after a field: %s", at);
+        if (*at == '\0')
+            return count;
+    }
+}
+
+/* Names of runs hold commas. */
+START_TEST(csv_has_as_many_fields_in_every_line)
+{
+    char text[1 << 14], fields[12][128], path[160];
+    program_read(&p, "whole/sweep.csv", text, sizeof text);
+    char *rest = text, *line = strsep(&rest, "\n");
+    ck_assert_uint_eq(split_csv(line, fields, 12), 8);
+    ck_assert_str_eq(fields[0], "point");
+    ck_assert_str_eq(fields[6], "reward");
+    ck_assert_str_eq(fields[7], "directory");
+    for (int run = 0; run < 4; run++) {
+        static const char *const points[] = {"learning_rate=0.003", "learning_rate=0.03"};
+        ck_assert_uint_eq(split_csv(strsep(&rest, "\n"), fields, 12), 8);
+        ck_assert_str_eq(fields[0], points[run / 2]);
+        (void)snprintf(path, sizeof path, "whole/%s", fields[7]);
+        ck_assert_double_eq_tol(strtod(fields[3], NULL), last_score(path), 1e-15);
+    }
+    ck_assert_str_eq(rest, "");
+}
+END_TEST
+
 START_TEST(json_holds_means_and_differences_of_the_runs)
 {
     program_succeed(&p, "sweep " GRID " --output-dir @/whole --dry-run --json");
@@ -258,6 +300,7 @@ int main(void)
     tcase_set_timeout(tests, 120);
     tcase_add_unchecked_fixture(tests, make_place, remove_place);
     tcase_add_test(tests, sweep_trains_the_grid_and_again_does_nothing);
+    tcase_add_test(tests, csv_has_as_many_fields_in_every_line);
     tcase_add_test(tests, json_holds_means_and_differences_of_the_runs);
     tcase_add_test(tests, kill_then_the_same_command_gives_the_same_table);
     tcase_add_loop_test(tests, interrupt_saves_the_runs_and_says_so, 0, 2);

@@ -161,13 +161,15 @@ START_TEST(table_keeps_its_columns_over_a_resume)
     wz_row_add(&row, "new", 1.0);
     wz_row_add_integer(&row, "task/size", 8);
     wz_row_add(&row, "loss", 0.1);
+    wz_row_add_list(&row, "entropy_by_place", (double[]){NAN, NAN, 0.125, 4.0}, 4);
     OK(wz_table_open(&table, where.directory, saved, &row, &err));
     OK(wz_table_add_row(&table, &row, &err));
     wz_table_close(&table);
     read_file("metrics.csv", &text);
-    ck_assert_str_eq(text.data, "step,loss,not a number,task/size,sometimes\n"
-                                "300,-0.5,,7,0.001\n"
-                                "301,0.1,,8,\n");
+    ck_assert_str_eq(text.data, "step,loss,not a number,task/size,sometimes,entropy_by_place/1,"
+                                "entropy_by_place/2,entropy_by_place/3\n"
+                                "300,-0.5,,7,0.001,0.25,,0.75\n"
+                                "301,0.1,,8,,,,0.125\n");
     wz_text_clear(&text);
     wz_row_clear(&row);
 }
@@ -183,7 +185,7 @@ START_TEST(table_that_is_gone_begins_anew_and_another_file_is_refused)
     OK(wz_table_add_row(&table, &row, &err));
     wz_table_close(&table);
     read_file("metrics.csv", &text);
-    ck_assert_ptr_nonnull(strstr(text.data, "sometimes\n300,"));
+    ck_assert_ptr_nonnull(strstr(text.data, "entropy_by_place/3\n300,"));
     temporary_write(temporary_path(&where, "metrics.csv"), "loss\n1\n", 7);
     ck_assert_int_eq(wz_table_open(&table, where.directory, 7, &row, &err), WZ_ERR_CORRUPT);
     ck_assert_ptr_nonnull(strstr(err.text, "metrics.csv:1"));

@@ -8,6 +8,7 @@
 
 /* A held-out score is better by this much, or it is the same: less than the noise of a thousand problems. */
 #define BETTER 0.002
+#define BETTER_PROBLEMS 1000.0
 
 const char *const wz_alarm_names[WZ_ALARM_KINDS] = {"reward", "entropy", "answers", "length", "groups"};
 
@@ -76,12 +77,14 @@ unsigned wz_alarm_add_step(wz_alarm *a, const wz_alarm_point *p)
 /* ---- reward against score ---- */
 
 /* Sampled answers get better as the policy explores less, and greedy ones need not: no sign, as long as the sampled ones,
- * verified like these, are no better than these and their rise goes with the reward's. rise: the reward's, of its range. */
+ * verified like these, are no better than these and their rise goes with the reward's. The scores are of different problems:
+ * of few held-out ones their difference is noise that goes as 1 / sqrt(problems). rise: the reward's, of its range. */
 static bool is_explained(const wz_alarm *a, double rise)
 {
+    const double fewer = sqrt(BETTER_PROBLEMS / fmin((double)a->options.problems, BETTER_PROBLEMS));
     const double range = a->largest_ratio - a->least_ratio;
     return a->ratio - a->best_ratio >= 0.5 * rise * range && range > 0.0 &&
-           a->ratio <= a->score + 2.0 * BETTER;
+           a->ratio <= a->score + 2.0 * BETTER * fewer;
 }
 
 /* Closes the rows since the last evaluation. */

@@ -31,6 +31,7 @@ typedef struct wz_alarm_options {
     double dead_groups;   /* groups of equal rewards that are not all optimal */
     double reward_rise;   /* since the best evaluation, as a share of the reward's range so far */
     int64_t evaluations;  /* without a better one */
+    int64_t problems;     /* of each evaluation, at least 1 */
     double solved;        /* held-out score from which low entropy and like answers are as they should be */
     double before;        /* share of GRPO's steps after which the same holds */
 } wz_alarm_options;

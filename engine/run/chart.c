@@ -5,7 +5,8 @@
 #include <string.h>
 
 /* Units of the view box: a chart is shown 330 to 560 pixels wide, so that letters stay readable on a phone. */
-enum { WIDTH = 440, HEIGHT = 250, LEFT = 46, RIGHT = 18, TOP = 10, BOTTOM = 34 };
+enum { WIDTH = 440, HEIGHT = 250, LEFT = 54, RIGHT = 18, TOP = 10, BOTTOM = 34 };
+enum { LOG_TICKS = 48 };
 
 /* From data to the view box. */
 typedef struct frame {
@@ -115,23 +116,67 @@ static void write_number(wz_markup *m, double value, double step)
     }
 }
 
-static void write_axes(wz_markup *m, const wz_chart *chart, const frame *f)
+/* A line across the chart at y, its number to be written beside it. */
+static void begin_grid_line(wz_markup *m, const frame *f, double y)
 {
-    double first = 0.0, step = chart->is_log ? 1.0 : wz_chart_ticks(f->y0, f->y1, 5, &first);
-    if (chart->is_log)
-        first = ceil(f->y0 - 1e-9);
-    for (int i = 0; i <= ticks(first, f->y1, step); i++) {
-        const double y = first + i * step;
-        const double place = at_y(f, chart->is_log ? pow(10.0, y) : y);
-        wz_markup_print(m, "<path class=\"g\" d=\"M%d %.1fH%d\"/><text x=\"%d\" y=\"%.1f\" class=\"e\">",
-                        LEFT, place, WIDTH - RIGHT, LEFT - 6, place + 4);
-        if (chart->is_log)
-            wz_markup_print(m, "%g", pow(10.0, y));
-        else
-            write_number(m, y, step);
+    const double place = at_y(f, y);
+    wz_markup_print(m, "<path class=\"g\" d=\"M%d %.1fH%d\"/><text x=\"%d\" y=\"%.1f\" class=\"e\">", LEFT,
+                    place, WIDTH - RIGHT, LEFT - 6, place + 4);
+}
+
+/* The numbers 1, 2 and 5 times a power of ten within the frame, or the first `factors` kinds of them, as many as there is room
+ * for; returns how many. */
+static int find_log_ticks(const frame *f, int factors, double out[LOG_TICKS])
+{
+    static const double of[] = {1.0, 2.0, 5.0};
+    int count = 0;
+    for (int e = (int)floor(f->y0); e <= (int)ceil(f->y1); e++)
+        for (int k = 0; k < factors && count < LOG_TICKS; k++) {
+            const double at = e + log10(of[k]);
+            if (at >= f->y0 - 1e-9 && at <= f->y1 + 1e-9)
+                out[count++] = of[k] * pow(10.0, e);
+        }
+    return count;
+}
+
+/* Powers of ten; where there are fewer than two of them, 2 and 5 times these, too; where even so, round numbers. */
+static void write_log_axis(wz_markup *m, const frame *f)
+{
+    double at[LOG_TICKS], first = 0.0;
+    int count = find_log_ticks(f, 1, at);
+    if (count < 2)
+        count = find_log_ticks(f, 3, at);
+    for (int i = 0; i < count && count > 1; i++) {
+        begin_grid_line(m, f, at[i]);
+        wz_markup_print(m, "%g</text>\n", at[i]);
+    }
+    const double high = pow(10.0, f->y1), step = wz_chart_ticks(pow(10.0, f->y0), high, 3, &first);
+    for (int i = 0; count < 2 && i <= ticks(first, high, step); i++) {
+        begin_grid_line(m, f, first + i * step);
+        write_number(m, first + i * step, step);
         wz_markup_raw(m, "</text>\n");
     }
-    step = wz_chart_ticks(f->x0, f->x1, 5, &first);
+}
+
+static void write_linear_axis(wz_markup *m, const frame *f)
+{
+    double first = 0.0;
+    const double step = wz_chart_ticks(f->y0, f->y1, 5, &first);
+    for (int i = 0; i <= ticks(first, f->y1, step); i++) {
+        begin_grid_line(m, f, first + i * step);
+        write_number(m, first + i * step, step);
+        wz_markup_raw(m, "</text>\n");
+    }
+}
+
+static void write_axes(wz_markup *m, const wz_chart *chart, const frame *f)
+{
+    double first = 0.0;
+    if (chart->is_log)
+        write_log_axis(m, f);
+    else
+        write_linear_axis(m, f);
+    const double step = wz_chart_ticks(f->x0, f->x1, 5, &first);
     for (int i = 0; i <= ticks(first, f->x1, step); i++) {
         const double x = first + i * step;
         wz_markup_print(m, "<text x=\"%.1f\" y=\"%d\" class=\"m\">", at_x(f, x), HEIGHT - BOTTOM + 15);

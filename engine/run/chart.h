@@ -11,10 +11,11 @@
 #define WZ_CHART_CURVES 24
 #define WZ_CHART_LINES 6
 #define WZ_CHART_COLORS 8
+#define WZ_CHART_LABEL 192 /* bytes */
 
 /* A curve, perhaps with a band. NaN leaves a gap. */
 typedef struct wz_curve {
-    char label[96];
+    char label[WZ_CHART_LABEL];
     int color;    /* 0 .. WZ_CHART_COLORS - 1 */
     bool is_thin; /* behind the others */
     bool has_band;

@@ -64,6 +64,7 @@ static wz_status start_alarms(wz_run *run, wz_error *err)
                                       .dead_groups = c->alarm_dead_groups,
                                       .reward_rise = c->alarm_reward_rise,
                                       .evaluations = c->alarm_evaluations,
+                                      .problems = c->eval_problems,
                                       .solved = c->alarm_solved,
                                       .before = c->alarm_before};
     wz_alarm_start(&run->alarm, &options);

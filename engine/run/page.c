@@ -82,28 +82,6 @@ static void clear_run(wz_page_run *run)
     json_decref(run->grid);
 }
 
-/* Whether two runs differ in their seeds and where they ran alone. */
-static bool are_alike(const wz_config *a, const wz_config *b)
-{
-    wz_config same = *b;
-    same.seed = a->seed;
-    return wz_config_resume_conflict(a, &same) == NULL;
-}
-
-static size_t group_runs(wz_page_run *runs, size_t count)
-{
-    size_t groups = 0;
-    for (size_t r = 0; r < count; r++) {
-        runs[r].group = SIZE_MAX;
-        for (size_t k = 0; k < r && runs[r].group == SIZE_MAX; k++)
-            if (runs[r].has_config && runs[k].has_config && are_alike(&runs[k].config, &runs[r].config))
-                runs[r].group = runs[k].group;
-        if (runs[r].group == SIZE_MAX)
-            runs[r].group = groups++;
-    }
-    return groups;
-}
-
 /* ---- the page ---- */
 
 static void begin_page(wz_markup *m, const wz_page_run *runs, size_t count)
@@ -121,28 +99,34 @@ static void begin_page(wz_markup *m, const wz_page_run *runs, size_t count)
     wz_markup_raw(m, "</style>\n</head>\n<body>\n<main>\n");
 }
 
+static void write_task(wz_markup *m, const wz_config *c)
+{
+    if (c->task_mixture[0] != '\0') {
+        wz_markup_text(m, c->task_mixture);
+        return;
+    }
+    wz_markup_element(m, "b", c->task->name);
+    for (size_t i = 0; i < c->task->option_count; i++) {
+        const wz_task_option *option = &c->task->options[i];
+        if (c->task_values[i] == option->default_value && i != c->task->size_option)
+            continue;
+        wz_markup_text(m, ", ");
+        wz_markup_text(m, option->name);
+        if (option->names != NULL)
+            wz_markup_print(m, " %s", option->names[(size_t)c->task_values[i]]);
+        else
+            wz_markup_print(m, " %g", c->task_values[i]);
+    }
+}
+
 /* What the run was about, in a line. */
 static void write_subject(wz_markup *m, const wz_page_run *run)
 {
     const wz_config *c = &run->config;
     const char *date = json_string_value(json_object_get(run->environment, "date"));
     wz_markup_raw(m, "<p class=\"sub\">");
-    if (run->has_config && c->task_mixture[0] != '\0')
-        wz_markup_text(m, c->task_mixture);
-    else if (run->has_config) {
-        wz_markup_element(m, "b", c->task->name);
-        for (size_t i = 0; i < c->task->option_count; i++) {
-            const wz_task_option *option = &c->task->options[i];
-            if (c->task_values[i] == option->default_value && i != c->task->size_option)
-                continue;
-            wz_markup_text(m, ", ");
-            wz_markup_text(m, option->name);
-            if (option->names != NULL)
-                wz_markup_print(m, " %s", option->names[(size_t)c->task_values[i]]);
-            else
-                wz_markup_print(m, " %g", c->task_values[i]);
-        }
-    }
+    if (run->has_config)
+        write_task(m, c);
     if (run->has_config)
         wz_markup_print(m, " &#183; %lld layers x %lld, %lld problems x %lld completions a step, seed %lld",
                         (long long)c->model.num_hidden_layers, (long long)c->model.hidden_size,
@@ -152,6 +136,20 @@ static void write_subject(wz_markup *m, const wz_page_run *run)
         wz_markup_raw(m, " &#183; ");
         wz_markup_text(m, date);
     }
+    wz_markup_raw(m, "</p>\n");
+}
+
+/* What all of them were about; what they differ in stands below. */
+static void write_common_subject(wz_markup *m, const wz_page_run *runs, size_t count)
+{
+    bool known = true;
+    for (size_t r = 0; r < count; r++)
+        known = known && runs[r].has_config;
+    wz_markup_raw(m, "<p class=\"sub\">");
+    if (wz_page_have_one_task(runs, count))
+        write_task(m, &runs[0].config);
+    else if (known)
+        wz_markup_raw(m, "Their tasks differ: scores are of different problems.");
     wz_markup_raw(m, "</p>\n");
 }
 
@@ -176,9 +174,9 @@ static void write_one(wz_markup *m, const wz_page_run *run, const wz_page_evalua
 static void write_several(wz_markup *m, const wz_page_run *runs, size_t count, size_t groups)
 {
     wz_markup_print(m, "<h1>%zu runs</h1>\n", count);
-    write_subject(m, &runs[0]);
+    write_common_subject(m, runs, count);
     wz_page_alarms(m, runs, count);
-    wz_page_comparison(m, runs, count);
+    wz_page_comparison(m, runs, count, groups);
     wz_page_curves(m, runs, count, groups, NULL);
     for (size_t r = 0; r < count; r++) {
         wz_markup_raw(m, "<details><summary>");
@@ -222,11 +220,13 @@ wz_status wz_page_write(const char *const *paths, size_t count, const wz_page_op
     wz_page_run *runs = block;
     for (size_t r = 0; status == WZ_OK && r < count; r++)
         status = read_run(paths[r], &runs[r], err);
+    if (status == WZ_OK)
+        status = wz_page_name_runs(runs, count, err);
     if (status == WZ_OK && count == 1)
         status = evaluate(&runs[0], options, &evaluation, &why_not, err);
     if (status == WZ_OK) {
         wz_markup m = {.err = err};
-        const size_t groups = group_runs(runs, count);
+        const size_t groups = wz_page_group_runs(runs, count);
         begin_page(&m, runs, count);
         if (count == 1)
             write_one(&m, &runs[0], &evaluation, why_not.text[0] != '\0' ? why_not.text : NULL);

@@ -17,8 +17,7 @@ static void tile(wz_markup *m, const char *value, const char *what)
     wz_markup_raw(m, "</div>\n");
 }
 
-/* Seconds of all steps; rows may be fewer than steps. */
-static double training_s(const wz_history *h)
+double wz_page_training_s(const wz_history *h)
 {
     const wz_series *series = wz_history_find(h, "step_time");
     double sum = 0.0;
@@ -27,26 +26,7 @@ static double training_s(const wz_history *h)
     return series != NULL ? sum * series->step[series->count - 1] / (double)series->count : NAN;
 }
 
-const char *wz_page_best_baseline(const wz_page_run *run, int kind, double *ratio)
-{
-    const wz_verifier *verifier = run->has_config && run->config.task_mixture[0] == '\0'
-                                      ? wz_verifier_find(run->config.task->name)
-                                      : NULL;
-    const char *best = NULL;
-    char name[144];
-    *ratio = NAN;
-    for (size_t b = 0; verifier != NULL && b < verifier->baseline_count; b++) {
-        (void)snprintf(name, sizeof name, "baselines/%.40s/ratio", verifier->baselines[b].name);
-        const double value = wz_history_last(&run->history, name);
-        if ((int)verifier->baselines[b].kind == kind && !isnan(value) && !(value <= *ratio)) {
-            *ratio = value;
-            best = verifier->baselines[b].name;
-        }
-    }
-    return best;
-}
-
-static double step_of_largest(const wz_history *h, const char *name)
+double wz_page_step_of_largest(const wz_history *h, const char *name)
 {
     const wz_series *series = wz_history_find(h, name);
     size_t best = 0;
@@ -65,7 +45,7 @@ void wz_page_figures(wz_markup *m, const wz_page_run *run)
     if (!isnan(best)) {
         (void)snprintf(value, sizeof value, "%.4f", best);
         (void)snprintf(what, sizeof what, "best held-out score, at step %.0f",
-                       step_of_largest(h, "eval_objective_ratio"));
+                       wz_page_step_of_largest(h, "eval_objective_ratio"));
         tile(m, value, what);
         (void)snprintf(value, sizeof value, "%.4f", wz_history_last(h, "eval_objective_ratio"));
         tile(m, value, "last held-out score");
@@ -79,7 +59,7 @@ void wz_page_figures(wz_markup *m, const wz_page_run *run)
                    verifier != NULL ? verifier->field_algorithm : "");
     if (verifier != NULL && !isnan(percent))
         tile(m, value, what);
-    const char *name = wz_page_best_baseline(run, WZ_BASELINE_ALGORITHM, &ratio);
+    const char *name = wz_page_best_baseline(run, 1, WZ_BASELINE_ALGORITHM, &ratio);
     (void)snprintf(value, sizeof value, "%.4f", ratio);
     (void)snprintf(what, sizeof what, "%.60s, the best algorithm", name != NULL ? name : "");
     if (name != NULL)
@@ -93,8 +73,8 @@ void wz_page_figures(wz_markup *m, const wz_page_run *run)
     else
         (void)snprintf(what, sizeof what, "steps%s", goes_on ? ", so far" : "");
     tile(m, value, what);
-    wz_format_duration(training_s(h), value);
-    if (!isnan(training_s(h)))
+    wz_format_duration(wz_page_training_s(h), value);
+    if (!isnan(wz_page_training_s(h)))
         tile(m, value, "in steps");
     const double tokens = wz_history_last(h, "num_tokens");
     (void)snprintf(value, sizeof value, "%.3g M", tokens / 1e6);
@@ -266,101 +246,4 @@ void wz_page_about(wz_markup *m, const wz_page_run *run)
     write_config(m, run);
     write_environment(m, run->environment);
     write_commands(m, run);
-}
-
-/* ---- several runs ---- */
-
-static void write_differences(wz_markup *m, const wz_page_run *runs, size_t count)
-{
-    wz_markup_raw(m, "<h2>Keys that differ</h2>\n<div class=\"wide\"><table class=\"left\"><tr><th>key</th>");
-    for (size_t r = 0; r < count; r++)
-        wz_markup_element(m, "th", runs[r].name);
-    wz_markup_raw(m, "</tr>\n");
-    for (size_t i = 0; i < wz_config_key_count; i++) {
-        const wz_config_place place = {.key = &wz_config_keys[i]};
-        bool same = true;
-        for (size_t r = 1; place.key->type != WZ_KEY_HEADING && r < count; r++)
-            same = same && wz_config_equal_at(&runs[0].config, &runs[r].config, &place);
-        if (same || strcmp(place.key->name, "output_dir") == 0)
-            continue;
-        wz_markup_print(m, "<tr><td><code>%s</code></td>", place.key->name);
-        for (size_t r = 0; r < count; r++) {
-            wz_text value = {0};
-            const wz_status status = wz_config_format(&runs[r].config, &place, &value, m->err);
-            if (status == WZ_OK)
-                wz_markup_element(m, "td", value.data);
-            else
-                m->status = status;
-            wz_text_clear(&value);
-        }
-        wz_markup_raw(m, "</tr>\n");
-    }
-    wz_markup_raw(m, "</table></div>\n");
-}
-
-static void write_cell(wz_markup *m, const char *format, double value)
-{
-    char text[64];
-    (void)snprintf(text, sizeof text, "%.*f", format[0] - '0', value);
-    wz_markup_element(m, "td", isnan(value) ? "-" : text);
-}
-
-/* Mean and deviation of the best scores of each group of two or more. */
-static void write_groups(wz_markup *m, const wz_page_run *runs, size_t count)
-{
-    for (size_t first = 0; first < count; first++) {
-        double sum = 0.0, squares = 0.0;
-        size_t members = 0;
-        for (size_t r = 0; r < count; r++) {
-            const double best = wz_history_largest(&runs[r].history, "eval_objective_ratio");
-            if (runs[r].group != runs[first].group || isnan(best))
-                continue;
-            if (r < first)
-                members = count + 1; /* it had its line */
-            const double change = best - (members > 0 ? sum / (double)members : 0.0);
-            sum += best;
-            members++;
-            squares += change * (best - sum / (double)members);
-        }
-        if (members < 2 || members > count)
-            continue;
-        wz_markup_raw(m, "<p>");
-        wz_markup_text(m, runs[first].name);
-        wz_markup_print(
-            m,
-            " and %zu more that differ in their seeds: best held-out score %.4f in the mean, standard "
-            "deviation %.4f.</p>\n",
-            members - 1, sum / (double)members, sqrt(squares / (double)(members - 1)));
-    }
-}
-
-void wz_page_comparison(wz_markup *m, const wz_page_run *runs, size_t count)
-{
-    bool all_known = true;
-    wz_markup_raw(
-        m, "<div class=\"wide\"><table><tr><th>run</th><th>seed</th><th>steps</th><th>best held-out</th>"
-           "<th>at step</th><th>last held-out</th><th>reward</th><th>entropy</th><th>time</th>"
-           "<th>alarms</th></tr>\n");
-    for (size_t r = 0; r < count; r++) {
-        const wz_history *h = &runs[r].history;
-        char duration[32];
-        all_known = all_known && runs[r].has_config;
-        wz_markup_raw(m, "<tr>");
-        wz_markup_element(m, "td", runs[r].name);
-        write_cell(m, "0", runs[r].has_config ? (double)runs[r].config.seed : NAN);
-        write_cell(m, "0", h->last_step);
-        write_cell(m, "4", wz_history_largest(h, "eval_objective_ratio"));
-        write_cell(m, "0", step_of_largest(h, "eval_objective_ratio"));
-        write_cell(m, "4", wz_history_last(h, "eval_objective_ratio"));
-        write_cell(m, "4", wz_history_last(h, "reward"));
-        write_cell(m, "3", wz_history_last(h, "entropy"));
-        wz_format_duration(training_s(h), duration);
-        wz_markup_element(m, "td", duration);
-        write_cell(m, "0", (double)h->alarm_count);
-        wz_markup_raw(m, "</tr>\n");
-    }
-    wz_markup_raw(m, "</table></div>\n");
-    write_groups(m, runs, count);
-    if (all_known)
-        write_differences(m, runs, count);
 }

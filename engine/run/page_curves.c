@@ -154,22 +154,6 @@ static bool add_curve(wz_chart *chart, const wz_page_run *runs, size_t count, si
     return true;
 }
 
-/* The name of a group: its run's, or of several the first one's and how many there are. */
-static void name_group(const wz_page_run *runs, size_t count, size_t group, char *out, size_t size)
-{
-    const char *first = NULL;
-    size_t members = 0;
-    for (size_t r = 0; r < count; r++)
-        if (runs[r].group == group) {
-            first = first == NULL ? runs[r].name : first;
-            members++;
-        }
-    if (members == 1)
-        (void)snprintf(out, size, "%s", first);
-    else
-        (void)snprintf(out, size, "%.40s and %zu more (mean, range)", first, members - 1);
-}
-
 /* Whether no curve ever changes: nothing to look at. */
 static bool is_level(const wz_chart *chart)
 {
@@ -189,16 +173,16 @@ static void add_level(wz_chart *chart, const char *label, double value)
     (void)snprintf(line->label, sizeof line->label, "%s", label);
 }
 
-static void add_levels(wz_chart *chart, const wz_page_run *run, const char *reference)
+static void add_levels(wz_chart *chart, const wz_page_run *runs, size_t count, const char *reference)
 {
     double ratio = NAN;
     char label[64];
     (void)snprintf(label, sizeof label, "%.40s 1", reference != NULL ? reference : "reference");
     add_level(chart, label, 1.0);
-    const char *name = wz_page_best_baseline(run, WZ_BASELINE_ALGORITHM, &ratio);
+    const char *name = wz_page_best_baseline(runs, count, WZ_BASELINE_ALGORITHM, &ratio);
     (void)snprintf(label, sizeof label, "%.40s %.3f", name != NULL ? name : "", ratio);
     add_level(chart, label, ratio);
-    name = wz_page_best_baseline(run, WZ_BASELINE_TRIVIAL, &ratio);
+    name = wz_page_best_baseline(runs, count, WZ_BASELINE_TRIVIAL, &ratio);
     (void)snprintf(label, sizeof label, "%.40s %.3f", name != NULL ? name : "", ratio);
     add_level(chart, label, ratio);
 }
@@ -224,7 +208,7 @@ static void add_matching(wz_chart *chart, const wz_page_run *run, const char *st
 static void write_gap(wz_markup *m, const wz_page_run *runs, size_t count, size_t groups,
                       const wz_chart *empty)
 {
-    char label[96] = "";
+    char label[WZ_CHART_LABEL] = "";
     double ratio = NAN;
     wz_chart chart = *empty;
     chart.title = "Held-out gap";
@@ -232,7 +216,7 @@ static void write_gap(wz_markup *m, const wz_page_run *runs, size_t count, size_
     chart.is_log = true;
     for (size_t g = 0; g < groups; g++) {
         if (groups > 1)
-            name_group(runs, count, g, label, sizeof label);
+            wz_page_name_group(runs, count, g, label, sizeof label);
         if (!add_curve(&chart, runs, count, g, "eval_objective_ratio", label, false))
             continue;
         wz_curve *curve = &chart.curves[chart.curve_count - 1];
@@ -245,7 +229,7 @@ static void write_gap(wz_markup *m, const wz_page_run *runs, size_t count, size_
     }
     static const int kinds[] = {WZ_BASELINE_ALGORITHM, WZ_BASELINE_TRIVIAL};
     for (size_t k = 0; k < 2; k++) {
-        const char *name = wz_page_best_baseline(&runs[0], kinds[k], &ratio);
+        const char *name = wz_page_best_baseline(runs, count, kinds[k], &ratio);
         (void)snprintf(label, sizeof label, "%.40s %.3g", name != NULL ? name : "", 1.0 - ratio);
         if (name != NULL && ratio < 1.0)
             add_level(&chart, label, 1.0 - ratio);
@@ -273,7 +257,7 @@ static void write_parts(wz_markup *m, const wz_page_run *run, const wz_chart *em
 static void write_chart(wz_markup *m, const wz_page_run *runs, size_t count, size_t groups, size_t c,
                         const char *reference, const wz_chart *empty)
 {
-    char label[96];
+    char label[WZ_CHART_LABEL];
     wz_chart chart = *empty;
     chart.title = charts[c].title;
     chart.note = charts[c].note;
@@ -283,13 +267,13 @@ static void write_chart(wz_markup *m, const wz_page_run *runs, size_t count, siz
         (void)add_curve(&chart, runs, count, 0, charts[c].figures[f].name, charts[c].figures[f].label,
                         charts[c].figures[f].is_thin);
     for (size_t g = 0; groups > 1 && g < groups; g++) {
-        name_group(runs, count, g, label, sizeof label);
+        wz_page_name_group(runs, count, g, label, sizeof label);
         (void)add_curve(&chart, runs, count, g, charts[c].figures[0].name, label, false);
     }
     if (chart.curve_count == 0 || (!charts[c].may_be_level && is_level(&chart)))
         return;
     if (charts[c].has_levels)
-        add_levels(&chart, &runs[0], reference);
+        add_levels(&chart, runs, count, reference);
     wz_chart_write(m, &chart);
     if (charts[c].has_levels)
         write_gap(m, runs, count, groups, empty);
@@ -335,6 +319,13 @@ void wz_page_curves(wz_markup *m, const wz_page_run *runs, size_t count, size_t 
         wz_markup_print(
             m, "<p class=\"note\">Steps 1 to %.0f were supervised; upright lines: GRPO from there on.</p>\n",
             border - 0.5);
+    if (groups < count)
+        wz_markup_raw(m,
+                      "<p class=\"note\">Runs that differ in their seeds alone: their mean and, as a band, "
+                      "their range.</p>\n");
+    if (groups > WZ_CHART_CURVES)
+        wz_markup_print(m, "<p class=\"note\">Charts show the first %d of %zu.</p>\n", WZ_CHART_CURVES,
+                        groups);
     wz_markup_raw(m, "<div class=\"grid\">\n");
     for (size_t c = 0; c < sizeof charts / sizeof *charts; c++)
         write_chart(m, runs, count, groups, c, reference, &empty);

@@ -13,7 +13,7 @@
 
 typedef struct wz_page_run {
     char path[WZ_PATH_MAX];
-    const char *name; /* last part of the path */
+    const char *name; /* last part of the path, or as many as tell it from the page's other runs */
     wz_history history;
     wz_text config_text; /* config.yaml; empty: none */
     wz_config config;    /* if has_config */
@@ -21,7 +21,7 @@ typedef struct wz_page_run {
     wz_error config_failure; /* why not */
     json_t *environment;     /* NULL: none */
     json_t *grid;            /* RUN/grid.json, from `wavezero eval --grid --json`; NULL: none */
-    size_t group;            /* runs of one group differ in seed and where they ran alone */
+    size_t group;            /* runs of one group differ in their seeds, and in where they ran, alone */
 } wz_page_run;
 
 /* What the best checkpoint answered: of one task, or of a part of a mixture. */
@@ -51,7 +51,7 @@ void wz_page_curves(wz_markup *m, const wz_page_run *runs, size_t count, size_t 
                     const char *reference);
 void wz_page_figures(wz_markup *m, const wz_page_run *run);
 void wz_page_alarms(wz_markup *m, const wz_page_run *runs, size_t count);
-void wz_page_comparison(wz_markup *m, const wz_page_run *runs, size_t count);
+void wz_page_comparison(wz_markup *m, const wz_page_run *runs, size_t count, size_t groups);
 void wz_page_about(wz_markup *m, const wz_page_run *run);
 void wz_page_grid(wz_markup *m, const json_t *grid);
 wz_status wz_page_evaluate(const wz_page_run *run, const wz_page_options *options, wz_page_evaluation *out,
@@ -72,7 +72,21 @@ bool wz_page_curve(const wz_page_run *runs, size_t count, size_t group, const ch
 /* Supervised steps at the run's start; 0: none. */
 double wz_page_supervised_steps(const wz_page_run *run);
 
-/* The largest of the run's baselines of a kind; NULL: none is known. */
-const char *wz_page_best_baseline(const wz_page_run *run, int kind, double *ratio);
+/* Names by which runs are told apart. WZ_ERR_USAGE: one is given twice. */
+wz_status wz_page_name_runs(wz_page_run *runs, size_t count, wz_error *err);
+/* Numbers the groups from 0; returns how many there are. */
+size_t wz_page_group_runs(wz_page_run *runs, size_t count);
+/* The name of its run; of several the one that they share ("lr-0.1, 3 seeds" of a sweep), or the first one's. */
+void wz_page_name_group(const wz_page_run *runs, size_t count, size_t group, char *out, size_t size);
+/* Whether all have the same problems, seeds aside: family, options, mixture. */
+bool wz_page_have_one_task(const wz_page_run *runs, size_t count);
+
+/* The largest of the baselines of a kind, means over the runs; NULL: none is known, or the runs' tasks differ. */
+const char *wz_page_best_baseline(const wz_page_run *runs, size_t count, int kind, double *ratio);
+
+/* Seconds of all steps, where rows may be fewer than steps; NaN: unknown. */
+double wz_page_training_s(const wz_history *history);
+/* The step of a series' largest value; NaN: there is no such series. */
+double wz_page_step_of_largest(const wz_history *history, const char *name);
 
 #endif

@@ -47,8 +47,8 @@ const char *const wz_page_style[] = {
     ".b.c0,.d.c0,.f0{fill:var(--c0)}.b.c1,.d.c1,.f1{fill:var(--c1)}.b.c2,.d.c2,.f2{fill:var(--c2)}"
     ".b.c3,.d.c3{fill:var(--c3)}.b.c4,.d.c4{fill:var(--c4)}.b.c5,.d.c5{fill:var(--c5)}"
     ".b.c6,.d.c6{fill:var(--c6)}.b.c7,.d.c7{fill:var(--c7)}\n",
-    ".legend{margin:0 0 2px;font-size:.82rem;color:var(--soft)}.legend "
-    "span{white-space:nowrap;margin-right:10px}"
+    ".legend{margin:0 0 2px;font-size:.82rem;color:var(--soft);overflow-wrap:anywhere}.legend "
+    "span{display:inline-block;max-width:100%;margin-right:10px}"
     ".legend span::before{content:'';display:inline-block;width:12px;height:3px;border-radius:2px;"
     "margin-right:5px;vertical-align:middle;background:currentColor}"
     ".legend .s0::before{background:var(--c0)}.legend .s1::before{background:var(--c1)}"
@@ -58,9 +58,11 @@ const char *const wz_page_style[] = {
     ".wide{overflow-x:auto}table{border-collapse:collapse;font-size:.9rem;font-variant-numeric:tabular-nums}"
     "th,td{padding:4px 10px;text-align:right;border-bottom:1px solid var(--line);white-space:nowrap}"
     "th{font-weight:600;color:var(--soft)}td:first-child,th:first-child,.left td,.left th{text-align:left}"
-    ".left td{white-space:normal;overflow-wrap:anywhere}tr.own td{font-weight:600}tr.changed "
+    ".left td{white-space:normal;min-width:5.5em}.left td:first-child{white-space:nowrap}"
+    ".left td:not(:first-child){overflow-wrap:anywhere}tr.own td{font-weight:600}tr.changed "
     "td{font-weight:600}"
     "tr.changed td:first-child::before{content:'\\25CF';color:var(--c1);margin-right:6px}"
+    "@media(max-width:600px){.runs td:first-child{white-space:normal;overflow-wrap:anywhere;min-width:10em}}"
     ".bar{display:inline-block;height:9px;border-radius:2px;background:var(--c0);vertical-align:middle}\n",
     ".alarm{border:1px solid var(--warn);background:var(--warnbg);border-radius:8px;padding:8px "
     "14px;margin:14px 0}"

@@ -14,7 +14,7 @@ typedef enum wz_figure_kind {
     WZ_FIGURE_NUMBER,
     WZ_FIGURE_INTEGER,
     WZ_FIGURE_OPTIONAL, /* left out of JSON where it is NaN */
-    WZ_FIGURE_LIST      /* in JSON alone */
+    WZ_FIGURE_LIST      /* an array in JSON; elsewhere a figure for each number, "name/1" the first */
 } wz_figure_kind;
 
 typedef struct wz_figure {

@@ -132,30 +132,39 @@ static const char *state_of(const wz_sweep_run *run)
     return run->failed ? "failed" : names[run->state];
 }
 
-wz_status wz_sweep_write_csv(const wz_sweep_result *result, wz_text *out, wz_error *err)
+static wz_status write_csv_run(const wz_sweep_result *result, size_t r, wz_text *out, wz_error *err)
 {
     char number[WZ_JSON_NUMBER_MAX];
-    const wz_sweep *sweep = result->sweep;
+    const wz_sweep_run *run = &result->sweep->runs[r];
+    wz_status status = write_csv_text(result->sweep->grid.points[run->point].name.data, out, err);
+    if (status == WZ_OK)
+        status = wz_text_printf(out, err, ",%lld,%s", (long long)run->seed, state_of(run));
+    for (size_t f = 0; status == WZ_OK && f < result->figures; f++) {
+        const double value = result->values[r * result->figures + f];
+        number[0] = '\0';
+        if (isfinite(value))
+            wz_json_format_number(value, number);
+        status = wz_text_printf(out, err, ",%s", number);
+    }
+    if (status == WZ_OK)
+        status = wz_text_append(out, ",", 1, err);
+    if (status == WZ_OK)
+        status = write_csv_text(run->name, out, err);
+    return status == WZ_OK ? wz_text_append(out, "\n", 1, err) : status;
+}
+
+wz_status wz_sweep_write_csv(const wz_sweep_result *result, wz_text *out, wz_error *err)
+{
     wz_status status = wz_text_printf(out, err, "point,seed,state,final,best,step_time");
-    for (size_t m = 0; status == WZ_OK && m < result->metric_count; m++)
-        status = wz_text_printf(out, err, ",%s", result->metrics[m]);
+    for (size_t m = 0; status == WZ_OK && m < result->metric_count; m++) {
+        status = wz_text_append(out, ",", 1, err);
+        if (status == WZ_OK)
+            status = write_csv_text(result->metrics[m], out, err);
+    }
     if (status == WZ_OK)
         status = wz_text_printf(out, err, ",directory\n");
-    for (size_t r = 0; status == WZ_OK && r < sweep->run_count; r++) {
-        const wz_sweep_run *run = &sweep->runs[r];
-        status = write_csv_text(sweep->grid.points[run->point].name.data, out, err);
-        if (status == WZ_OK)
-            status = wz_text_printf(out, err, ",%lld,%s", (long long)run->seed, state_of(run));
-        for (size_t f = 0; status == WZ_OK && f < result->figures; f++) {
-            const double value = result->values[r * result->figures + f];
-            number[0] = '\0';
-            if (isfinite(value))
-                wz_json_format_number(value, number);
-            status = wz_text_printf(out, err, ",%s", number);
-        }
-        if (status == WZ_OK)
-            status = wz_text_printf(out, err, ",%s\n", run->name);
-    }
+    for (size_t r = 0; status == WZ_OK && r < result->sweep->run_count; r++)
+        status = write_csv_run(result, r, out, err);
     return status;
 }
 

@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "engine/core/json.h"
@@ -9,13 +10,18 @@
 
 #define HEADER_LIMIT (1u << 18)
 
-/* "step" and the names; names have no commas: they are ours, or families' that were checked to be words. */
+/* "step" and the names, a list's numbers as "list/1", "list/2", ... (as in TensorBoard's files); wz_row leaves no commas in
+ * them. */
 static wz_status write_header(const wz_row *names, wz_text *out, wz_error *err)
 {
     wz_status status = wz_text_append(out, "step", 4, err);
-    for (size_t i = 0; status == WZ_OK && i < names->count; i++)
-        if (names->figures[i].kind != WZ_FIGURE_LIST)
-            status = wz_text_printf(out, err, ",%s", names->figures[i].name);
+    for (size_t i = 0; status == WZ_OK && i < names->count; i++) {
+        const wz_figure *figure = &names->figures[i];
+        if (figure->kind != WZ_FIGURE_LIST)
+            status = wz_text_printf(out, err, ",%s", figure->name);
+        for (size_t k = 0; status == WZ_OK && figure->kind == WZ_FIGURE_LIST && k < figure->count; k++)
+            status = wz_text_printf(out, err, ",%s/%zu", figure->name, k + 1);
+    }
     return status;
 }
 
@@ -75,17 +81,34 @@ wz_status wz_table_open(wz_table *table, const char *run_dir, uint64_t offset, c
     return status;
 }
 
-/* Columns mostly come in the order of the figures: the search goes on where the last one ended. */
-static const wz_figure *find(const wz_row *row, const char *name, size_t *at)
+/* A figure's number for a column, "name" or "list/3"; false: it has none. */
+static bool has_number(const wz_figure *figure, const char *column, double *value)
 {
+    const size_t length = strlen(figure->name);
+    *value = figure->value;
+    if (figure->kind != WZ_FIGURE_LIST)
+        return strcmp(figure->name, column) == 0;
+    if (strncmp(figure->name, column, length) != 0 || column[length] != '/')
+        return false;
+    const unsigned long number = strtoul(column + length + 1, NULL, 10);
+    if (number < 1 || number > figure->count)
+        return false;
+    *value = figure->list[number - 1];
+    return true;
+}
+
+/* Columns mostly come in the order of the figures: the search goes on where the last one ended. NaN: the row has none. */
+static double find(const wz_row *row, const char *column, size_t *at)
+{
+    double value = NAN;
     for (size_t i = 0; i < row->count; i++) {
-        const wz_figure *figure = &row->figures[(*at + i) % row->count];
-        if (figure->kind != WZ_FIGURE_LIST && strcmp(figure->name, name) == 0) {
-            *at = (*at + i + 1) % row->count;
-            return figure;
+        const size_t place = (*at + i) % row->count;
+        if (has_number(&row->figures[place], column, &value)) {
+            *at = place;
+            return value;
         }
     }
-    return NULL;
+    return NAN;
 }
 
 wz_status wz_table_add_row(wz_table *table, const wz_row *row, wz_error *err)
@@ -97,10 +120,10 @@ wz_status wz_table_add_row(wz_table *table, const wz_row *row, wz_error *err)
     const char *name = table->header.data;
     for (size_t c = 1; status == WZ_OK && c < table->columns; c++) {
         name += strlen(name) + 1;
-        const wz_figure *figure = find(row, name, &at);
+        const double value = find(row, name, &at);
         number[0] = '\0';
-        if (figure != NULL && isfinite(figure->value))
-            wz_json_format_number(figure->value, number);
+        if (isfinite(value))
+            wz_json_format_number(value, number);
         status = wz_text_printf(&table->line, err, ",%s", number);
     }
     if (status == WZ_OK)

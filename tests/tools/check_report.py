@@ -6,6 +6,7 @@ pictures have a size. Exit status 77: there is no browser.
 
     python3 tests/tools/check_report.py build/wavezero tests/data/config/tiny.yaml
 """
+import glob
 import html
 import json
 import os
@@ -100,6 +101,10 @@ def main():
             check(browser, name, f"{folder}/{name}/report.html", folder, headings)
         run("report", *(f"{folder}/{name}" for name in ("mixture", "taught", "tries")), "-o", folder + "/all.html")
         check(browser, "several runs", folder + "/all.html", folder, ["Keys that differ"])
+        run("sweep", config, "device=cpu", "eval_problems=8", "max_steps=2", "learning_rate=0.001,0.002",
+            "num_generations=4,8", "lr_scheduler_type=cosine,constant", "seed=1,2", "--output-dir", folder + "/sweep")
+        run("report", *sorted(glob.glob(folder + "/sweep/*/")), "-o", folder + "/sweep.html")
+        check(browser, "a sweep", folder + "/sweep.html", folder, ["Keys that differ"])
     return int(failed > 0)
 
 
