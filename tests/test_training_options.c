@@ -270,6 +270,27 @@ START_TEST(slices_of_a_rollout_have_an_update_each)
 }
 END_TEST
 
+/* bnpo averages over what an update accumulates (TRL divides each slice's sum by its own tokens). Completions have one length
+ * or another here, as a second candidate is tried or not, so that the cut shows. */
+START_TEST(slices_of_an_update_are_micro_batches_of_bnpo)
+{
+#define BNPO "train " SMALL "max_steps=2 loss_type=bnpo verifier_tries=2 log_completions_steps=1 "
+    program_succeed(&p, BNPO "output_dir=@/one");
+    program_succeed(&p, BNPO "output_dir=@/four gradient_accumulation_steps=4");
+    program_succeed(&p, BNPO "output_dir=@/cut per_device_train_batch_size=16");
+    program_succeed(&p, BNPO "output_dir=@/given gradient_accumulation_steps=4 "
+                             "per_device_train_batch_size=64");
+    assert_same_run(&p, "four", "cut", 2);
+    assert_same_run(&p, "one", "given", 2);
+    ck_assert_double_ne(metric("four", 1, "loss"), metric("one", 1, "loss"));
+    program_succeed(&p, BNPO "output_dir=@/eight steps_per_generation=8 gradient_accumulation_steps=4");
+    program_succeed(&p, BNPO "output_dir=@/eighth steps_per_generation=8 gradient_accumulation_steps=4 "
+                             "per_device_train_batch_size=8");
+    assert_same_run(&p, "eight", "eighth", 2);
+#undef BNPO
+}
+END_TEST
+
 /* Those that clip in ways of their own. */
 START_TEST(loss_variants_train)
 {
@@ -294,6 +315,7 @@ int main(void)
     tcase_add_test(tests, parameter_groups_have_rates_and_decay_of_their_own);
     tcase_add_test(tests, dynamic_sampling_replaces_problems_that_teach_nothing);
     tcase_add_test(tests, slices_of_a_rollout_have_an_update_each);
+    tcase_add_test(tests, slices_of_an_update_are_micro_batches_of_bnpo);
     tcase_add_loop_test(tests, loss_variants_train, 0, 2);
     suite_add_tcase(suite, tests);
     return run_suite(suite);
