@@ -291,6 +291,29 @@ START_TEST(slices_of_an_update_are_micro_batches_of_bnpo)
 }
 END_TEST
 
+/* An answer of four links takes a token each and the closing tag: five. */
+START_TEST(limit_that_cuts_every_answer_is_named)
+{
+    static const struct {
+        const char *options, *limit, *remedy; /* NULL: nothing is said */
+    } limits[] = {
+        {"max_completion_length=4", "(4) cut 100% of the completions,", ": raise it\n"},
+        {"max_completion_length=12 thinking_budget=8", "(12) cut ", ": raise it, or lower thinking_budget\n"},
+        {"max_completion_length=5", NULL, NULL},
+        {"max_completion_length=4 answer_grammar=false", NULL, NULL}, /* it may learn to be brief */
+    };
+    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
+        program_succeed(&p, "train " SMALL "max_steps=2 output_dir=@/run --overwrite %s", limits[i].options);
+        const char *said = strstr(p.log, "step 1: max_completion_length");
+        ck_assert_int_eq(said != NULL, limits[i].limit != NULL);
+        if (said != NULL) {
+            ck_assert_ptr_nonnull(strstr(said, limits[i].limit));
+            ck_assert_ptr_nonnull(strstr(said, limits[i].remedy));
+        }
+    }
+}
+END_TEST
+
 /* Those that clip in ways of their own. */
 START_TEST(loss_variants_train)
 {
@@ -316,6 +339,7 @@ int main(void)
     tcase_add_test(tests, dynamic_sampling_replaces_problems_that_teach_nothing);
     tcase_add_test(tests, slices_of_a_rollout_have_an_update_each);
     tcase_add_test(tests, slices_of_an_update_are_micro_batches_of_bnpo);
+    tcase_add_test(tests, limit_that_cuts_every_answer_is_named);
     tcase_add_loop_test(tests, loss_variants_train, 0, 2);
     suite_add_tcase(suite, tests);
     return run_suite(suite);
