@@ -569,6 +569,8 @@ START_TEST(check_bad_combination_says_how_to_mend_it)
         {{"gradient_accumulation_steps=2", "steps_per_generation=6"},
          "(3) updates cannot share the 128 problems"},
         {{"steps_per_generation=2", "per_device_train_batch_size=48"}, "must divide the 512 completions"},
+        {{"loss_type=bnpo", "gradient_accumulation_steps=3"},
+         "each of the 3 slices of a rollout is a micro-batch"},
         {{"eval_ema=true"}, "eval_ema is true, but ema_decay is 0"},
         {{"model.tie_word_embeddings=true", "model.zero_init_head=false", "head_learning_rate_ratio=2"},
          "set embedding_learning_rate_ratio"},

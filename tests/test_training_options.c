@@ -270,6 +270,50 @@ START_TEST(slices_of_a_rollout_have_an_update_each)
 }
 END_TEST
 
+/* bnpo averages over what an update accumulates (TRL divides each slice's sum by its own tokens). Completions have one length
+ * or another here, as a second candidate is tried or not, so that the cut shows. */
+START_TEST(slices_of_an_update_are_micro_batches_of_bnpo)
+{
+#define BNPO "train " SMALL "max_steps=2 loss_type=bnpo verifier_tries=2 log_completions_steps=1 "
+    program_succeed(&p, BNPO "output_dir=@/one");
+    program_succeed(&p, BNPO "output_dir=@/four gradient_accumulation_steps=4");
+    program_succeed(&p, BNPO "output_dir=@/cut per_device_train_batch_size=16");
+    program_succeed(&p, BNPO "output_dir=@/given gradient_accumulation_steps=4 "
+                             "per_device_train_batch_size=64");
+    assert_same_run(&p, "four", "cut", 2);
+    assert_same_run(&p, "one", "given", 2);
+    ck_assert_double_ne(metric("four", 1, "loss"), metric("one", 1, "loss"));
+    program_succeed(&p, BNPO "output_dir=@/eight steps_per_generation=8 gradient_accumulation_steps=4");
+    program_succeed(&p, BNPO "output_dir=@/eighth steps_per_generation=8 gradient_accumulation_steps=4 "
+                             "per_device_train_batch_size=8");
+    assert_same_run(&p, "eight", "eighth", 2);
+#undef BNPO
+}
+END_TEST
+
+/* An answer of four links takes a token each and the closing tag: five. */
+START_TEST(limit_that_cuts_every_answer_is_named)
+{
+    static const struct {
+        const char *options, *limit, *remedy; /* NULL: nothing is said */
+    } limits[] = {
+        {"max_completion_length=4", "(4) cut 100% of the completions,", ": raise it\n"},
+        {"max_completion_length=12 thinking_budget=8", "(12) cut ", ": raise it, or lower thinking_budget\n"},
+        {"max_completion_length=5", NULL, NULL},
+        {"max_completion_length=4 answer_grammar=false", NULL, NULL}, /* it may learn to be brief */
+    };
+    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
+        program_succeed(&p, "train " SMALL "max_steps=2 output_dir=@/run --overwrite %s", limits[i].options);
+        const char *said = strstr(p.log, "step 1: max_completion_length");
+        ck_assert_int_eq(said != NULL, limits[i].limit != NULL);
+        if (said != NULL) {
+            ck_assert_ptr_nonnull(strstr(said, limits[i].limit));
+            ck_assert_ptr_nonnull(strstr(said, limits[i].remedy));
+        }
+    }
+}
+END_TEST
+
 /* Those that clip in ways of their own. */
 START_TEST(loss_variants_train)
 {
@@ -294,6 +338,8 @@ int main(void)
     tcase_add_test(tests, parameter_groups_have_rates_and_decay_of_their_own);
     tcase_add_test(tests, dynamic_sampling_replaces_problems_that_teach_nothing);
     tcase_add_test(tests, slices_of_a_rollout_have_an_update_each);
+    tcase_add_test(tests, slices_of_an_update_are_micro_batches_of_bnpo);
+    tcase_add_test(tests, limit_that_cuts_every_answer_is_named);
     tcase_add_loop_test(tests, loss_variants_train, 0, 2);
     suite_add_tcase(suite, tests);
     return run_suite(suite);

@@ -190,6 +190,8 @@ wz_status wz_config_stages(const wz_config *config, wz_mixture *mixture, wz_stag
 /* Whether headroom_min and headroom_max, success_min and success_max leave anything out. */
 bool wz_config_filters_headroom(const wz_config *config);
 bool wz_config_bounds_success(const wz_config *config);
+/* Slices of a rollout; gradient_accumulation_steps of them make an update. */
+int64_t wz_config_slices(const wz_config *config);
 /* Numbers of generated problems that are set aside for each problem of a step. */
 int64_t wz_config_numbers_each(const wz_config *config);
 /* Whole-configuration checks: ranges across keys, divisibility, task values, model sizes. */

@@ -72,11 +72,15 @@ static wz_status check_entropy(const wz_config *c, wz_error *err)
     return WZ_OK;
 }
 
+int64_t wz_config_slices(const wz_config *c)
+{
+    return c->steps_per_generation > 0 ? c->steps_per_generation : c->gradient_accumulation_steps;
+}
+
 /* Optimiser batches hold whole problems; so do micro-batches, and none lies in two. */
 static wz_status check_slices(const wz_config *c, wz_error *err)
 {
-    const int64_t slices =
-        c->steps_per_generation > 0 ? c->steps_per_generation : c->gradient_accumulation_steps;
+    const int64_t slices = wz_config_slices(c);
     const int64_t problems = c->generation_batch_size / c->num_generations;
     if (slices % c->gradient_accumulation_steps != 0)
         return wz_fail(
@@ -96,6 +100,14 @@ static wz_status check_slices(const wz_config *c, wz_error *err)
         return wz_fail(err, WZ_ERR_USAGE,
                        "per_device_train_batch_size (%lld) must divide the %lld completions of an update",
                        (long long)c->per_device_train_batch_size, (long long)(batch * c->num_generations));
+    if (c->loss_type == WZ_LOSS_BNPO && c->gradient_accumulation_steps > 1 && micro == 0 &&
+        problems % slices != 0)
+        return wz_fail(
+            err, WZ_ERR_USAGE,
+            "with loss_type bnpo each of the %lld slices of a rollout is a micro-batch, but they cannot "
+            "share its %lld problems (generation_batch_size / num_generations) equally: change "
+            "gradient_accumulation_steps, or set per_device_train_batch_size",
+            (long long)slices, (long long)problems);
     return WZ_OK;
 }
 

@@ -189,9 +189,8 @@ const wz_config_key wz_config_keys[] = {
     INTEGER("num_generations", num_generations, "8", 1, 4096, FIXED, "completions of one problem: a group"),
     INTEGER("per_device_train_batch_size", per_device_train_batch_size, "0", 0, MILLION, FIXED,
             "completions per micro-batch, whole groups; 0 = what is fast, fewer where memory is short; "
-            "results depend on it with loss_type bnpo, where 0 = 128, and in their last bits on a GPU, where "
-            "a run "
-            "keeps what it began with"),
+            "results depend on it with loss_type bnpo, where 0 = those of a slice, if an update accumulates "
+            "several, or else 128; and in their last bits on a GPU, where a run keeps what it began with"),
     INTEGER("max_completion_length", max_completion_length, "512", 1, MILLION - 1, FIXED,
             "tokens after which a completion is cut"),
     REAL("temperature", temperature, "1", 0.01, 100.0, FIXED, "of sampling and of every log-probability"),
@@ -204,7 +203,8 @@ const wz_config_key wz_config_keys[] = {
     INTEGER("steps_per_generation", steps_per_generation, "0", 0, MILLION, FIXED,
             "equal slices that a rollout is trained in; 0 = gradient_accumulation_steps"),
     INTEGER("gradient_accumulation_steps", gradient_accumulation_steps, "1", 1, MILLION, FIXED,
-            "slices of one update; divides steps_per_generation, and the quotient is the updates of a pass"),
+            "slices of one update; divides steps_per_generation, and the quotient is the updates of a pass; "
+            "only loss_type bnpo depends on it otherwise: a slice is a micro-batch"),
     BOOLEAN("dynamic_sampling", dynamic_sampling, "false", FIXED,
             "put other problems in place of those whose rewards are all equal, as DAPO does"),
     INTEGER("dynamic_sampling_max_tries", dynamic_sampling_max_tries, "3", 1, 1000, FIXED,

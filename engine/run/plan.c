@@ -55,7 +55,7 @@ static wz_entropy_options entropy_options(const wz_config *c)
 
 static int64_t updates_of_a_pass(const wz_config *c)
 {
-    return c->steps_per_generation > 0 ? c->steps_per_generation / c->gradient_accumulation_steps : 1;
+    return wz_config_slices(c) / c->gradient_accumulation_steps;
 }
 
 static wz_sft_options supervised_options(const wz_config *c)
@@ -251,12 +251,16 @@ static wz_status refuse(const wz_model *model, const wz_trainer_options *options
         plan->is_free_memory ? "end what else uses the GPU (nvidia-smi)" : "raise memory_limit_gb");
 }
 
-/* Completions of a micro-batch. bnpo's results depend on it, so there it may depend on the configuration only. */
+/* Completions of a micro-batch. bnpo's results depend on it, so there it may depend on the configuration only: it is one of the
+ * slices that an update accumulates, as in TRL, or of the usual size where an update has but one. */
 static int64_t micro_batch(const wz_config *config, const wz_backend_info *info)
 {
     if (config->per_device_train_batch_size > 0)
         return config->per_device_train_batch_size;
-    return config->loss_type == WZ_LOSS_BNPO ? BNPO_MICRO_BATCH : info->micro_batch;
+    if (config->loss_type != WZ_LOSS_BNPO)
+        return info->micro_batch;
+    return config->gradient_accumulation_steps > 1 ? config->generation_batch_size / wz_config_slices(config)
+                                                   : BNPO_MICRO_BATCH;
 }
 
 /* No pack reaches past an optimiser batch, and several of these have packs of one size. */

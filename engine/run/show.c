@@ -1,5 +1,6 @@
 /* What a terminal shows of a run while it trains. */
 #include <math.h>
+#include <stdio.h>
 
 #include "engine/run/run.h"
 
@@ -13,6 +14,23 @@ void wz_run_start_panel(wz_run *run)
     run->progress.panel = &run->panel;
 }
 
+/* Where the first step cuts most completions, though the grammar ends them, and the others earn nothing, the limit is too low:
+ * the run would learn nothing, and its alarm waits for alarm.patience. */
+static void warn_of_cuts(wz_run *run, const wz_step_report *r)
+{
+    const wz_config *c = &run->config;
+    char note[200];
+    if (run->state.step != c->sft_steps + 1 || !c->answer_grammar || r->clipped_ratio <= 0.5 ||
+        r->feasible > 0.0)
+        return;
+    (void)snprintf(note, sizeof note,
+                   "step %lld: max_completion_length (%lld) cut %.0f%% of the completions, and no answer is "
+                   "feasible: raise it%s",
+                   (long long)run->state.step, (long long)c->max_completion_length, 100.0 * r->clipped_ratio,
+                   c->thinking_budget > 0 ? ", or lower thinking_budget" : "");
+    wz_progress_message(&run->progress, note);
+}
+
 void wz_run_show_step(wz_run *run, const wz_step_report *r, double completions_per_s)
 {
     wz_panel *panel = &run->panel;
@@ -24,6 +42,7 @@ void wz_run_show_step(wz_run *run, const wz_step_report *r, double completions_p
     panel->completions_per_s = completions_per_s;
     panel->alarms = run->alarm.raised;
     panel->sft_loss = panel->sft_accuracy = panel->pairs_per_s = NAN;
+    warn_of_cuts(run, r);
 }
 
 void wz_run_show_supervised(wz_run *run, const wz_sft_report *r, double pairs_per_s)

@@ -1,7 +1,7 @@
 #!/bin/sh
 # The comparison in README.md, "Which options to choose": GRPO's options one at a time from the presets' own, 600 steps of
-# 16 problems x 16 completions, three seeds; on five links, whose completions all have one length, and on an assignment with
-# two tries before the answer, whose completions have one of two lengths, as the policy stops or goes on.
+# 16 problems x 16 completions, three seeds; on five links (without grammar_coef), whose completions all have one length, and
+# on an assignment with two tries before the answer, whose completions have one of two lengths, as the policy stops or goes on.
 #
 #   scripts/benchmarks/compare-variants.sh [DIR] [option of sweep ...]
 #
@@ -31,7 +31,7 @@ compare() { # name, preset, options of sweep
 }
 
 status=0
-compare k5 k5-onoff.yaml "$@" || status=$?
+compare k5 k5-onoff.yaml grammar_coef=0 "$@" || status=$?
 [ "$status" -le 1 ] || exit "$status" # stopped, or wrong options; runs that failed are no reason
 compare assignment-tries assignment.yaml verifier_tries=2 --metric completions/mean_length "$@" || status=$?
 exit "$status"
