@@ -120,6 +120,7 @@ START_TEST(signal_saves_and_exits_and_resume_goes_on)
     static const int numbers[] = {SIGINT, SIGTERM};
     int status = stop_after_first_row("stopped", numbers[_i]);
     ck_assert_msg(status == 128 + numbers[_i], "exit %d: %s", status, p.log);
+    ck_assert_msg(strstr(p.log, "which is saved; to go on: wavezero resume \"") != NULL, "%s", p.log);
     ck_assert(!wz_path_exists(temporary_path(&p.where, "stopped/checkpoints/step-00000012.h5")));
     program_succeed(&p, "resume @/stopped");
     assert_same_run(&p, "whole", "stopped", STEPS);

@@ -249,6 +249,14 @@ static int interrupted(const wz_run *run)
     return run->io->interrupt != NULL ? (int)*run->io->interrupt : 0;
 }
 
+static void say_how_to_go_on(const wz_run *run)
+{
+    if (run->io->log != NULL)
+        (void)fprintf(run->io->log,
+                      "stopped after step %lld, which is saved; to go on: wavezero resume \"%s\"\n",
+                      (long long)run->state.step, run->directory.path);
+}
+
 /* Steps until max_steps or an interrupt; saves on the way and at the end. */
 static wz_status loop(wz_run *run, int *signal, wz_error *err)
 {
@@ -278,6 +286,8 @@ static wz_status loop(wz_run *run, int *signal, wz_error *err)
     wz_progress_finish(&run->progress, run->state.step, "ratio", run->last_score, NULL, wz_now_s());
     if (status == WZ_OK && !is_saved)
         status = save(run, false, err);
+    if (status == WZ_OK && *signal != 0)
+        say_how_to_go_on(run);
     return status;
 }
 
