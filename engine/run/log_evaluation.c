@@ -67,6 +67,15 @@ static void fill_score(const char *prefix, const wz_score *score, wz_row *row)
     add_all(prefix, values, sizeof values / sizeof *values, row);
 }
 
+static void fill_sums(const wz_run *run, const char *prefix, const wz_completion_sums *sums, wz_row *row)
+{
+    wz_completion_figures figures;
+    wz_completion_sums_finish(sums, &figures);
+    add(prefix, "reward", figures.reward, row);
+    wz_run_fill_completions(run, prefix, &figures, row);
+    add(prefix, "entropy", figures.entropy, row);
+}
+
 /* "baselines/wmmse/ratio": known with a run's first evaluation, since the problems stay the same. */
 static void fill_baselines(const wz_mixture *mixture, size_t p, const wz_evaluation *e, wz_row *row)
 {
@@ -83,14 +92,21 @@ static void fill_baselines(const wz_mixture *mixture, size_t p, const wz_evaluat
 void wz_run_fill_evaluation(const wz_run *run, const wz_evaluation *evaluations, double score, wz_row *row)
 {
     const wz_mixture *mixture = &wz_trainer_settings(run->trainer)->mixture;
+    wz_completion_sums all = evaluations[0].completions;
     char prefix[80];
-    if (mixture->count == 1)
+    if (mixture->count == 1) {
         fill_score("eval_", &evaluations[0].policy, row);
-    else
+    } else {
         wz_row_add(row, "eval_objective_ratio", score);
+        all = (wz_completion_sums){0};
+        for (size_t p = 0; p < mixture->count; p++)
+            wz_completion_sums_mix(&all, &evaluations[p].completions, mixture->parts[p].weight);
+    }
+    fill_sums(run, "eval_", &all, row);
     for (size_t p = 0; mixture->count > 1 && p < mixture->count; p++) {
         (void)snprintf(prefix, sizeof prefix, "eval_%s_", mixture->parts[p].name);
         fill_score(prefix, &evaluations[p].policy, row);
+        fill_sums(run, prefix, &evaluations[p].completions, row);
     }
     for (size_t p = 0; p < mixture->count; p++)
         fill_baselines(mixture, p, &evaluations[p], row);
