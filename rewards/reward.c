@@ -48,19 +48,20 @@ double wz_reward_shaping(const wz_reward_options *options, int64_t step, const w
     return options->shaping * (1 - (double)step / (double)options->shaping_steps) * (1 - verdict->shortfall);
 }
 
-double wz_reward_overlong(int64_t length, int64_t longest, int64_t buffer)
+double wz_reward_overlong(const wz_reward_options *options, int64_t length)
 {
-    const int64_t over = length - (longest - buffer);
+    const int64_t buffer = options->overlong_buffer,
+                  over = length - (options->max_completion_length - buffer);
     if (buffer <= 0 || over <= 0)
         return 0;
-    return over < buffer ? -(double)over / (double)buffer : -1;
+    return options->overlong_penalty * (over < buffer ? -(double)over / (double)buffer : -1);
 }
 
 double wz_reward_total(const wz_reward_options *options, int64_t step, const wz_verdict *verdict,
-                       const wz_reference *reference)
+                       const wz_reference *reference, int64_t length)
 {
     double sum = wz_reward_shaping(options, step, verdict);
     for (size_t i = 0; i < options->count; i++)
         sum += options->weight[i] * wz_reward(options->function[i], verdict, reference);
-    return sum;
+    return sum + wz_reward_overlong(options, length);
 }

@@ -1,4 +1,5 @@
-/* What an answer earns: a weighted sum of reward functions, and shaping while feasibility is still to be learnt.
+/* What an answer earns: a weighted sum of reward functions, shaping while feasibility is still to be learnt, and what its
+ * length costs.
  *
  * With f the objective of the answer, f* the reference's and f0 that of the best trivial policy on the same problem; all
  * are 0 unless the answer is feasible, but for `format`. */
@@ -27,16 +28,19 @@ typedef struct wz_reward_options {
     double weight[WZ_REWARD_FUNCS];
     double shaping;        /* at step 0, at most 0.1 */
     int64_t shaping_steps; /* until it is 0; at least 1 where shaping > 0 */
+    int64_t max_completion_length;
+    int64_t overlong_buffer; /* tokens; 0: none */
+    double overlong_penalty; /* at max_completion_length */
 } wz_reward_options;
 
 /* What shaping adds in a step: shaping (1 - step / shaping_steps) (1 - shortfall), where the shortfall is 0 of a feasible
  * answer and 1 of one that could not be read. So no infeasible answer earns more by it than a feasible one. */
 double wz_reward_shaping(const wz_reward_options *options, int64_t step, const wz_verdict *verdict);
-/* DAPO's soft overlong punishment (Yu et al. 2025, eq. 13), of a completion of `length` tokens where `longest` are allowed: 0
- * up to longest - buffer, then linearly to -1 at longest. buffer 0: always 0. */
-double wz_reward_overlong(int64_t length, int64_t longest, int64_t buffer);
-/* The whole reward but for that. */
+/* DAPO's soft overlong punishment (Yu et al. 2025, eq. 13), of a completion of `length` tokens: 0 up to max_completion_length
+ * - overlong_buffer, then linearly to -overlong_penalty at max_completion_length. No buffer: always 0. */
+double wz_reward_overlong(const wz_reward_options *options, int64_t length);
+/* The whole reward of a completion of `length` tokens. */
 double wz_reward_total(const wz_reward_options *options, int64_t step, const wz_verdict *verdict,
-                       const wz_reference *reference);
+                       const wz_reference *reference, int64_t length);
 
 #endif

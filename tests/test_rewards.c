@@ -323,26 +323,30 @@ END_TEST
 START_TEST(reward_is_the_weighted_sum_and_shaping_shrinks)
 {
     const wz_reference made = {.objective = 4, .decided = 4, .best_trivial = 3};
-    const wz_reward_options options = {
-        5,
-        {WZ_REWARD_RATIO, WZ_REWARD_HEADROOM, WZ_REWARD_FEASIBLE, WZ_REWARD_OPTIMUM, WZ_REWARD_FORMAT},
-        {1, 2, 4, 8, 16},
-        0.1,
-        10};
+    const wz_reward_options options = {.count = 5,
+                                       .function = {WZ_REWARD_RATIO, WZ_REWARD_HEADROOM, WZ_REWARD_FEASIBLE,
+                                                    WZ_REWARD_OPTIMUM, WZ_REWARD_FORMAT},
+                                       .weight = {1, 2, 4, 8, 16},
+                                       .shaping = 0.1,
+                                       .shaping_steps = 10,
+                                       .max_completion_length = 20,
+                                       .overlong_buffer = 8,
+                                       .overlong_penalty = 3};
     const wz_verdict feasible = {.kind = WZ_VERDICT_FEASIBLE, .objective = 3.5},
                      best = {.kind = WZ_VERDICT_FEASIBLE, .objective = 4, .is_optimum = true},
                      violates = {.kind = WZ_VERDICT_INFEASIBLE, .shortfall = 0.25},
                      unreadable = {.kind = WZ_VERDICT_BAD_NUMBER, .shortfall = 1};
-    const double late = wz_reward_total(&options, 10, &feasible, &made);
+    const double late = wz_reward_total(&options, 10, &feasible, &made, 12);
     ck_assert_double_eq(late, 0.875 + 2 * 0.5 + 4 + 16);
-    ck_assert_double_eq(wz_reward_total(&options, 10, &best, &made), 1 + 2 + 4 + 8 + 16);
-    ck_assert_double_eq(wz_reward_total(&options, 10, &violates, &made), 16);
-    ck_assert_double_eq(wz_reward_total(&options, 10, &unreadable, &made), 0);
-    ck_assert_double_eq_tol(wz_reward_total(&options, 0, &feasible, &made) - late, 0.1, 1e-14);
-    ck_assert_double_eq_tol(wz_reward_total(&options, 5, &feasible, &made) - late, 0.05, 1e-14);
+    ck_assert_double_eq(wz_reward_total(&options, 10, &best, &made, 12), 1 + 2 + 4 + 8 + 16);
+    ck_assert_double_eq(wz_reward_total(&options, 10, &violates, &made, 12), 16);
+    ck_assert_double_eq(wz_reward_total(&options, 10, &unreadable, &made, 12), 0);
+    ck_assert_double_eq_tol(wz_reward_total(&options, 0, &feasible, &made, 12) - late, 0.1, 1e-14);
+    ck_assert_double_eq_tol(wz_reward_total(&options, 5, &feasible, &made, 12) - late, 0.05, 1e-14);
     ck_assert_double_eq_tol(wz_reward_shaping(&options, 5, &violates), 0.05 * 0.75, 1e-15);
     ck_assert_double_eq(wz_reward_shaping(&options, 0, &unreadable), 0);
     ck_assert_double_eq(wz_reward_shaping(&options, 11, &feasible), 0);
+    ck_assert_double_eq(wz_reward_total(&options, 10, &best, &made, 14), 31 - 3 * 0.25);
     for (int i = 0; i < WZ_REWARD_FUNCS; i++)
         ck_assert_int_eq(wz_reward_find(wz_reward_names[i]), i);
     ck_assert_ptr_null(wz_reward_names[WZ_REWARD_FUNCS]);

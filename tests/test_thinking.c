@@ -409,13 +409,16 @@ END_TEST
 /* Yu et al. 2025, eq. 13, with L = 20 and a buffer of 8: 0 up to 12, then a line to -1 at 20. */
 START_TEST(overlong_penalty_is_a_line_over_the_buffer)
 {
-    ck_assert_double_eq(wz_reward_overlong(1, 20, 8), 0.0);
-    ck_assert_double_eq(wz_reward_overlong(12, 20, 8), 0.0);
-    ck_assert_double_eq(wz_reward_overlong(14, 20, 8), -0.25);
-    ck_assert_double_eq(wz_reward_overlong(19, 20, 8), -0.875);
-    ck_assert_double_eq(wz_reward_overlong(20, 20, 8), -1.0);
-    ck_assert_double_eq(wz_reward_overlong(25, 20, 8), -1.0);
-    ck_assert_double_eq(wz_reward_overlong(20, 20, 0), 0.0);
+    const wz_reward_options line = {
+        .max_completion_length = 20, .overlong_buffer = 8, .overlong_penalty = 1.0};
+    const wz_reward_options none = {.max_completion_length = 20, .overlong_penalty = 1.0};
+    ck_assert_double_eq(wz_reward_overlong(&line, 1), 0.0);
+    ck_assert_double_eq(wz_reward_overlong(&line, 12), 0.0);
+    ck_assert_double_eq(wz_reward_overlong(&line, 14), -0.25);
+    ck_assert_double_eq(wz_reward_overlong(&line, 19), -0.875);
+    ck_assert_double_eq(wz_reward_overlong(&line, 20), -1.0);
+    ck_assert_double_eq(wz_reward_overlong(&line, 25), -1.0);
+    ck_assert_double_eq(wz_reward_overlong(&none, 20), 0.0);
 }
 END_TEST
 

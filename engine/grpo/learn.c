@@ -303,7 +303,7 @@ wz_status wz_trainer_learn(wz_trainer *trainer, int64_t step, wz_step_report *re
         report->tried = (double)s.tried / problems;
     }
     wz_report_batch(report, trainer->batch, &o->reward, step, trainer->reward);
-    wz_report_thinking(report, trainer->batch, o);
+    wz_report_thinking(report, trainer->batch);
     wz_report_groups(report, trainer->batch, trainer->flat);
     wz_report_losses(report, &s.sums, (double)(o->num_iterations * o->slices) * s.divisor,
                      o->entropy.adaptive ? s.sums.bonus : s.loss.entropy_coef * s.sums.entropy_loss,

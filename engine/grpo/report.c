@@ -120,55 +120,14 @@ void wz_report_losses(wz_step_report *report, const wz_report_sums *sums, double
     report->clip_high_max = sums->clip_high_max;
 }
 
-static void report_lengths(wz_step_report *report, const wz_batch *batch)
+static void report_rows(wz_step_report *report, const wz_batch *batch)
 {
-    double sum = 0.0, terminated = 0.0, count = 0.0;
-    report->min_length = report->terminated_min = INFINITY;
     for (int64_t p = 0; p < batch->pack_count; p++) {
         const wz_pack *pack = batch->packs[p];
-        for (int64_t c = 0; c < pack->completions; c++) {
-            const double length = (double)pack->length[c];
-            sum += length;
-            report->min_length = fmin(report->min_length, length);
-            report->max_length = fmax(report->max_length, length);
-            if (!pack->finished[c])
-                continue;
-            terminated += length;
-            count += 1.0;
-            report->terminated_min = fmin(report->terminated_min, length);
-            report->terminated_max = fmax(report->terminated_max, length);
-        }
         report->rows += pack->segments.rows;
         for (int64_t g = 0; g < pack->groups; g++)
             report->tokens += (double)pack->prompt_length[g];
     }
-    const double all = (double)(batch->groups * batch->generations);
-    report->tokens += sum;
-    report->mean_length = sum / all;
-    report->terminated_mean = count > 0.0 ? terminated / count : 0.0;
-    report->terminated_min = count > 0.0 ? report->terminated_min : 0.0;
-    report->clipped_ratio = 1.0 - count / all;
-}
-
-/* Mean and deviation, over all completions, of each reward function; Welford's update. */
-static void report_functions(wz_step_report *report, const wz_batch *batch, const wz_reward_options *options,
-                             int64_t step)
-{
-    const int64_t count = batch->groups * batch->generations;
-    for (size_t f = 0; f < options->count; f++) {
-        double mean = 0.0, squares = 0.0;
-        for (int64_t c = 0; c < count; c++) {
-            const double value = wz_reward(options->function[f], &batch->verdicts[c],
-                                           &batch->references[c / batch->generations]),
-                         change = value - mean;
-            mean += change / (double)(c + 1);
-            squares += change * (value - mean);
-        }
-        report->reward_mean[f] = mean;
-        report->reward_deviation[f] = count > 1 ? sqrt(squares / (double)(count - 1)) : 0.0;
-    }
-    for (int64_t c = 0; c < count; c++)
-        report->shaping += wz_reward_shaping(options, step, &batch->verdicts[c]) / (double)count;
 }
 
 void wz_report_batch(wz_step_report *report, const wz_batch *batch, const wz_reward_options *options,
@@ -176,7 +135,6 @@ void wz_report_batch(wz_step_report *report, const wz_batch *batch, const wz_rew
 {
     const int64_t count = batch->groups * batch->generations;
     double std_sum = 0.0, mean = 0.0, std = 0.0;
-    wz_mean_std(reward, (size_t)count, &report->reward, &std);
     for (int64_t g = 0; g < batch->groups; g++) {
         wz_mean_std(reward + g * batch->generations, (size_t)batch->generations, &mean, &std);
         std_sum += std;
@@ -191,11 +149,14 @@ void wz_report_batch(wz_step_report *report, const wz_batch *batch, const wz_rew
     }
     report->feasible = (double)feasible / (double)count;
     report->exact_optimum = (double)optimal / (double)count;
-    report_functions(report, batch, options, step);
-    report_lengths(report, batch);
+    wz_completion_sums sums = {0};
+    wz_completion_sums_add(&sums, batch, options, step);
+    wz_completion_sums_finish(&sums, &report->completions);
+    report->tokens += sums.length;
+    report_rows(report, batch);
 }
 
-void wz_report_thinking(wz_step_report *report, const wz_batch *batch, const wz_trainer_options *o)
+void wz_report_thinking(wz_step_report *report, const wz_batch *batch)
 {
     const double all = (double)(batch->groups * batch->generations);
     for (int64_t p = 0; p < batch->pack_count; p++) {
@@ -204,9 +165,6 @@ void wz_report_thinking(wz_step_report *report, const wz_batch *batch, const wz_
             report->think_length += (double)pack->think_length[c] / all;
             report->think_clipped_ratio += (double)pack->think_cut[c] / all;
             report->tries += (double)pack->tries[c] / all;
-            report->overlong +=
-                o->overlong_penalty *
-                wz_reward_overlong(pack->length[c], o->max_completion_length, o->overlong_buffer) / all;
         }
     }
 }

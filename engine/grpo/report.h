@@ -33,8 +33,8 @@ void wz_report_losses(wz_step_report *report, const wz_report_sums *sums, double
 /* Rewards, verdicts and lengths. */
 void wz_report_batch(wz_step_report *report, const wz_batch *batch, const wz_reward_options *options,
                      int64_t step, const double *reward);
-/* Means over completions of what they thought, and of what their lengths cost them. */
-void wz_report_thinking(wz_step_report *report, const wz_batch *batch, const wz_trainer_options *options);
+/* Means over completions of what they thought. */
+void wz_report_thinking(wz_step_report *report, const wz_batch *batch);
 /* flat [groups]: whether a group's rewards are equal. */
 void wz_report_groups(wz_step_report *report, const wz_batch *batch, const uint8_t *flat);
 /* part [groups]: of the mixture. */

@@ -27,8 +27,7 @@ static double reward_of(const wz_trainer *trainer, const wz_step_state *s, const
     const int64_t each = batch->groups_per_pack * batch->generations;
     const int64_t length = batch->packs[completion / each]->length[completion % each];
     return wz_reward_total(&o->reward, (int64_t)s->rollout.step, &batch->verdicts[completion],
-                           &batch->references[completion / batch->generations]) +
-           o->overlong_penalty * wz_reward_overlong(length, o->max_completion_length, o->overlong_buffer);
+                           &batch->references[completion / batch->generations], length);
 }
 
 static wz_status reward_pack(wz_trainer *trainer, wz_step_state *s, int64_t p, wz_error *err)

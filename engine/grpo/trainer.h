@@ -2,7 +2,7 @@
 #ifndef WZ_GRPO_TRAINER_H
 #define WZ_GRPO_TRAINER_H
 
-#include "engine/grpo/batch.h"
+#include "engine/grpo/completions.h"
 #include "engine/grpo/curriculum.h"
 #include "engine/grpo/entropy.h"
 #include "engine/grpo/loss.h"
@@ -11,7 +11,6 @@
 #include "engine/grpo/replay.h"
 #include "engine/grpo/supervise.h"
 #include "engine/grpo/train_set.h"
-#include "rewards/reward.h"
 
 typedef struct wz_trainer_options {
     wz_mixture mixture;
@@ -32,8 +31,6 @@ typedef struct wz_trainer_options {
     int scale_rewards;              /* wz_reward_scale */
     bool leave_one_out, mask_truncated;
     wz_reward_options reward;
-    int64_t overlong_buffer; /* tokens; 0: none */
-    double overlong_penalty;
     double grammar_coef;
     int64_t grammar_generations;
     wz_adamw adamw;
@@ -94,9 +91,8 @@ typedef struct wz_size_report {
 /* What a step measured; NaN: not measured in this step. */
 typedef struct wz_step_report {
     double loss, policy_loss, grammar_loss, grad_norm, learning_rate, entropy_coef;
-    double reward, reward_std, frac_reward_zero_std;
-    double reward_mean[WZ_REWARD_FUNCS], reward_deviation[WZ_REWARD_FUNCS]; /* of each reward function */
-    double shaping, overlong;                                               /* means of what they added */
+    wz_completion_figures completions; /* but their entropy, which is below */
+    double reward_std, frac_reward_zero_std;
     double ratio, feasible, exact_optimum; /* of sampled answers: mean objective ratio, shares */
     double entropy;
     double kl;
@@ -121,8 +117,6 @@ typedef struct wz_step_report {
     wz_size_report sizes[WZ_SIZES_MAX];
     size_t size_count;
     double clip_low_mean, clip_low_min, clip_high_mean, clip_high_max;
-    double mean_length, min_length, max_length, terminated_mean, terminated_min, terminated_max,
-        clipped_ratio;
     double think_length, think_clipped_ratio, tries; /* means; of thinking, the share that its budget cut */
     double logp_difference_mean, logp_difference_max, ratio_min, ratio_mean, ratio_max;
     double tokens; /* completion and prompt tokens of the step */

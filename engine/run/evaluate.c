@@ -275,6 +275,10 @@ static wz_status run_batch(tally *t, wz_policy *policy, int64_t first, int64_t c
     out->model_s += seconds;
     if (status == WZ_OK)
         wz_thought_add(&out->thought, batch);
+    if (status == WZ_OK && o->reward != NULL) {
+        wz_completion_sums_add(&out->completions, batch, o->reward, o->reward_step);
+        wz_completion_sums_add_entropies(&out->completions, batch);
+    }
     for (int64_t g = 0; status == WZ_OK && g < count; g++) {
         take_verdicts(t, batch, g, first + g);
         if (batch->references[g].kind > out->reference_kind)

@@ -7,7 +7,7 @@
 
 #include "engine/core/json.h"
 #include "engine/core/stop.h"
-#include "engine/grpo/batch.h"
+#include "engine/grpo/completions.h"
 
 /* Whether it is known which problems the policy was trained on (engine/run/seen.h). */
 typedef enum wz_seen_state { WZ_SEEN_UNASKED, WZ_SEEN_TOO_MANY, WZ_SEEN_COUNTED } wz_seen_state;
@@ -31,6 +31,8 @@ typedef struct wz_eval_options {
     bool timing;   /* the reference solver and random search in the model's time too, which takes that time */
     wz_seen_state seen_state;
     const uint8_t *seen; /* [problems] if counted: 1 where the policy was trained on the same numbers */
+    const wz_reward_options *reward; /* what completions earn is wanted, too, with their lengths; or NULL */
+    int64_t reward_step;             /* that the rewards are of */
     double *
         ratios; /* [problems] receives each problem's ratio: of the answer, or of the best of samples; or NULL */
 } wz_eval_options;
@@ -86,6 +88,7 @@ typedef struct wz_evaluation {
     bool sampled;             /* the policy's answers are drawn, not greedy */
     bool decodes_freely;      /* without an answer grammar */
     wz_score policy;
+    wz_completion_sums completions; /* with options.reward: of all samples, by these references */
     int64_t samples;
     wz_score greedy, best_of,
         random_best_of; /* with samples >= 2; greedy: unless options.ratios are asked for */

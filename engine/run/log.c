@@ -8,7 +8,6 @@
 /* ---- opening and closing ---- */
 
 static void fill_step(const wz_run *run, const wz_step_report *r, double step_s, wz_row *row);
-static void fill_evaluation(const wz_run *run, const wz_evaluation *evaluations, double score, wz_row *row);
 
 /* Every name that the run's rows may have. */
 static void fill_names(const wz_run *run, wz_row *row)
@@ -18,7 +17,7 @@ static void fill_names(const wz_run *run, wz_row *row)
     memset(nothing, 0, sizeof nothing);
     wz_report_start(&report);
     fill_step(run, &report, NAN, row);
-    fill_evaluation(run, nothing, NAN, row);
+    wz_run_fill_evaluation(run, nothing, NAN, row);
     if (run->config.sft_steps > 0) { /* the others of its names are a step's, too */
         wz_row_add(row, "sft_loss", NAN);
         wz_row_add(row, "sft_token_accuracy", NAN);
@@ -163,24 +162,6 @@ static wz_status log_alarms(wz_run *run, unsigned raised, int64_t step, wz_error
 
 /* ---- a step ---- */
 
-/* "rewards/ratio/mean", ...: each function as it is, unweighted; and what shaping added. */
-static void fill_rewards(const wz_run *run, const wz_step_report *r, wz_row *row)
-{
-    const wz_reward_options *options = &wz_trainer_settings(run->trainer)->reward;
-    char name[64];
-    for (size_t f = 0; f < options->count; f++) {
-        const char *function = wz_reward_names[options->function[f]];
-        (void)snprintf(name, sizeof name, "rewards/%s/mean", function);
-        wz_row_add(row, name, r->reward_mean[f]);
-        (void)snprintf(name, sizeof name, "rewards/%s/std", function);
-        wz_row_add(row, name, r->reward_deviation[f]);
-    }
-    if (options->shaping > 0.0)
-        wz_row_add(row, "rewards/shaping/mean", r->shaping);
-    if (run->config.overlong_buffer > 0)
-        wz_row_add(row, "rewards/overlong/mean", r->overlong);
-}
-
 static void fill_thinking(const wz_run *run, const wz_step_report *r, wz_row *row)
 {
     if (run->config.thinking_budget > 0 || run->config.verifier_tries > 0)
@@ -292,7 +273,7 @@ static void fill_step(const wz_run *run, const wz_step_report *r, double step_s,
         {"epoch", isnan(r->epoch) ? (double)row->step / (double)run->config.max_steps /* of generated ones */
                                   : r->epoch},
         {"num_tokens", run->state.tokens},
-        {"reward", r->reward},
+        {"reward", r->completions.reward},
         {"reward_std", r->reward_std},
         {"frac_reward_zero_std", r->frac_reward_zero_std},
         {"optimality/ratio", r->ratio},
@@ -304,19 +285,12 @@ static void fill_step(const wz_run *run, const wz_step_report *r, double step_s,
         {"clip_ratio/high_mean", r->clip_high_mean},
         {"clip_ratio/high_max", r->clip_high_max},
         {"clip_ratio/region_mean", r->clip_low_mean + r->clip_high_mean},
-        {"completions/mean_length", r->mean_length},
-        {"completions/min_length", r->min_length},
-        {"completions/max_length", r->max_length},
-        {"completions/mean_terminated_length", r->terminated_mean},
-        {"completions/min_terminated_length", r->terminated_min},
-        {"completions/max_terminated_length", r->terminated_max},
-        {"completions/clipped_ratio", r->clipped_ratio},
         {"sampling/importance_sampling_ratio/min", r->ratio_min},
         {"sampling/importance_sampling_ratio/mean", r->ratio_mean},
         {"sampling/importance_sampling_ratio/max", r->ratio_max},
     };
     wz_row_add_all(row, values, sizeof values / sizeof values[0]);
-    fill_rewards(run, r, row);
+    wz_run_fill_completions(run, "", &r->completions, row);
     fill_thinking(run, r, row);
     wz_row_add_optional(row, "kl", r->kl);
     wz_row_add_optional(row, "dynamic_sampling/replaced", r->replaced);
@@ -335,12 +309,12 @@ wz_status wz_run_log_step(wz_run *run, int64_t step, const wz_step_report *r, do
     wz_row_start(&run->row, step + 1, err);
     fill_step(run, r, step_s, &run->row);
     const wz_alarm_point point = {.step = (double)(step + 1),
-                                  .reward = r->reward,
+                                  .reward = r->completions.reward,
                                   .ratio = r->ratio,
                                   .entropy = r->entropy,
                                   .answer_share = r->answer_share,
                                   .reference_share = r->reference_share,
-                                  .clipped_ratio = r->clipped_ratio,
+                                  .clipped_ratio = r->completions.clipped_ratio,
                                   .dead_groups = r->groups_dead};
     const wz_status status = write_row(run, err);
     return status == WZ_OK ? log_alarms(run, wz_alarm_add_step(&run->alarm, &point), step + 1, err) : status;
@@ -348,58 +322,11 @@ wz_status wz_run_log_step(wz_run *run, int64_t step, const wz_step_report *r, do
 
 /* ---- an evaluation ---- */
 
-/* prefix "eval_", or "eval_power_control_" for a part of a mixture. */
-static void fill_score(const char *prefix, const wz_score *score, wz_row *row)
-{
-    const wz_metric values[] = {
-        {"objective_ratio", score->mean},
-        {"ratio_of_means", score->ratio_of_means},
-        {"percent_of_field", score->percent_of_field},
-        {"feasible", score->feasible},
-        {"exact_optimum", score->exact_optimum},
-        {"gap_p99", score->gap_p99},
-    };
-    char name[128];
-    for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
-        (void)snprintf(name, sizeof name, "%s%s", prefix, values[i].name);
-        wz_row_add(row, name, values[i].value);
-    }
-}
-
-/* "baselines/wmmse/ratio": known with a run's first evaluation, since the problems stay the same. */
-static void fill_baselines(const wz_mixture *mixture, size_t p, const wz_evaluation *e, wz_row *row)
-{
-    const wz_verifier *verifier = wz_verifier_find(mixture->parts[p].task->name);
-    char name[128];
-    for (size_t b = 0; verifier != NULL && b < verifier->baseline_count; b++) {
-        (void)snprintf(name, sizeof name, "baselines/%s%s%.40s/ratio",
-                       mixture->count > 1 ? mixture->parts[p].name : "", mixture->count > 1 ? "/" : "",
-                       verifier->baselines[b].name);
-        wz_row_add_optional(row, name, b < e->baseline_count ? e->baselines[b].score.mean : NAN);
-    }
-}
-
-static void fill_evaluation(const wz_run *run, const wz_evaluation *evaluations, double score, wz_row *row)
-{
-    const wz_mixture *mixture = &wz_trainer_settings(run->trainer)->mixture;
-    char prefix[80];
-    if (mixture->count == 1)
-        fill_score("eval_", &evaluations[0].policy, row);
-    else
-        wz_row_add(row, "eval_objective_ratio", score);
-    for (size_t p = 0; mixture->count > 1 && p < mixture->count; p++) {
-        (void)snprintf(prefix, sizeof prefix, "eval_%s_", mixture->parts[p].name);
-        fill_score(prefix, &evaluations[p].policy, row);
-    }
-    for (size_t p = 0; p < mixture->count; p++)
-        fill_baselines(mixture, p, &evaluations[p], row);
-}
-
 wz_status wz_run_log_evaluation(wz_run *run, int64_t step, const wz_evaluation *evaluations, double score,
                                 wz_error *err)
 {
     wz_row_start(&run->row, step, err);
-    fill_evaluation(run, evaluations, score, &run->row);
+    wz_run_fill_evaluation(run, evaluations, score, &run->row);
     const wz_status status = write_row(run, err);
     return status == WZ_OK
                ? log_alarms(run, wz_alarm_add_evaluation(&run->alarm, (double)step, score), step, err)

@@ -9,7 +9,10 @@ static wz_reward_options reward_options(const wz_config *c)
 {
     wz_reward_options out = {.shaping = c->reward_shaping,
                              .shaping_steps = c->reward_shaping_steps > 0 ? c->reward_shaping_steps
-                                                                          : c->max_steps - c->sft_steps};
+                                                                          : c->max_steps - c->sft_steps,
+                             .max_completion_length = c->max_completion_length,
+                             .overlong_buffer = c->overlong_buffer,
+                             .overlong_penalty = c->overlong_penalty};
     char item[WZ_LIST_MAX];
     for (const char *at = c->reward_funcs; out.count < WZ_REWARD_FUNCS && wz_config_next_item(&at, item);) {
         out.weight[out.count] = 1.0;
@@ -92,8 +95,6 @@ void wz_run_trainer_options(const wz_config *c, const wz_mixture *mixture, int64
         .leave_one_out = c->leave_one_out,
         .mask_truncated = c->mask_truncated_completions,
         .reward = reward_options(c),
-        .overlong_buffer = c->overlong_buffer,
-        .overlong_penalty = c->overlong_penalty,
         .grammar_coef = c->grammar_coef,
         .grammar_generations = c->grammar_generations,
         .adamw = {.beta1 = (float)c->adam_beta1,

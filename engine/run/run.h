@@ -81,6 +81,11 @@ void wz_run_fill_data(const wz_run *run, const wz_step_report *report, wz_row *r
 /* The next step, one of the first sft_steps, and its row of metrics. */
 wz_status wz_run_supervised_step(wz_run *run, wz_error *err);
 wz_status wz_run_log_supervised(wz_run *run, const wz_sft_report *report, double step_s, wz_error *err);
+/* What a row says of completions: their reward functions and lengths, under TRL's names. prefix: "" of a step, "eval_", ... */
+void wz_run_fill_completions(const wz_run *run, const char *prefix, const wz_completion_figures *figures,
+                             wz_row *row);
+/* What a row says of an evaluation; arguments as below. */
+void wz_run_fill_evaluation(const wz_run *run, const wz_evaluation *evaluations, double score, wz_row *row);
 /* One row of metrics. */
 wz_status wz_run_log_step(wz_run *run, int64_t step, const wz_step_report *report, double step_s,
                           wz_error *err);

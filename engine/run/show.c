@@ -20,13 +20,14 @@ static void warn_of_cuts(wz_run *run, const wz_step_report *r)
 {
     const wz_config *c = &run->config;
     char note[200];
-    if (run->state.step != c->sft_steps + 1 || !c->answer_grammar || r->clipped_ratio <= 0.5 ||
+    if (run->state.step != c->sft_steps + 1 || !c->answer_grammar || r->completions.clipped_ratio <= 0.5 ||
         r->feasible > 0.0)
         return;
     (void)snprintf(note, sizeof note,
                    "step %lld: max_completion_length (%lld) cut %.0f%% of the completions, and no answer is "
                    "feasible: raise it%s",
-                   (long long)run->state.step, (long long)c->max_completion_length, 100.0 * r->clipped_ratio,
+                   (long long)run->state.step, (long long)c->max_completion_length,
+                   100.0 * r->completions.clipped_ratio,
                    c->thinking_budget > 0 ? ", or lower thinking_budget" : "");
     wz_progress_message(&run->progress, note);
 }
@@ -35,7 +36,7 @@ void wz_run_show_step(wz_run *run, const wz_step_report *r, double completions_p
 {
     wz_panel *panel = &run->panel;
     panel->ratio = r->ratio;
-    panel->reward = r->reward;
+    panel->reward = r->completions.reward;
     panel->entropy = r->entropy;
     panel->dead_groups = r->groups_dead;
     panel->size = r->parts[0].size;

@@ -172,11 +172,14 @@ static wz_status save(wz_run *run, bool is_best, wz_error *err)
 static wz_status evaluate_parts(wz_run *run, wz_evaluation *evaluations, wz_error *err)
 {
     const wz_mixture *mixture = &wz_trainer_settings(run->trainer)->mixture;
+    const int64_t rewarded = run->state.step - run->config.sft_steps; /* steps */
     wz_status status = run->config.eval_ema ? wz_trainer_exchange_average(run->trainer, err) : WZ_OK;
     for (size_t p = 0; status == WZ_OK && p < mixture->count; p++) {
         wz_eval_options options;
         wz_run_eval_options(&run->config, &mixture->parts[p], &options);
         options.baselines = run->state.best_score < 0.0; /* once: they meet the same problems each time */
+        options.reward = &wz_trainer_settings(run->trainer)->reward;
+        options.reward_step = rewarded > 0 ? rewarded - 1 : 0; /* of the training row of this step */
         status = wz_evaluate(run->policy, &options, NULL, NULL, &evaluations[p], err);
     }
     if (status == WZ_OK && run->config.eval_ema)
