@@ -46,9 +46,9 @@ typedef struct wz_power_control {
     size_t levels;
     double noise;  /* receiver noise power: 1 */
     double budget; /* largest power of a transmitter: 1 */
-    double *
-        gain; /* (links, links): the printed gains, linear; gain[i][j] from transmitter j to receiver i; [i][i] is 0 if i is
-                     off the air */
+    /* (links, links): the printed gains, linear; gain[i][j] from transmitter j to receiver i, and gain[i][i] is 0 if link i is
+     * off the air. */
+    double *gain;
 } wz_power_control;
 
 extern const wz_task wz_task_power_control;

@@ -272,6 +272,17 @@ bool wz_path_is_directory(const char *path)
     return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
 }
 
+bool wz_file_is_same(const struct stat *a, const struct stat *b)
+{
+    return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
+bool wz_path_is_same(const char *a, const char *b)
+{
+    struct stat first, second;
+    return stat(a, &first) == 0 && stat(b, &second) == 0 && wz_file_is_same(&first, &second);
+}
+
 static wz_status create_one_directory(const char *path, wz_error *err)
 {
     if (mkdir(path, 0777) == 0)

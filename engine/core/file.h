@@ -34,6 +34,8 @@ bool wz_path_exists(const char *path);
 /* Whether a path or name ends in `end`, or is that alone. */
 bool wz_path_ends_in(const char *path, const char *end);
 bool wz_path_is_directory(const char *path);
+/* Whether both lead to one file or folder. */
+bool wz_path_is_same(const char *a, const char *b);
 /* Bytes a writer may still use on the file system that holds path, which need not exist yet. */
 wz_status wz_disk_free(const char *path, uint64_t *bytes, wz_error *err);
 

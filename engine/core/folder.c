@@ -250,7 +250,7 @@ static bool is_there(const wz_folder *folder)
 {
     struct stat locked, named;
     return fstat(folder->lock, &locked) == 0 && lstat(folder->path.data, &named) == 0 &&
-           locked.st_dev == named.st_dev && locked.st_ino == named.st_ino;
+           wz_file_is_same(&locked, &named);
 }
 
 /* Makes the folder, or finds one there. */

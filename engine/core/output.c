@@ -71,11 +71,6 @@ wz_status wz_output_temporary(const char *path, wz_text *out, wz_error *err)
 
 /* ---- an output and what it is made from ---- */
 
-static bool is_same(const struct stat *a, const struct stat *b)
-{
-    return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
-}
-
 /* Whether a path lies in the folder, at any depth, when its links are followed. */
 static bool lies_in(const char *path, const struct stat *folder)
 {
@@ -85,7 +80,7 @@ static bool lies_in(const char *path, const struct stat *folder)
     for (char *slash = full != NULL ? strrchr(full, '/') : NULL; slash != NULL && !found;
          slash = strrchr(full, '/')) {
         *slash = '\0';
-        found = stat(full[0] != '\0' ? full : "/", &info) == 0 && is_same(&info, folder);
+        found = stat(full[0] != '\0' ? full : "/", &info) == 0 && wz_file_is_same(&info, folder);
     }
     free(full);
     return found;
@@ -103,7 +98,7 @@ static bool holds(const char *folder, const struct stat *file)
         struct stat info;
         path.length = 0;
         found = wz_text_printf(&path, NULL, "%s/%s", folder, names.items[i]) == WZ_OK &&
-                stat(path.data, &info) == 0 && is_same(&info, file);
+                stat(path.data, &info) == 0 && wz_file_is_same(&info, file);
     }
     wz_text_clear(&path);
     wz_names_clear(&names);
@@ -115,7 +110,8 @@ static bool destroys(const char *output, const struct stat *input, const char *p
     struct stat info;
     if (stat(output, &info) != 0)
         return false;
-    return is_same(&info, input) || (S_ISDIR(info.st_mode) && (lies_in(path, &info) || holds(output, input)));
+    return wz_file_is_same(&info, input) ||
+           (S_ISDIR(info.st_mode) && (lies_in(path, &info) || holds(output, input)));
 }
 
 wz_status wz_output_check_input(const char *output, const char *input, wz_error *err)

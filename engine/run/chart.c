@@ -139,10 +139,22 @@ static int find_log_ticks(const frame *f, int factors, double out[LOG_TICKS])
     return count;
 }
 
+/* About `count` round numbers from `low` to `high`. */
+static void write_round_numbers(wz_markup *m, const frame *f, double low, double high, int count)
+{
+    double first = 0.0;
+    const double step = wz_chart_ticks(low, high, count, &first);
+    for (int i = 0; i <= ticks(first, high, step); i++) {
+        begin_grid_line(m, f, first + i * step);
+        write_number(m, first + i * step, step);
+        wz_markup_raw(m, "</text>\n");
+    }
+}
+
 /* Powers of ten; where there are fewer than two of them, 2 and 5 times these, too; where even so, round numbers. */
 static void write_log_axis(wz_markup *m, const frame *f)
 {
-    double at[LOG_TICKS], first = 0.0;
+    double at[LOG_TICKS];
     int count = find_log_ticks(f, 1, at);
     if (count < 2)
         count = find_log_ticks(f, 3, at);
@@ -150,23 +162,8 @@ static void write_log_axis(wz_markup *m, const frame *f)
         begin_grid_line(m, f, at[i]);
         wz_markup_print(m, "%g</text>\n", at[i]);
     }
-    const double high = pow(10.0, f->y1), step = wz_chart_ticks(pow(10.0, f->y0), high, 3, &first);
-    for (int i = 0; count < 2 && i <= ticks(first, high, step); i++) {
-        begin_grid_line(m, f, first + i * step);
-        write_number(m, first + i * step, step);
-        wz_markup_raw(m, "</text>\n");
-    }
-}
-
-static void write_linear_axis(wz_markup *m, const frame *f)
-{
-    double first = 0.0;
-    const double step = wz_chart_ticks(f->y0, f->y1, 5, &first);
-    for (int i = 0; i <= ticks(first, f->y1, step); i++) {
-        begin_grid_line(m, f, first + i * step);
-        write_number(m, first + i * step, step);
-        wz_markup_raw(m, "</text>\n");
-    }
+    if (count < 2)
+        write_round_numbers(m, f, pow(10.0, f->y0), pow(10.0, f->y1), 3);
 }
 
 static void write_axes(wz_markup *m, const wz_chart *chart, const frame *f)
@@ -175,7 +172,7 @@ static void write_axes(wz_markup *m, const wz_chart *chart, const frame *f)
     if (chart->is_log)
         write_log_axis(m, f);
     else
-        write_linear_axis(m, f);
+        write_round_numbers(m, f, f->y0, f->y1, 5);
     const double step = wz_chart_ticks(f->x0, f->x1, 5, &first);
     for (int i = 0; i <= ticks(first, f->x1, step); i++) {
         const double x = first + i * step;

@@ -120,6 +120,16 @@ wz_status wz_config_override(wz_config *config, const char *assignment, wz_error
     return status == WZ_OK ? WZ_OK : wz_fail_prefix(err, status, "override '%.96s': ", assignment);
 }
 
+const char *wz_config_option_conflict(const wz_config *a, const wz_config *b)
+{
+    for (size_t j = 0; j < a->task->option_count; ++j) {
+        const wz_config_place option = {.option = &a->task->options[j], .option_index = j};
+        if (!wz_config_equal_at(a, b, &option))
+            return option.option->name;
+    }
+    return NULL;
+}
+
 const char *wz_config_resume_conflict(const wz_config *saved, const wz_config *now)
 {
     for (size_t i = 0; i < wz_config_key_count; ++i) {
@@ -128,11 +138,9 @@ const char *wz_config_resume_conflict(const wz_config *saved, const wz_config *n
             return place.key->name;
         if (place.key->type != WZ_KEY_TASK)
             continue;
-        for (size_t j = 0; j < saved->task->option_count; ++j) {
-            wz_config_place option = {.option = &saved->task->options[j], .option_index = j};
-            if (!wz_config_equal_at(saved, now, &option))
-                return option.option->name;
-        }
+        const char *option = wz_config_option_conflict(saved, now);
+        if (option != NULL)
+            return option;
     }
     return NULL;
 }

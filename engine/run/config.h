@@ -202,6 +202,8 @@ wz_status wz_config_check_thinking(const wz_config *config, wz_error *err);
 wz_status wz_config_write(const wz_config *config, wz_text *out, wz_error *err);
 /* Reference of all keys: name, type, default, meaning; as plain text or Markdown. */
 wz_status wz_config_reference(bool markdown, wz_text *out, wz_error *err);
+/* Names the first option of a's task that b has another value of; NULL: there is none. */
+const char *wz_config_option_conflict(const wz_config *a, const wz_config *b);
 /* Names the first key that differs and that resume may not change; NULL when resume is allowed.
  * Resume accepts changed keys that say where and how to compute (device, precision, threads, memory), saving and logging. */
 const char *wz_config_resume_conflict(const wz_config *saved, const wz_config *now);

@@ -128,7 +128,7 @@ wz_status wz_run_log_supervised(wz_run *run, const wz_sft_report *report, double
                                 {"step_time", step_s},
                                 {"tokens_per_second/train", report->tokens / report->train_s}};
     wz_row_start(&run->row, run->state.step, err);
-    wz_row_add_all(&run->row, values, sizeof values / sizeof values[0]);
+    wz_row_add_all(&run->row, "", values, sizeof values / sizeof values[0]);
     return write_row(run, err);
 }
 
@@ -289,7 +289,7 @@ static void fill_step(const wz_run *run, const wz_step_report *r, double step_s,
         {"sampling/importance_sampling_ratio/mean", r->ratio_mean},
         {"sampling/importance_sampling_ratio/max", r->ratio_max},
     };
-    wz_row_add_all(row, values, sizeof values / sizeof values[0]);
+    wz_row_add_all(row, "", values, sizeof values / sizeof values[0]);
     wz_run_fill_completions(run, "", &r->completions, row);
     fill_thinking(run, r, row);
     wz_row_add_optional(row, "kl", r->kl);

@@ -6,17 +6,9 @@
 
 /* ---- completions ---- */
 
-static void add(const char *prefix, const char *figure, double value, wz_row *row)
+static void add(const char *prefix, const char *name, double value, wz_row *row)
 {
-    char name[128];
-    (void)snprintf(name, sizeof name, "%s%s", prefix, figure);
-    wz_row_add(row, name, value);
-}
-
-static void add_all(const char *prefix, const wz_metric *values, size_t count, wz_row *row)
-{
-    for (size_t i = 0; i < count; i++)
-        add(prefix, values[i].name, values[i].value, row);
+    wz_row_add_all(row, prefix, &(wz_metric){name, value}, 1);
 }
 
 /* "rewards/ratio/mean", ...: each function as it is, unweighted; and what shaping and lengths added. */
@@ -48,7 +40,7 @@ void wz_run_fill_completions(const wz_run *run, const char *prefix, const wz_com
                                  {"completions/max_terminated_length", f->terminated_max},
                                  {"completions/clipped_ratio", f->clipped_ratio}};
     fill_rewards(run, prefix, f, row);
-    add_all(prefix, lengths, sizeof lengths / sizeof *lengths, row);
+    wz_row_add_all(row, prefix, lengths, sizeof lengths / sizeof *lengths);
 }
 
 /* ---- an evaluation ---- */
@@ -64,7 +56,7 @@ static void fill_score(const char *prefix, const wz_score *score, wz_row *row)
         {"exact_optimum", score->exact_optimum},
         {"gap_p99", score->gap_p99},
     };
-    add_all(prefix, values, sizeof values / sizeof *values, row);
+    wz_row_add_all(row, prefix, values, sizeof values / sizeof *values);
 }
 
 static void fill_sums(const wz_run *run, const char *prefix, const wz_completion_sums *sums, wz_row *row)

@@ -3,21 +3,14 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
+#include "engine/core/file.h"
 #include "engine/run/config_schema.h"
 #include "engine/run/page_internal.h"
 #include "engine/run/problem_set.h"
 #include "engine/run/progress.h"
 
 /* ---- names ---- */
-
-static bool are_one_folder(const char *a, const char *b)
-{
-    struct stat first, second;
-    return stat(a, &first) == 0 && stat(b, &second) == 0 && first.st_dev == second.st_dev &&
-           first.st_ino == second.st_ino;
-}
 
 /* One more folder of the path before the name; false: the name is the whole path. */
 static bool lengthen(wz_page_run *run)
@@ -35,7 +28,7 @@ wz_status wz_page_name_runs(wz_page_run *runs, size_t count, wz_error *err)
 {
     for (size_t r = 0; r < count; r++)
         for (size_t k = 0; k < r; k++) {
-            if (are_one_folder(runs[k].path, runs[r].path))
+            if (wz_path_is_same(runs[k].path, runs[r].path))
                 return wz_fail(err, WZ_ERR_USAGE, "%s and %s are one run: name it once", runs[k].path,
                                runs[r].path);
             while (strcmp(runs[k].name, runs[r].name) == 0) {
@@ -110,12 +103,7 @@ static bool have_one_task(const wz_config *a, const wz_config *b)
 {
     if (strcmp(a->task_mixture, b->task_mixture) != 0)
         return false;
-    if (a->task_mixture[0] != '\0')
-        return true;
-    for (size_t o = 0; a->task == b->task && o < a->task->option_count; o++)
-        if (a->task_values[o] != b->task_values[o])
-            return false;
-    return a->task == b->task;
+    return a->task_mixture[0] != '\0' || (a->task == b->task && wz_config_option_conflict(a, b) == NULL);
 }
 
 bool wz_page_have_one_task(const wz_page_run *runs, size_t count)

@@ -47,10 +47,13 @@ void wz_row_add_optional(wz_row *row, const char *name, double value)
     (void)add(row, name, WZ_FIGURE_OPTIONAL, value);
 }
 
-void wz_row_add_all(wz_row *row, const wz_metric *values, size_t count)
+void wz_row_add_all(wz_row *row, const char *prefix, const wz_metric *values, size_t count)
 {
-    for (size_t i = 0; i < count; ++i)
-        wz_row_add(row, values[i].name, values[i].value);
+    char name[128];
+    for (size_t i = 0; i < count; ++i) {
+        (void)snprintf(name, sizeof name, "%s%s", prefix, values[i].name);
+        wz_row_add(row, name, values[i].value);
+    }
 }
 
 void wz_row_add_list(wz_row *row, const char *name, const double *values, size_t count)

@@ -44,7 +44,8 @@ void wz_row_start(wz_row *row, int64_t step, wz_error *err);
 void wz_row_add(wz_row *row, const char *name, double value);
 void wz_row_add_integer(wz_row *row, const char *name, int64_t value);
 void wz_row_add_optional(wz_row *row, const char *name, double value);
-void wz_row_add_all(wz_row *row, const wz_metric *values, size_t count);
+/* Each under its name behind a prefix, such as "eval_" or "". */
+void wz_row_add_all(wz_row *row, const char *prefix, const wz_metric *values, size_t count);
 /* At most WZ_ROW_LIST numbers. */
 void wz_row_add_list(wz_row *row, const char *name, const double *values, size_t count);
 void wz_row_clear(wz_row *row);

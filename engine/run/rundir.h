@@ -1,4 +1,5 @@
-/* A run directory: config.yaml (resolved), env.json, metrics.jsonl, metrics.csv, completions.jsonl, event files, checkpoints/, LOCK. */
+/* A run directory: config.yaml (resolved), env.json, metrics.jsonl, metrics.csv, completions.jsonl, event files, checkpoints/,
+ * LOCK. */
 #ifndef WZ_RUN_RUNDIR_H
 #define WZ_RUN_RUNDIR_H
 

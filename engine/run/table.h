@@ -15,8 +15,8 @@ typedef struct wz_table {
 } wz_table;
 
 /* Opens run_dir/metrics.csv after cutting it to `offset` bytes. At 0, or where the file is gone, it begins with a line of
- * names: "step" and those of `names`, a list's numbers as "list/1", "list/2", ... Else the file's own first line says what the columns are, whatever this
- * build's rows are called. Initialises *table in every case. */
+ * names: "step" and those of `names`, a list's numbers as "list/1", "list/2", ... Else the file's own first line says what the
+ * columns are, whatever this build's rows are called. Initialises *table in every case. */
 wz_status wz_table_open(wz_table *table, const char *run_dir, uint64_t offset, const wz_row *names,
                         wz_error *err);
 /* Columns that the row lacks, or that are no numbers in it, stay empty; figures without a column are left out. */

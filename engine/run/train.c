@@ -254,10 +254,11 @@ static int interrupted(const wz_run *run)
 
 static void say_how_to_go_on(const wz_run *run)
 {
-    if (run->io->log != NULL)
-        (void)fprintf(run->io->log,
-                      "stopped after step %lld, which is saved; to go on: wavezero resume \"%s\"\n",
-                      (long long)run->state.step, run->directory.path);
+    char line[WZ_PATH_MAX + 96];
+    (void)snprintf(line, sizeof line,
+                   "stopped after step %lld, which is saved; to go on: wavezero resume \"%s\"\n",
+                   (long long)run->state.step, run->directory.path);
+    say(run, line);
 }
 
 /* Steps until max_steps or an interrupt; saves on the way and at the end. */
